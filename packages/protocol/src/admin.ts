@@ -1,0 +1,117 @@
+import Type, { type Static } from 'typebox';
+import { MAX_PASSWORD_LENGTH } from './limits.ts';
+import { ObjectName } from './names.ts';
+import { closed, HttpsUrl } from './objects/shape.ts';
+
+/** An object as files and `apply` give it. `generation`, where given, must be the stored one (409 `conflict` else). */
+export const ObjectInput = closed({
+  kind: Type.String({ maxLength: 64 }),
+  name: Type.String({ maxLength: 512 }),
+  body: Type.Record(Type.String(), Type.Unknown()),
+  generation: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** Read-only; accepted back as it was given. */
+  status: Type.Optional(Type.Unknown()),
+});
+export type ObjectInput = Static<typeof ObjectInput>;
+
+/** An object as it is given out. `status` is what servers keep of it and people may see. */
+export const ObjectOutput = Type.Object({
+  kind: Type.String(),
+  name: Type.String(),
+  generation: Type.Integer(),
+  body: Type.Record(Type.String(), Type.Unknown()),
+  status: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+});
+export type ObjectOutput = Static<typeof ObjectOutput>;
+
+/** `POST /v1/admin/apply`. All or nothing, in one transaction. */
+export const ApplyRequest = closed({
+  objects: Type.Array(ObjectInput, { maxItems: 200_000 }),
+  dryRun: Type.Optional(Type.Boolean()),
+});
+export type ApplyRequest = Static<typeof ApplyRequest>;
+
+export const ApplyChange = Type.Object({
+  kind: Type.String(),
+  name: Type.String(),
+  change: Type.Union([Type.Literal('created'), Type.Literal('updated'), Type.Literal('unchanged')]),
+});
+export type ApplyChange = Static<typeof ApplyChange>;
+
+/** `generation` is the commit's, or the current one when nothing differed. */
+export const ApplyAnswer = Type.Object({
+  epoch: Type.Integer(),
+  generation: Type.Integer(),
+  changes: Type.Array(ApplyChange),
+});
+export type ApplyAnswer = Static<typeof ApplyAnswer>;
+
+/** `GET /v1/admin/objects/:kind?limit&after`: pages by name. `next` is the `after` of the next page. */
+export const ObjectPage = Type.Object({
+  items: Type.Array(ObjectOutput),
+  next: Type.Union([Type.String(), Type.Null()]),
+});
+export type ObjectPage = Static<typeof ObjectPage>;
+
+export const DeleteAnswer = Type.Object({ epoch: Type.Integer(), generation: Type.Integer() });
+export type DeleteAnswer = Static<typeof DeleteAnswer>;
+
+/** `POST /v1/admin/login` → an opaque session of this server. */
+export const AdminLoginRequest = closed({
+  user: ObjectName,
+  password: Type.String({ minLength: 1, maxLength: MAX_PASSWORD_LENGTH }),
+});
+export type AdminLoginRequest = Static<typeof AdminLoginRequest>;
+export const AdminLoginAnswer = Type.Object({ token: Type.String(), role: Type.String(), expiresAt: Type.Integer() });
+export type AdminLoginAnswer = Static<typeof AdminLoginAnswer>;
+
+/** `POST /v1/admin/tokens`. */
+export const TokenRequest = Type.Union([
+  closed({
+    for: Type.Literal('device'),
+    group: Type.Optional(ObjectName),
+    uses: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
+    ttlMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: 366 * 24 * 3_600_000 })),
+  }),
+  closed({ for: Type.Literal('server'), name: ObjectName, url: HttpsUrl }),
+]);
+export type TokenRequest = Static<typeof TokenRequest>;
+export const TokenAnswer = Type.Object({ token: Type.String(), name: Type.String(), expiresAt: Type.String() });
+export type TokenAnswer = Static<typeof TokenAnswer>;
+
+/** Where a value comes from. */
+export const Origin = Type.Object({ kind: Type.String(), name: Type.String(), assignment: Type.String() });
+export type Origin = Static<typeof Origin>;
+
+/** `GET /v1/admin/effective?device&user`; `thinman effective -o json`. A contract. */
+export const EffectiveAnswer = Type.Object({
+  settings: Type.Record(
+    Type.String(),
+    Type.Object({
+      value: Type.Unknown(),
+      origin: Origin,
+      enforced: Type.Boolean(),
+      overrides: Type.Array(Type.Object({ value: Type.Unknown(), origin: Origin })),
+    }),
+  ),
+  profile: Type.Object({
+    connections: Type.Array(Type.Unknown()),
+    origins: Type.Record(Type.String(), Origin),
+  }),
+});
+export type EffectiveAnswer = Static<typeof EffectiveAnswer>;
+
+/** `GET /v1/admin/history/:kind/:name`, newest first. */
+export const HistoryAnswer = Type.Object({
+  items: Type.Array(
+    Type.Object({
+      epoch: Type.Integer(),
+      generation: Type.Integer(),
+      at: Type.Integer(),
+      actor: Type.String(),
+      /** null = deleted. */
+      body: Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()]),
+    }),
+  ),
+});
+export type HistoryAnswer = Static<typeof HistoryAnswer>;

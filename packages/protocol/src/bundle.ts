@@ -1,0 +1,74 @@
+import Type, { type Static } from 'typebox';
+import { ObjectName, Uuid } from './names.ts';
+import { EffectiveProfile } from './objects/profile.ts';
+import { AgentTimings } from './timings.ts';
+import { Version } from './versioned.ts';
+
+/** Rules for offline login of one user on one device, as the server last gave them. */
+export const OfflineRules = Type.Object({
+  allowed: Type.Boolean(),
+  /** How long after the last online login, in milliseconds. */
+  maxAgeMs: Type.Integer({ minimum: 0 }),
+  /** How far the clock may stand before that login, in milliseconds. */
+  graceMs: Type.Integer({ minimum: 0 }),
+  /** Failures before the device makes the user wait … */
+  maxFailures: Type.Integer({ minimum: 1 }),
+  /** … first this long, then doubling. */
+  waitMs: Type.Integer({ minimum: 0 }),
+});
+export type OfflineRules = Static<typeof OfflineRules>;
+
+export const DEFAULT_OFFLINE_RULES: OfflineRules = {
+  allowed: true,
+  maxAgeMs: 7 * 24 * 60 * 60_000,
+  graceMs: 5 * 60_000,
+  maxFailures: 5,
+  waitMs: 5 * 60_000,
+};
+
+/** Values of an effective policy by dotted key. */
+export const EffectiveSettings = Type.Record(Type.String(), Type.Unknown());
+export type EffectiveSettings = Static<typeof EffectiveSettings>;
+
+/**
+ * What a device stores of itself. `version` is the generation of the answering server's replica; `etag` hashes
+ * everything but `version`, so that an unrelated commit changes nothing for anybody.
+ */
+export const DeviceBundle = Type.Object({
+  version: Version,
+  etag: Type.String({ maxLength: 64 }),
+  device: Type.Object({ id: Uuid, name: ObjectName, group: Type.Union([ObjectName, Type.Null()]) }),
+  settings: EffectiveSettings,
+  /** Connections of the device itself. */
+  profile: EffectiveProfile,
+  timings: AgentTimings,
+});
+export type DeviceBundle = Static<typeof DeviceBundle>;
+
+/** What a device stores of one user on it, sealed. */
+export const UserBundle = Type.Object({
+  version: Version,
+  etag: Type.String({ maxLength: 64 }),
+  user: Type.Object({
+    id: Uuid,
+    name: ObjectName,
+    displayName: Type.Union([Type.String(), Type.Null()]),
+    groups: Type.Array(Type.String()),
+  }),
+  settings: EffectiveSettings,
+  profile: EffectiveProfile,
+  offline: OfflineRules,
+});
+export type UserBundle = Static<typeof UserBundle>;
+
+/** Answer of `GET …/bundle` with 304: nothing changed up to this version. Sent as `epoch.generation`. */
+export const VERSION_HEADER = 'thinman-version';
+
+export function formatVersion(version: Version): string {
+  return `${version.epoch}.${version.generation}`;
+}
+
+export function parseVersion(text: string): Version | undefined {
+  const match = /^(\d{1,9})\.(\d{1,15})$/.exec(text);
+  return match === null ? undefined : { epoch: Number(match[1]), generation: Number(match[2]) };
+}

@@ -1,0 +1,77 @@
+import Type, { type Static } from 'typebox';
+import { ObjectName, Uuid } from './names.ts';
+import { SignedStatement } from './statement.ts';
+import { AgentMode, ServerState } from './status.ts';
+import { Version } from './versioned.ts';
+
+/** Path of the device's WebSocket. */
+export const CHANNEL_PATH = '/v1/channel';
+
+/**
+ * The state of one user who is cached on the device. Devices name users by id, never by name: an id is known only from a
+ * granted login, so nobody can ask who exists.
+ */
+export const UserWord = Type.Object({
+  userId: Uuid,
+  state: Type.Union([Type.Literal('ok'), Type.Literal('disabled'), Type.Literal('deleted')]),
+  /** 0 = has no password. Another one than the device's = the password was changed. */
+  credentialVersion: Type.Integer({ minimum: 0 }),
+  offlineAllowed: Type.Boolean(),
+  subject: Version,
+});
+export type UserWord = Static<typeof UserWord>;
+
+/** Server → device. `hello` comes first, and again whenever something in it changes. */
+export const ServerFrame = Type.Union([
+  Type.Object({
+    type: Type.Literal('hello'),
+    server: ObjectName,
+    state: ServerState,
+    version: Version,
+    statement: SignedStatement,
+    /** Unix milliseconds. */
+    serverTime: Type.Integer(),
+    /** About the users that the device named in its own hello, or whose state has changed. */
+    users: Type.Array(UserWord),
+  }),
+  /** A bundle has changed: pull it. `userId` is absent when it is the device's own. */
+  Type.Object({ type: Type.Literal('changed'), userId: Type.Optional(Uuid), version: Version }),
+  Type.Object({
+    type: Type.Literal('command'),
+    id: Uuid,
+    command: Type.String(),
+    data: Type.Record(Type.String(), Type.Unknown()),
+  }),
+  /** A planned stop: move now if another server serves. */
+  Type.Object({ type: Type.Literal('goaway') }),
+  /** The device was revoked: it erases what it holds of users. */
+  Type.Object({ type: Type.Literal('revoked'), subject: Version }),
+]);
+export type ServerFrame = Static<typeof ServerFrame>;
+
+/** Device → server. `hello` comes first, and again whenever its list of cached users changes. */
+export const DeviceFrame = Type.Union([
+  Type.Object({
+    type: Type.Literal('hello'),
+    agentVersion: Type.String({ maxLength: 64 }),
+    /** Ids of users with a cached login here. */
+    users: Type.Array(Uuid, { maxItems: 1000 }),
+    /** Version of the newest statement held, [epoch, version]; the server sends its own anyway. */
+    statement: Type.Tuple([Type.Integer(), Type.Integer()]),
+  }),
+  Type.Object({
+    type: Type.Literal('status'),
+    mode: AgentMode,
+    version: Version,
+    /** loginId and user of the open session. */
+    session: Type.Union([Type.Object({ loginId: Uuid, userId: Uuid }), Type.Null()]),
+    pendingEvents: Type.Integer({ minimum: 0 }),
+  }),
+  Type.Object({
+    type: Type.Literal('ack'),
+    id: Uuid,
+    ok: Type.Boolean(),
+    detail: Type.Optional(Type.String({ maxLength: 1024 })),
+  }),
+]);
+export type DeviceFrame = Static<typeof DeviceFrame>;

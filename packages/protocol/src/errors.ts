@@ -1,0 +1,135 @@
+import Type, { type Static } from 'typebox';
+import { Version } from './versioned.ts';
+
+/**
+ * What an answer means to an agent (`failover.md`, "Which answer means what").
+ * - `verdict`: the final word about this login: no other server, no offline login.
+ * - `server`: this server cannot; ask the next one.
+ * - `request`: this request is wrong or comes too soon: stop.
+ * - `offline`: the device's own decision, told to the user.
+ * - `admin`: only administrators meet it.
+ */
+export type ErrorScope = 'verdict' | 'server' | 'request' | 'offline' | 'admin';
+
+type ErrorEntry = { readonly status: number; readonly scope: ErrorScope; readonly title: string };
+
+/** One table: code → HTTP status → scope → words for people. Codes are a contract and never change meaning. */
+export const ERRORS = {
+  credentials_invalid: { status: 401, scope: 'verdict', title: 'The user name or the password is wrong.' },
+  account_locked: { status: 423, scope: 'verdict', title: 'Too many failed logins: wait, or ask the helpdesk.' },
+  account_disabled: { status: 403, scope: 'verdict', title: 'This account is disabled.' },
+  account_expired: { status: 403, scope: 'verdict', title: 'This account has expired.' },
+  password_expired: { status: 403, scope: 'verdict', title: 'The password has expired and must be changed.' },
+  not_permitted: { status: 403, scope: 'verdict', title: 'This user may not log in on this device now.' },
+  device_revoked: { status: 403, scope: 'verdict', title: 'This device has been revoked by an administrator.' },
+
+  not_serving: { status: 503, scope: 'server', title: 'This server cannot serve now.' },
+  draining: { status: 503, scope: 'server', title: 'This server is being stopped.' },
+  overloaded: { status: 503, scope: 'server', title: 'This server has too much to do now.' },
+  directory_unavailable: { status: 503, scope: 'server', title: 'The directory (LDAP/AD) does not answer.' },
+  device_unknown: { status: 403, scope: 'server', title: 'This server does not know the device.' },
+  protocol_unsupported: {
+    status: 426,
+    scope: 'server',
+    title: 'This server does not speak the protocol version sent.',
+  },
+  internal: { status: 500, scope: 'server', title: 'The server failed; its log says why.' },
+
+  bad_request: { status: 400, scope: 'request', title: 'The request does not have the right form.' },
+  login_id_reused: { status: 400, scope: 'request', title: 'This loginId was used for another login.' },
+  salt_changed: { status: 409, scope: 'request', title: 'The salt or the parameters of the password have changed.' },
+  session_invalid: { status: 401, scope: 'request', title: 'The session is not valid or has ended: log in again.' },
+  not_found: { status: 404, scope: 'request', title: 'There is no such thing here.' },
+  too_large: { status: 413, scope: 'request', title: 'The request is too large.' },
+  unsupported_media: { status: 415, scope: 'request', title: 'Send JSON (content-type: application/json).' },
+  too_many_attempts: { status: 429, scope: 'request', title: 'Too many attempts from this device: wait.' },
+  token_invalid: { status: 403, scope: 'request', title: 'The token is unknown, used up, or expired.' },
+  name_taken: { status: 409, scope: 'request', title: 'An object with this name exists already.' },
+
+  offline_not_allowed: { status: 403, scope: 'offline', title: 'Offline login is not allowed for this user here.' },
+  no_cached_login: {
+    status: 403,
+    scope: 'offline',
+    title: 'No server answers, and this user has not logged in here before.',
+  },
+  cached_login_expired: {
+    status: 403,
+    scope: 'offline',
+    title: 'No server answers, and the last online login is too long ago.',
+  },
+  offline_attempts_exhausted: { status: 403, scope: 'offline', title: 'Too many failed offline logins: wait.' },
+  clock_went_back: { status: 403, scope: 'offline', title: 'The clock of this device went back: connect it once.' },
+  cache_damaged: { status: 403, scope: 'offline', title: 'The local store is damaged: connect once to rebuild it.' },
+
+  not_primary: { status: 403, scope: 'admin', title: 'Administration happens on the Primary alone.' },
+  unauthorized: { status: 401, scope: 'admin', title: 'Log in as an administrator first.' },
+  forbidden: { status: 403, scope: 'admin', title: 'This administrator may not do that.' },
+  invalid_object: { status: 422, scope: 'admin', title: 'An object is not valid.' },
+  conflict: { status: 409, scope: 'admin', title: 'The object has changed since it was read.' },
+  database_unavailable: {
+    status: 503,
+    scope: 'admin',
+    title: 'The database cannot be reached; administration waits for it.',
+  },
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+export type CodeOf<S extends ErrorScope> = {
+  [C in ErrorCode]: (typeof ERRORS)[C]['scope'] extends S ? C : never;
+}[ErrorCode];
+export type VerdictCode = CodeOf<'verdict'>;
+export type OfflineCode = CodeOf<'offline'>;
+
+/** Answers of scope `server` that concern one request only: they open no breaker. */
+export const ONE_REQUEST_ONLY: readonly ErrorCode[] = ['overloaded', 'directory_unavailable'];
+
+export const PROBLEM_CONTENT_TYPE = 'application/problem+json';
+
+/** One mistake in a body or a file: where it is (a JSON pointer or a dotted field) and what is wrong. */
+export const FieldProblem = Type.Object({
+  field: Type.String(),
+  message: Type.String(),
+  /** Which object of an `apply` it belongs to: its place in the list, its kind and its name. */
+  index: Type.Optional(Type.Integer()),
+  kind: Type.Optional(Type.String()),
+  name: Type.Optional(Type.String()),
+});
+export type FieldProblem = Static<typeof FieldProblem>;
+
+/** An RFC 9457 problem document. */
+export const Problem = Type.Object({
+  type: Type.String(),
+  title: Type.String(),
+  status: Type.Integer(),
+  code: Type.String(),
+  detail: Type.Optional(Type.String()),
+  /** Milliseconds to wait before the same request has a chance. */
+  retryAfterMs: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** With verdicts: the version of the User object (or Device object, `device_revoked`) that the answer rests on. */
+  subject: Type.Optional(Version),
+  /** Unix milliseconds of the answering server. */
+  serverTime: Type.Optional(Type.Integer()),
+  /** With `not_primary`: where administration happens. */
+  primaryUrl: Type.Optional(Type.String()),
+  problems: Type.Optional(Type.Array(FieldProblem)),
+  /** With `protocol_unsupported`: what is spoken here. */
+  supported: Type.Optional(Type.Array(Type.Integer())),
+});
+export type Problem = Static<typeof Problem>;
+
+export type ProblemExtras = Partial<Omit<Problem, 'type' | 'title' | 'status' | 'code'>>;
+
+export function problem(code: ErrorCode, extras: ProblemExtras = {}): Problem {
+  const { status, title } = ERRORS[code];
+  return { type: `urn:thinman:error:${code}`, title, status, code, ...extras };
+}
+
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERRORS, code);
+}
+
+/** The scope of an answer by its code, or by its status where the code is none of ours. */
+export function scopeOf(code: string, status: number): ErrorScope {
+  if (isErrorCode(code)) return ERRORS[code].scope;
+  return status === 400 || status === 413 || status === 429 ? 'request' : 'server';
+}

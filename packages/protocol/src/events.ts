@@ -1,0 +1,84 @@
+import Type, { type Static } from 'typebox';
+import { MAX_EVENTS_PER_BATCH } from './limits.ts';
+import { Uuid } from './names.ts';
+import { closed } from './objects/shape.ts';
+
+/**
+ * Events that a device makes.
+ * - `login`: one a login; its id is the loginId. data: verdict, reason, mode, server, subject.
+ * - `logout`, `session.ended` (by the device: reason), `failover`, `failback` (from, to, why), `offline` (no server left), `online`.
+ * - `alarm.tls` (a server's certificate or key was refused), `alarm.kdf`, `alarm.statement`.
+ * - `bundle.applied` (which, etag, version), `cache.damaged`, `events.lost` (how many could not be carried over).
+ */
+export const DEVICE_EVENT_TYPES = [
+  'login',
+  'logout',
+  'session.ended',
+  'failover',
+  'failback',
+  'offline',
+  'online',
+  'alarm.tls',
+  'alarm.kdf',
+  'alarm.statement',
+  'bundle.applied',
+  'cache.damaged',
+  'events.lost',
+  'agent.started',
+] as const;
+export type DeviceEventType = (typeof DEVICE_EVENT_TYPES)[number];
+
+/**
+ * Events that a server makes.
+ * - `login.answered`: id = UUIDv5(loginId, server). data: loginId, device, verdict, reason, subject.
+ * - `device.enrolled`, `device.unknown`, `server.joined`, `server.started`, `server.state` (from, to, why), `server.stopped`.
+ * - `admin.login`, `admin.commit` (generation, actor, what), `event.quarantined`.
+ */
+export const SERVER_EVENT_TYPES = [
+  'login.answered',
+  'session.ended',
+  'device.enrolled',
+  'device.renewed',
+  'device.unknown',
+  'server.joined',
+  'server.started',
+  'server.state',
+  'server.stopped',
+  'admin.login',
+  'admin.commit',
+  'event.quarantined',
+] as const;
+export type ServerEventType = (typeof SERVER_EVENT_TYPES)[number];
+
+/** A fact, made where it happened, sent at least once, stored exactly once. */
+export const ThinmanEvent = closed({
+  id: Uuid,
+  type: Type.String({ pattern: '^[a-z][a-z.]{0,63}$' }),
+  /** Unix milliseconds by the clock of where it happened. */
+  at: Type.Integer({ minimum: 0 }),
+  user: Type.Optional(Type.String({ maxLength: 256 })),
+  data: Type.Record(Type.String({ maxLength: 64 }), Type.Unknown()),
+});
+export type ThinmanEvent = Static<typeof ThinmanEvent>;
+
+/**
+ * An event as servers hand it on. `origin` is authenticated (`device:NAME` or `server:NAME`) and belongs to the primary
+ * key (origin, id): nobody can take another's id away.
+ */
+export const RecordedEvent = Type.Object({
+  ...ThinmanEvent.properties,
+  origin: Type.String({ maxLength: 200 }),
+  /** Name of the server that took it. */
+  takenBy: Type.String({ maxLength: 128 }),
+  /** Unix milliseconds by that server's clock. */
+  takenAt: Type.Integer({ minimum: 0 }),
+});
+export type RecordedEvent = Static<typeof RecordedEvent>;
+
+/** `POST /v1/events`. */
+export const EventBatch = closed({ events: Type.Array(ThinmanEvent, { minItems: 1, maxItems: MAX_EVENTS_PER_BATCH }) });
+export type EventBatch = Static<typeof EventBatch>;
+
+/** Ids that are on the server's disk now: the device may forget them. */
+export const EventBatchAnswer = Type.Object({ stored: Type.Array(Uuid) });
+export type EventBatchAnswer = Static<typeof EventBatchAnswer>;

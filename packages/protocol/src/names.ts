@@ -1,0 +1,31 @@
+import Type from 'typebox';
+
+/** Characters of an object's name, in Unicode code points after NFC. */
+export const MAX_NAME_LENGTH = 128;
+
+/** Visible characters; none that mean something in a URL, a shell or a path. Case and accents count (`alice` ≠ `Alice`). */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses
+const NAME = /^(?![.-])[^\u0000-\u0020\u007f-\u00a0/\\?#%"<>|*:;,`'$&(){}[\]\u2028\u2029]{1,128}$/;
+
+export const ObjectName = Type.String({ minLength: 1, maxLength: MAX_NAME_LENGTH, pattern: NAME.source });
+
+/** What is wrong with a name, or undefined. */
+export function nameProblem(name: string): string | undefined {
+  if (name === '') return 'a name is missing';
+  if (name.length > MAX_NAME_LENGTH) return `the name is longer than ${MAX_NAME_LENGTH} characters`;
+  if (name !== name.normalize('NFC')) return 'the name is not in Unicode normal form C';
+  if (!NAME.test(name))
+    return `the name ${JSON.stringify(name)} has a space or a character that names cannot have, or begins with "." or "-"`;
+  return undefined;
+}
+
+/** A user name as typed at login: an object's name, or one with a domain (`alice@lab.test`, `LAB\alice`). */
+export const LoginName = Type.String({ minLength: 1, maxLength: 256 });
+
+export const Uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' });
+
+/** SHA-256 as base64url without padding (43 characters). */
+export const Sha256 = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' });
+
+/** Base64url bytes, bounded. */
+export const Base64Url = (maxChars: number) => Type.String({ pattern: '^[A-Za-z0-9_-]*$', maxLength: maxChars });

@@ -1,0 +1,50 @@
+import type { TSchema } from 'typebox';
+import { AdministratorBody } from './administrator.ts';
+import { AssignmentBody } from './assignment.ts';
+import { DeviceBody } from './device.ts';
+import { DirectoryBody } from './directory.ts';
+import { EnrollmentTokenBody } from './enrollment-token.ts';
+import { DeviceGroupBody, UserGroupBody } from './group.ts';
+import { PolicyBody } from './policy.ts';
+import { ProfileBody } from './profile.ts';
+import { ServerBody } from './server.ts';
+import { SiteSettingsBody } from './site-settings.ts';
+import { UserBody } from './user.ts';
+
+export * from './administrator.ts';
+export * from './assignment.ts';
+export * from './device.ts';
+export * from './directory.ts';
+export * from './enrollment-token.ts';
+export * from './group.ts';
+export * from './policy.ts';
+export * from './profile.ts';
+export * from './server.ts';
+export * from './settings/index.ts';
+export * from './site-settings.ts';
+export * from './user.ts';
+
+/** Every kind of object with the schema of its body, in the order in which references resolve. */
+export const OBJECT_KINDS = {
+  SiteSettings: SiteSettingsBody,
+  Server: ServerBody,
+  Administrator: AdministratorBody,
+  Directory: DirectoryBody,
+  DeviceGroup: DeviceGroupBody,
+  UserGroup: UserGroupBody,
+  Device: DeviceBody,
+  User: UserBody,
+  Policy: PolicyBody,
+  Profile: ProfileBody,
+  Assignment: AssignmentBody,
+  EnrollmentToken: EnrollmentTokenBody,
+} as const satisfies Record<string, TSchema>;
+
+export type ObjectKind = keyof typeof OBJECT_KINDS;
+
+export function isObjectKind(kind: string): kind is ObjectKind {
+  return Object.hasOwn(OBJECT_KINDS, kind);
+}
+
+/** Kinds that `apply` does not create: `Device` comes from enrolment, `Server` from init and join, tokens from `token`. */
+export const MADE_ELSEWHERE: readonly ObjectKind[] = ['Device', 'Server', 'EnrollmentToken'];

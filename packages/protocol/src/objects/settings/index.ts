@@ -1,0 +1,34 @@
+import { browser, display, keyboard, locale } from './desktop.ts';
+import { network, usb } from './network.ts';
+import { power } from './power.ts';
+import { session } from './session.ts';
+import type { Section, Setting } from './setting.ts';
+
+export type { Section, Setting, SettingMerge, SettingScope } from './setting.ts';
+
+/** The catalogue of policy settings: the one source for validation, resolution, documents and forms. */
+export const SETTING_SECTIONS: readonly Section[] = [browser, display, keyboard, locale, network, power, session, usb];
+
+export const SETTINGS: ReadonlyMap<string, Setting> = new Map(
+  SETTING_SECTIONS.flatMap(section => section.settings.map(setting => [setting.key, setting] as const)),
+);
+
+const PREFIXES: ReadonlySet<string> = new Set(
+  [...SETTINGS.keys()].flatMap(key => key.split('.').map((_, end, parts) => parts.slice(0, end).join('.'))),
+);
+
+export type FlatSettings = { readonly known: ReadonlyMap<string, unknown>; readonly unknown: readonly string[] };
+
+/** `{ power: { screenOffAfterMinutes: 10 } }` → `power.screenOffAfterMinutes: 10`; keys outside the catalogue apart. */
+export function flattenSettings(settings: Readonly<Record<string, unknown>>): FlatSettings {
+  const known = new Map<string, unknown>();
+  const unknown: string[] = [];
+  const visit = (value: unknown, path: string): void => {
+    if (SETTINGS.has(path)) known.set(path, value);
+    else if (PREFIXES.has(path) && typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      for (const [key, inner] of Object.entries(value)) visit(inner, path === '' ? key : `${path}.${key}`);
+    } else unknown.push(path);
+  };
+  visit(settings, '');
+  return { known, unknown };
+}

@@ -1,0 +1,12 @@
+import Type, { type TProperties } from 'typebox';
+
+/** An object that knows all its fields: a misspelt one is refused by name. */
+export const closed = <P extends TProperties>(properties: P) =>
+  Type.Object(properties, { additionalProperties: false });
+
+export const description = Type.Optional(Type.String({ maxLength: 1024 }));
+
+/** A moment, RFC 3339 in UTC: `2027-01-31T12:00:00Z`. */
+export const Moment = Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?Z$' });
+
+export const HttpsUrl = Type.String({ pattern: '^https://[^\\s/?#@]+/?$', maxLength: 512 });

@@ -1,0 +1,24 @@
+import Type, { type Static } from 'typebox';
+
+/**
+ * A point in the site's one line of commits. `epoch` is raised by promotion or by accepting a restored database;
+ * `generation` counts commits within it. Ordered by epoch first.
+ */
+export const Version = Type.Object({ epoch: Type.Integer({ minimum: 0 }), generation: Type.Integer({ minimum: 0 }) });
+export type Version = Static<typeof Version>;
+
+/** Before everything: what a device knows that knows nothing. */
+export const NO_VERSION: Version = { epoch: 0, generation: 0 };
+
+/** Negative when `a` is older than `b`, 0 when equal, positive when newer. */
+export function compareVersions(a: Version, b: Version): number {
+  return a.epoch - b.epoch || a.generation - b.generation;
+}
+
+export function isOlder(a: Version, b: Version): boolean {
+  return compareVersions(a, b) < 0;
+}
+
+export function newestVersion(a: Version, b: Version): Version {
+  return isOlder(a, b) ? b : a;
+}
