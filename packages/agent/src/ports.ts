@@ -1,0 +1,251 @@
+import type {
+  DeviceBundle,
+  DeviceFrame,
+  EventBatchAnswer,
+  KdfParameters,
+  LoginBeginAnswer,
+  LoginGranted,
+  LoginRequest,
+  OfflineRules,
+  Problem,
+  ServerFrame,
+  ServerStatus,
+  SessionRefreshed,
+  SignedStatement,
+  SiteStatement,
+  StatementServer,
+  ThinmanEvent,
+  UserBundle,
+  Version,
+} from '@thinman/protocol';
+
+/** Time, injected. `nowMs`: Unix milliseconds by the device's clock, right or wrong. `monotonicMs`: since boot of the process. */
+export type Clock = {
+  nowMs(): number;
+  monotonicMs(): number;
+  /** Runs `action` once after `delayMs`; returns how to cancel it. */
+  after(delayMs: number, action: () => void): () => void;
+};
+
+/** A draw from [0, 1). */
+export type Random = () => number;
+
+/** Who this device is. Lies in files of its own, replaced atomically, apart from the cache. */
+export type DeviceIdentity = {
+  readonly siteId: string;
+  readonly deviceId: string;
+  readonly name: string;
+  /** PEM. */
+  readonly privateKey: string;
+  readonly certificate: string;
+  readonly caCertificates: readonly string[];
+  /** SHA-256 of the SPKI of its own key, base64url. */
+  readonly keyHash: string;
+  /** 32 random bytes; never the TLS key, which changes. */
+  readonly deviceSecret: Buffer;
+};
+
+export type IdentityStore = {
+  /** undefined: not enrolled. Throws IdentityDamaged with what to do. */
+  load(): DeviceIdentity | undefined;
+  save(identity: DeviceIdentity): void;
+  /** The newest statement that was verified, with its signed form. */
+  loadStatement(): { readonly signed: SignedStatement; readonly statement: SiteStatement } | undefined;
+  saveStatement(signed: SignedStatement): void;
+};
+
+/** Why a server gave no usable answer. */
+export type FailureReason =
+  | 'refused'
+  | 'unreachable'
+  | 'name_not_found'
+  | 'timeout'
+  | 'reset'
+  | 'tls'
+  | 'not_in_statement'
+  | 'truncated'
+  | 'not_our_schema'
+  | 'aborted';
+
+/** One answer of one server. `elapsedMs` is measured on the monotonic clock. */
+export type Answer<T> =
+  | { readonly kind: 'ok'; readonly value: T; readonly elapsedMs: number }
+  | { readonly kind: 'problem'; readonly problem: Problem; readonly body: unknown; readonly elapsedMs: number }
+  | { readonly kind: 'failed'; readonly reason: FailureReason; readonly detail: string; readonly elapsedMs: number };
+
+export type BundleAnswer<B> =
+  | { readonly changed: true; readonly bundle: B }
+  | { readonly changed: false; readonly version: Version };
+
+/** HTTPS to one server of the list; connections are kept warm. Every call ends by `signal` or its answer, never throws. */
+export type ServerClient = {
+  readyz(server: StatementServer, signal: AbortSignal): Promise<Answer<ServerStatus>>;
+  begin(server: StatementServer, user: string, signal: AbortSignal): Promise<Answer<LoginBeginAnswer>>;
+  login(server: StatementServer, request: LoginRequest, signal: AbortSignal): Promise<Answer<LoginGranted>>;
+  deviceBundle(
+    server: StatementServer,
+    etag: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Answer<BundleAnswer<DeviceBundle>>>;
+  userBundle(
+    server: StatementServer,
+    token: string,
+    etag: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Answer<BundleAnswer<UserBundle>>>;
+  refreshSession(server: StatementServer, token: string, signal: AbortSignal): Promise<Answer<SessionRefreshed>>;
+  logout(server: StatementServer, token: string, signal: AbortSignal): Promise<Answer<unknown>>;
+  sendEvents(
+    server: StatementServer,
+    events: readonly ThinmanEvent[],
+    signal: AbortSignal,
+  ): Promise<Answer<EventBatchAnswer>>;
+  /** Measured round trip to this server, in ms; undefined before the first answer. */
+  roundTripMs(server: StatementServer): number | undefined;
+  /** Drops kept connections (new certificate, new statement). */
+  reset(): void;
+  close(): Promise<void>;
+};
+
+/** One WebSocket to one server. Frames are parsed already; a frame that does not parse closes it (`not_our_schema`). */
+export type ChannelConnector = {
+  open(
+    server: StatementServer,
+    connectDeadlineMs: number,
+    pingIntervalMs: number,
+    listener: ChannelListener,
+  ): ChannelHandle;
+};
+export type ChannelListener = {
+  onOpen(): void;
+  onFrame(frame: ServerFrame): void;
+  /** Any byte from the server, pongs too: a sign of life. */
+  onAlive(): void;
+  /** Exactly once; nothing comes after it. `problem` when the upgrade was answered by a problem document. */
+  onClosed(why: {
+    readonly reason: FailureReason | 'closed';
+    readonly detail: string;
+    readonly problem?: Problem;
+  }): void;
+};
+export type ChannelHandle = { send(frame: DeviceFrame): void; close(): void };
+
+/** Everything derived from one typed password (`design.md`, idea 6). Cleared by `dispose`. */
+export type DerivedKeys = {
+  /** Signs a login proof. */
+  proof(parts: { readonly serverKeyHash: string; readonly user: string; readonly loginId: string }): string;
+  /** Raw public key, base64url: tells whether two derivations are the same credential. */
+  readonly publicKey: string;
+  /** Wraps and unwraps the data key of this user's cached row. */
+  readonly seal: Buffer;
+  dispose(): void;
+};
+
+/** Argon2id in Node's thread pool, and what follows from it. `userId` is needed for `seal`. */
+export type Hasher = {
+  derive(password: string, salt: string, kdf: KdfParameters): Promise<BaseKey>;
+};
+export type BaseKey = { keysFor(userId: string): DerivedKeys; dispose(): void };
+
+/** What a device knows of a user who has logged in here. Everything about the person is in `sealed`. */
+export type CachedLogin = {
+  readonly user: string;
+  readonly userId: string;
+  readonly salt: string;
+  readonly kdf: KdfParameters;
+  /** Newest subject known of this user. */
+  readonly subject: Version;
+  readonly credentialVersion: number;
+  /** Version of the sealed bundle. */
+  readonly bundleVersion: Version;
+  readonly bundleEtag: string;
+  readonly offline: OfflineRules;
+  /** Trusted time of the last online login, Unix ms. */
+  readonly lastOnlineMs: number;
+  /** Sealed UserBundle: wrapped data key, nonce, ciphertext, tag (`adapters/sealing.ts`). */
+  readonly sealed: Buffer;
+};
+
+/** A word about a user that blocks offline login until a newer one lifts it. */
+export type Tombstone = {
+  readonly userId: string;
+  readonly user: string;
+  readonly reason: 'disabled' | 'deleted' | 'credential_changed' | 'offline_withdrawn';
+  readonly subject: Version;
+};
+
+export type OfflineFailures = { readonly count: number /** Trusted time of the last one. */; readonly lastMs: number };
+
+/** The clock's memory over restarts (`failover.md`, Clock). */
+export type ClockMark = { readonly highWaterMs: number; readonly forgivenBoots: number };
+
+/** How the cache file was found at start. */
+export type CacheCondition =
+  | { readonly kind: 'ok' }
+  | { readonly kind: 'new' }
+  /** It was set aside; `events` were carried over, `lost` rows could not be read (undefined = unknown how many). */
+  | {
+      readonly kind: 'damaged';
+      readonly carriedOver: number;
+      readonly lost: number | undefined;
+      readonly setAside: string;
+    };
+
+/** The device's store (SQLite, synchronous=FULL): cached logins, tombstones, device bundle, outbox. One file, one writer. */
+export type Cache = {
+  readonly condition: CacheCondition;
+  cachedLogin(user: string): CachedLogin | undefined;
+  cachedUsers(): readonly Pick<CachedLogin, 'user' | 'userId' | 'subject' | 'credentialVersion'>[];
+  tombstone(userId: string): Tombstone | undefined;
+  /** By user name: newest subject known, from the cached login or a tombstone. */
+  knownSubject(user: string): Version | undefined;
+  offlineFailures(user: string): OfflineFailures;
+  /** One transaction: the login's row (or a new subject alone), what it clears, and its event. */
+  commitLogin(commit: {
+    readonly save?: CachedLogin;
+    readonly eraseUser?: string;
+    readonly clearTombstoneOf?: string;
+    readonly tombstone?: Tombstone;
+    readonly clearFailures?: boolean;
+    readonly user: string;
+    readonly event?: ThinmanEvent;
+  }): void;
+  /** Committed to disk before the hash runs. */
+  countOfflineFailure(user: string, atMs: number): void;
+  clearOfflineFailures(user: string): void;
+  setTombstone(tombstone: Tombstone, eraseLogin: boolean): void;
+  /** Revocation: every cached login, every tombstone, the device bundle. The outbox stays. */
+  eraseUsers(): void;
+  deviceBundle(): DeviceBundle | undefined;
+  saveDeviceBundle(bundle: DeviceBundle): void;
+  /** Newest version at which a server accepted this device. */
+  acceptedVersion(): Version;
+  setAcceptedVersion(version: Version): void;
+  clockMark(): ClockMark | undefined;
+  setClockMark(mark: ClockMark): void;
+  appendEvent(event: ThinmanEvent): void;
+  pendingEvents(limit: number): readonly ThinmanEvent[];
+  pendingEventCount(): number;
+  removeEvents(ids: readonly string[]): void;
+  close(): void;
+};
+
+/** Seals a user's bundle under a password's keys; opening it *is* the offline verification. */
+export type Sealing = {
+  seal(bundle: UserBundle, keys: DerivedKeys, about: SealedAbout): Buffer;
+  /** undefined: another password, or the row was edited or moved. */
+  open(sealed: Buffer, keys: DerivedKeys, about: SealedAbout): UserBundle | undefined;
+};
+/** Associated data of a sealed row. */
+export type SealedAbout = {
+  readonly siteId: string;
+  readonly deviceId: string;
+  readonly userId: string;
+  readonly version: Version;
+};
+
+/** Verifies and reads a signed statement against the CAs that this device holds. undefined: not valid. */
+export type StatementVerifier = (
+  signed: SignedStatement,
+  caCertificates: readonly string[],
+) => SiteStatement | undefined;

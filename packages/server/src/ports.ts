@@ -1,0 +1,288 @@
+import type {
+  KdfParameters,
+  LoginBeginAnswer,
+  ObjectKind,
+  RecordedEvent,
+  ServerStatus,
+  SignedStatement,
+  SiteStatement,
+  ThinmanEvent,
+  Version,
+} from '@thinman/protocol';
+
+/** Time, injected. `nowMs`: Unix milliseconds. `monotonicMs`: never goes back; means nothing outside this process. */
+export type Clock = {
+  nowMs(): number;
+  monotonicMs(): number;
+  /** Runs `action` once after `delayMs`; returns how to cancel it. */
+  after(delayMs: number, action: () => void): () => void;
+};
+
+/** One object as it is stored: what administrators wrote (`body`) and what servers keep beside it (`system`). */
+export type StoredObject = {
+  readonly kind: ObjectKind;
+  readonly name: string;
+  /** Random UUID given at creation; another one when the name is created anew. */
+  readonly uid: string;
+  /** Generation of the last commit that touched it. */
+  readonly generation: number;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly system: Readonly<Record<string, unknown>>;
+  /** A tombstone: body is empty, `system` is what it was (a deleted device stays known by its key). */
+  readonly deleted: boolean;
+};
+
+/** The site row: the site as its source of record has it. */
+export type SiteRow = {
+  readonly siteId: string;
+  readonly version: Version;
+  /** commitId of the commit that made `version`. */
+  readonly commitId: string;
+  /** Instance of the server that administers: the role is data. */
+  readonly primaryInstance: string;
+  /** Tombstones up to here are gone: a replica below it syncs fully. */
+  readonly compactedGeneration: number;
+  readonly schema: number;
+  readonly statement: SignedStatement;
+  /** PEM; the site's CA, or two while it is changed. */
+  readonly caCertificates: readonly string[];
+  /** The CA's private key under the recovery code. */
+  readonly wrappedCaKey: string;
+};
+
+export type NewSite = Omit<SiteRow, 'version' | 'commitId' | 'compactedGeneration' | 'schema'>;
+
+/** What a replica must do to become current. All of it was read in one snapshot, site row first. */
+export type Feed =
+  | { readonly kind: 'current'; readonly site: SiteRow }
+  | { readonly kind: 'incremental'; readonly site: SiteRow; readonly objects: readonly StoredObject[] }
+  | { readonly kind: 'full'; readonly site: SiteRow; readonly objects: readonly StoredObject[] }
+  /** The source of record lacks the commit that the replica rests on. */
+  | { readonly kind: 'forked'; readonly site: SiteRow };
+
+/** Where a replica stands. */
+export type ReplicaPosition = { readonly siteId: string; readonly version: Version; readonly commitId: string };
+
+/** One administrative transaction: the site row is locked from its first statement to the commit. */
+export type CommitTransaction = {
+  /** The generation that this commit makes. */
+  readonly version: Version;
+  get(kind: ObjectKind, name: string): Promise<StoredObject | undefined>;
+  list(kind: ObjectKind): Promise<readonly StoredObject[]>;
+  /** Creates or replaces (a tombstone of the same name gives way to a new uid). */
+  put(
+    kind: ObjectKind,
+    name: string,
+    body: Record<string, unknown>,
+    system: Record<string, unknown>,
+  ): Promise<StoredObject>;
+  /** Leaves a tombstone. False when there was nothing. */
+  remove(kind: ObjectKind, name: string): Promise<boolean>;
+  setStatement(statement: SignedStatement): Promise<void>;
+};
+
+export type CommitOutcome<T> =
+  | { readonly kind: 'committed'; readonly version: Version; readonly commitId: string; readonly result: T }
+  /** The site row names another Primary or epoch: this server steps down. */
+  | { readonly kind: 'stepped_down' }
+  /** `work` asked for nothing to be written (it returned `abandon`). */
+  | { readonly kind: 'abandoned'; readonly result: T };
+
+export type HistoryEntry = {
+  readonly version: Version;
+  readonly atMs: number;
+  readonly actor: string;
+  /** null = deleted in this commit. */
+  readonly body: Readonly<Record<string, unknown>> | null;
+};
+
+export type EventQuery = {
+  readonly limit: number;
+  readonly before?: string;
+  readonly type?: string;
+  readonly user?: string;
+};
+export type StoredEvent = RecordedEvent & { readonly sequence: number };
+
+/** The SQL database behind a server. Rejects with DatabaseUnavailable when it cannot be reached within its deadline. */
+export type SourceOfRecord = {
+  readonly kind: ServerStatus['database']['kind'];
+  /** Creates the schema and the site row at generation 1 with these objects; fails if a site is there. */
+  initialise(
+    site: NewSite,
+    objects: readonly Pick<StoredObject, 'kind' | 'name' | 'body' | 'system'>[],
+  ): Promise<SiteRow>;
+  /** undefined: no site here (yet). */
+  site(): Promise<SiteRow | undefined>;
+  feed(position: ReplicaPosition | undefined): Promise<Feed>;
+  /** `work` may return `abandon(result)` to write nothing and take no generation. */
+  commit<T>(
+    by: { readonly instance: string; readonly epoch: number; readonly actor: string },
+    work: (transaction: CommitTransaction) => Promise<{ readonly write: boolean; readonly result: T }>,
+  ): Promise<CommitOutcome<T>>;
+  history(kind: ObjectKind, name: string, limit: number): Promise<readonly HistoryEntry[]>;
+  /** Each exactly once, by (origin, id). Returns when they are durable. An event that the database refuses goes to its quarantine. */
+  storeEvents(events: readonly RecordedEvent[]): Promise<{ readonly quarantined: number }>;
+  events(query: EventQuery): Promise<readonly StoredEvent[]>;
+  close(): Promise<void>;
+};
+
+/** What applying a feed changed, for those who must be told. */
+export type AppliedChange = {
+  readonly version: Version;
+  /** true: anything may have changed (full sync). */
+  readonly full: boolean;
+  readonly objects: readonly StoredObject[];
+};
+
+/** A server's own copy of the objects (SQLite). Synchronous: microseconds, no network in the path. */
+export type Replica = {
+  /** undefined before the first sync. */
+  position(): ReplicaPosition | undefined;
+  site(): SiteRow | undefined;
+  /** One transaction; listeners are told after it. */
+  apply(feed: Feed): AppliedChange | undefined;
+  onApplied(listener: (change: AppliedChange) => void): () => void;
+  /** Live objects only. */
+  get(kind: ObjectKind, name: string): StoredObject | undefined;
+  /** Live object or tombstone. */
+  find(kind: ObjectKind, name: string): StoredObject | undefined;
+  findByUid(kind: ObjectKind, uid: string): StoredObject | undefined;
+  /** By SHA-256 of the SPKI of its key; live object or tombstone. */
+  findDeviceByKey(keyHash: string): StoredObject | undefined;
+  /** Live objects by name. */
+  list(kind: ObjectKind, page?: { readonly after?: string; readonly limit: number }): readonly StoredObject[];
+  count(kind: ObjectKind): number;
+  /** The live object of this kind whose uid follows `uid` in order, else the first: a stable choice by a hash. */
+  nextByUid(kind: ObjectKind, uid: string): StoredObject | undefined;
+  close(): void;
+};
+
+/** How a login was decided, as it is remembered for repeats of the same loginId. */
+export type RememberedLogin = {
+  readonly loginId: string;
+  /** Hash over device key, user and what was sent: a repeat must have the same. */
+  readonly binding: string;
+  /** `granted`, or the code of the denial. */
+  readonly outcome: string;
+  readonly subject: Version;
+  readonly retryAfterMs?: number;
+};
+
+/** A failed login as a fact: counters are sizes of sets of these, so servers can share them and nothing counts twice. */
+export type FailureFact = {
+  readonly loginId: string;
+  readonly deviceId: string;
+  readonly user: string;
+  /** Keyed hash of what was sent: the same wrong password twice is one guess. */
+  readonly sentHash: string;
+  readonly atMs: number;
+};
+
+/** A server's durable queue of events, and its memory of logins (SQLite, synchronous=FULL, group commit). */
+export type Journal = {
+  /** Resolves when they are on disk. With `remember`/`failure`, all in the one transaction. */
+  append(entry: {
+    readonly events: readonly RecordedEvent[];
+    readonly remember?: RememberedLogin;
+    readonly failure?: FailureFact;
+    /** A granted login: clears nothing, but exempts this device from the per-user limit for 7 days. */
+    readonly granted?: { readonly deviceId: string; readonly user: string; readonly atMs: number };
+  }): Promise<void>;
+  remembered(loginId: string): RememberedLogin | undefined;
+  failures(query: {
+    readonly sinceMs: number;
+    readonly deviceId?: string;
+    readonly user?: string;
+  }): readonly FailureFact[];
+  lastGrantMs(deviceId: string, user: string): number | undefined;
+  /** Not yet in the source of record. */
+  pending(): number;
+  /** Oldest pending entries. */
+  next(limit: number): readonly RecordedEvent[];
+  /** They are in the source of record; kept 7 days more. */
+  markDrained(events: readonly Pick<RecordedEvent, 'origin' | 'id'>[]): void;
+  onAppended(listener: () => void): () => void;
+  /** Newest version that the Primary was heard to have committed; on disk, so that lag survives a restart. */
+  heardVersion(): Version | undefined;
+  setHeardVersion(version: Version): void;
+  close(): void;
+};
+
+/** This server's own keys and the site's, as they lie in its data folder. */
+export type ServerIdentity = {
+  readonly siteId: string;
+  readonly instance: string;
+  readonly name: string;
+  /** SHA-256 of the SPKI of its TLS key, base64url. */
+  readonly keyHash: string;
+  readonly tls: { readonly keyPem: string; readonly certificatePem: string };
+  readonly caCertificates: readonly string[];
+};
+
+/** The site CA; only where its key lies (the Primary). */
+export type CertificateAuthority = {
+  issueDevice(csrPem: string, deviceId: string): Promise<IssuedCertificate>;
+  issueServer(csrPem: string, name: string, urls: readonly string[]): Promise<IssuedCertificate>;
+  sign(statement: SiteStatement): SignedStatement;
+};
+export type IssuedCertificate = {
+  readonly pem: string;
+  readonly keyHash: string;
+  readonly serial: string;
+  /** Unix milliseconds. */
+  readonly expiresAt: number;
+};
+
+/** The site data key: secrets of objects, and what must be alike on all servers. */
+export type SiteDataKey = {
+  /** HMAC-SHA256 under a key derived from the data key for this purpose. */
+  mac(purpose: 'false-salt' | 'failure-fact' | 'login-binding', ...parts: readonly string[]): Buffer;
+  seal(plain: string, context: string): string;
+  open(sealed: string, context: string): string;
+  /** The data key itself, wrapped to another server's raw X25519 key (base64url). */
+  wrapFor(wrappingKey: string): string;
+};
+
+/** What a session token says. */
+export type SessionClaims = {
+  readonly loginId: string;
+  readonly userId: string;
+  readonly user: string;
+  readonly deviceKeyHash: string;
+  readonly credentialVersion: number;
+  /** Unix milliseconds. */
+  readonly startedAt: number;
+  readonly expiresAt: number;
+};
+export type SessionTokens = {
+  issue(claims: Omit<SessionClaims, 'expiresAt'>): Promise<{ readonly token: string; readonly expiresAt: number }>;
+  /** Any server of the statement may have issued it. `allowExpired`: for logout. */
+  verify(token: string, statement: SiteStatement, allowExpired?: boolean): Promise<SessionClaims | undefined>;
+};
+
+/** Turns passwords into credentials, in Node's thread pool, behind a bounded queue. */
+export type PasswordHasher = {
+  credential(
+    password: string,
+    siteId: string,
+    kdf: KdfParameters,
+  ): Promise<{ readonly salt: string; readonly publicKey: string }>;
+  fits(
+    password: string,
+    siteId: string,
+    credential: { readonly kdf: KdfParameters; readonly salt: string; readonly publicKey: string },
+  ): Promise<boolean>;
+  administrator(password: string): Promise<{ readonly passwordSalt: string; readonly passwordHash: string }>;
+  administratorFits(
+    password: string,
+    held: { readonly passwordSalt: string; readonly passwordHash: string },
+  ): Promise<boolean>;
+};
+
+/** Makes events of this server and hands them to the journal. */
+export type EventWriter = {
+  write(type: string, data: Record<string, unknown>, more?: Partial<Pick<ThinmanEvent, 'id' | 'user'>>): Promise<void>;
+};
+
+export type { LoginBeginAnswer };
