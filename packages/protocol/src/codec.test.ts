@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import Type from 'typebox';
+import { describeProblems, parseJson, parseValue } from './codec.ts';
+import { LoginRequest } from './login.ts';
+
+const Closed = Type.Object({ a: Type.Integer(), b: Type.Optional(Type.String()) }, { additionalProperties: false });
+
+test('coerces nothing: a number as text is refused', () => {
+  const parsed = parseValue(Closed, { a: '1' });
+  assert.ok(!parsed.ok);
+  assert.equal(parsed.problems[0]?.field, 'a');
+});
+
+test('names an unknown field instead of dropping it', () => {
+  const parsed = parseValue(Closed, { a: 1, c: true });
+  assert.ok(!parsed.ok);
+  assert.deepEqual(parsed.problems, [{ field: 'c', message: 'is not a known field' }]);
+  assert.equal(describeProblems(parsed.problems), 'c: is not a known field');
+});
+
+test('refuses text that is not JSON, too long, or nested too deeply, as values and never by throwing', () => {
+  for (const text of ['', '{', 'x'.repeat(101), `${'['.repeat(50)}${']'.repeat(50)}`]) {
+    assert.equal(parseJson(Type.Unknown(), text, 100).ok, false, text);
+  }
+});
+
+test('bounds the number of mistakes it reports', () => {
+  const hostile = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`x${n}`, n]));
+  const parsed = parseValue(Closed, hostile);
+  assert.ok(!parsed.ok);
+  assert.ok(parsed.problems.length <= 20);
+});
+
+test('a login with a password in the derived form is refused: nothing secret rides along', () => {
+  const parsed = parseValue(LoginRequest, {
+    method: 'derived',
+    loginId: '01936b1c-0000-7000-8000-000000000000',
+    user: 'alice',
+    salt: 'AAAAAAAAAAAAAAAAAAAAAA',
+    kdf: { algorithm: 'argon2id', memoryKib: 65536, passes: 2, lanes: 1 },
+    proof: 'AA',
+    password: 'oops',
+  });
+  assert.equal(parsed.ok, false);
+});
