@@ -1,0 +1,60 @@
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A secret that lies where it must not: in which file, and written how. */
+export type Find = { readonly file: string; readonly secret: string; readonly form: string };
+
+/** Below this, base64 of a secret has too few characters that do not depend on its neighbours. */
+const MIN_SECRET_BYTES = 6;
+
+/** Searches every regular file under `folders` for the secrets, as they are and in the usual ways to write bytes as text. */
+export function findSecrets(folders: readonly string[], secrets: readonly string[]): Find[] {
+  const needles = secrets.flatMap(secret => formsOf(secret).map(([form, bytes]) => ({ secret, form, bytes })));
+  return folders.flatMap(filesUnder).flatMap(file => {
+    const content = readFileSync(file);
+    return needles
+      .filter(({ bytes }) => content.includes(bytes))
+      .map(({ secret, form }) => ({ file, secret, form }) as const);
+  });
+}
+
+/** Regular files: what is in a socket or behind a link is not this folder's. */
+export function filesUnder(folder: string): string[] {
+  return readdirSync(folder).flatMap(name => {
+    const path = join(folder, name);
+    const stat = lstatSync(path);
+    if (stat.isDirectory()) return filesUnder(path);
+    return stat.isFile() ? [path] : [];
+  });
+}
+
+function formsOf(secret: string): [form: string, bytes: Buffer][] {
+  const bytes = Buffer.from(secret);
+  if (bytes.length < MIN_SECRET_BYTES) throw new Error(`"${secret}" is too short to be searched for`);
+  const utf16 = Buffer.from(secret, 'utf16le');
+  const hex = bytes.toString('hex');
+  return [
+    ['as it is', bytes],
+    ['UTF-16LE', utf16],
+    ['UTF-16BE', Buffer.from(utf16).swap16()],
+    ['hex', Buffer.from(hex)],
+    ['HEX', Buffer.from(hex.toUpperCase())],
+    ['percent-encoded', Buffer.from(encodeURIComponent(secret))],
+    ...(['base64', 'base64url'] as const).flatMap(encoding =>
+      insideBase64(bytes, encoding).map(text => [encoding, Buffer.from(text)] as [string, Buffer]),
+    ),
+  ];
+}
+
+/** How the bytes look somewhere inside a longer base64 text: by their place there are three ways. */
+function insideBase64(bytes: Buffer, encoding: 'base64' | 'base64url'): string[] {
+  return [0, 1, 2].map(before => {
+    const text = Buffer.concat([Buffer.alloc(before), bytes])
+      .toString(encoding)
+      .replaceAll('=', '');
+    // Characters at the ends hold bits of the neighbours too.
+    const first = Math.ceil((before * 8) / 6);
+    const last = Math.floor(((before + bytes.length) * 8) / 6);
+    return text.slice(first, last);
+  });
+}

@@ -1,0 +1,75 @@
+import { connect, createServer, type Socket } from 'node:net';
+
+/** A wire between devices and one server that can be cut and held, as a switch or a firewall does it. */
+export type TcpProxy = AsyncDisposable & {
+  readonly port: number;
+  /** Ends every connection and refuses new ones until `mend`. */
+  cut(): Promise<void>;
+  mend(): Promise<void>;
+  /** From now on what the server answers is kept back; what it is sent still arrives. Resolves `heard` at the first byte. */
+  holdAnswers(): { readonly heard: Promise<void> };
+  /** Lets through what was kept back, and everything after it. */
+  releaseAnswers(): void;
+};
+
+/** `port`: where it listens (127.0.0.1). `targetPort`: where the server does. */
+export async function createTcpProxy(port: number, targetPort: number): Promise<TcpProxy> {
+  const pairs = new Set<readonly [Socket, Socket]>();
+  let held: { onHeard: () => void; readonly chunks: (() => void)[] } | undefined;
+
+  const server = createServer(device => {
+    const target = connect(targetPort, '127.0.0.1');
+    const pair = [device, target] as const;
+    pairs.add(pair);
+    const end = () => {
+      pairs.delete(pair);
+      device.destroy();
+      target.destroy();
+    };
+    for (const socket of pair) socket.setNoDelay(true).on('error', end).on('close', end);
+    device.on('data', chunk => {
+      held?.onHeard();
+      target.write(chunk);
+    });
+    target.on('data', chunk => {
+      if (held === undefined) device.write(chunk);
+      else held.chunks.push(() => device.write(chunk));
+    });
+  });
+  const listen = () =>
+    new Promise<void>((resolve, reject) => {
+      server.once('error', reject).listen(port, '127.0.0.1', () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+  const cut = () =>
+    new Promise<void>(resolve => {
+      server.close(() => resolve());
+      for (const [device, target] of pairs) {
+        // A reset, as when a host is gone: no orderly end.
+        device.resetAndDestroy();
+        target.destroy();
+      }
+    });
+  await listen();
+
+  return {
+    port,
+    cut,
+    mend: listen,
+    holdAnswers: () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      held = { onHeard: resolve, chunks: [] };
+      return { heard: promise };
+    },
+    releaseAnswers: () => {
+      const chunks = held?.chunks ?? [];
+      held = undefined;
+      for (const send of chunks) send();
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (server.listening) await cut();
+    },
+  };
+}
