@@ -25,6 +25,24 @@ test('refuses text that is not JSON, too long, or nested too deeply, as values a
   }
 });
 
+test('says what would be right: the words of a union, a missing field by its name, a pattern by its description', () => {
+  const schema = Type.Object({
+    role: Type.Union([Type.Literal('owner'), Type.Literal('viewer')]),
+    inner: Type.Object({ host: Type.String() }),
+    at: Type.String({ pattern: '^\\d+$', description: 'a number of digits' }),
+  });
+  const parsed = parseValue(schema, { role: 'king', inner: {}, at: 'x' });
+  assert.ok(!parsed.ok);
+  assert.deepEqual(
+    new Map(parsed.problems.map(found => [found.field, found.message])),
+    new Map([
+      ['role', 'must be "owner" or "viewer"'],
+      ['inner.host', 'is missing'],
+      ['at', 'must be a number of digits'],
+    ]),
+  );
+});
+
 test('bounds the number of mistakes it reports', () => {
   const hostile = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`x${n}`, n]));
   const parsed = parseValue(Closed, hostile);

@@ -9,10 +9,20 @@ export type Parsed<T> =
 /** Mistakes reported for one value; the rest are cut, so that a hostile body cannot make a large answer. */
 const MAX_PROBLEMS = 20;
 
+/** Errors looked at for these: one mistake makes several (each part of a union, a field and its object). */
+const MAX_ERRORS = 10 * MAX_PROBLEMS;
+
 /** Nesting of JSON that is read at all; deeper input is a mistake or an attack. */
 const MAX_DEPTH = 32;
 
-type Checker = { Check(value: unknown): boolean; Errors(value: unknown): { instancePath: string; message: string }[] };
+type SchemaError = {
+  readonly keyword: string;
+  readonly schemaPath: string;
+  readonly instancePath: string;
+  readonly params: object;
+  readonly message: string;
+};
+type Checker = { Check(value: unknown): boolean; Errors(value: unknown): SchemaError[] };
 const compiled = new WeakMap<TSchema, Checker>();
 
 function checker(schema: TSchema): Checker {
@@ -32,17 +42,55 @@ function depthOf(value: unknown, depth = 0): number {
   return deepest;
 }
 
+/** The part of a schema that an error came from, if it says in words what it wants. */
+function descriptionAt(schema: unknown, schemaPath: string): string | undefined {
+  let part: unknown = schema;
+  for (const step of schemaPath.split('/').slice(1)) {
+    if (typeof part !== 'object' || part === null) return undefined;
+    part = (part as Record<string, unknown>)[step.replaceAll('~1', '/').replaceAll('~0', '~')];
+  }
+  const description = (part as { description?: unknown } | undefined)?.description;
+  return typeof description === 'string' ? description : undefined;
+}
+
+/** One error in words; nothing where others at the same place say more. */
+function describe(schema: TSchema, error: SchemaError, all: readonly SchemaError[]): readonly FieldProblem[] {
+  const field = error.instancePath.slice(1).replaceAll('/', '.');
+  switch (error.keyword) {
+    case 'boolean': // `additionalProperties: false`, at the field itself
+      return [{ field, message: 'is not a known field' }];
+    case 'additionalProperties':
+    case 'anyOf':
+      return [];
+    case 'required': {
+      const { requiredProperties = [] } = error.params as { requiredProperties?: readonly string[] };
+      return requiredProperties.map(name => ({
+        field: field === '' ? name : `${field}.${name}`,
+        message: 'is missing',
+      }));
+    }
+    case 'const': {
+      const allowed = all
+        .filter(other => other.keyword === 'const' && other.instancePath === error.instancePath)
+        .map(other => JSON.stringify((other.params as { allowedValue?: unknown }).allowedValue));
+      return [{ field, message: `must be ${allowed.join(' or ')}` }];
+    }
+    case 'pattern': {
+      const description = descriptionAt(schema, error.schemaPath);
+      return [{ field, message: description === undefined ? error.message : `must be ${description}` }];
+    }
+    default:
+      return [{ field, message: error.message }];
+  }
+}
+
 function explain(schema: TSchema, value: unknown): FieldProblem[] {
   const seen = new Set<string>();
-  const problems: FieldProblem[] = [];
-  for (const error of checker(schema).Errors(value)) {
-    const field = error.instancePath.slice(1).replaceAll('/', '.');
-    const message = error.message === 'schema is false' ? 'is not a known field' : error.message;
-    if (message === 'must not have additional properties' || seen.has(field + message)) continue;
-    seen.add(field + message);
-    problems.push({ field, message });
-    if (problems.length === MAX_PROBLEMS) break;
-  }
+  const errors = checker(schema).Errors(value).slice(0, MAX_ERRORS);
+  const problems = errors
+    .flatMap(error => describe(schema, error, errors))
+    .filter(({ field, message }) => !seen.has(field + message) && seen.add(field + message))
+    .slice(0, MAX_PROBLEMS);
   return problems.length > 0 ? problems : [{ field: '', message: 'does not have the right form' }];
 }
 

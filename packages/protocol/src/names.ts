@@ -7,7 +7,12 @@ export const MAX_NAME_LENGTH = 128;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses
 const NAME = /^(?![.-])[^\u0000-\u0020\u007f-\u00a0/\\?#%"<>|*:;,`'$&(){}[\]\u2028\u2029]{1,128}$/;
 
-export const ObjectName = Type.String({ minLength: 1, maxLength: MAX_NAME_LENGTH, pattern: NAME.source });
+export const ObjectName = Type.String({
+  minLength: 1,
+  maxLength: MAX_NAME_LENGTH,
+  pattern: NAME.source,
+  description: 'a name without spaces and /\\?#%"<>|*:;,`\'$&(){}[], not beginning with "." or "-"',
+});
 
 /** What is wrong with a name, or undefined. */
 export function nameProblem(name: string): string | undefined {

@@ -7,6 +7,13 @@ export const closed = <P extends TProperties>(properties: P) =>
 export const description = Type.Optional(Type.String({ maxLength: 1024 }));
 
 /** A moment, RFC 3339 in UTC: `2027-01-31T12:00:00Z`. */
-export const Moment = Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?Z$' });
+export const Moment = Type.String({
+  pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?Z$',
+  description: 'a moment in UTC, like 2027-01-31T12:00:00Z',
+});
 
-export const HttpsUrl = Type.String({ pattern: '^https://[^\\s/?#@]+/?$', maxLength: 512 });
+export const HttpsUrl = Type.String({
+  pattern: '^https://[^\\s/?#@]+/?$',
+  maxLength: 512,
+  description: 'a URL like https://thinman.example.org:8443',
+});
