@@ -56,15 +56,13 @@ test('held answers come when they are released, in order', () =>
   withEcho(async proxy => {
     const socket = await dial(proxy.port);
     const { heard } = proxy.holdAnswers();
-    let received = '';
-    socket.on('data', text => {
-      received += text;
-    });
+    const received: string[] = [];
+    socket.on('data', text => received.push(String(text)));
     socket.write('one ');
     await heard;
     socket.write('two');
-    assert.equal(received, '');
+    assert.deepEqual(received, []);
     proxy.releaseAnswers();
-    while (received !== 'one two') await once(socket, 'data');
+    while (received.join('') !== 'one two') await once(socket, 'data');
     socket.destroy();
   }));

@@ -1,0 +1,90 @@
+import { type AgentMode, AgentStatus, type EffectiveProfile, parseValue, type Version } from '@thinman/protocol';
+import { createDaemon, type Daemon } from './daemon.ts';
+import type { Finished, Processes } from './processes.ts';
+import { waitFor } from './wait.ts';
+
+/** What `thinman-agent login --json` prints (design.md, "Commands"). */
+export type LoginAnswer = {
+  readonly verdict: 'granted' | 'denied';
+  readonly reason: string | null;
+  readonly mode: AgentMode;
+  readonly server: string | null;
+  readonly user: string;
+  readonly epoch: number;
+  readonly generation: number;
+  readonly elapsedMs: number;
+  readonly profile: EffectiveProfile | null;
+};
+
+/** One login as the person saw it. Without an answer (`code` 2, 3 or 4) it may have been recorded or not. */
+export type LoginResult = {
+  readonly device: string;
+  readonly user: string;
+  readonly answer: LoginAnswer | undefined;
+  readonly code: number | null;
+  readonly stderr: string;
+  /** From starting the command to its end. */
+  readonly elapsedMs: number;
+};
+
+/** What devices said of themselves, to be held against the events that reached the site. */
+export type DeviceHistory = {
+  readonly logins: LoginResult[];
+  readonly versions: { readonly device: string; readonly version: Version }[];
+};
+
+/** One thin client: a running `thinman-agent` and what is asked of it. */
+export type Agent = Daemon & {
+  readonly data: string;
+  enroll(token: string): Promise<Finished>;
+  login(user: string, password: string): Promise<LoginResult>;
+  logout(): Promise<Finished>;
+  /** Throws when the agent cannot be reached or says what the contract does not have. */
+  status(): Promise<AgentStatus>;
+  /** Asks until it is as wanted; `what` for the message if it never is. */
+  waitForStatus(what: string, wanted: (status: AgentStatus) => boolean, withinMs?: number): Promise<AgentStatus>;
+};
+
+export function createAgentCommands(processes: Processes, name: string, data: string, history: DeviceHistory): Agent {
+  const command = (verb: string, args: readonly string[], input?: string) =>
+    processes.run('thinman-agent', [verb, '--data', data, ...args], input === undefined ? {} : { input });
+
+  const status = async () => {
+    const { code, stdout, stderr } = await command('status', ['--json']);
+    if (code !== 0) throw new Error(`thinman-agent status of ${name} ended with ${code}: ${stderr}`);
+    const parsed = parseValue(AgentStatus, JSON.parse(stdout));
+    if (!parsed.ok)
+      throw new Error(`status of ${name} is not as the contract says: ${JSON.stringify(parsed.problems)}`);
+    const { epoch, generation } = parsed.value;
+    history.versions.push({ device: name, version: { epoch, generation } });
+    return parsed.value;
+  };
+
+  return {
+    ...createDaemon(processes, name, 'thinman-agent', ['start', '--data', data]),
+    data,
+    enroll: token => processes.run('thinman-agent', ['enroll', token, '--data', data, '--name', name]),
+    login: async (user, password) => {
+      const finished = await command('login', ['--user', user, '--password-stdin', '--json'], password);
+      const { code, stdout, stderr, elapsedMs } = finished;
+      const answer = code === 0 || code === 1 ? (JSON.parse(stdout) as LoginAnswer) : undefined;
+      const result: LoginResult = { device: name, user, answer, code, stderr, elapsedMs };
+      history.logins.push(result);
+      return result;
+    },
+    logout: () => command('logout', []),
+    status,
+    waitForStatus: (what, wanted, withinMs) => {
+      let last: AgentStatus | undefined;
+      return waitFor(
+        `${name}: ${what}`,
+        async () => {
+          last = await status();
+          return wanted(last) ? last : undefined;
+        },
+        withinMs,
+        () => JSON.stringify(last),
+      );
+    },
+  };
+}

@@ -1,0 +1,72 @@
+import { parseValue, type RecordedEvent, ServerStatus } from '@thinman/protocol';
+import { createDaemon, type Daemon } from './daemon.ts';
+import type { Finished, Processes } from './processes.ts';
+import { waitFor } from './wait.ts';
+
+/** An object as `thinman get -o json` gives it. */
+export type PrintedObject = {
+  readonly kind: string;
+  readonly name: string;
+  readonly generation: number;
+  readonly body: Readonly<Record<string, unknown>>;
+};
+
+/** One ThinMan server: a running `thinman-server`, and administration through the socket in its data folder. */
+export type Server = Daemon & {
+  readonly data: string;
+  /** Where devices reach it. */
+  readonly url: string;
+  status(): Promise<ServerStatus>;
+  waitForStatus(what: string, wanted: (status: ServerStatus) => boolean): Promise<ServerStatus>;
+  /** `thinman ARGS --data DIR` as it ended. */
+  thinman(args: readonly string[], input?: string): Promise<Finished>;
+  /** The same, where anything but success is an error. */
+  administer(args: readonly string[], input?: string): Promise<string>;
+  get(kind: string, name?: string): Promise<readonly PrintedObject[]>;
+  /** All events that the site has, oldest first. */
+  events(): Promise<readonly RecordedEvent[]>;
+};
+
+export function createServerCommands(processes: Processes, name: string, data: string, url: string): Server {
+  const thinman: Server['thinman'] = (args, input) =>
+    processes.run('thinman', [...args, '--data', data], input === undefined ? {} : { input });
+  const administer: Server['administer'] = async (args, input) => {
+    const { code, stdout, stderr } = await thinman(args, input);
+    if (code !== 0) throw new Error(`thinman ${args[0]} on ${name} ended with ${code}: ${stderr}`);
+    return stdout;
+  };
+  const get: Server['get'] = async (kind, name) =>
+    JSON.parse(await administer(['get', kind, ...(name === undefined ? [] : [name]), '-o', 'json'])) as PrintedObject[];
+
+  const status = async () => {
+    const { code, stdout, stderr } = await processes.run('thinman-server', ['status', '--data', data, '--json']);
+    if (code !== 0) throw new Error(`thinman-server status of ${name} ended with ${code}: ${stderr}`);
+    const parsed = parseValue(ServerStatus, JSON.parse(stdout));
+    if (!parsed.ok)
+      throw new Error(`status of ${name} is not as the contract says: ${JSON.stringify(parsed.problems)}`);
+    return parsed.value;
+  };
+
+  return {
+    ...createDaemon(processes, name, 'thinman-server', ['start', '--data', data]),
+    data,
+    url,
+    status,
+    waitForStatus: (what, wanted) => {
+      let last: ServerStatus | undefined;
+      return waitFor(
+        `${name}: ${what}`,
+        async () => {
+          last = await status();
+          return wanted(last) ? last : undefined;
+        },
+        undefined,
+        () => JSON.stringify(last),
+      );
+    },
+    thinman,
+    administer,
+    get,
+    events: async () => (await get('Event')).map(({ body }) => body as unknown as RecordedEvent).toReversed(),
+  };
+}
