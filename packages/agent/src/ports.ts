@@ -151,6 +151,8 @@ export type BaseKey = { keysFor(userId: string): DerivedKeys; dispose(): void };
 export type CachedLogin = {
   readonly user: string;
   readonly userId: string;
+  /** How this user logs in online. `password`: a directory's user; salt and parameters are then the device's own, for the seal. */
+  readonly method: 'derived' | 'password';
   readonly salt: string;
   readonly kdf: KdfParameters;
   /** Newest subject known of this user. */
