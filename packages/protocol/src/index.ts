@@ -9,6 +9,7 @@ export * from './events.ts';
 export * from './kdf.ts';
 export * from './limits.ts';
 export * from './link.ts';
+export * from './local.ts';
 export * from './login.ts';
 export * from './names.ts';
 export * from './objects/index.ts';

@@ -1,0 +1,85 @@
+import { argon2, createPrivateKey, createPublicKey, hkdfSync, sign } from 'node:crypto';
+import { promisify } from 'node:util';
+import {
+  AUTH_INFO,
+  DERIVED_KEY_BYTES,
+  type KdfParameters,
+  lengthPrefixed,
+  loginProofBytes,
+  SEAL_INFO,
+} from '@thinman/protocol';
+import type { BaseKey, DerivedKeys, DeviceIdentity, Hasher } from '../ports.ts';
+
+const runArgon2 = promisify(argon2);
+
+/** PKCS#8 of an Ed25519 private key up to the 32 bytes of its seed (RFC 8410). */
+const ED25519_PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
+
+type HasherIdentity = Pick<DeviceIdentity, 'siteId' | 'deviceId' | 'deviceSecret' | 'keyHash'>;
+
+/** `design.md`, idea 6. The password itself is a string and cannot be cleared; every buffer made from it is. */
+export function createHasher(identity: HasherIdentity): Hasher {
+  return {
+    async derive(password, salt, kdf) {
+      const base = await deriveBase(password, salt, kdf);
+      return baseKey(base, identity);
+    },
+  };
+}
+
+async function deriveBase(password: string, salt: string, kdf: KdfParameters): Promise<Buffer> {
+  const message = Buffer.from(password.normalize('NFC'));
+  try {
+    return await runArgon2(kdf.algorithm, {
+      message,
+      nonce: Buffer.from(salt, 'base64url'),
+      memory: kdf.memoryKib,
+      passes: kdf.passes,
+      parallelism: kdf.lanes,
+      tagLength: DERIVED_KEY_BYTES,
+    });
+  } finally {
+    message.fill(0);
+  }
+}
+
+function baseKey(base: Buffer, identity: HasherIdentity): BaseKey {
+  let disposed = false;
+  return {
+    keysFor(userId) {
+      if (disposed) throw new Error('the base key has been disposed of');
+      return derivedKeys(base, identity, userId);
+    },
+    dispose() {
+      disposed = true;
+      base.fill(0);
+    },
+  };
+}
+
+function derivedKeys(base: Buffer, identity: HasherIdentity, userId: string): DerivedKeys {
+  const { siteId, deviceId, deviceSecret, keyHash } = identity;
+  const pkcs8 = Buffer.concat([ED25519_PKCS8_PREFIX, hkdf(base, Buffer.from(siteId), Buffer.from(AUTH_INFO))]);
+  const seal = hkdf(base, deviceSecret, lengthPrefixed([SEAL_INFO, siteId, deviceId, userId]));
+  let disposed = false;
+  const privateKey = () => createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
+  const publicKey = createPublicKey(privateKey()).export({ format: 'jwk' }).x ?? '';
+  return {
+    publicKey,
+    seal,
+    proof({ serverKeyHash, user, loginId }) {
+      if (disposed) throw new Error('the derived keys have been disposed of');
+      const bytes = loginProofBytes({ siteId, serverKeyHash, deviceKeyHash: keyHash, user, loginId });
+      return sign(null, bytes, privateKey()).toString('base64url');
+    },
+    dispose() {
+      disposed = true;
+      pkcs8.fill(0);
+      seal.fill(0);
+    },
+  };
+}
+
+function hkdf(key: Buffer, salt: Uint8Array, info: Uint8Array): Buffer {
+  return Buffer.from(hkdfSync('sha256', key, salt, info, DERIVED_KEY_BYTES));
+}

@@ -1,0 +1,171 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  isNewerStatement,
+  MAX_BODY_BYTES,
+  ObjectName,
+  parseJson,
+  parseValue,
+  SignedStatement,
+  Uuid,
+} from '@thinman/protocol';
+import { writeFileAtomic } from '../atomic-file.ts';
+import type { DeviceIdentity, IdentityStore } from '../ports.ts';
+import { generateDeviceKey, spkiHash } from './device-key.ts';
+import { verifyStatement } from './statement.ts';
+
+const FOLDER_MODE = 0o700;
+const FILE_MODE = 0o600;
+export const DEVICE_SECRET_BYTES = 32;
+
+const FILES = {
+  /** Written last at enrolment: where it is, the others are. */
+  device: 'device.json',
+  key: 'device.key',
+  certificate: 'device.crt',
+  ca: 'ca.crt',
+  secret: 'device.secret',
+  statement: 'statement.json',
+} as const;
+
+/** The identity is there but cannot be used. `message` says what is wrong and what to do. */
+export class IdentityDamaged extends Error {
+  override readonly name = 'IdentityDamaged';
+  constructor(dir: string, what: string) {
+    super(
+      `the identity in ${dir} cannot be used: ${what}; restore that folder from a backup, or move it away and enrol this device again`,
+    );
+  }
+}
+
+/**
+ * The identity's folder: six files, 0600 in 0700, each replaced atomically.
+ * `saveStatement` keeps nothing that is not verified and newer than what is held.
+ */
+export function openIdentityStore(identityDir: string): IdentityStore {
+  mkdirSync(identityDir, { recursive: true, mode: FOLDER_MODE });
+  const path = (file: string) => join(identityDir, file);
+  const write = (file: string, content: string | Uint8Array) => writeFileAtomic(path(file), content, FILE_MODE);
+
+  const store: IdentityStore = {
+    load: () => loadIdentity(identityDir),
+    save(identity) {
+      const { siteId, deviceId, name } = identity;
+      write(FILES.key, identity.privateKey);
+      write(FILES.certificate, identity.certificate);
+      write(
+        FILES.ca,
+        identity.caCertificates
+          .map(pem => pem.trim())
+          .join('\n')
+          .concat('\n'),
+      );
+      write(FILES.secret, identity.deviceSecret);
+      write(FILES.device, `${JSON.stringify({ siteId, deviceId, name }, null, 2)}\n`);
+    },
+    loadStatement() {
+      const identity = store.load();
+      const text = readIfThere(path(FILES.statement))?.toString();
+      if (identity === undefined || text === undefined) return undefined;
+      const signed = parseJson(SignedStatement, text, MAX_BODY_BYTES);
+      const statement = signed.ok ? verifyStatement(signed.value, identity.caCertificates, identity.siteId) : undefined;
+      if (!signed.ok || statement === undefined)
+        throw new IdentityDamaged(identityDir, `${FILES.statement} is not signed by this site`);
+      return { signed: signed.value, statement };
+    },
+    saveStatement(signed) {
+      const identity = store.load();
+      if (identity === undefined) return;
+      const candidate = verifyStatement(signed, identity.caCertificates, identity.siteId);
+      if (candidate === undefined || !isNewerStatement(candidate, store.loadStatement()?.statement)) return;
+      write(FILES.statement, `${JSON.stringify(signed, null, 2)}\n`);
+    },
+  };
+  return store;
+}
+
+/**
+ * The key for an enrolment: made at the first attempt and kept, so that an attempt whose answer was lost can be repeated
+ * with the same key. PKCS#8 PEM.
+ */
+export function keyForEnrolment(identityDir: string): string {
+  mkdirSync(identityDir, { recursive: true, mode: FOLDER_MODE });
+  const path = join(identityDir, FILES.key);
+  const kept = readIfThere(path)?.toString();
+  if (kept !== undefined && parsePrivateKey(kept) !== undefined) return kept;
+  const made = generateDeviceKey();
+  writeFileAtomic(path, made, FILE_MODE);
+  return made;
+}
+
+function loadIdentity(dir: string): DeviceIdentity | undefined {
+  const deviceText = readIfThere(join(dir, FILES.device))?.toString();
+  if (deviceText === undefined) return undefined;
+  const damaged = (what: string) => new IdentityDamaged(dir, what);
+  const read = (file: string) => {
+    const content = readIfThere(join(dir, file));
+    if (content === undefined) throw damaged(`${file} is missing`);
+    return content;
+  };
+
+  const device = parseDevice(deviceText);
+  if (device === undefined) throw damaged(`${FILES.device} does not have the right content`);
+  const privateKey = read(FILES.key).toString();
+  const key = parsePrivateKey(privateKey);
+  if (key === undefined) throw damaged(`${FILES.key} is not a private key`);
+  const certificate = read(FILES.certificate).toString();
+  if (parseCertificate(certificate)?.checkPrivateKey(key) !== true)
+    throw damaged(`${FILES.certificate} does not belong to ${FILES.key}`);
+  const caCertificates = splitPem(read(FILES.ca).toString());
+  if (caCertificates.length === 0 || !caCertificates.every(pem => parseCertificate(pem)?.ca === true))
+    throw damaged(`${FILES.ca} does not hold the site's CA`);
+  const deviceSecret = read(FILES.secret);
+  if (deviceSecret.length !== DEVICE_SECRET_BYTES) throw damaged(`${FILES.secret} does not have the right length`);
+  return { ...device, privateKey, certificate, caCertificates, keyHash: spkiHash(key), deviceSecret };
+}
+
+function parseDevice(text: string): Pick<DeviceIdentity, 'siteId' | 'deviceId' | 'name'> | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  const field = (name: string): unknown => Reflect.get(value, name);
+  const siteId = parseValue(Uuid, field('siteId'));
+  const deviceId = parseValue(Uuid, field('deviceId'));
+  const name = parseValue(ObjectName, field('name'));
+  if (!siteId.ok || !deviceId.ok || !name.ok) return undefined;
+  return { siteId: siteId.value, deviceId: deviceId.value, name: name.value };
+}
+
+function readIfThere(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function parsePrivateKey(pem: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    return undefined;
+  }
+}
+
+function parseCertificate(pem: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    return undefined;
+  }
+}
+
+function splitPem(text: string): readonly string[] {
+  return text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+}

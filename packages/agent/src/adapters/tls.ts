@@ -1,0 +1,178 @@
+import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+import { checkServerIdentity, connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import type { StatementServer } from '@thinman/protocol';
+import type { Clock, DeviceIdentity, FailureReason } from '../ports.ts';
+import { spkiHash } from './device-key.ts';
+
+/** A connection that was not made, and why. */
+export class ConnectFailure extends Error {
+  override readonly name = 'ConnectFailure';
+  readonly reason: FailureReason;
+  constructor(reason: FailureReason, detail: string) {
+    super(detail);
+    this.reason = reason;
+  }
+}
+
+/** What the device shows and whom it trusts, made once for many connections. */
+export type TlsCredentials = { readonly context: SecureContext; readonly caCertificates: readonly string[] };
+
+export function tlsCredentials(
+  identity: Pick<DeviceIdentity, 'caCertificates'> & Partial<Pick<DeviceIdentity, 'certificate' | 'privateKey'>>,
+): TlsCredentials {
+  const { caCertificates, certificate, privateKey } = identity;
+  const context = createSecureContext({
+    ca: [...caCertificates],
+    ...(certificate !== undefined && { cert: certificate }),
+    ...(privateKey !== undefined && { key: privateKey }),
+    minVersion: 'TLSv1.3',
+  });
+  return { context, caCertificates };
+}
+
+export type ConnectRequest = {
+  readonly url: URL;
+  readonly credentials: TlsCredentials;
+  readonly clock: Clock;
+  /** TCP and TLS together, name lookup included, in ms. */
+  readonly deadlineMs: number;
+  /** SHA-256 of the SPKI of the only key that may answer; undefined = any under the CA (enrolment). */
+  readonly keyHash: StatementServer['keyHash'] | undefined;
+  /** Time of one TCP handshake, in ms: the network's round trip. */
+  readonly onRoundTrip?: (ms: number) => void;
+};
+
+/**
+ * Connects and verifies; `done` gets the socket only after the certificate's chain, name, purpose and key have all been
+ * found right, so that nothing at all is sent to another server. Calls `done` once. Returns how to give up.
+ * No TLS session is ever resumed: on a resumed one there is no peer certificate to look at.
+ */
+export function connectTls(
+  request: ConnectRequest,
+  done: (failure: ConnectFailure | undefined, socket: TLSSocket | undefined) => void,
+): () => void {
+  const { url, credentials, clock, deadlineMs, keyHash } = request;
+  const host = hostOf(url);
+  const deadClock = clock.nowMs() < CLOCK_IS_DEAD_BEFORE_MS;
+  const startedMs = clock.monotonicMs();
+  let lookedUpMs = startedMs;
+
+  const socket = connect({
+    host,
+    port: Number(url.port === '' ? HTTPS_PORT : url.port),
+    ...(isIP(host) === 0 && { servername: host }),
+    secureContext: credentials.context,
+    ALPNProtocols: ['http/1.1'],
+    rejectUnauthorized: !deadClock,
+    checkServerIdentity,
+  });
+  socket.setNoDelay(true);
+  socket.once('lookup', () => {
+    lookedUpMs = clock.monotonicMs();
+  });
+  socket.once('connect', () => request.onRoundTrip?.(clock.monotonicMs() - lookedUpMs));
+
+  let finished = false;
+  const finish = (failure: ConnectFailure | undefined) => {
+    if (finished) return;
+    finished = true;
+    cancelDeadline();
+    if (failure !== undefined) socket.destroy();
+    socket.off('error', onError);
+    // Whoever takes the socket listens for errors; until then, and after a failure, one must not end the process.
+    socket.on('error', () => {});
+    done(failure, failure === undefined ? socket : undefined);
+  };
+  const onError = (error: Error) => finish(connectFailure(error));
+  socket.on('error', onError);
+  socket.once('close', () => finish(new ConnectFailure('reset', 'the connection was closed during the handshake')));
+  socket.once('secureConnect', () => finish(verifyPeer(socket, host, credentials, keyHash, deadClock)));
+  const cancelDeadline = clock.after(deadlineMs, () =>
+    finish(new ConnectFailure('timeout', `no connection within ${Math.round(deadlineMs)} ms`)),
+  );
+  return () => finish(new ConnectFailure('aborted', 'given up'));
+}
+
+const HTTPS_PORT = 443;
+
+/**
+ * Certificates of a site begin on 2020-01-01 (`design.md`, Identity and trust): a device whose clock stands before that
+ * has lost its time, and must reach a server to learn it. For it alone the dates of certificates say nothing.
+ */
+const CLOCK_IS_DEAD_BEFORE_MS = Date.UTC(2020, 0, 1);
+const NOT_YET_VALID = 'CERT_NOT_YET_VALID';
+const EKU_SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
+
+function verifyPeer(
+  socket: TLSSocket,
+  host: string,
+  credentials: TlsCredentials,
+  keyHash: string | undefined,
+  deadClock: boolean,
+): ConnectFailure | undefined {
+  const raw = socket.getPeerCertificate().raw;
+  if (raw === undefined) return new ConnectFailure('tls', 'the server showed no certificate');
+  const certificate = new X509Certificate(raw);
+  if (!socket.authorized) {
+    const code = String(socket.authorizationError);
+    const onlyTheClock = deadClock && code === NOT_YET_VALID && keyHash !== undefined;
+    if (!onlyTheClock || !fitsButForDates(certificate, host, credentials)) {
+      return new ConnectFailure('tls', `the server's certificate was refused (${code})`);
+    }
+  }
+  if (keyHash !== undefined && spkiHash(certificate.publicKey) !== keyHash) {
+    return new ConnectFailure('not_in_statement', "the server's key is not the one in the site statement");
+  }
+  return undefined;
+}
+
+/** OpenSSL reports one error of several: what else it checks is checked again here. */
+function fitsButForDates(certificate: X509Certificate, host: string, { caCertificates }: TlsCredentials): boolean {
+  const named = isIP(host) === 0 ? certificate.checkHost(host, { wildcards: false }) : certificate.checkIP(host);
+  const signed = caCertificates
+    .map(pem => new X509Certificate(pem))
+    .some(ca => certificate.checkIssued(ca) && certificate.verify(ca.publicKey));
+  return named !== undefined && signed && !certificate.ca && (certificate.keyUsage ?? []).includes(EKU_SERVER_AUTH);
+}
+
+function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '');
+}
+
+/** Errors of name lookup and of TCP, by their code. */
+const REASONS: Readonly<Record<string, FailureReason>> = {
+  ECONNREFUSED: 'refused',
+  EHOSTUNREACH: 'unreachable',
+  ENETUNREACH: 'unreachable',
+  EHOSTDOWN: 'unreachable',
+  ENETDOWN: 'unreachable',
+  EADDRNOTAVAIL: 'unreachable',
+  EACCES: 'unreachable',
+  EPERM: 'unreachable',
+  ENOTFOUND: 'name_not_found',
+  EAI_AGAIN: 'name_not_found',
+  EAI_FAIL: 'name_not_found',
+  EAI_NODATA: 'name_not_found',
+  ETIMEDOUT: 'timeout',
+  ECONNRESET: 'reset',
+  ECONNABORTED: 'reset',
+  EPIPE: 'reset',
+  ENOTCONN: 'reset',
+};
+
+export function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** The reason by the error's code; undefined: not one of the network's. */
+export function networkReason(error: unknown): FailureReason | undefined {
+  const code = errorCode(error);
+  if (code === undefined) return undefined;
+  return REASONS[code] ?? (/^ERR_(SSL|TLS)_/.test(code) || code === 'EPROTO' ? 'tls' : undefined);
+}
+
+/** What is neither the network nor the deadline before the handshake is over is the certificate. */
+function connectFailure(error: Error): ConnectFailure {
+  return new ConnectFailure(networkReason(error) ?? 'tls', errorCode(error) ?? error.name);
+}

@@ -1,0 +1,55 @@
+import { mkdirSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+/** What lies where in an agent's data folder. */
+export type AgentPaths = {
+  readonly dataDir: string;
+  /** Identity: 0700, files of its own, apart from the cache. */
+  readonly identityDir: string;
+  readonly cacheFile: string;
+  /** 0600: whoever may open it speaks for the device's administrator. */
+  readonly controlSocket: string;
+  /** 0666: login and public state, for greeters and lockers. */
+  readonly loginSocket: string;
+  /** Held by the one agent that uses the folder. */
+  readonly lockFile: string;
+  /** 0755: what other programs may read. */
+  readonly appliedDir: string;
+};
+
+/** Others may pass through, to `login.sock` and `applied/`, but not list. An administrator may close it (0700). */
+const DATA_DIR_MODE = 0o711;
+const IDENTITY_DIR_MODE = 0o700;
+const APPLIED_DIR_MODE = 0o755;
+
+export function agentPaths(dataDir: string): AgentPaths {
+  const dir = resolve(dataDir);
+  return {
+    dataDir: dir,
+    identityDir: join(dir, 'identity'),
+    cacheFile: join(dir, 'cache.db'),
+    controlSocket: join(dir, 'control.sock'),
+    loginSocket: join(dir, 'login.sock'),
+    lockFile: join(dir, 'lock'),
+    appliedDir: join(dir, 'applied'),
+  };
+}
+
+/** Makes the folders that are missing; what is there keeps its mode. Throws as `node:fs` does. */
+export function prepareDataFolder(dataDir: string): AgentPaths {
+  const paths = agentPaths(dataDir);
+  makeFolder(paths.dataDir, DATA_DIR_MODE);
+  makeFolder(paths.identityDir, IDENTITY_DIR_MODE);
+  makeFolder(paths.appliedDir, APPLIED_DIR_MODE);
+  return paths;
+}
+
+function makeFolder(path: string, mode: number): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  const umask = process.umask(0o777 & ~mode);
+  try {
+    mkdirSync(path, { recursive: true, mode });
+  } finally {
+    process.umask(umask);
+  }
+}

@@ -1,0 +1,56 @@
+import Type, { type Static } from 'typebox';
+import { MAX_PASSWORD_LENGTH } from './limits.ts';
+import { LoginName } from './names.ts';
+import { EffectiveProfile } from './objects/profile.ts';
+import { closed } from './objects/shape.ts';
+import { AgentMode, AgentStatus } from './status.ts';
+
+/**
+ * The device's own sockets (HTTP + JSON over a Unix socket), for the command line, PAM, greeters and lockers:
+ * `POST /v1/login`, `GET /v1/status`, `GET /v1/events` on both; `POST /v1/logout` on `control.sock` alone.
+ */
+export const LOCAL_PATHS = {
+  login: '/v1/login',
+  logout: '/v1/logout',
+  status: '/v1/status',
+  events: '/v1/events',
+} as const;
+
+/** A body on a local socket: a name and a password. */
+export const MAX_LOCAL_BODY_BYTES = 16 * 1024;
+
+export const LocalLoginRequest = closed({
+  user: LoginName,
+  password: Type.String({ minLength: 1, maxLength: MAX_PASSWORD_LENGTH }),
+});
+export type LocalLoginRequest = Static<typeof LocalLoginRequest>;
+
+/** What a login comes to: `thinman-agent login --json`. A contract. */
+export const LoginResult = Type.Object({
+  verdict: Type.Union([Type.Literal('granted'), Type.Literal('denied')]),
+  /** Code of the denial; null when granted. */
+  reason: Type.Union([Type.String(), Type.Null()]),
+  mode: AgentMode,
+  /** Name of the server whose answer was taken; null = the device decided by itself. */
+  server: Type.Union([Type.String(), Type.Null()]),
+  user: Type.String(),
+  /** Version that the verdict rests on. */
+  epoch: Type.Integer(),
+  generation: Type.Integer(),
+  elapsedMs: Type.Number({ minimum: 0 }),
+  /** When granted. */
+  profile: Type.Optional(EffectiveProfile),
+  /** For people: a password that expires soon, "profile as of DATE". */
+  warning: Type.Optional(Type.String()),
+  /** Milliseconds until another try has a chance. */
+  retryAfterMs: Type.Optional(Type.Integer({ minimum: 0 })),
+});
+export type LoginResult = Static<typeof LoginResult>;
+
+/** What `login.sock` tells anybody: no address, no error of a server. */
+export const PublicAgentStatus = Type.Object({
+  device: AgentStatus.properties.device,
+  mode: AgentMode,
+  session: AgentStatus.properties.session,
+});
+export type PublicAgentStatus = Static<typeof PublicAgentStatus>;
