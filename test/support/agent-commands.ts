@@ -1,26 +1,14 @@
-import { type AgentMode, AgentStatus, type EffectiveProfile, parseValue, type Version } from '@thinman/protocol';
+import { AgentStatus, LoginResult, type Version } from '@thinman/protocol';
+import { asPromised } from './contract.ts';
 import { createDaemon, type Daemon } from './daemon.ts';
 import type { Finished, Processes } from './processes.ts';
 import { waitFor } from './wait.ts';
 
-/** What `thinman-agent login --json` prints (design.md, "Commands"). */
-export type LoginAnswer = {
-  readonly verdict: 'granted' | 'denied';
-  readonly reason: string | null;
-  readonly mode: AgentMode;
-  readonly server: string | null;
-  readonly user: string;
-  readonly epoch: number;
-  readonly generation: number;
-  readonly elapsedMs: number;
-  readonly profile: EffectiveProfile | null;
-};
-
 /** One login as the person saw it. Without an answer (`code` 2, 3 or 4) it may have been recorded or not. */
-export type LoginResult = {
+export type SeenLogin = {
   readonly device: string;
   readonly user: string;
-  readonly answer: LoginAnswer | undefined;
+  readonly answer: LoginResult | undefined;
   readonly code: number | null;
   readonly stderr: string;
   /** From starting the command to its end. */
@@ -29,7 +17,7 @@ export type LoginResult = {
 
 /** What devices said of themselves, to be held against the events that reached the site. */
 export type DeviceHistory = {
-  readonly logins: LoginResult[];
+  readonly logins: SeenLogin[];
   readonly versions: { readonly device: string; readonly version: Version }[];
 };
 
@@ -37,7 +25,7 @@ export type DeviceHistory = {
 export type Agent = Daemon & {
   readonly data: string;
   enroll(token: string): Promise<Finished>;
-  login(user: string, password: string): Promise<LoginResult>;
+  login(user: string, password: string): Promise<SeenLogin>;
   logout(): Promise<Finished>;
   /** Throws when the agent cannot be reached or says what the contract does not have. */
   status(): Promise<AgentStatus>;
@@ -67,10 +55,10 @@ export function createAgentCommands(processes: Processes, name: string, data: st
     login: async (user, password) => {
       const finished = await command('login', ['--user', user, '--password-stdin', '--json'], password);
       const { code, stdout, stderr, elapsedMs } = finished;
-      const answer = code === 0 || code === 1 ? (JSON.parse(stdout) as LoginAnswer) : undefined;
-      const result: LoginResult = { device: name, user, answer, code, stderr, elapsedMs };
-      history.logins.push(result);
-      return result;
+      const answer = code === 0 || code === 1 ? asPromised(LoginResult, stdout) : undefined;
+      const seen: SeenLogin = { device: name, user, answer, code, stderr, elapsedMs };
+      history.logins.push(seen);
+      return seen;
     },
     logout: () => command('logout', []),
     status,

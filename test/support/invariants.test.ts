@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { RecordedEvent } from '@thinman/protocol';
-import type { DeviceHistory, LoginAnswer, LoginResult } from './agent-commands.ts';
+import type { LoginResult, RecordedEvent } from '@thinman/protocol';
+import type { DeviceHistory, SeenLogin } from './agent-commands.ts';
 import { brokenInvariants } from './invariants.ts';
 
 const ID = '01890000-0000-7000-8000-000000000001';
 
-function answer(more: Partial<LoginAnswer> = {}): LoginAnswer {
+function answer(more: Partial<LoginResult> = {}): LoginResult {
   const granted = { verdict: 'granted', reason: null, mode: 'online', server: 'primary', user: 'alice' } as const;
-  return { ...granted, epoch: 1, generation: 7, elapsedMs: 200, profile: null, ...more };
+  return { ...granted, epoch: 1, generation: 7, elapsedMs: 200, ...more };
 }
 
-function login(given: LoginAnswer | undefined = answer()): LoginResult {
+function login(given: LoginResult | undefined = answer()): SeenLogin {
   return {
     device: 'tc-1',
     user: 'alice',
@@ -22,7 +22,7 @@ function login(given: LoginAnswer | undefined = answer()): LoginResult {
   };
 }
 
-const unanswered: LoginResult = { ...login(), answer: undefined, code: 3 };
+const unanswered: SeenLogin = { ...login(), answer: undefined, code: 3 };
 
 function loginEvent(more: Partial<RecordedEvent> = {}): RecordedEvent {
   return {
@@ -37,7 +37,7 @@ const answered: RecordedEvent = {
   ...{ takenBy: 'primary', takenAt: 1000, data: { loginId: ID, verdict: 'granted', reason: null } },
 };
 
-const history = (logins: LoginResult[], versions: DeviceHistory['versions'] = []): DeviceHistory => ({
+const history = (logins: SeenLogin[], versions: DeviceHistory['versions'] = []): DeviceHistory => ({
   logins,
   versions,
 });

@@ -1,5 +1,5 @@
 import { isOlder, parseValue, type RecordedEvent, Version } from '@thinman/protocol';
-import type { DeviceHistory, LoginResult } from './agent-commands.ts';
+import type { DeviceHistory, SeenLogin } from './agent-commands.ts';
 
 /**
  * Holds what devices said against the events that reached the site (failover.md, "Invariants" 1, 2 and 4). Only after
@@ -25,7 +25,7 @@ function storedTwice(events: readonly RecordedEvent[]): string[] {
 }
 
 /** Each login that a person saw has exactly one event that says the same, and there are no other such events. */
-function loginsAgainstEvents(logins: readonly LoginResult[], events: readonly RecordedEvent[]): string[] {
+function loginsAgainstEvents(logins: readonly SeenLogin[], events: readonly RecordedEvent[]): string[] {
   const recorded = events.filter(({ type }) => type === 'login').map(describeEvent);
   const seen = logins.filter(({ answer }) => answer !== undefined).map(describeLogin);
   const missing = without(seen, recorded).map(login => `has no event: ${login}`);
@@ -39,7 +39,7 @@ function loginsAgainstEvents(logins: readonly LoginResult[], events: readonly Re
   return [...missing, ...unexplained.map(login => `is recorded, but was never answered: ${login} among ${surplus}`)];
 }
 
-function describeLogin({ device, user, answer }: LoginResult): string {
+function describeLogin({ device, user, answer }: SeenLogin): string {
   return `${user} on ${device}: ${answer?.verdict} ${answer?.reason ?? ''} ${answer?.mode} ${answer?.server ?? ''}`;
 }
 

@@ -1,4 +1,5 @@
-import { parseValue, type RecordedEvent, ServerStatus } from '@thinman/protocol';
+import { type RecordedEvent, ServerStatus } from '@thinman/protocol';
+import { asPromised } from './contract.ts';
 import { createDaemon, type Daemon } from './daemon.ts';
 import type { Finished, Processes } from './processes.ts';
 import { waitFor } from './wait.ts';
@@ -41,10 +42,7 @@ export function createServerCommands(processes: Processes, name: string, data: s
   const status = async () => {
     const { code, stdout, stderr } = await processes.run('thinman-server', ['status', '--data', data, '--json']);
     if (code !== 0) throw new Error(`thinman-server status of ${name} ended with ${code}: ${stderr}`);
-    const parsed = parseValue(ServerStatus, JSON.parse(stdout));
-    if (!parsed.ok)
-      throw new Error(`status of ${name} is not as the contract says: ${JSON.stringify(parsed.problems)}`);
-    return parsed.value;
+    return asPromised(ServerStatus, stdout);
   };
 
   return {

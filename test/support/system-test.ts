@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { brokenInvariants } from './invariants.ts';
+import { createProcesses, type Processes } from './processes.ts';
+import { createSite, type Site, type SiteOptions } from './site.ts';
+import { FAST_TIMINGS } from './timings.ts';
+import { WARD } from './ward.ts';
+
+/** Lines of each process's log that are shown when a test fails. */
+const LOG_LINES = 25;
+
+type Options = Pick<SiteOptions, 'wires'> & {
+  /** Thin clients in group `ward-3`, enrolled and started before the test begins. */
+  readonly agents?: readonly string[];
+};
+
+/**
+ * A test on a site of real processes, made for it alone: both servers, thin clients, users and profiles of `ward.ts`, short
+ * waits. Afterwards everything must run again: then the invariants are held against what the site recorded.
+ */
+export function systemTest(
+  name: string,
+  { agents = ['tc-1'], wires = false }: Options,
+  body: (site: Site, processes: Processes) => Promise<void>,
+): void {
+  test(name, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'thinman-system-'));
+    const processes = createProcesses(join(folder, 'logs'), join(folder, 'home'));
+    let site: Site | undefined;
+    try {
+      site = await createSite({ folder, processes, wires });
+      await site.apply(`${FAST_TIMINGS}---${WARD}`);
+      for (const agent of agents) await site.addAgent(agent, { group: 'ward-3' });
+      await body(site, processes);
+      await site.settle();
+      assert.deepEqual(brokenInvariants(site.history, await site.primary.events()), []);
+    } catch (error) {
+      showLogs(folder);
+      throw error;
+    } finally {
+      await processes.endAll();
+      await site?.wires?.primary[Symbol.asyncDispose]();
+      await site?.wires?.secondary[Symbol.asyncDispose]();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+}
+
+function showLogs(folder: string): void {
+  for (const file of readdirSync(join(folder, 'logs')).filter(log => !log.includes('thinman'))) {
+    const lines = readFileSync(join(folder, 'logs', file), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .slice(-LOG_LINES);
+    console.error(`\n--- ${file}\n${lines.join('\n')}`);
+  }
+}
