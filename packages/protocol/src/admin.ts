@@ -91,12 +91,17 @@ export const EffectiveAnswer = Type.Object({
       value: Type.Unknown(),
       origin: Origin,
       enforced: Type.Boolean(),
+      /** What would hold without this value comes first. */
       overrides: Type.Array(Type.Object({ value: Type.Unknown(), origin: Origin })),
+      /** Lists that merge: what each policy gave to `value`, weakest first; `origin` is the last of them. */
+      united: Type.Optional(Type.Array(Type.Object({ value: Type.Unknown(), origin: Origin }))),
     }),
   ),
   profile: Type.Object({
     connections: Type.Array(Type.Unknown()),
+    /** By name of the connection. */
     origins: Type.Record(Type.String(), Origin),
+    overrides: Type.Record(Type.String(), Type.Array(Type.Object({ value: Type.Unknown(), origin: Origin }))),
   }),
 });
 export type EffectiveAnswer = Static<typeof EffectiveAnswer>;

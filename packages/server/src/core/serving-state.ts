@@ -1,0 +1,54 @@
+import { DATABASE_LOST_AFTER_MS, LAG_LIMIT_MS, type ServerState } from '@thinman/protocol';
+
+/** What a server knows of itself. Moments are on its own monotonic clock, in milliseconds. */
+export type ServingFacts = {
+  readonly nowMs: number;
+  /** A planned stop has begun. */
+  readonly draining: boolean;
+  /** There is a replica, and it is of a schema that this program can read. */
+  readonly replica: 'ready' | 'missing' | 'too_new';
+  /** Events can be made durable: in the journal, or by handing them on at once. */
+  readonly canRecordEvents: boolean;
+  /** The last answer of the source of record; undefined: none since the start. */
+  readonly databaseAnsweredAtMs: number | undefined;
+  /** The source of record lacks the commit that the replica rests on. */
+  readonly forked: boolean;
+  /** How long it has lacked something that it has heard of (`lagMs`). */
+  readonly lagMs: number;
+};
+
+export type ServingLimits = { readonly databaseLostAfterMs: number; readonly lagLimitMs: number };
+export const DEFAULT_SERVING_LIMITS: ServingLimits = {
+  databaseLostAfterMs: DATABASE_LOST_AFTER_MS,
+  lagLimitMs: LAG_LIMIT_MS,
+};
+
+/** Why a server is not `serving`: for its log, its metrics and its `server.state` event. */
+export type ServingReason =
+  | 'draining'
+  | 'no_replica'
+  | 'schema_too_new'
+  | 'cannot_record_events'
+  | 'database_lost'
+  | 'forked'
+  | 'lagging';
+
+export type Serving = { readonly state: ServerState; readonly why: ServingReason | null };
+
+/** @see failover.md, "When is a server what?" */
+export function servingState(facts: ServingFacts, limits: ServingLimits = DEFAULT_SERVING_LIMITS): Serving {
+  if (facts.draining) return { state: 'draining', why: 'draining' };
+  if (facts.replica === 'missing') return { state: 'unavailable', why: 'no_replica' };
+  if (facts.replica === 'too_new') return { state: 'unavailable', why: 'schema_too_new' };
+  if (!facts.canRecordEvents) return { state: 'unavailable', why: 'cannot_record_events' };
+  if (facts.forked) return { state: 'degraded', why: 'forked' };
+  if (facts.databaseAnsweredAtMs === undefined || facts.nowMs - facts.databaseAnsweredAtMs > limits.databaseLostAfterMs)
+    return { state: 'degraded', why: 'database_lost' };
+  if (facts.lagMs > limits.lagLimitMs) return { state: 'degraded', why: 'lagging' };
+  return { state: 'serving', why: null };
+}
+
+/** `degraded` still serves, from its replica. */
+export function canServeLogin(state: ServerState): boolean {
+  return state === 'serving' || state === 'degraded';
+}

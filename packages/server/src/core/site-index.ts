@@ -1,0 +1,114 @@
+import {
+  type AssignmentBody,
+  flattenSettings,
+  type ObjectKind,
+  type PolicyBody,
+  type ProfileBody,
+} from '@thinman/protocol';
+import type { StoredObject } from '../ports.ts';
+import {
+  type Assignment,
+  deviceSide,
+  type Group,
+  type Policy,
+  type Profile,
+  type SiteConfig,
+  type TargetSide,
+  userSide,
+} from './site-config.ts';
+
+/** Kinds that resolution rests on. A change of any other kind changes no bundle but that of the object itself. */
+export const CONFIG_KINDS = ['DeviceGroup', 'UserGroup', 'Policy', 'Profile', 'Assignment'] as const;
+export type ConfigKind = (typeof CONFIG_KINDS)[number];
+
+export function isConfigKind(kind: ObjectKind): kind is ConfigKind {
+  return (CONFIG_KINDS as readonly ObjectKind[]).includes(kind);
+}
+
+/** Keeps a SiteConfig in step with the objects, one object at a time. Bodies were validated when they were applied. */
+export type SiteIndex = {
+  readonly config: SiteConfig;
+  /** Puts in, replaces, or (a tombstone) takes out. Objects of other kinds are passed over. */
+  update(object: Pick<StoredObject, 'kind' | 'name' | 'body' | 'deleted'>): void;
+  clear(): void;
+};
+
+export function createSiteIndex(objects: Iterable<Parameters<SiteIndex['update']>[0]> = []): SiteIndex {
+  const deviceGroups = new Map<string, Group>();
+  const userGroups = new Map<string, Group>();
+  const policies = new Map<string, Policy>();
+  const profiles = new Map<string, Profile>();
+  const byTarget = new Map<TargetSide, Map<TargetSide, Assignment[]>>();
+  const byName = new Map<string, Assignment>();
+
+  const removeAssignment = (name: string): void => {
+    const held = byName.get(name);
+    if (held === undefined) return;
+    byName.delete(name);
+    const byUser = byTarget.get(deviceSide(held.target));
+    const list = byUser?.get(userSide(held.target));
+    if (byUser === undefined || list === undefined) return;
+    list.splice(list.indexOf(held), 1);
+    if (list.length === 0) byUser.delete(userSide(held.target));
+    if (byUser.size === 0) byTarget.delete(deviceSide(held.target));
+  };
+
+  const addAssignment = (assignment: Assignment): void => {
+    byName.set(assignment.name, assignment);
+    const byUser = byTarget.get(deviceSide(assignment.target)) ?? new Map<TargetSide, Assignment[]>();
+    byTarget.set(deviceSide(assignment.target), byUser);
+    const list = byUser.get(userSide(assignment.target)) ?? [];
+    byUser.set(userSide(assignment.target), list);
+    list.push(assignment);
+  };
+
+  const index: SiteIndex = {
+    config: { deviceGroups, userGroups, policies, profiles, assignments: byTarget },
+    update({ kind, name, body, deleted }) {
+      if (!isConfigKind(kind)) return;
+      switch (kind) {
+        case 'DeviceGroup':
+          return deleted ? void deviceGroups.delete(name) : void deviceGroups.set(name, body as Group);
+        case 'UserGroup':
+          return deleted ? void userGroups.delete(name) : void userGroups.set(name, body as Group);
+        case 'Policy':
+          return deleted ? void policies.delete(name) : void policies.set(name, readPolicy(name, body as PolicyBody));
+        case 'Profile':
+          return deleted
+            ? void profiles.delete(name)
+            : void profiles.set(name, { name, connections: (body as ProfileBody).connections });
+        case 'Assignment':
+          removeAssignment(name);
+          if (!deleted) addAssignment(readAssignment(name, body as AssignmentBody));
+          return;
+        default:
+          return kind satisfies never;
+      }
+    },
+    clear() {
+      for (const map of [deviceGroups, userGroups, policies, profiles, byTarget, byName]) map.clear();
+    },
+  };
+  for (const object of objects) index.update(object);
+  return index;
+}
+
+function readPolicy(name: string, body: PolicyBody): Policy {
+  return {
+    name,
+    scope: body.scope ?? 'both',
+    settings: flattenSettings(body.settings).known,
+    enforced: new Set(body.enforced),
+  };
+}
+
+function readAssignment(name: string, body: AssignmentBody): Assignment {
+  const { policy, profile, to, priority = 0 } = body;
+  return {
+    name,
+    target: to,
+    priority,
+    ...(policy !== undefined && { policy }),
+    ...(profile !== undefined && { profile }),
+  };
+}
