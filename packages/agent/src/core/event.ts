@@ -1,0 +1,193 @@
+import type {
+  ErrorCode,
+  KdfParameters,
+  LoginBeginAnswer,
+  ServerState,
+  SiteStatement,
+  UserWord,
+  Version,
+} from '@thinman/protocol';
+import type { FailureReason, Tombstone } from '../ports.ts';
+import type { OfflineFacts } from './offline-login.ts';
+import type { CachedFacts } from './state.ts';
+
+/** What the world gives with each event, so that the core needs no clock, no dice and no ids of its own. */
+export type Moment = {
+  /** Monotonic, ms. */
+  readonly now: number;
+  /** Unix ms, as far as the device knows. */
+  readonly wallMs: number;
+  /** From [0, 1). */
+  readonly draw: number;
+  /** A fresh UUIDv7. */
+  readonly id: string;
+};
+
+export type Event = Happening & { readonly at: Moment };
+
+/** What a server's answer says; what it carries (bundle, token) stays in the runner, by attempt. */
+export type Heard<T> =
+  | { readonly kind: 'ok'; readonly value: T }
+  | { readonly kind: 'problem'; readonly problem: ProblemFacts }
+  | { readonly kind: 'failed'; readonly reason: FailureReason; readonly detail: string };
+
+export type ProblemFacts = {
+  readonly code: ErrorCode | (string & {});
+  readonly status: number;
+  readonly subject?: Version | undefined;
+  readonly retryAfterMs?: number | undefined;
+  readonly serverTime?: number | undefined;
+  /** With `salt_changed`. */
+  readonly now?: { readonly salt: string; readonly kdf: KdfParameters; readonly subject: Version } | undefined;
+};
+
+export type GrantFacts = {
+  readonly userId: string;
+  readonly subject: Version;
+  readonly credentialVersion: number;
+  readonly serverState: ServerState;
+  readonly serverVersion: Version;
+  readonly bundleVersion: Version;
+  readonly serverTime: number;
+  /** How long the token holds from now on. */
+  readonly sessionLifetimeMs: number;
+};
+
+/** What the device has on disk about a user named in a hello. */
+export type KnownUser = {
+  readonly user: string;
+  readonly userId: string;
+  /** Newest subject known. */
+  readonly subject: Version;
+  readonly credentialVersion: number | undefined;
+  readonly tombstone: Tombstone | undefined;
+};
+
+type Happening =
+  | { readonly kind: 'started'; readonly eventsPending: boolean }
+  /** A deadline that the state holds has passed. */
+  | { readonly kind: 'tick' }
+  /** The network came (back) up. */
+  | { readonly kind: 'linkUp' }
+  /** The machine woke from suspend. */
+  | { readonly kind: 'resumed' }
+  | { readonly kind: 'stopRequested' }
+  | AskedEvent
+  | ChannelEvent
+  | LoginEvent
+  | SessionEvent;
+
+type AskedEvent =
+  | {
+      readonly kind: 'probeAnswered';
+      readonly attempt: number;
+      readonly server: string;
+      readonly answer: Heard<{ readonly state: ServerState }>;
+      readonly roundTripMs: number | undefined;
+    }
+  | {
+      readonly kind: 'bundleAnswered';
+      readonly attempt: number;
+      readonly which: 'device' | 'user';
+      readonly server: string;
+      readonly answer: Heard<{ readonly version: Version; readonly changed: boolean }>;
+    }
+  | {
+      readonly kind: 'eventsAnswered';
+      readonly attempt: number;
+      readonly server: string;
+      /** `ok`: a batch is stored; `more`: others wait. */
+      readonly answer: Heard<{ readonly more: boolean }>;
+    }
+  /** The runner put an event into the outbox by itself. */
+  | { readonly kind: 'eventRecorded' };
+
+type ChannelEvent =
+  | {
+      readonly kind: 'channelHello';
+      readonly channel: number;
+      readonly server: string;
+      readonly state: ServerState;
+      readonly version: Version;
+      readonly serverTime: number;
+      /** `invalid`: not signed by the site. */
+      readonly statement: SiteStatement | 'invalid';
+      readonly words: readonly UserWord[];
+      /** About the users in `words`. */
+      readonly known: readonly KnownUser[];
+    }
+  /** Any byte from it: a sign of life. */
+  | { readonly kind: 'channelAlive'; readonly channel: number }
+  | { readonly kind: 'channelChanged'; readonly channel: number; readonly userId?: string | undefined }
+  | {
+      readonly kind: 'channelCommand';
+      readonly channel: number;
+      readonly id: string;
+      readonly command: string;
+      readonly data: Readonly<Record<string, unknown>>;
+    }
+  | { readonly kind: 'channelGoaway'; readonly channel: number }
+  | { readonly kind: 'channelRevoked'; readonly channel: number; readonly subject: Version }
+  | {
+      readonly kind: 'channelClosed';
+      readonly channel: number;
+      readonly server: string;
+      readonly reason: FailureReason | 'closed';
+      readonly detail: string;
+      readonly problem?: ProblemFacts | undefined;
+    };
+
+type LoginEvent =
+  | { readonly kind: 'loginRequested'; readonly loginId: string; readonly user: string }
+  | {
+      readonly kind: 'userRead';
+      readonly loginId: string;
+      readonly cached: CachedFacts | undefined;
+      /** Newest subject known of this name, also from a tombstone. */
+      readonly subject: Version | undefined;
+    }
+  | {
+      readonly kind: 'derived';
+      readonly loginId: string;
+      readonly salt: string;
+      readonly opens: boolean | undefined;
+    }
+  | {
+      readonly kind: 'beginAnswered';
+      readonly attempt: number;
+      readonly server: string;
+      readonly answer: Heard<LoginBeginAnswer>;
+    }
+  | {
+      readonly kind: 'loginAnswered';
+      readonly attempt: number;
+      readonly server: string;
+      readonly answer: Heard<GrantFacts>;
+    }
+  | { readonly kind: 'offlineFacts'; readonly loginId: string; readonly facts: OfflineFacts }
+  | {
+      readonly kind: 'offlineTried';
+      readonly loginId: string;
+      /** `damaged`: the disk would not take the count. */
+      readonly result: 'opened' | 'refused' | 'damaged';
+    }
+  | { readonly kind: 'logoutRequested' };
+
+type SessionEvent =
+  | {
+      readonly kind: 'sessionAnswered';
+      readonly attempt: number;
+      readonly server: string;
+      readonly answer: Heard<{ readonly subject: Version; readonly serverTime: number; readonly lifetimeMs: number }>;
+      /** Newest subject known of the session's user. */
+      readonly known: Version | undefined;
+    }
+  | {
+      readonly kind: 'sessionProved';
+      readonly attempt: number;
+      readonly server: string;
+      readonly newLoginId: string;
+      /** `no_keys`: the agent does not hold what a proof needs. */
+      readonly answer: Heard<GrantFacts> | { readonly kind: 'no_keys' };
+      readonly known: Version | undefined;
+    };

@@ -1,0 +1,286 @@
+import type {
+  AgentMode,
+  AgentTimings,
+  KdfParameters,
+  ServerRole,
+  ServerState,
+  SiteStatement,
+  Version,
+} from '@thinman/protocol';
+
+/**
+ * Everything that the agent decides by. Immutable: a transition gives a new one. All times are milliseconds of the monotonic
+ * clock unless a name says `wall`; nothing secret is in here (passwords, keys and tokens stay in the runner, by loginId).
+ *
+ * Two questions have two fields: `connectivity` (is there a server, and which) and `session` (who works here). Neither is
+ * derived from the other: a person stays signed in when the link drops.
+ */
+export type AgentState = {
+  readonly phase: Phase;
+  readonly site: SiteFacts;
+  /** The order of preference, as the site signed it. Never reordered: health is kept beside it, by name. */
+  readonly servers: readonly ServerEntry[];
+  readonly health: Readonly<Record<string, ServerHealth>>;
+  readonly connectivity: Connectivity;
+  readonly session: Session;
+  /** The login that is being decided; the others wait in order. */
+  readonly login: Login | null;
+  readonly waitingLogins: readonly WaitingLogin[];
+  readonly failback: FailbackMemory;
+  /** Newest version at which a server accepted this device: what a word about its revocation must not be older than. */
+  readonly accepted: Version;
+  /** Versions of the bundles held: neither ever goes back. */
+  readonly held: { readonly device: Version; readonly user: Version };
+  readonly pulls: { readonly device: Pull; readonly user: Pull };
+  readonly delivery: Delivery;
+  /** Next attempt id. A result whose attempt nobody waits for is dropped. */
+  readonly nextAttempt: number;
+};
+
+export type Phase =
+  /** Built, not started. */
+  | 'new'
+  /** Reacts to events. */
+  | 'running'
+  /** Over: no event has an effect any more. */
+  | 'stopped';
+
+/** The numbers (`failover.md`, "The agent"); servers send them in the device bundle. */
+export type AgentPolicy = AgentTimings;
+
+/** What of the signed statement rules decisions, beside the list. */
+export type SiteFacts = Pick<SiteStatement, 'siteId' | 'epoch' | 'version' | 'directorySuffixes'>;
+
+export type ServerEntry = {
+  readonly name: string;
+  readonly url: string;
+  readonly role: ServerRole;
+  /** Its identity: the same name with another key is another server. */
+  readonly keyHash: string;
+};
+
+/** What is known of one server. Replaced, never mutated. */
+export type ServerHealth = {
+  /** What it last said of itself; `unknown` since the last search began. */
+  readonly heard: ServerState | 'unknown';
+  readonly breaker: Breaker;
+  /** Hard failures in a row; forgotten when it really serves (a hello, a login), not by a probe alone. */
+  readonly failures: number;
+  readonly roundTripMs: number | undefined;
+  /** The one background probe in flight. Never in a login's path. */
+  readonly probe: { readonly attempt: number; readonly purpose: ProbePurpose } | undefined;
+  /** Good probes in a row while a failback to it is considered, and when the first of them was. */
+  readonly good: { readonly count: number; readonly since: number } | undefined;
+  /** Why it last gave no usable answer: a failure's reason or an error code. */
+  readonly lastError: string | null;
+  /** Trouble with its identity has been reported since it last proved it. */
+  readonly alarmed: boolean;
+};
+
+export type Breaker =
+  /** May be asked. */
+  | { readonly kind: 'closed' }
+  /** Failed hard: not asked until a background probe is answered. The next one goes out at `probeAt`. */
+  | { readonly kind: 'open'; readonly probeAt: number };
+
+export type ProbePurpose =
+  /** Who serves? Asked of all when there is no channel, or a better server is sought. */
+  | 'search'
+  /** Is a server with an open breaker back? */
+  | 'breaker'
+  /** Is an earlier server fit to go back to? */
+  | 'failback'
+  /** A login's answer is slow, or the network changed: is the server there at all? */
+  | 'suspicion';
+
+export type Connectivity =
+  /** No channel to any server. */
+  | {
+      readonly kind: 'disconnected';
+      readonly since: number;
+      /** The server that was lost, for the story of the failover; null at start and once offline was announced. */
+      readonly lost: string | null;
+      /** `offline` was told: all servers are known not to serve. */
+      readonly announced: boolean;
+      readonly search: Search;
+    }
+  /** A channel is open, and its server has said hello. */
+  | {
+      readonly kind: 'connected';
+      readonly since: number;
+      readonly server: string;
+      readonly channel: number;
+      /** What is being prepared beside it: make before break. */
+      readonly move: Move;
+      readonly failbackProbeAt: number;
+    };
+
+export type Search =
+  /** Every server has been asked. Until `patienceUntil` an earlier server that has not answered holds back later ones. */
+  | { readonly kind: 'asking'; readonly patienceUntil: number; readonly waitMs: number }
+  /** The chosen server's channel is being opened. */
+  | { readonly kind: 'opening'; readonly opening: Opening; readonly waitMs: number }
+  /** All are down; they are asked again at `until`. */
+  | { readonly kind: 'waiting'; readonly until: number; readonly waitMs: number };
+
+export type Opening = {
+  readonly server: string;
+  readonly channel: number;
+  /** No hello by then: a hard failure. */
+  readonly helloBy: number;
+};
+
+export type MoveReason =
+  /** An earlier server of the list is good again. */
+  | 'failback'
+  /** The current server is degraded. */
+  | 'degraded'
+  /** The current server is being stopped. */
+  | 'goaway'
+  /** The current server does not answer, though its channel has not died yet. */
+  | 'suspect';
+
+export type Move =
+  /** Nothing better is known. */
+  | { readonly kind: 'none' }
+  /** Will be looked into at `at`: the delay spreads devices apart. `to`: where to, if that is known already. */
+  | { readonly kind: 'due'; readonly why: MoveReason; readonly to: string | null; readonly at: number }
+  /** The others have been asked which of them serves. */
+  | { readonly kind: 'seeking'; readonly why: MoveReason; readonly patienceUntil: number }
+  /** The better server's channel is being opened; the old one closes when it has said hello. */
+  | { readonly kind: 'opening'; readonly why: MoveReason; readonly opening: Opening };
+
+/** What makes a device slow to go back where it failed before. Not kept over a restart. */
+export type FailbackMemory = {
+  /** How long an earlier server must have been good, beyond the number of probes; 0 until a failback was regretted. */
+  readonly regretWaitMs: number;
+  readonly last: { readonly server: string; readonly at: number } | null;
+};
+
+export type Session =
+  /** Nobody is signed in. */
+  | { readonly kind: 'none' }
+  /** A person works here. */
+  | {
+      readonly kind: 'open';
+      readonly user: string;
+      readonly userId: string;
+      /** Id of the login (and of the server's session) behind it. */
+      readonly loginId: string;
+      readonly mode: AgentMode;
+      readonly sinceWallMs: number;
+      readonly credentialVersion: number;
+      readonly standing: SessionStanding;
+    };
+
+export type SessionStanding =
+  /** A server vouches for it by a token. */
+  | {
+      readonly kind: 'vouched';
+      readonly refreshAt: number;
+      readonly expiresAt: number;
+      readonly attempt: number | undefined;
+    }
+  /** Opened (or outlived its token) without a server: proved anew as soon as one is connected. */
+  | { readonly kind: 'unproved'; readonly retryAt: number; readonly attempt: number | undefined }
+  /** Cannot be proved without the password, which must be typed again. */
+  | { readonly kind: 'locked' };
+
+/** One login, from the typed password to the verdict. */
+export type Login = {
+  readonly loginId: string;
+  readonly user: string;
+  readonly startedAt: number;
+  /** End of the online attempt; then the device decides. */
+  readonly deadlineAt: number;
+  readonly stage: LoginStage;
+  readonly method: LoginMethod;
+  readonly keys: Keys;
+  /** What the device knew of this user when the login began. */
+  readonly cached: CachedFacts | undefined;
+  /** Newest version of the User object heard of, here or earlier: older answers are ignored. */
+  readonly subject: Version | undefined;
+  /** Servers of this login, in the order in which they were asked. */
+  readonly lanes: readonly Lane[];
+  readonly saltChanged: boolean;
+};
+
+export type WaitingLogin = { readonly loginId: string; readonly user: string; readonly requestedAt: number };
+
+export type LoginStage =
+  /** What the device knows of the user is being read. */
+  | { readonly kind: 'reading' }
+  /** Servers are being asked. */
+  | { readonly kind: 'asking' }
+  /** No server is left but those believed dead: these were asked for a sign of life, until `until`. */
+  | { readonly kind: 'last_resort'; readonly until: number }
+  /** No server gave a final answer: what an offline login needs is being read. */
+  | { readonly kind: 'weighing' }
+  /** The failure is counted; the cached row is being opened. */
+  | { readonly kind: 'opening_row' };
+
+export type LoginMethod =
+  /** Never logged in here: a server must say how this user logs in. */
+  | { readonly kind: 'unknown' }
+  /** By proof: the password stays here. */
+  | { readonly kind: 'derived'; readonly salt: string; readonly kdf: KdfParameters }
+  /** A directory's user: the password goes to the server. */
+  | { readonly kind: 'password' };
+
+/** Keys derived from the typed password; they themselves lie in the runner. */
+export type Keys =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'deriving'; readonly salt: string }
+  /** `opens`: the cached row opened with them (`undefined`: there is none, or it rests on another salt). */
+  | { readonly kind: 'ready'; readonly salt: string; readonly opens: boolean | undefined };
+
+/** The cached row, as far as decisions need it. */
+export type CachedFacts = {
+  readonly userId: string;
+  readonly method: 'derived' | 'password';
+  readonly salt: string;
+  readonly kdf: KdfParameters;
+  readonly credentialVersion: number;
+};
+
+/** One server's part in one login. */
+export type Lane = {
+  readonly server: string;
+  /** Attempt id of its `/readyz` probe while that is out. */
+  readonly probe: number | undefined;
+  /** What it has been asked; undefined while keys are being derived, or after its answer was of no use. */
+  readonly request: LaneRequest | undefined;
+  /** It has shown life since the login began. */
+  readonly alive: boolean;
+  /** When the next server is asked as well; undefined once that has happened. */
+  readonly hedgeAt: number | undefined;
+  /** It has given what it had to give. */
+  readonly over: boolean;
+};
+export type LaneRequest = { readonly attempt: number; readonly what: 'begin' | 'login' };
+
+/** A bundle that must be fetched. */
+export type Pull =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'wanted'; readonly from: number }
+  /** `again`: it changed while it was being fetched. */
+  | { readonly kind: 'running'; readonly attempt: number; readonly again: boolean };
+
+/** The outbox on its way. */
+export type Delivery =
+  /** Nothing is waiting, as far as is known. */
+  | { readonly kind: 'idle' }
+  /** Events wait; they may go from `from` on. */
+  | { readonly kind: 'pending'; readonly from: number; readonly failures: number }
+  | { readonly kind: 'running'; readonly attempt: number; readonly failures: number };
+
+/** Where the agent stands, for people and for `status`. */
+export function modeOf(state: AgentState): AgentMode {
+  if (state.connectivity.kind === 'disconnected') return 'offline';
+  return state.health[state.connectivity.server]?.heard === 'degraded' ? 'degraded' : 'online';
+}
+
+/** The first connection was made, or every server is known not to answer: what `READY` waits for. */
+export function isDecided(state: AgentState): boolean {
+  return state.connectivity.kind === 'connected' || state.connectivity.announced;
+}
