@@ -40,12 +40,9 @@ export function createAgentCommands(processes: Processes, name: string, data: st
   const status = async () => {
     const { code, stdout, stderr } = await command('status', ['--json']);
     if (code !== 0) throw new Error(`thinman-agent status of ${name} ended with ${code}: ${stderr}`);
-    const parsed = parseValue(AgentStatus, JSON.parse(stdout));
-    if (!parsed.ok)
-      throw new Error(`status of ${name} is not as the contract says: ${JSON.stringify(parsed.problems)}`);
-    const { epoch, generation } = parsed.value;
-    history.versions.push({ device: name, version: { epoch, generation } });
-    return parsed.value;
+    const told = asPromised(AgentStatus, stdout);
+    history.versions.push({ device: name, version: { epoch: told.epoch, generation: told.generation } });
+    return told;
   };
 
   return {

@@ -54,7 +54,9 @@ export type Processes = AsyncDisposable & {
   run(script: Command | (string & {}), args: readonly string[], options?: StartOptions): Promise<Finished>;
   /** Those that run now. */
   running(): readonly Running[];
+  /** Nothing can be started any more, and what runs is killed. */
   endAll(): Promise<void>;
+  isOver(): boolean;
 };
 
 /**
@@ -65,6 +67,7 @@ export function createProcesses(logs: string, home: string): Processes {
   mkdirSync(logs, { recursive: true });
   mkdirSync(home, { recursive: true });
   const alive = new Map<ChildProcess, Running>();
+  let over = false;
   const killAll = () => {
     for (const child of alive.keys()) child.kill('SIGKILL');
   };
@@ -72,6 +75,7 @@ export function createProcesses(logs: string, home: string): Processes {
   process.on('exit', killAll);
 
   const start: Processes['start'] = (name, script, args, options = {}) => {
+    if (over) throw new Error(`${name} is not started: everything is being ended`);
     const path = Object.hasOwn(COMMANDS, script) ? COMMANDS[script as Command] : script;
     const child = spawn(process.execPath, [path, ...args], {
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
@@ -86,6 +90,7 @@ export function createProcesses(logs: string, home: string): Processes {
   };
 
   const endAll = async () => {
+    over = true;
     const left = [...alive.values()];
     killAll();
     await Promise.all(left.map(running => running.exited));
@@ -98,6 +103,7 @@ export function createProcesses(logs: string, home: string): Processes {
     run: (script, args, options) => start(`${runName(script)}-${++runs}`, script, args, options).exited,
     running: () => [...alive.values()],
     endAll,
+    isOver: () => over,
     [Symbol.asyncDispose]: endAll,
   };
 }

@@ -20,9 +20,13 @@ export type Site = {
   /** The wire in front of each server, where the site was made with `wires`. */
   readonly wires: { readonly primary: TcpProxy; readonly secondary: TcpProxy } | undefined;
   readonly history: DeviceHistory;
+  /** `thinman-server init` and `start`; gives the line READY. */
+  foundPrimary(): Promise<string>;
+  /** `thinman token server` on the Primary, `thinman-server join` and `start`; gives the line READY. */
+  joinSecondary(): Promise<string>;
   agent(name: string): Agent;
-  /** Enrols one more thin client, and starts it unless told otherwise. */
-  addAgent(name: string, options?: { readonly group?: string; readonly start?: boolean }): Promise<Agent>;
+  /** Enrols one more thin client with a token of the Primary. It is not started. */
+  addAgent(name: string, group: string): Promise<Agent>;
   /** `thinman apply` of this text on the Primary; gives what it printed. */
   apply(yaml: string): Promise<string>;
   /** Waits until nothing is on its way any more: no device and no server has an event that the site lacks. */
@@ -36,68 +40,56 @@ export type SiteOptions = {
   readonly wires?: boolean;
 };
 
-/** Makes and starts the two servers. Agents and objects come later. */
-export async function createSite({ folder, processes, wires: withWires = false }: SiteOptions): Promise<Site> {
+/** Finds places for the two servers. Nothing runs yet. */
+export async function createSite({ folder, processes, wires: wired = false }: SiteOptions): Promise<Site> {
   const history: DeviceHistory = { logins: [], versions: [] };
   const agents: Agent[] = [];
-  const places = { primary: await placeServer(withWires), secondary: await placeServer(withWires) };
-  const server = (name: 'primary' | 'secondary') =>
+  const places = { primary: await findPlace(wired), secondary: await findPlace(wired) };
+  const server = (name: keyof typeof places) =>
     createServerCommands(processes, name, join(folder, name), places[name].url);
   const primary = server('primary');
   const secondary = server('secondary');
-  const site = ['--listen', `127.0.0.1:${places.primary.listen}`, '--url', primary.url];
+  const serverArgs = ({ name, data, url }: Server, { listen }: Place) => [
+    ...['--data', data, '--name', name],
+    ...['--listen', `127.0.0.1:${listen}`, '--url', url],
+  ];
 
-  await succeed(
-    'init',
-    processes.run(
-      'thinman-server',
-      ['init', '--data', primary.data, '--name', 'primary', ...site, '--admin-password-stdin'],
-      { input: ADMIN_PASSWORD },
-    ),
-  );
-  await primary.start();
-
-  const token = await primary.administer(['token', 'server', '--name', 'secondary', '--url', secondary.url]);
-  const database = `sqlite:${join(primary.data, 'site.db')}`;
-  await succeed(
-    'join',
-    processes.run('thinman-server', [
-      ...['join', token.trim(), '--data', secondary.data, '--name', 'secondary'],
-      ...['--listen', `127.0.0.1:${places.secondary.listen}`, '--url', secondary.url],
-      ...['--database', database, '--single-host'],
-    ]),
-  );
-  await secondary.start();
-
-  let files = 0;
+  let inputs = 0;
   return {
     folder,
     primary,
     secondary,
     agents,
-    wires:
-      places.primary.wire !== undefined && places.secondary.wire !== undefined
-        ? { primary: places.primary.wire, secondary: places.secondary.wire }
-        : undefined,
+    wires: bothWires(places.primary.wire, places.secondary.wire),
     history,
+    foundPrimary: async () => {
+      const args = ['init', ...serverArgs(primary, places.primary), '--admin-password-stdin'];
+      await succeed(args, processes.run('thinman-server', args, { input: ADMIN_PASSWORD }));
+      return primary.start();
+    },
+    joinSecondary: async () => {
+      const token = await primary.administer(['token', 'server', '--name', secondary.name, '--url', secondary.url]);
+      const database = ['--database', `sqlite:${join(primary.data, 'site.db')}`, '--single-host'];
+      const args = ['join', token.trim(), ...serverArgs(secondary, places.secondary), ...database];
+      await succeed(args, processes.run('thinman-server', args));
+      return secondary.start();
+    },
     agent: name => {
       const agent = agents.find(known => known.name === name);
       if (agent === undefined) throw new Error(`there is no thin client "${name}" in this site`);
       return agent;
     },
-    addAgent: async (name, { group, start = true } = {}) => {
-      const groupArgs = group === undefined ? [] : ['--group', group];
-      const deviceToken = (await primary.administer(['token', 'device', ...groupArgs])).trim();
+    addAgent: async (name, group) => {
+      const token = await primary.administer(['token', 'device', '--group', group]);
       const agent = createAgentCommands(processes, name, join(folder, name), history);
-      await succeed('enroll', agent.enroll(deviceToken));
+      await succeed(['enroll'], agent.enroll(token.trim()));
       agents.push(agent);
-      if (start) await agent.start();
       return agent;
     },
     apply: yaml => {
       const input = join(folder, 'input');
       mkdirSync(input, { recursive: true });
-      const file = join(input, `${++files}.yaml`);
+      const file = join(input, `${++inputs}.yaml`);
       writeFileSync(file, yaml);
       return primary.administer(['apply', '-f', file]);
     },
@@ -110,12 +102,19 @@ export async function createSite({ folder, processes, wires: withWires = false }
       }
     },
   };
+}
 
-  async function placeServer(wired: boolean) {
-    const listen = await freePort();
-    const wire = wired ? await createTcpProxy(await freePort(), listen) : undefined;
-    return { listen, wire, url: `https://127.0.0.1:${wire?.port ?? listen}` };
-  }
+/** Where a server listens, and the wire before it, if there is one. */
+type Place = { readonly listen: number; readonly wire: TcpProxy | undefined; readonly url: string };
+
+async function findPlace(wired: boolean): Promise<Place> {
+  const listen = await freePort();
+  const wire = wired ? await createTcpProxy(await freePort(), listen) : undefined;
+  return { listen, wire, url: `https://127.0.0.1:${wire?.port ?? listen}` };
+}
+
+function bothWires(primary: TcpProxy | undefined, secondary: TcpProxy | undefined): Site['wires'] {
+  return primary !== undefined && secondary !== undefined ? { primary, secondary } : undefined;
 }
 
 /** Waits until this device has heard of everything that was committed on the Primary up to now. */
@@ -136,8 +135,7 @@ export function waitUntilOn(agent: Agent, server: Server, withinMs?: number) {
   );
 }
 
-async function succeed(what: string, finished: Promise<Finished>): Promise<Finished> {
-  const { code, stdout, stderr, ...rest } = await finished;
-  if (code !== 0) throw new Error(`${what} ended with ${code}: ${stderr}${stdout}`);
-  return { code, stdout, stderr, ...rest };
+async function succeed(args: readonly string[], finished: Promise<Finished>): Promise<void> {
+  const { code, stdout, stderr } = await finished;
+  if (code !== 0) throw new Error(`"${args[0]}" ended with ${code}: ${stderr}${stdout}`);
 }

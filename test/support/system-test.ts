@@ -7,13 +7,13 @@ import { brokenInvariants } from './invariants.ts';
 import { createProcesses, type Processes } from './processes.ts';
 import { createSite, type Site, type SiteOptions } from './site.ts';
 import { FAST_TIMINGS } from './timings.ts';
-import { WARD } from './ward.ts';
+import { GROUP, WARD } from './ward.ts';
 
 /** Lines of each process's log that are shown when a test fails. */
 const LOG_LINES = 25;
 
 type Options = Pick<SiteOptions, 'wires'> & {
-  /** Thin clients in group `ward-3`, enrolled and started before the test begins. */
+  /** Thin clients in the group of `ward.ts`, enrolled and started before the test begins. */
   readonly agents?: readonly string[];
 };
 
@@ -32,8 +32,10 @@ export function systemTest(
     let site: Site | undefined;
     try {
       site = await createSite({ folder, processes, wires });
+      await site.foundPrimary();
+      await site.joinSecondary();
       await site.apply(`${FAST_TIMINGS}---${WARD}`);
-      for (const agent of agents) await site.addAgent(agent, { group: 'ward-3' });
+      for (const agent of agents) await (await site.addAgent(agent, GROUP)).start();
       await body(site, processes);
       await site.settle();
       assert.deepEqual(brokenInvariants(site.history, await site.primary.events()), []);
