@@ -1,0 +1,136 @@
+import { LINK_DRAIN_EVENTS, MAX_FRAME_BYTES, type RecordedEvent } from '@thinman/protocol';
+import type { Clock, Journal } from '../ports.ts';
+
+/** First wait after a refusal: shorter than a person notices in a list of events; doubled up to the longest. */
+const RETRY_FIRST_MS = 250;
+/** A database that comes back waits this long at most. */
+const RETRY_LONGEST_MS = 10_000;
+/** Waits are spread by ± 20 %, so that Secondaries that lost their Primary together do not come back together. */
+const RETRY_SPREAD = 0.2;
+/** Events of one batch, as JSON: half a frame of the link, which leaves room for escapes and for what is around them. */
+const BATCH_CHARS = MAX_FRAME_BYTES / 2;
+
+/** `stored`: every event of the batch is durable in the source of record. `later`: perhaps not; send them again. */
+export type Delivery = 'stored' | 'later';
+
+export type DrainOptions = {
+  readonly journal: Pick<Journal, 'next' | 'markDrained' | 'pending' | 'onAppended'>;
+  /** A rejection counts as `later`. Must settle: its own deadline ends a delivery that hangs. */
+  readonly deliver: (events: readonly RecordedEvent[]) => Promise<Delivery>;
+  readonly clock: Pick<Clock, 'after'>;
+  /** A draw from [0, 1). */
+  readonly random?: () => number;
+  readonly batchEvents?: number;
+  readonly batchChars?: number;
+};
+
+export type Drain = {
+  /** Tries at once, without waiting for the next retry: the way to the source of record is open again. */
+  wake(): void;
+  /** Resolves when the journal is empty (true), or after `withinMs` (false). */
+  flush(withinMs: number): Promise<boolean>;
+  /** No delivery begins any more; resolves when none is under way. */
+  stop(): Promise<void>;
+};
+
+/** Carries the journal to the source of record: oldest first, one batch at a time, again and again until it is there. */
+export function createDrain(options: DrainOptions): Drain {
+  const { journal, deliver, clock, random = Math.random } = options;
+  const { batchEvents = LINK_DRAIN_EVENTS, batchChars = BATCH_CHARS } = options;
+  const emptied = new Set<() => void>();
+  let busy = false;
+  let ended: Promise<void> = Promise.resolve();
+  let cancelRetry: (() => void) | undefined;
+  let failures = 0;
+  let woken = false;
+  let appended = false;
+  let stopped = false;
+
+  /** `later` as well when the journal itself fails: what was delivered but not marked is sent again, and stored once. */
+  async function deliverNext(): Promise<Delivery | 'empty'> {
+    try {
+      const batch = fitting(journal.next(batchEvents), batchChars);
+      if (batch.length === 0) return 'empty';
+      if ((await deliver(batch)) === 'later') return 'later';
+      journal.markDrained(batch);
+      return 'stored';
+    } catch {
+      return 'later';
+    }
+  }
+
+  async function run(): Promise<void> {
+    let delivery: Delivery | 'empty';
+    do {
+      woken = false;
+      appended = false;
+      delivery = await deliverNext();
+      if (delivery === 'stored') failures = 0;
+    } while (!stopped && (delivery === 'stored' || woken || (delivery === 'empty' && appended)));
+    busy = false;
+    if (delivery === 'later') retryLater();
+    if (journal.pending() === 0) for (const tell of emptied) tell();
+  }
+
+  function retryLater(): void {
+    if (stopped) return;
+    const waitMs = Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_LONGEST_MS);
+    failures++;
+    cancelRetry = clock.after(waitMs * (1 + RETRY_SPREAD * (2 * random() - 1)), start);
+  }
+
+  function start(): void {
+    cancelRetry?.();
+    cancelRetry = undefined;
+    if (stopped || busy) return;
+    busy = true;
+    ended = run();
+  }
+
+  /** A delivery under way may have begun before the way was open, or the entry was there: then it is tried once more. */
+  function wake(): void {
+    woken = true;
+    start();
+  }
+
+  // An append does not shorten a wait: with the database away, every login would try it.
+  const forget = journal.onAppended(() => {
+    appended = true;
+    if (cancelRetry === undefined) start();
+  });
+  start();
+
+  return {
+    wake,
+    flush(withinMs) {
+      if (journal.pending() === 0) return Promise.resolve(true);
+      return new Promise(resolve => {
+        const end = (empty: boolean) => {
+          cancel();
+          emptied.delete(done);
+          resolve(empty);
+        };
+        const done = () => end(true);
+        const cancel = clock.after(withinMs, () => end(false));
+        emptied.add(done);
+        wake();
+      });
+    },
+    async stop() {
+      stopped = true;
+      forget();
+      cancelRetry?.();
+      await ended;
+    },
+  };
+}
+
+/** The beginning of the batch that fits; one event at least. */
+function fitting(events: readonly RecordedEvent[], maxChars: number): readonly RecordedEvent[] {
+  let chars = 0;
+  const end = events.findIndex((event, index) => {
+    chars += JSON.stringify(event).length;
+    return index > 0 && chars > maxChars;
+  });
+  return end === -1 ? events : events.slice(0, end);
+}

@@ -1,0 +1,43 @@
+import type { CreateTableBuilder, InsertQueryBuilder, InsertResult } from 'kysely';
+import type { SourceOfRecord } from '../../ports.ts';
+import type { RecordDb, RecordSchema } from '../schema.ts';
+
+/** How a transaction ends: kept (committed) or rolled back, and what it gives. */
+export type Ending<T> = { readonly keep: boolean; readonly value: T };
+
+type DataTypeExpression = Parameters<CreateTableBuilder<string>['addColumn']>[1];
+
+/** Column types. Text compares by bytes: `alice`, `Alice` and `àlice` are three names. */
+export type ColumnTypes = {
+  /** Up to `chars` characters; may stand in a key. */
+  key(chars: number): DataTypeExpression;
+  /** JSON and PEM of any length; never the database's own JSON type, which rewrites it. */
+  readonly text: DataTypeExpression;
+  /** Whole numbers to 2^53. */
+  readonly integer: DataTypeExpression;
+};
+
+/**
+ * All that differs between databases; the queries themselves are written once. Every method that runs `work` rejects with
+ * DatabaseUnavailable when the database cannot be used, and passes on what `work` throws by itself.
+ */
+export type RecordDialect = {
+  readonly kind: SourceOfRecord['kind'];
+  readonly types: ColumnTypes;
+  /** Options behind a CREATE TABLE (strictness, engine, character set). */
+  table<T extends string, C extends string>(builder: CreateTableBuilder<T, C>): CreateTableBuilder<T, C>;
+  /** One consistent snapshot, taken at the first read. */
+  snapshot<T>(work: (db: RecordDb) => Promise<T>): Promise<T>;
+  /** One transaction. A row that it updates is locked from there to the end. Rolled back if `work` rejects. */
+  write<T>(work: (db: RecordDb) => Promise<Ending<T>>): Promise<T>;
+  /** As `write`, on a database in which nothing need be yet. `work` runs only if it holds no site; else SiteExists. */
+  create<T>(work: (db: RecordDb) => Promise<Ending<T>>): Promise<T>;
+  /** An insert that leaves a row with the same key as it is, and raises every other error. */
+  ignoringDuplicates<T extends keyof RecordSchema>(
+    insert: InsertQueryBuilder<RecordSchema, T, InsertResult>,
+    key: readonly (keyof RecordSchema[T] & string)[],
+  ): InsertQueryBuilder<RecordSchema, T, InsertResult>;
+  /** The database works, but will never take this row: its code for it; undefined for every other error. */
+  refusalCode(error: unknown): string | undefined;
+  close(): Promise<void>;
+};

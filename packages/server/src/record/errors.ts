@@ -1,0 +1,43 @@
+/**
+ * Why the source of record cannot be used now.
+ * - `unreachable`: no connection, or none within the deadline. `missing`: the file of an embedded database is not there.
+ * - `no_site`: a database without a site in it (not initialised yet, or not replicated yet).
+ * - `damaged`: it cannot be read as a database. `foreign`: it is one, but not a ThinMan source of record.
+ * - `busy`: another process holds its lock. `full`: no room on its disk. `refused`: it lets us in, but not do this.
+ * - `older_schema`, `newer_schema`: written by a version of ThinMan that this one does not work with.
+ */
+export type DatabaseTrouble =
+  | 'unreachable'
+  | 'missing'
+  | 'no_site'
+  | 'damaged'
+  | 'foreign'
+  | 'busy'
+  | 'full'
+  | 'refused'
+  | 'older_schema'
+  | 'newer_schema';
+
+/** The database behind a server cannot be used now. Its text is fit for administrators and holds no credentials. */
+export class DatabaseUnavailable extends Error {
+  override readonly name = 'DatabaseUnavailable';
+  readonly code = 'database_unavailable';
+  readonly trouble: DatabaseTrouble;
+
+  constructor(trouble: DatabaseTrouble, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.trouble = trouble;
+  }
+}
+
+/** `initialise` found a site in the database: it is never overwritten. */
+export class SiteExists extends Error {
+  override readonly name = 'SiteExists';
+  readonly code = 'site_exists';
+}
+
+/** The database URL of the configuration cannot mean anything here. Its text names no password. */
+export class BadDatabaseUrl extends Error {
+  override readonly name = 'BadDatabaseUrl';
+  readonly code = 'bad_database_url';
+}

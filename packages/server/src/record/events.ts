@@ -1,0 +1,82 @@
+import { canonicalJson, type RecordedEvent } from '@thinman/protocol';
+import type { Clock, EventQuery, StoredEvent } from '../ports.ts';
+import type { RecordDialect } from './dialects/dialect.ts';
+import type { RecordDb } from './schema.ts';
+
+/** Rows of one INSERT: 8 columns each, far below every database's limit of parameters. */
+const ROWS_PER_INSERT = 100;
+
+/**
+ * Each event exactly once, all in one transaction. A row that the database refuses is put aside in the quarantine, alone:
+ * it must neither be lost nor hold back those behind it.
+ */
+export function storeEvents(
+  dialect: RecordDialect,
+  clock: Pick<Clock, 'nowMs'>,
+  events: readonly RecordedEvent[],
+): Promise<{ readonly quarantined: number }> {
+  return dialect.write(async db => {
+    let quarantined = 0;
+    for (let from = 0; from < events.length; from += ROWS_PER_INSERT) {
+      const some = events.slice(from, from + ROWS_PER_INSERT);
+      if ((await refusal(dialect, () => insert(dialect, db, some))) === undefined) continue;
+      for (const event of some) {
+        const reason = await refusal(dialect, () => insert(dialect, db, [event]));
+        if (reason === undefined) continue;
+        await quarantine(dialect, db, event, reason, clock.nowMs());
+        quarantined++;
+      }
+    }
+    return { keep: true, value: { quarantined } };
+  });
+}
+
+/** A refused statement leaves nothing behind, and its transaction goes on. */
+async function refusal(dialect: RecordDialect, insertRows: () => Promise<void>): Promise<string | undefined> {
+  try {
+    await insertRows();
+    return undefined;
+  } catch (error) {
+    const code = dialect.refusalCode(error);
+    if (code === undefined) throw error;
+    return code;
+  }
+}
+
+async function insert(dialect: RecordDialect, db: RecordDb, events: readonly RecordedEvent[]): Promise<void> {
+  const rows = events.map(({ origin, id, type, at, user, data, takenBy, takenAt }) => {
+    return { origin, id, type, at, user: user ?? null, data: canonicalJson(data), takenBy, takenAt };
+  });
+  await dialect.ignoringDuplicates(db.insertInto('events').values(rows), ['origin', 'id']).execute();
+}
+
+async function quarantine(
+  dialect: RecordDialect,
+  db: RecordDb,
+  event: RecordedEvent,
+  reason: string,
+  at: number,
+): Promise<void> {
+  const row = { origin: String(event.origin), eventId: String(event.id), at, reason, event: canonicalJson(event) };
+  await dialect.ignoringDuplicates(db.insertInto('event_quarantine').values(row), ['origin', 'eventId']).execute();
+}
+
+/** Newest arrivals first; `before` is the `sequence` (decimal) of the last one of the page before. */
+export function readEvents(dialect: RecordDialect, query: EventQuery): Promise<readonly StoredEvent[]> {
+  return dialect.snapshot(async db => {
+    const rows = await db
+      .selectFrom('events')
+      .selectAll()
+      .$if(query.before !== undefined, events => events.where('sequence', '<', Number(query.before)))
+      .$if(query.type !== undefined, events => events.where('type', '=', query.type ?? ''))
+      .$if(query.user !== undefined, events => events.where('user', '=', query.user ?? ''))
+      .orderBy('sequence', 'desc')
+      .limit(query.limit)
+      .execute();
+    return rows.map(({ user, data, ...row }) => ({
+      ...row,
+      ...(user === null ? {} : { user }),
+      data: JSON.parse(data) as Record<string, unknown>,
+    }));
+  });
+}

@@ -1,0 +1,52 @@
+import type { Feed, ReplicaPosition, SiteRow } from '../ports.ts';
+import type { RecordDialect } from './dialects/dialect.ts';
+import type { RecordDb } from './schema.ts';
+import { requireSite } from './site.ts';
+import { fromRow } from './stored-object.ts';
+
+/**
+ * What a replica at `position` lacks. One snapshot, the site row first, no pages: every other way of reading was measured to
+ * lose objects (`docs/decisions`, reading the feed).
+ */
+export function readFeed(dialect: RecordDialect, position: ReplicaPosition | undefined): Promise<Feed> {
+  return dialect.snapshot(async (db): Promise<Feed> => {
+    const site = await requireSite(db);
+    const standing = position === undefined ? 'none' : await compare(db, site, position);
+    switch (standing) {
+      case 'current':
+      case 'forked':
+        return { kind: standing, site };
+      case 'behind':
+        return { kind: 'incremental', site, objects: await objectsSince(db, position?.version.generation ?? 0) };
+      case 'none':
+        return { kind: 'full', site, objects: await objectsSince(db, 0) };
+    }
+  });
+}
+
+/** `none`: what the replica has counts for nothing here, and it must take everything. */
+async function compare(
+  db: RecordDb,
+  site: SiteRow,
+  position: ReplicaPosition,
+): Promise<'current' | 'behind' | 'forked' | 'none'> {
+  const { epoch, generation } = position.version;
+  if (site.siteId !== position.siteId || site.version.epoch < epoch) return 'forked';
+  // An epoch is raised by an administrator who has accepted this state of the database: replicas take it whole.
+  if (site.version.epoch > epoch) return 'none';
+  if (site.version.generation < generation) return 'forked';
+  if (site.version.generation === generation) return site.commitId === position.commitId ? 'current' : 'forked';
+  const commit = await db
+    .selectFrom('commits')
+    .select('commitId')
+    .where('epoch', '=', epoch)
+    .where('generation', '=', generation)
+    .executeTakeFirst();
+  if (commit?.commitId !== position.commitId) return 'forked';
+  return generation < site.compactedGeneration ? 'none' : 'behind';
+}
+
+async function objectsSince(db: RecordDb, generation: number) {
+  const rows = await db.selectFrom('objects').selectAll().where('generation', '>', generation).execute();
+  return rows.map(fromRow);
+}

@@ -1,0 +1,65 @@
+import { resolve } from 'node:path';
+import type { Clock, SourceOfRecord } from '../ports.ts';
+import { runCommit } from './commit.ts';
+import type { RecordDialect } from './dialects/dialect.ts';
+import { sqliteDialect } from './dialects/sqlite.ts';
+import { BadDatabaseUrl } from './errors.ts';
+import { readEvents, storeEvents } from './events.ts';
+import { readFeed } from './feed.ts';
+import { readHistory } from './history.ts';
+import { migrate } from './migrations/index.ts';
+import { findSite, initialise } from './site.ts';
+
+export type RecordOptions = {
+  /** Relative paths of `sqlite:` start here. */
+  readonly dataDir: string;
+  /** A Secondary's: it reads, and never writes. */
+  readonly readOnly?: boolean;
+  readonly clock: Pick<Clock, 'nowMs'>;
+};
+
+/**
+ * Opens the database behind a server: `sqlite:PATH`. Nothing is connected until the first call, and every call connects
+ * anew where need be, so it may be opened while the database is away. Throws BadDatabaseUrl.
+ */
+export function openSourceOfRecord(url: string, options: RecordOptions): SourceOfRecord {
+  return sourceOfRecord(dialectFor(url, options), options);
+}
+
+function dialectFor(url: string, { dataDir, readOnly = false }: RecordOptions): RecordDialect {
+  const scheme = url.slice(0, url.indexOf(':') + 1);
+  const rest = url.slice(scheme.length);
+  switch (scheme) {
+    case 'sqlite:':
+      if (rest === '') throw new BadDatabaseUrl('the database URL needs a path: sqlite:PATH');
+      return sqliteDialect(resolve(dataDir, rest), { readOnly });
+    default:
+      throw new BadDatabaseUrl('the database URL must begin with sqlite:');
+  }
+}
+
+function sourceOfRecord(dialect: RecordDialect, { readOnly = false, clock }: RecordOptions): SourceOfRecord {
+  let migrated = readOnly;
+
+  async function ready(): Promise<RecordDialect> {
+    if (!migrated) await migrate(dialect);
+    migrated = true;
+    return dialect;
+  }
+
+  return {
+    kind: dialect.kind,
+    async initialise(site, objects) {
+      const row = await initialise(dialect, clock, site, objects);
+      migrated = true;
+      return row;
+    },
+    site: () => findSite(dialect),
+    feed: async position => readFeed(await ready(), position),
+    commit: async (by, work) => runCommit(await ready(), clock, by, work),
+    history: async (kind, name, limit) => readHistory(await ready(), kind, name, limit),
+    storeEvents: async events => storeEvents(await ready(), clock, events),
+    events: async query => readEvents(await ready(), query),
+    close: () => dialect.close(),
+  };
+}

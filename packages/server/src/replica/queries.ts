@@ -1,0 +1,38 @@
+import type Database from 'better-sqlite3';
+import type { Replica } from '../ports.ts';
+import { fromRow, type ObjectRow } from '../record/stored-object.ts';
+
+/** A page larger than any site: "all". */
+const NO_LIMIT = -1;
+
+type Queries = Pick<Replica, 'get' | 'find' | 'findByUid' | 'findDeviceByKey' | 'list' | 'count' | 'nextByUid'>;
+
+/** The reads of logins and policy resolution, each one prepared statement on an index. */
+export function prepareQueries(handle: Database.Database): Queries {
+  const select = (where: string) => handle.prepare<unknown[], ObjectRow>(`SELECT * FROM objects WHERE ${where}`);
+  const byName = select('kind = ? AND name = ?');
+  const byUid = select('kind = ? AND uid = ?');
+  // A device that was deleted and enrolled again leaves two rows with one key: the living one counts, then the newest.
+  const byKey = select(
+    `kind = 'Device' AND json_extract(system, '$.keyHash') = ? ORDER BY deleted, generation DESC LIMIT 1`,
+  );
+  const page = select('kind = ? AND deleted = 0 AND name > ? ORDER BY name LIMIT ?');
+  const following = select('kind = ? AND uid > ? AND deleted = 0 ORDER BY uid LIMIT 1');
+  const counted = handle
+    .prepare<unknown[], number>('SELECT count(*) FROM objects WHERE kind = ? AND deleted = 0')
+    .pluck();
+
+  const object = (row: ObjectRow | undefined) => row && fromRow(row);
+  return {
+    get(kind, name) {
+      const row = byName.get(kind, name);
+      return row?.deleted === 0 ? fromRow(row) : undefined;
+    },
+    find: (kind, name) => object(byName.get(kind, name)),
+    findByUid: (kind, uid) => object(byUid.get(kind, uid)),
+    findDeviceByKey: keyHash => object(byKey.get(keyHash)),
+    list: (kind, { after = '', limit } = { limit: NO_LIMIT }) => page.all(kind, after, limit).map(fromRow),
+    count: kind => counted.get(kind) ?? 0,
+    nextByUid: (kind, uid) => object(following.get(kind, uid) ?? following.get(kind, '')),
+  };
+}

@@ -1,0 +1,152 @@
+import { DATABASE_LOST_AFTER_MS, SYNC_INTERVAL_MS } from '@thinman/protocol';
+import type { Clock, Feed, Replica, SourceOfRecord } from '../ports.ts';
+import { DatabaseUnavailable } from '../record/errors.ts';
+
+/** How the last read of the source of record went. */
+export type SyncCondition = {
+  /** It answered the last read, within the deadline. */
+  readonly reachable: boolean;
+  /** By the monotonic clock; undefined: never since this process started. */
+  readonly lastAnsweredMonotonicMs: number | undefined;
+  /** It lacks the commit that the replica rests on: the replica stays as it is, until an administrator decides. */
+  readonly forked: boolean;
+  readonly error: SyncError | undefined;
+};
+export type SyncError = {
+  /** A `DatabaseTrouble`, or what else went wrong. */
+  readonly code: string;
+  /** For administrators. */
+  readonly message: string;
+};
+
+export type Sync = {
+  condition(): SyncCondition;
+  /** Reads anew, after whatever was committed before this call. Never rejects; calls meanwhile share one read. */
+  syncNow(): Promise<SyncCondition>;
+  /** Called when `reachable`, `forked` or the error's code has changed. */
+  onCondition(listener: (condition: SyncCondition) => void): () => void;
+  /** Resolves when no read is under way any more. */
+  stop(): Promise<void>;
+};
+
+export type SyncOptions = {
+  readonly record: Pick<SourceOfRecord, 'feed'>;
+  readonly replica: Pick<Replica, 'position' | 'apply'>;
+  readonly clock: Clock;
+  /** Pause between two reads. */
+  readonly intervalMs?: number;
+  /** A read without an answer for this long counts as none (it is left to end by itself: never two at once). */
+  readonly deadlineMs?: number;
+  /** The site that this server belongs to: nothing is taken from a database of another one. */
+  readonly siteId?: string;
+};
+
+const BEFORE_FIRST_READ: SyncCondition = {
+  reachable: false,
+  lastAnsweredMonotonicMs: undefined,
+  forked: false,
+  error: { code: 'not_read', message: 'the database has not been read yet' },
+};
+
+/** Keeps the replica up to date with its source of record. The first read is `syncNow()`, or comes after the interval. */
+export function createSync(options: SyncOptions): Sync {
+  const { record, replica, clock, siteId } = options;
+  const { intervalMs = SYNC_INTERVAL_MS, deadlineMs = DATABASE_LOST_AFTER_MS } = options;
+  const listeners = new Set<(condition: SyncCondition) => void>();
+  let condition = BEFORE_FIRST_READ;
+  let reading: Promise<void> | undefined;
+  let following: Promise<SyncCondition> | undefined;
+  let stopped = false;
+  let cancelPoll = () => {};
+
+  function become(next: SyncCondition): void {
+    const before = condition;
+    condition = next;
+    const same =
+      before.reachable === next.reachable && before.forked === next.forked && before.error?.code === next.error?.code;
+    if (!same) for (const listener of listeners) listener(next);
+  }
+
+  const unreachable = (error: SyncError) => become({ ...condition, reachable: false, error });
+
+  function answered(feed: Feed): void {
+    const at = { reachable: true, lastAnsweredMonotonicMs: clock.monotonicMs() } as const;
+    if (siteId !== undefined && feed.site.siteId !== siteId) {
+      const message = `the database holds the site ${feed.site.siteId}, this server belongs to ${siteId}`;
+      become({ ...at, forked: false, error: { code: 'other_site', message } });
+      return;
+    }
+    try {
+      replica.apply(feed);
+      become({ ...at, forked: feed.kind === 'forked', error: undefined });
+    } catch (error) {
+      const message = `the replica did not take it: ${error instanceof Error ? error.message : String(error)}`;
+      become({ ...at, forked: false, error: { code: 'replica_failed', message } });
+    }
+  }
+
+  /** Settles when the read has, however late: an answer is an answer, and a hung database gets one question, not many. */
+  async function read(): Promise<void> {
+    const late = { code: 'unreachable', message: `the database has not answered within ${deadlineMs} ms` };
+    const cancelDeadline = clock.after(deadlineMs, () => unreachable(late));
+    try {
+      const feed = await record.feed(replica.position());
+      if (!stopped) answered(feed);
+    } catch (error) {
+      unreachable(explain(error));
+    } finally {
+      cancelDeadline();
+    }
+  }
+
+  function start(): Promise<void> {
+    cancelPoll();
+    reading ??= read().finally(() => {
+      reading = undefined;
+      if (!stopped) cancelPoll = clock.after(intervalMs, () => void start());
+    });
+    return reading;
+  }
+
+  /** A read under way may have taken its snapshot before the commit that the caller wants to see. */
+  async function readAnew(): Promise<SyncCondition> {
+    if (reading !== undefined) await withinDeadline(reading);
+    following = undefined;
+    if (!stopped && reading === undefined) await withinDeadline(start());
+    return condition;
+  }
+
+  function withinDeadline(work: Promise<void>): Promise<void> {
+    return new Promise(resolve => {
+      const cancel = clock.after(deadlineMs, resolve);
+      work.finally(() => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+
+  cancelPoll = clock.after(intervalMs, () => void start());
+
+  return {
+    condition: () => condition,
+    syncNow() {
+      following ??= readAnew();
+      return following;
+    },
+    onCondition(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async stop() {
+      stopped = true;
+      cancelPoll();
+      await reading;
+    },
+  };
+}
+
+function explain(error: unknown): SyncError {
+  if (error instanceof DatabaseUnavailable) return { code: error.trouble, message: error.message };
+  return { code: 'failed', message: error instanceof Error ? error.message : String(error) };
+}

@@ -1,0 +1,37 @@
+import type Database from 'better-sqlite3';
+
+/** "TMrp": ThinMan replica. */
+export const REPLICA_APPLICATION_ID = 0x544d7270;
+
+/**
+ * A replica is rebuilt rather than migrated: raise this when the tables change, and every server syncs fully once.
+ */
+export const REPLICA_FORMAT = 1;
+
+/** `site`: one row, where the replica stands and the site as its source of record has it (JSON). */
+export function createTables(handle: Database.Database): void {
+  handle.exec(`
+    CREATE TABLE site (
+      id INTEGER PRIMARY KEY CHECK (id = 1),
+      siteId TEXT NOT NULL,
+      epoch INTEGER NOT NULL,
+      generation INTEGER NOT NULL,
+      commitId TEXT NOT NULL,
+      site TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE objects (
+      kind TEXT NOT NULL,
+      name TEXT NOT NULL,
+      uid TEXT NOT NULL,
+      generation INTEGER NOT NULL,
+      body TEXT NOT NULL,
+      system TEXT NOT NULL,
+      deleted INTEGER NOT NULL,
+      PRIMARY KEY (kind, name)
+    ) STRICT;
+    CREATE INDEX objects_by_uid ON objects (kind, uid, deleted);
+    CREATE INDEX live_objects ON objects (kind, name) WHERE deleted = 0;
+    CREATE INDEX devices_by_key ON objects (json_extract(system, '$.keyHash')) WHERE kind = 'Device';
+    PRAGMA user_version = ${REPLICA_FORMAT};
+  `);
+}
