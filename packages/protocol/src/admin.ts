@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { RecordedEvent } from './events.ts';
 import { MAX_PASSWORD_LENGTH } from './limits.ts';
 import { ObjectName } from './names.ts';
 import { closed, HttpsUrl } from './objects/shape.ts';
@@ -120,3 +121,20 @@ export const HistoryAnswer = Type.Object({
   ),
 });
 export type HistoryAnswer = Static<typeof HistoryAnswer>;
+
+/** `PUT /v1/admin/objects/:kind/:name`: an `apply` of one. What `GET` gave may be sent back as it is. */
+export const PutRequest = closed({
+  kind: Type.Optional(Type.String()),
+  name: Type.Optional(Type.String()),
+  body: ObjectInput.properties.body,
+  generation: ObjectInput.properties.generation,
+  status: ObjectInput.properties.status,
+});
+export type PutRequest = Static<typeof PutRequest>;
+
+/** `GET /v1/admin/events?limit&before&type&user`, newest first. `next` is the `before` of the next page. */
+export const EventPage = Type.Object({
+  items: Type.Array(Type.Object({ ...RecordedEvent.properties, sequence: Type.Integer() })),
+  next: Type.Union([Type.String(), Type.Null()]),
+});
+export type EventPage = Static<typeof EventPage>;

@@ -1,0 +1,43 @@
+import type { ServerStatus, SiteStatement } from '@thinman/protocol';
+import type { SiteConfig } from '../core/site-config.ts';
+import type {
+  Clock,
+  CommitTransaction,
+  EventWriter,
+  PasswordHasher,
+  Replica,
+  ServerIdentity,
+  SiteDataKey,
+  SourceOfRecord,
+} from '../ports.ts';
+
+/** What the admin plane stands on. */
+export type AdminDeps = {
+  readonly record: SourceOfRecord;
+  readonly replica: Replica;
+  readonly identity: Pick<ServerIdentity, 'siteId' | 'instance' | 'name'>;
+  readonly hasher: PasswordHasher;
+  readonly dataKey: SiteDataKey;
+  readonly events: EventWriter;
+  readonly clock: Clock;
+  /** What resolution reads, in step with the replica. */
+  config(): SiteConfig;
+  /** Brings the replica up to the source of record, and so tells devices: a write is answered after it. Never rejects. */
+  syncNow(): Promise<unknown>;
+  /** Signs and sets a new site statement in this transaction, if servers or directories make one necessary. */
+  restate(transaction: CommitTransaction): Promise<unknown>;
+  /** The newest valid site statement that this server holds. */
+  statement(): SiteStatement;
+  status(): ServerStatus;
+  /** A planned stop begins: `goaway` to the devices, then nothing new. */
+  drain(): void;
+};
+
+/** Objects and what becomes of them need no more than this. */
+export type WriteDeps = Omit<AdminDeps, 'config' | 'status' | 'drain'>;
+
+/** Who administers. `local`: came by the admin socket, which only an owner can open. */
+export type Actor = { readonly name: string; readonly role: 'owner' | 'viewer' };
+
+/** The actor of the local admin socket. */
+export const LOCAL_OWNER: Actor = { name: 'local', role: 'owner' };

@@ -1,0 +1,38 @@
+import { type FieldProblem, flattenSettings, type PolicyBody, parseValue, SETTINGS } from '@thinman/protocol';
+import { didYouMean } from './nearest.ts';
+
+/** A policy's settings against the catalogue: known keys, right values, right scope; enforced keys must be set. */
+export function checkPolicy({ scope, settings, enforced }: PolicyBody): readonly FieldProblem[] {
+  const problems: FieldProblem[] = [];
+  const flat = flattenSettings(settings);
+  for (const key of flat.unknown) {
+    problems.push({
+      field: `body.settings.${key}`,
+      message: `is not a setting${didYouMean(key, SETTINGS.keys())}`,
+    });
+  }
+  for (const [key, value] of flat.known) {
+    const setting = SETTINGS.get(key);
+    if (setting === undefined) continue;
+    const parsed = parseValue(setting.schema, value);
+    if (!parsed.ok) {
+      for (const { field, message } of parsed.problems) {
+        problems.push({ field: `body.settings.${key}${field === '' ? '' : `.${field}`}`, message });
+      }
+    }
+    if (scope !== undefined && setting.scope !== 'both' && setting.scope !== scope) {
+      problems.push({
+        field: `body.settings.${key}`,
+        message: `is a setting of ${setting.scope}s, and this policy has scope: ${scope}`,
+      });
+    }
+  }
+  for (const [at, key] of (enforced ?? []).entries()) {
+    if (flat.known.has(key)) continue;
+    const message = SETTINGS.has(key)
+      ? `"${key}" is enforced, but not set in this policy`
+      : `"${key}" is not a setting${didYouMean(key, SETTINGS.keys())}`;
+    problems.push({ field: `body.enforced.${at}`, message });
+  }
+  return problems;
+}

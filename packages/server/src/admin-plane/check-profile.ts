@@ -1,0 +1,51 @@
+import { CONNECTION_TYPES, type FieldProblem, ProfileBody, parseValue } from '@thinman/protocol';
+import { didYouMean } from './nearest.ts';
+
+/** As in the schema: beyond it the list is refused as a whole. */
+const MAX_CONNECTIONS = 200;
+
+/**
+ * A profile's connections, each against the schema of its own type; no name twice. (Against the union of all types every
+ * mistake would be named six times.)
+ */
+export function checkProfile(body: Readonly<Record<string, unknown>>): readonly FieldProblem[] {
+  const parsed = parseValue(ProfileBody, { ...body, connections: withoutItems(body.connections) });
+  const shell = parsed.ok ? [] : parsed.problems.map(found => ({ ...found, field: `body.${found.field}` }));
+  return [...shell, ...checkConnections(body.connections)];
+}
+
+function withoutItems(connections: unknown): unknown {
+  return Array.isArray(connections) && connections.length <= MAX_CONNECTIONS ? [] : connections;
+}
+
+function checkConnections(connections: unknown): readonly FieldProblem[] {
+  if (!Array.isArray(connections) || connections.length > MAX_CONNECTIONS) return [];
+  const problems: FieldProblem[] = [];
+  const firstAt = new Map<string, number>();
+  for (const [at, connection] of connections.entries()) {
+    const field = `body.connections.${at}`;
+    problems.push(...checkConnection(field, connection));
+    const name: unknown = connection?.name;
+    if (typeof name !== 'string') continue;
+    const first = firstAt.get(name);
+    if (first === undefined) firstAt.set(name, at);
+    else problems.push({ field: `${field}.name`, message: `"${name}" is the name of connection ${first + 1} already` });
+  }
+  return problems;
+}
+
+function checkConnection(field: string, connection: unknown): readonly FieldProblem[] {
+  const type = (connection as { type?: unknown } | null)?.type;
+  const types = Object.keys(CONNECTION_TYPES);
+  if (typeof type !== 'string' || !isConnectionType(type)) {
+    const hint = typeof type === 'string' ? didYouMean(type, types) : '';
+    return [{ field: `${field}.type`, message: `must be one of ${types.join(', ')}${hint}` }];
+  }
+  const parsed = parseValue(CONNECTION_TYPES[type], connection);
+  if (parsed.ok) return [];
+  return parsed.problems.map(found => ({ ...found, field: found.field === '' ? field : `${field}.${found.field}` }));
+}
+
+function isConnectionType(type: string): type is keyof typeof CONNECTION_TYPES {
+  return Object.hasOwn(CONNECTION_TYPES, type);
+}

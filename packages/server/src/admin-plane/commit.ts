@@ -1,0 +1,109 @@
+import { ADMIN_DATABASE_DEADLINE_MS, type Version } from '@thinman/protocol';
+import type { Clock, CommitTransaction } from '../ports.ts';
+import type { Actor, WriteDeps } from './admin-deps.ts';
+import { done, type Outcome, refused } from './outcome.ts';
+import { startSilence } from './silence.ts';
+
+/** One object touched by a commit, as its event tells it: never what is in it. */
+export type Touched = {
+  readonly kind: string;
+  readonly name: string;
+  readonly change: 'created' | 'updated' | 'deleted';
+};
+
+/** What the work of a commit says at its end: the answer, and what it touched. Nothing touched = nothing written. */
+export type Work<T> = { readonly result: T; readonly touched: readonly Touched[] };
+
+export type Committed<T> = { readonly version: Version; readonly result: T };
+
+/** Objects named in the event of one commit; more are counted. Keeps it far below the largest event (16 KiB). */
+const MAX_TOUCHED_IN_EVENT = 30;
+
+/** Time for writing one object, beside the deadline: ten times what a durable insert takes on MariaDB (`traps.md`). */
+const WRITE_ALLOWANCE_MS = 3;
+
+/** Refuses where this server is not the Primary, with where administration happens. */
+export function refusalUnlessPrimary(deps: Pick<WriteDeps, 'replica' | 'identity' | 'statement'>) {
+  const site = deps.replica.site();
+  if (site === undefined) return refused('not_serving', { detail: 'This server has no data of its site yet.' });
+  return site.primaryInstance === deps.identity.instance ? undefined : notPrimary(deps);
+}
+
+function notPrimary(deps: Pick<WriteDeps, 'statement'>) {
+  const primary = deps.statement().servers.find(({ role }) => role === 'primary');
+  if (primary === undefined) return refused('not_primary');
+  const { name, url } = primary;
+  return refused('not_primary', { detail: `Ask the Primary instead: ${name}, ${url}`, primaryUrl: url });
+}
+
+/**
+ * One administrative write: a transaction on the source of record, then the replica brought up to it, then the event.
+ * Refuses where this server is not the Primary, and when the database falls silent for 10 s.
+ */
+export async function commit<T>(
+  deps: WriteDeps,
+  actor: Actor,
+  work: (transaction: CommitTransaction) => Promise<Work<T>>,
+): Promise<Outcome<Committed<T>>> {
+  const notHere = refusalUnlessPrimary(deps);
+  if (notHere !== undefined) return notHere;
+  const position = deps.replica.position();
+  if (position === undefined) return refused('not_serving');
+
+  const silence = startSilence(deps.clock, ADMIN_DATABASE_DEADLINE_MS);
+  const by = { instance: deps.identity.instance, epoch: position.version.epoch, actor: actor.name };
+  const committing = deps.record.commit(by, async transaction => {
+    const made = await work(audible(transaction, silence.broken));
+    silence.broken(made.touched.length * WRITE_ALLOWANCE_MS);
+    return { write: made.touched.length > 0, result: { ...made, version: transaction.version } };
+  });
+  const outcome = await silence.orLate(committing);
+  if (outcome === 'late') {
+    return refused('database_unavailable', {
+      detail: 'The database does not answer. Whether the change was made is not known: look before you repeat it.',
+    });
+  }
+  switch (outcome.kind) {
+    case 'stepped_down':
+      return notPrimary(deps);
+    case 'abandoned': {
+      const { version, result } = outcome.result;
+      return done({ version: { ...version, generation: version.generation - 1 }, result });
+    }
+    case 'committed':
+      await afterCommit(deps, actor, outcome.version, outcome.result.touched);
+      return done({ version: outcome.version, result: outcome.result.result });
+  }
+}
+
+/** The transaction, telling of every answer of the database. */
+function audible(transaction: CommitTransaction, heard: () => void): CommitTransaction {
+  const telling =
+    <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      const result = await call(...args);
+      heard();
+      return result;
+    };
+  return {
+    version: transaction.version,
+    get: telling(transaction.get),
+    list: telling(transaction.list),
+    put: telling(transaction.put),
+    remove: telling(transaction.remove),
+    setStatement: telling(transaction.setStatement),
+  };
+}
+
+/** The commit stands, whatever happens here: the replica follows by itself within its interval, history has the commit. */
+async function afterCommit(deps: WriteDeps, actor: Actor, version: Version, touched: readonly Touched[]) {
+  const more = touched.length - MAX_TOUCHED_IN_EVENT;
+  const changes = touched.slice(0, MAX_TOUCHED_IN_EVENT);
+  const data = { ...version, actor: actor.name, changes, ...(more > 0 ? { more } : {}) };
+  await Promise.allSettled([deps.syncNow(), deps.events.write('admin.commit', data)]);
+}
+
+/** One question to the database: its answer, or `late` after 10 s (the contract of administration without a database). */
+export function withinDatabaseDeadline<T>(clock: Pick<Clock, 'after'>, question: Promise<T>): Promise<T | 'late'> {
+  return startSilence(clock, ADMIN_DATABASE_DEADLINE_MS).orLate(question);
+}

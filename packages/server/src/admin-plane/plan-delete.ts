@@ -1,0 +1,78 @@
+import type { FieldProblem, ObjectKind } from '@thinman/protocol';
+import type { StoredObject } from '../ports.ts';
+import { losesLastOwner } from './owners.ts';
+import { REFERRERS, referencesOf } from './references.ts';
+import type { SiteReader } from './site-view.ts';
+
+export type DeletePlan =
+  | { readonly kind: 'delete'; readonly stored: StoredObject }
+  | { readonly kind: 'absent' }
+  | {
+      readonly kind: 'refused';
+      readonly code: 'invalid_object' | 'conflict';
+      readonly problems: readonly FieldProblem[];
+    };
+
+export type Deletion = {
+  readonly kind: ObjectKind;
+  readonly name: string;
+  /** Must be the stored one, where given. */
+  readonly generation?: number;
+};
+
+/** Referrers named in a refusal; the rest are counted. */
+const MAX_REFERRERS_NAMED = 20;
+
+/** Whether one object may go: nothing names it any more, and somebody can still administer. */
+export async function planDelete(
+  deletion: Deletion,
+  reader: SiteReader,
+  primaryInstance: string | undefined,
+): Promise<DeletePlan> {
+  const { kind, name, generation } = deletion;
+  const stored = await reader.get(kind, name);
+  if (stored === undefined || stored.deleted) return { kind: 'absent' };
+  const refuse = (code: 'invalid_object' | 'conflict', messages: readonly string[]): DeletePlan => ({
+    kind: 'refused',
+    code,
+    problems: messages.map(message => ({ field: '', message, kind, name })),
+  });
+  if (generation !== undefined && generation !== stored.generation) {
+    return refuse('conflict', [
+      `was read at generation ${generation}, and it is now at generation ${stored.generation}`,
+    ]);
+  }
+  if (kind === 'Server' && stored.system.instance === primaryInstance) {
+    return refuse('invalid_object', ['is the Primary: it cannot be deleted']);
+  }
+  if (kind === 'Administrator') {
+    const before = (await reader.list('Administrator')).map(other => ({
+      name: other.name,
+      body: other.body,
+      hasPassword: other.system.passwordHash !== undefined,
+    }));
+    const after = before.filter(other => other.name !== name);
+    if (losesLastOwner(before, after)) {
+      return refuse('invalid_object', ['is the last owner who can log in: make another owner first']);
+    }
+  }
+  const referrers = await referrersOf(kind, name, reader);
+  return referrers.length === 0 ? { kind: 'delete', stored } : refuse('invalid_object', tellReferrers(referrers));
+}
+
+async function referrersOf(kind: ObjectKind, name: string, reader: SiteReader): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const referrer of REFERRERS[kind] ?? []) {
+    for (const object of await reader.list(referrer)) {
+      const names = referencesOf(object.kind, object.body).find(to => to.kind === kind && to.name === name);
+      if (names !== undefined) found.push(`${object.kind} "${object.name}" names it (${names.field})`);
+    }
+  }
+  return found;
+}
+
+function tellReferrers(referrers: readonly string[]): readonly string[] {
+  const named = referrers.slice(0, MAX_REFERRERS_NAMED).map(referrer => `is still in use: ${referrer}`);
+  const more = referrers.length - named.length;
+  return more > 0 ? [...named, `is still in use: ${more} more objects name it`] : named;
+}

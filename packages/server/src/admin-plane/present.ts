@@ -1,0 +1,46 @@
+import type {
+  AdministratorSystem,
+  DeviceSystem,
+  EnrollmentTokenSystem,
+  ObjectOutput,
+  ServerSystem,
+  UserSystem,
+} from '@thinman/protocol';
+import type { StoredObject } from '../ports.ts';
+
+/** An object as it is given out. What servers keep beside the body is shown only where it is safe and of use. */
+export function present(object: StoredObject): ObjectOutput {
+  const status = statusOf(object);
+  return {
+    kind: object.kind,
+    name: object.name,
+    generation: object.generation,
+    body: { ...object.body },
+    ...(status === undefined ? {} : { status }),
+  };
+}
+
+/** Read-only facts of an object; undefined where there are none. */
+function statusOf({ kind, system, uid }: StoredObject): Record<string, unknown> | undefined {
+  switch (kind) {
+    case 'Device': {
+      const { keyHash, certificateExpiresAt, enrolledAt, enrolledBy } = system as DeviceSystem;
+      return { id: uid, keyHash, certificateExpiresAt, enrolledAt, enrolledBy };
+    }
+    case 'User': {
+      const { credential } = system as UserSystem;
+      if (credential === undefined) return { password: 'unset' };
+      return { password: 'set', credentialVersion: credential.version, passwordChangedAt: credential.changedAt };
+    }
+    case 'Administrator':
+      return { password: (system as AdministratorSystem).passwordHash === undefined ? 'unset' : 'set' };
+    case 'EnrollmentToken':
+      return { used: (system as EnrollmentTokenSystem).used };
+    case 'Server': {
+      const { instance, keyHash } = system as ServerSystem;
+      return { instance, keyHash };
+    }
+    default:
+      return undefined;
+  }
+}

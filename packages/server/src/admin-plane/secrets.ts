@@ -1,0 +1,58 @@
+import type { ObjectKind } from '@thinman/protocol';
+import type { SiteDataKey, StoredObject } from '../ports.ts';
+
+/** Fields (at the top of the body) whose value is kept sealed, by kind. */
+const SECRET_FIELDS: Partial<Record<ObjectKind, readonly string[]>> = { Directory: ['bindPassword'] };
+
+/** What stands in a body where a secret is held: given out, and taken back as "leave it as it is". */
+const SECRET_IS_SET = { secret: 'set' } as const;
+
+export type Sealer = Pick<SiteDataKey, 'seal' | 'open'>;
+
+export type SecretsTaken = {
+  /** The body as it is stored: no secret in it. */
+  readonly body: Readonly<Record<string, unknown>>;
+  /** `system.secrets`: sealed values by field. The very text that is stored where nothing differs. */
+  readonly secrets: Readonly<Record<string, string>> | undefined;
+  /** Fields that say `secret: set` where none is held. */
+  readonly missing: readonly string[];
+};
+
+/** Binds a sealed value to its place: it opens nowhere else. */
+export function secretContext(kind: ObjectKind, name: string, field: string): string {
+  return `${kind}/${name}/${field}`;
+}
+
+/** Takes the secrets out of a body, sealed; keeps what is stored where the same is given again. */
+export function takeSecrets(
+  input: { readonly kind: ObjectKind; readonly name: string; readonly body: Readonly<Record<string, unknown>> },
+  stored: StoredObject | undefined,
+  sealer: Sealer,
+): SecretsTaken {
+  const fields = (SECRET_FIELDS[input.kind] ?? []).filter(field => input.body[field] !== undefined);
+  const held = (stored?.system.secrets ?? {}) as Readonly<Record<string, string>>;
+  const body: Record<string, unknown> = { ...input.body };
+  const secrets: Record<string, string> = {};
+  const missing: string[] = [];
+  for (const field of fields) {
+    const given = body[field];
+    const sealed = held[field];
+    const context = secretContext(input.kind, input.name, field);
+    body[field] = SECRET_IS_SET;
+    if (typeof given === 'string') {
+      const same = sealed !== undefined && opens(sealer, sealed, context) === given;
+      secrets[field] = same ? sealed : sealer.seal(given, context);
+    } else if (sealed === undefined) missing.push(field);
+    else secrets[field] = sealed;
+  }
+  return { body, secrets: fields.length > 0 ? secrets : undefined, missing };
+}
+
+/** undefined under another data key (one was made anew): then the value given replaces it. */
+function opens(sealer: Sealer, sealed: string, context: string): string | undefined {
+  try {
+    return sealer.open(sealed, context);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,67 @@
+import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, parseValue, TokenRequest } from '@thinman/protocol';
+import type { EventQuery } from '../ports.ts';
+import type { AdminDeps } from './admin-deps.ts';
+import { withinDatabaseDeadline } from './commit.ts';
+import { effective } from './effective.ts';
+import { done, type Outcome, refused } from './outcome.ts';
+import { type AdminRoute, badRequest, text, wholeNumber } from './route.ts';
+import { makeToken } from './tokens.ts';
+
+/** What is not about one object: tokens, effective policy, events, this server's state. */
+export function siteRoutes(deps: AdminDeps): readonly AdminRoute[] {
+  return [
+    {
+      method: 'POST',
+      url: '/tokens',
+      needs: 'owner',
+      handle({ actor, body }) {
+        const parsed = parseValue(TokenRequest, body);
+        return parsed.ok ? makeToken(deps, actor, parsed.value) : badRequest(parsed.problems);
+      },
+    },
+    {
+      method: 'GET',
+      url: '/effective',
+      needs: 'viewer',
+      handle({ query }) {
+        const device = text(query.device);
+        if (device === undefined) return badRequest([{ field: 'device', message: 'is missing' }]);
+        return effective(deps, device, text(query.user));
+      },
+    },
+    { method: 'GET', url: '/events', needs: 'viewer', handle: ({ query }) => events(deps, query) },
+    { method: 'GET', url: '/status', needs: 'viewer', handle: () => done(deps.status()) },
+    {
+      method: 'POST',
+      url: '/drain',
+      needs: 'owner',
+      handle() {
+        deps.drain();
+        return done(deps.status());
+      },
+    },
+  ];
+}
+
+async function events(deps: AdminDeps, query: Readonly<Record<string, unknown>>): Promise<Outcome<unknown>> {
+  const limit = wholeNumber(query.limit, { least: 1, most: MAX_PAGE_SIZE, fallback: DEFAULT_PAGE_SIZE });
+  if (limit === undefined) return badRequest([{ field: 'limit', message: `must be between 1 and ${MAX_PAGE_SIZE}` }]);
+  const asked: EventQuery = {
+    limit: limit + 1,
+    ...only(query, 'before'),
+    ...only(query, 'type'),
+    ...only(query, 'user'),
+  };
+  if (asked.before !== undefined && !/^\d{1,15}$/.test(asked.before)) {
+    return badRequest([{ field: 'before', message: 'must be the "next" of the page before' }]);
+  }
+  const found = await withinDatabaseDeadline(deps.clock, deps.record.events(asked));
+  if (found === 'late') return refused('database_unavailable', { detail: 'The database does not answer.' });
+  const items = found.slice(0, limit);
+  return done({ items, next: found.length > limit ? String(items.at(-1)?.sequence) : null });
+}
+
+function only<K extends string>(query: Readonly<Record<string, unknown>>, key: K): { readonly [P in K]?: string } {
+  const value = text(query[key]);
+  return (value === undefined ? {} : { [key]: value }) as { readonly [P in K]?: string };
+}

@@ -1,0 +1,78 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type EnrollmentTokenBody,
+  type EnrollmentTokenSystem,
+  encodeToken,
+  type TokenAnswer,
+  type TokenRequest,
+} from '@thinman/protocol';
+import { hashTokenSecret, newTokenSecret } from '../identity/token-secret.ts';
+import type { CommitTransaction } from '../ports.ts';
+import type { Actor, WriteDeps } from './admin-deps.ts';
+import { commit, type Work } from './commit.ts';
+import { done, type Outcome, refused } from './outcome.ts';
+
+/** A token for devices is good for a working day (`design.md`, Commands: `--ttl 24h`) … */
+const DEFAULT_DEVICE_TOKEN_TTL_MS = 24 * 60 * 60_000;
+const DEFAULT_DEVICE_TOKEN_USES = 1;
+/** … one for a server for an hour (`design.md`, Identity and trust). */
+const SERVER_TOKEN_TTL_MS = 60 * 60_000;
+
+/** Pins in one token: the site's CA, and the next one while it is changed. */
+const MAX_PINS = 2;
+/** Servers in one token, in the order of the list: a device that has enrolled learns the rest from the statement. */
+const MAX_URLS = 16;
+
+type TokenRefusal = 'no_group' | 'server_exists';
+
+/** Makes an enrolment token. Its secret is in the answer alone; the site keeps the hash. */
+export async function makeToken(deps: WriteDeps, actor: Actor, request: TokenRequest): Promise<Outcome<TokenAnswer>> {
+  const secret = newTokenSecret();
+  const body = bodyOf(request, deps.clock.nowMs());
+  const name = `${request.for}-${randomUUID().slice(0, 8)}`;
+  const system: EnrollmentTokenSystem = { secretHash: hashTokenSecret(secret), used: 0 };
+  const outcome = await commit(deps, actor, async (transaction): Promise<Work<TokenRefusal | undefined>> => {
+    const refusal = await refusalOf(request, transaction);
+    if (refusal !== undefined) return { result: refusal, touched: [] };
+    await transaction.put('EnrollmentToken', name, body, system);
+    return { result: undefined, touched: [{ kind: 'EnrollmentToken', name, change: 'created' }] };
+  });
+  if (!outcome.ok) return outcome;
+  if (outcome.value.result !== undefined) return explain(outcome.value.result, request);
+  const { servers, caPins } = deps.statement();
+  const urls = servers.map(({ url }) => url).slice(0, MAX_URLS);
+  const pins = caPins.slice(0, MAX_PINS);
+  return done({ token: encodeToken({ for: request.for, urls, pins, secret }), name, expiresAt: body.expiresAt });
+}
+
+function bodyOf(request: TokenRequest, nowMs: number): EnrollmentTokenBody {
+  const until = (ttlMs: number) => new Date(nowMs + ttlMs).toISOString();
+  if (request.for === 'server') {
+    const { name: serverName, url: serverUrl } = request;
+    return { purpose: 'server', uses: 1, expiresAt: until(SERVER_TOKEN_TTL_MS), serverName, serverUrl };
+  }
+  const { group, uses = DEFAULT_DEVICE_TOKEN_USES, ttlMs = DEFAULT_DEVICE_TOKEN_TTL_MS } = request;
+  return { purpose: 'device', uses, expiresAt: until(ttlMs), ...(group === undefined ? {} : { group }) };
+}
+
+async function refusalOf(request: TokenRequest, transaction: CommitTransaction): Promise<TokenRefusal | undefined> {
+  const exists = async (kind: 'DeviceGroup' | 'Server', name: string) => {
+    const object = await transaction.get(kind, name);
+    return object !== undefined && !object.deleted;
+  };
+  if (request.for === 'server') return (await exists('Server', request.name)) ? 'server_exists' : undefined;
+  if (request.group === undefined) return undefined;
+  return (await exists('DeviceGroup', request.group)) ? undefined : 'no_group';
+}
+
+function explain(refusal: TokenRefusal, request: TokenRequest): Outcome<never> {
+  if (refusal === 'server_exists') {
+    return refused('name_taken', {
+      detail: 'There is a server of this name: choose another, or delete that one first.',
+    });
+  }
+  const group = request.for === 'device' ? request.group : undefined;
+  return refused('invalid_object', {
+    problems: [{ field: 'group', message: `there is no DeviceGroup "${group}": create it first` }],
+  });
+}
