@@ -40,6 +40,7 @@ export const ERRORS = {
   salt_changed: { status: 409, scope: 'request', title: 'The salt or the parameters of the password have changed.' },
   session_invalid: { status: 401, scope: 'request', title: 'The session is not valid or has ended: log in again.' },
   not_found: { status: 404, scope: 'request', title: 'There is no such thing here.' },
+  method_not_allowed: { status: 405, scope: 'request', title: 'This address takes other methods.' },
   too_large: { status: 413, scope: 'request', title: 'The request is too large.' },
   unsupported_media: { status: 415, scope: 'request', title: 'Send JSON (content-type: application/json).' },
   too_many_attempts: { status: 429, scope: 'request', title: 'Too many attempts from this device: wait.' },

@@ -1,0 +1,33 @@
+import type { ServerStatus } from '@thinman/protocol';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { connectedDevices } from './connected-devices.ts';
+import { generation } from './generation.ts';
+import { journalPending } from './journal-pending.ts';
+import { loginDuration } from './login-duration.ts';
+import { logins } from './logins.ts';
+import { serverState } from './server-state.ts';
+
+/** What a server counts, and what it tells when it is asked (`GET /metrics`). One file a metric. */
+export type Metrics = {
+  /** `outcome`: `granted`, or the code of the problem. */
+  loginAnswered(outcome: string, durationMs: number): void;
+  readonly contentType: string;
+  render(): Promise<string>;
+};
+
+/** `status` is read when the metrics are: nothing is kept twice. */
+export function createMetrics(status: () => ServerStatus): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const answered = logins(registry);
+  const duration = loginDuration(registry);
+  for (const gauge of [connectedDevices, journalPending, generation, serverState]) gauge(registry, status);
+  return {
+    loginAnswered(outcome, durationMs) {
+      answered(outcome);
+      duration(durationMs);
+    },
+    contentType: registry.contentType,
+    render: () => registry.metrics(),
+  };
+}

@@ -1,0 +1,37 @@
+import { TLSSocket } from 'node:tls';
+import { keyHashOfCertificate } from '../identity/key-hash.ts';
+
+/** Who is at the other end of a TLS connection. */
+export type Peer = {
+  /** SHA-256 of the SPKI of its key, base64url: it has proved that it holds that key. */
+  readonly keyHash: string;
+  /** Its certificate is one of the site's CA, for a client, and valid now. */
+  readonly authorized: boolean;
+  /** Nothing but its time is wrong. The key is proved all the same: a known one may renew. */
+  readonly expired: boolean;
+};
+
+const cached = new WeakMap<object, Peer | undefined>();
+
+/**
+ * Reads the certificate once a connection. undefined: none was sent, or its key is of a kind that Node cannot read. The
+ * name in it is never looked at: a device is its key (`traps.md`).
+ */
+export function devicePeer(socket: object): Peer | undefined {
+  if (!cached.has(socket)) cached.set(socket, readPeer(socket));
+  return cached.get(socket);
+}
+
+function readPeer(socket: object): Peer | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined;
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return undefined;
+  try {
+    const keyHash = keyHashOfCertificate(certificate);
+    // Node's types say Error; what it sets on a server's socket is OpenSSL's code as a string.
+    const why: unknown = socket.authorizationError;
+    return { keyHash, authorized: socket.authorized, expired: String(why) === 'CERT_HAS_EXPIRED' };
+  } catch {
+    return undefined;
+  }
+}
