@@ -1,0 +1,480 @@
+// What every source of record keeps to: a suite over an implementation. `source-of-record.DIALECT.test.ts` hands one in.
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { ObjectKind, RecordedEvent } from '@thinman/protocol';
+import type { Feed, SourceOfRecord } from '../../packages/server/src/ports.ts';
+import { AS_PRIMARY, newSite, recordedEvent, SITE_ID } from '../support/record-fixtures.ts';
+import { assertUnavailable, commit, followFeed, positionOf, putUser, standing } from '../support/record-steps.ts';
+
+/** A database to try things on. */
+export type RecordLab = {
+  /** One more handle on the database, as another server or a restarted one has. */
+  open(options?: { readonly readOnly?: boolean }): SourceOfRecord;
+  takeAway(): void | Promise<void>;
+  bringBack(): void | Promise<void>;
+  /** A copy of the database as it is now … */
+  backUp(): void | Promise<void>;
+  /** … put in its place again. */
+  restore(): void | Promise<void>;
+  /** Changes the site row behind everybody's back. */
+  alterSite(values: Partial<Record<'epoch' | 'compactedGeneration' | 'schema', number>>): void | Promise<void>;
+  /** Ids of the events in the quarantine. */
+  quarantined(): readonly string[] | Promise<readonly string[]>;
+  remove(): void | Promise<void>;
+};
+
+const USER: ObjectKind = 'User';
+const objectsOf = (feed: Feed) => ('objects' in feed ? feed.objects : []);
+
+export function sourceOfRecordContract(name: string, prepare: () => RecordLab | Promise<RecordLab>): void {
+  describe(`source of record: ${name}`, () => {
+    let lab: RecordLab;
+    let record: SourceOfRecord;
+    let opened: SourceOfRecord[] = [];
+    const open = (options?: { readonly readOnly?: boolean }) => {
+      const handle = lab.open(options);
+      opened.push(handle);
+      return handle;
+    };
+
+    beforeEach(async () => {
+      lab = await prepare();
+      record = open();
+    });
+    afterEach(async () => {
+      await Promise.all(opened.map(handle => handle.close()));
+      opened = [];
+      await lab.remove();
+    });
+
+    describe('making the site', () => {
+      it('claims no site before there is one', async () => {
+        const site = await record.site().catch(error => void assertUnavailable(error));
+        assert.equal(site, undefined);
+        await assert.rejects(record.feed(undefined), assertUnavailable);
+      });
+
+      it('begins at generation 1 of epoch 1 with the objects given', async () => {
+        const made = await record.initialise(newSite(), [
+          { kind: 'Administrator', name: 'admin', body: { role: 'owner' }, system: { passwordHash: 'h' } },
+        ]);
+        assert.deepEqual(made.version, { epoch: 1, generation: 1 });
+        assert.deepEqual(await record.site(), made);
+        assert.equal(made.siteId, SITE_ID);
+        assert.deepEqual(made.statement, newSite().statement);
+        const feed = await record.feed(undefined);
+        assert.equal(feed.kind, 'full');
+        const [admin, ...rest] = objectsOf(feed);
+        assert.equal(rest.length, 0);
+        assert.deepEqual(admin?.body, { role: 'owner' });
+        assert.deepEqual(admin?.system, { passwordHash: 'h' });
+        assert.equal(admin?.generation, 1);
+        assert.match(admin?.uid ?? '', /^[0-9a-f-]{36}$/);
+      });
+
+      it('never overwrites a site', async () => {
+        const made = await record.initialise(newSite(), []);
+        await assert.rejects(open().initialise(newSite({ primaryInstance: 'thief' }), []), { name: 'SiteExists' });
+        assert.deepEqual(await record.site(), made);
+      });
+    });
+
+    describe('committing', () => {
+      beforeEach(() => record.initialise(newSite(), []));
+
+      it('raises the generation by one and stamps what it touches', async () => {
+        const outcome = await putUser(record, 'alice');
+        assert.deepEqual(outcome.version, { epoch: 1, generation: 2 });
+        await putUser(record, 'bob');
+        const site = await record.site();
+        assert.equal(site?.version.generation, 3);
+        assert.notEqual(site?.commitId, outcome.commitId);
+        const stamps = objectsOf(await record.feed(undefined)).map(({ name, generation }) => [name, generation]);
+        assert.deepEqual(stamps.sort(), [
+          ['alice', 2],
+          ['bob', 3],
+        ]);
+      });
+
+      it('shows a commit its own writes, and nobody else before it ends', async () => {
+        await putUser(record, 'alice');
+        const other = open({ readOnly: true });
+        await commit(record, async transaction => {
+          await transaction.put(USER, 'bob', { displayName: 'Bob' }, {});
+          await transaction.remove(USER, 'alice');
+          assert.deepEqual((await transaction.get(USER, 'bob'))?.body, { displayName: 'Bob' });
+          assert.equal(await transaction.get(USER, 'alice'), undefined);
+          assert.deepEqual(
+            (await transaction.list(USER)).map(user => user.name),
+            ['bob'],
+          );
+          assert.deepEqual(
+            objectsOf(await other.feed(undefined)).map(user => user.name),
+            ['alice'],
+          );
+        });
+      });
+
+      it('keeps the uid through changes, and gives a new one to a name created anew', async () => {
+        const created = (await putUser(record, 'alice')).result;
+        const changed = (await putUser(record, 'alice', 'Alice Rossi')).result;
+        await commit(record, transaction => transaction.remove(USER, 'alice'));
+        const again = (await putUser(record, 'alice')).result;
+        assert.equal(changed.uid, created.uid);
+        assert.notEqual(again.uid, created.uid);
+      });
+
+      it('leaves a tombstone that keeps what servers keep', async () => {
+        await commit(record, transaction => transaction.put('Device', 'tc-1', { group: 'g' }, { keyHash: 'k' }));
+        const before = await standing(record);
+        const outcome = await commit(record, transaction => transaction.remove('Device', 'tc-1'));
+        assert.equal(outcome.result, true);
+        const [tombstone] = objectsOf(await record.feed(before));
+        assert.equal(tombstone?.deleted, true);
+        assert.equal(tombstone?.generation, outcome.version.generation);
+        assert.deepEqual(tombstone?.body, {});
+        assert.deepEqual(tombstone?.system, { keyHash: 'k' });
+        const gone = await commit(record, transaction => transaction.remove('Device', 'tc-1'));
+        assert.equal(gone.result, false);
+      });
+
+      it('takes no generation and writes nothing when the work abandons', async () => {
+        const before = await record.site();
+        const outcome = await record.commit(AS_PRIMARY, async transaction => {
+          await transaction.put(USER, 'alice', {}, {});
+          return { write: false, result: 'seen' };
+        });
+        assert.deepEqual(outcome, { kind: 'abandoned', result: 'seen' });
+        assert.deepEqual(await record.site(), before);
+        assert.equal((await record.feed(undefined).then(objectsOf)).length, 0);
+      });
+
+      it('writes nothing when the work fails, and goes on with the next', async () => {
+        const failure = new Error('the work failed');
+        const failing = record.commit(AS_PRIMARY, async transaction => {
+          await transaction.put(USER, 'alice', {}, {});
+          throw failure;
+        });
+        await assert.rejects(failing, failure);
+        const outcome = await putUser(record, 'bob');
+        assert.equal(outcome.version.generation, 2);
+        assert.deepEqual(
+          objectsOf(await record.feed(undefined)).map(user => user.name),
+          ['bob'],
+        );
+      });
+
+      it('steps down for another instance and for another epoch, without running the work', async () => {
+        const before = await record.site();
+        for (const by of [
+          { ...AS_PRIMARY, instance: 'somebody-else' },
+          { ...AS_PRIMARY, epoch: 2 },
+        ]) {
+          const outcome = await record.commit(by, () => assert.fail('the work ran'));
+          assert.deepEqual(outcome, { kind: 'stepped_down' });
+        }
+        assert.deepEqual(await record.site(), before);
+      });
+
+      it('carries a new statement in the site row', async () => {
+        const statement = { statement: '{"epoch":1,"version":2}', signature: 'bmV3', signedBy: 'c'.repeat(43) };
+        const before = await standing(record);
+        await commit(record, transaction => transaction.setStatement(statement));
+        const feed = await record.feed(before);
+        assert.equal(feed.kind, 'incremental');
+        assert.deepEqual(feed.site.statement, statement);
+      });
+
+      it('refuses calls after the commit has ended', async () => {
+        const { result } = await commit(record, async transaction => ({ kept: transaction }));
+        await assert.rejects(result.kept.put(USER, 'late', {}, {}));
+        await assert.rejects(result.kept.get(USER, 'late'));
+        assert.equal((await standing(record)).version.generation, 2);
+      });
+
+      it('tells names apart by every byte', async () => {
+        const names = ['alice', 'Alice', 'àlice', 'alice.', 'straße', 'strasse', '\u{1F600}'];
+        for (const user of names) await putUser(record, user);
+        const stored = objectsOf(await record.feed(undefined)).map(user => user.name);
+        assert.deepEqual(stored.sort(), names.sort());
+      });
+
+      it('keeps bodies as they were written', async () => {
+        const body = {
+          z: [1, 2.5, -0.1, 1e21],
+          a: { 'né"\\': null, ok: true },
+          big: 2 ** 53 - 1,
+          text: '\u0000\u2028\n',
+        };
+        await commit(record, transaction => transaction.put(USER, 'alice', body, {}));
+        const [alice] = objectsOf(await record.feed(undefined));
+        assert.deepEqual(alice?.body, body);
+      });
+
+      it('writes thousands of objects in one commit', async () => {
+        const count = 2_500;
+        await commit(record, async transaction => {
+          for (let i = 0; i < count; i++) await transaction.put(USER, `user-${i}`, { displayName: `${i}` }, {});
+        });
+        assert.equal((await record.feed(undefined).then(objectsOf)).length, count);
+        assert.equal((await standing(record)).version.generation, 2);
+      });
+    });
+
+    describe('the feed', () => {
+      beforeEach(() => record.initialise(newSite(), []));
+
+      it('says current to a replica that has everything', async () => {
+        await putUser(record, 'alice');
+        const feed = await record.feed(await standing(record));
+        assert.equal(feed.kind, 'current');
+      });
+
+      it('gives what is newer than the replica, and no more', async () => {
+        await putUser(record, 'alice');
+        const before = await standing(record);
+        await putUser(record, 'bob');
+        await putUser(record, 'carol');
+        const feed = await record.feed(before);
+        assert.equal(feed.kind, 'incremental');
+        assert.deepEqual(
+          objectsOf(feed)
+            .map(user => user.name)
+            .sort(),
+          ['bob', 'carol'],
+        );
+      });
+
+      it('loses nothing to a reader that follows six writers over 600 commits', async () => {
+        const reader = open({ readOnly: true });
+        const writers = Array.from({ length: 6 }, async (_, writer) => {
+          for (let i = 0; i < 100; i++) {
+            await putUser(record, `user-${(writer * 7 + i * 13) % 120}`, `${writer}/${i}`);
+            // Others get their turn, as with requests from outside.
+            await new Promise(setImmediate);
+          }
+        });
+        const allWritten = Promise.all(writers);
+        const followed = await followFeed(reader, allWritten);
+        assert.equal(followed.site.version.generation, 601);
+        assert.ok(followed.reads > 10, `only ${followed.reads} reads met the writers`);
+        const truth = objectsOf(await record.feed(undefined));
+        assert.deepEqual(followed.users(), new Map(truth.map(user => [user.name, user.body])));
+      });
+
+      it('is forked when the database was restored from before the replica', async () => {
+        await lab.backUp();
+        await putUser(record, 'alice');
+        const ahead = await standing(record);
+        await lab.restore();
+        assert.equal((await record.feed(ahead)).kind, 'forked');
+        // The same generation by another commit, and generations beyond it, are no continuation either.
+        await putUser(record, 'bob');
+        assert.equal((await record.feed(ahead)).kind, 'forked');
+        await putUser(record, 'carol');
+        assert.equal((await record.feed(ahead)).kind, 'forked');
+      });
+
+      it('is forked for the replica of another site', async () => {
+        const position = { ...(await standing(record)), siteId: '99999999-2222-4333-8444-555555555555' };
+        assert.equal((await record.feed(position)).kind, 'forked');
+      });
+
+      it('is full for a replica of an earlier epoch, and forked for one of a later epoch', async () => {
+        await putUser(record, 'alice');
+        const ofFirstEpoch = await standing(record);
+        await lab.alterSite({ epoch: 2 });
+        const feed = await record.feed(ofFirstEpoch);
+        assert.equal(feed.kind, 'full');
+        assert.equal(objectsOf(feed).length, 1);
+        await lab.alterSite({ epoch: 1 });
+        const ofThird = { ...ofFirstEpoch, version: { epoch: 3, generation: 1 } };
+        assert.equal((await record.feed(ofThird)).kind, 'forked');
+      });
+
+      it('is full for a replica from before the tombstones that are gone', async () => {
+        await putUser(record, 'alice');
+        const before = await standing(record);
+        await commit(record, transaction => transaction.remove(USER, 'alice'));
+        const after = await standing(record);
+        await putUser(record, 'bob');
+        await lab.alterSite({ compactedGeneration: after.version.generation });
+        assert.equal((await record.feed(before)).kind, 'full');
+        assert.equal((await record.feed(after)).kind, 'incremental');
+      });
+    });
+
+    describe('history', () => {
+      beforeEach(() => record.initialise(newSite(), []));
+
+      it('tells who wrote what, newest first, over a deletion and a new object', async () => {
+        await putUser(record, 'alice', 'one');
+        await putUser(record, 'bob');
+        await record.commit({ ...AS_PRIMARY, actor: 'helpdesk' }, async transaction => {
+          return { write: true, result: await transaction.remove(USER, 'alice') };
+        });
+        await putUser(record, 'alice', 'two');
+        const history = await record.history(USER, 'alice', 10);
+        assert.deepEqual(
+          history.map(({ version, actor, body }) => [version.generation, actor, body]),
+          [
+            [5, 'admin', { displayName: 'two' }],
+            [4, 'helpdesk', null],
+            [2, 'admin', { displayName: 'one' }],
+          ],
+        );
+        assert.ok(history.every(({ atMs }) => Number.isSafeInteger(atMs) && atMs > 0));
+        assert.deepEqual(await record.history(USER, 'alice', 1), history.slice(0, 1));
+        assert.deepEqual(await record.history(USER, 'nobody', 10), []);
+      });
+
+      it('has one entry for an object that one commit wrote twice', async () => {
+        await commit(record, async transaction => {
+          await transaction.put(USER, 'alice', { displayName: 'draft' }, {});
+          await transaction.put(USER, 'alice', { displayName: 'final' }, {});
+        });
+        const history = await record.history(USER, 'alice', 10);
+        assert.deepEqual(
+          history.map(({ body }) => body),
+          [{ displayName: 'final' }],
+        );
+      });
+    });
+
+    describe('events', () => {
+      beforeEach(() => record.initialise(newSite(), []));
+      const idsOf = (events: readonly RecordedEvent[]) => events.map(({ id }) => id);
+      const stored = async () => idsOf(await record.events({ limit: 10_000 }));
+
+      it('stores each exactly once, however often and from wherever it comes', async () => {
+        const batch = Array.from({ length: 250 }, (_, i) => recordedEvent({ at: i }));
+        const other = open();
+        await record.storeEvents(batch);
+        await Promise.all([record.storeEvents(batch.slice(100)), record.storeEvents(batch)]);
+        await other.storeEvents([...batch.slice(0, 10), ...batch.slice(0, 10)]);
+        assert.deepEqual((await stored()).reverse(), idsOf(batch));
+      });
+
+      it('gives back what was stored', async () => {
+        const { user: _, ...withoutUser } = recordedEvent({ data: { nested: { list: [1, null, 'x'] } } });
+        await record.storeEvents([withoutUser]);
+        const [{ sequence, ...event } = { sequence: undefined }] = await record.events({ limit: 1 });
+        assert.deepEqual(event, withoutUser);
+        assert.ok(Number.isSafeInteger(sequence));
+      });
+
+      it("takes the same id of another origin as another event: nobody can take another's id away", async () => {
+        const theirs = recordedEvent({ origin: 'device:tc-1' });
+        await record.storeEvents([{ ...theirs, origin: 'device:thief', user: 'mallory' }]);
+        await record.storeEvents([theirs]);
+        const origins = (await record.events({ limit: 10 })).map(({ origin, user }) => [origin, user]);
+        assert.deepEqual(origins, [
+          ['device:tc-1', 'alice'],
+          ['device:thief', 'mallory'],
+        ]);
+      });
+
+      it('lists the newest arrivals first, in pages, by type and by user', async () => {
+        const types = ['login', 'logout', 'failover'];
+        const all = Array.from({ length: 30 }, (_, i) =>
+          recordedEvent({ type: types[i % 3] ?? '', user: i < 15 ? 'alice' : 'bob' }),
+        );
+        await record.storeEvents(all);
+        const newestFirst = idsOf(all).reverse();
+        const first = await record.events({ limit: 12 });
+        const second = await record.events({ limit: 100, before: String(first.at(-1)?.sequence) });
+        assert.deepEqual([...idsOf(first), ...idsOf(second)], newestFirst);
+        const failovers = await record.events({ limit: 100, type: 'failover', user: 'bob' });
+        assert.equal(failovers.length, 5);
+        assert.ok(failovers.every(({ type, user }) => type === 'failover' && user === 'bob'));
+      });
+
+      it('puts what the database refuses in the quarantine, once, and stores those around it', async () => {
+        const good = Array.from({ length: 120 }, () => recordedEvent());
+        const bad = recordedEvent({ takenBy: null as unknown as string });
+        const batch = [...good.slice(0, 60), bad, ...good.slice(60)];
+        assert.deepEqual(await record.storeEvents(batch), { quarantined: 1 });
+        assert.deepEqual(await record.storeEvents(batch), { quarantined: 1 });
+        assert.deepEqual((await stored()).reverse(), idsOf(good));
+        assert.deepEqual(await lab.quarantined(), [bad.id]);
+      });
+    });
+
+    describe('when the database goes and comes back', () => {
+      beforeEach(() => record.initialise(newSite(), []));
+
+      it('says so to every call, and works again without being opened anew', async () => {
+        await putUser(record, 'alice');
+        const secondary = open({ readOnly: true });
+        assert.equal((await secondary.feed(undefined)).kind, 'full');
+        await lab.takeAway();
+        for (const call of [
+          () => record.site(),
+          () => record.feed(undefined),
+          () => record.commit(AS_PRIMARY, async () => ({ write: true, result: undefined })),
+          () => record.history(USER, 'alice', 1),
+          () => record.storeEvents([recordedEvent()]),
+          () => record.events({ limit: 1 }),
+          () => secondary.site(),
+          () => secondary.feed(undefined),
+        ]) {
+          await assert.rejects(call(), assertUnavailable);
+        }
+        await lab.bringBack();
+        await putUser(record, 'bob');
+        const feed = await secondary.feed(undefined);
+        assert.equal(objectsOf(feed).length, 2);
+      });
+
+      it('can be opened while the database is away', async () => {
+        await lab.takeAway();
+        const late = open({ readOnly: true });
+        await assert.rejects(late.feed(undefined), assertUnavailable);
+        await lab.bringBack();
+        assert.equal((await late.feed(undefined)).kind, 'full');
+      });
+
+      it('has every commit for who opens it after a crash', async () => {
+        for (let i = 0; i < 20; i++) await putUser(record, `user-${i}`);
+        // The first handle is still open, as that of a process that was killed.
+        const after = open();
+        assert.equal((await after.feed(undefined).then(objectsOf)).length, 20);
+        assert.equal((await putUser(after, 'next')).version.generation, 22);
+      });
+
+      it('never writes for a Secondary', async () => {
+        const secondary = open({ readOnly: true });
+        const position = positionOf((await secondary.feed(undefined)).site);
+        await assert.rejects(secondary.commit(AS_PRIMARY, async () => ({ write: true, result: undefined })));
+        await assert.rejects(secondary.storeEvents([recordedEvent()]));
+        await assert.rejects(secondary.initialise(newSite(), []));
+        assert.deepEqual(await standing(record), position);
+      });
+    });
+
+    describe('schema', () => {
+      beforeEach(() => record.initialise(newSite(), []));
+
+      it('reads the next schema, and refuses the one after it', async () => {
+        const { schema } = (await record.site()) ?? assert.fail('no site');
+        await lab.alterSite({ schema: schema + 1 });
+        assert.equal((await record.feed(undefined)).kind, 'full');
+        await lab.alterSite({ schema: schema + 2 });
+        const newer = { name: 'DatabaseUnavailable', trouble: 'newer_schema' };
+        await assert.rejects(record.feed(undefined), newer);
+        await assert.rejects(
+          record.commit(AS_PRIMARY, () => assert.fail('the work ran')),
+          newer,
+        );
+        await lab.alterSite({ schema });
+        assert.equal((await standing(record)).version.generation, 1);
+      });
+
+      it('waits for a schema that has not arrived yet', async () => {
+        await lab.alterSite({ schema: 0 });
+        const secondary = open({ readOnly: true });
+        await assert.rejects(secondary.feed(undefined), { name: 'DatabaseUnavailable', trouble: 'older_schema' });
+      });
+    });
+  });
+}

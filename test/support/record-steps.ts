@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { CommitTransaction, ReplicaPosition, SiteRow, SourceOfRecord } from '../../packages/server/src/ports.ts';
+import { DatabaseUnavailable } from '../../packages/server/src/record/errors.ts';
+import { AS_PRIMARY } from './record-fixtures.ts';
+
+/** For `assert.rejects`. */
+export function assertUnavailable(error: unknown): true {
+  assert.ok(error instanceof DatabaseUnavailable, `expected DatabaseUnavailable, got ${error}`);
+  return true;
+}
+
+/** One commit that writes. */
+export async function commit<T>(record: SourceOfRecord, work: (transaction: CommitTransaction) => Promise<T>) {
+  const outcome = await record.commit(AS_PRIMARY, async transaction => {
+    return { write: true, result: await work(transaction) };
+  });
+  assert.ok(outcome.kind === 'committed', `expected a commit, got ${outcome.kind}`);
+  return outcome;
+}
+
+export function putUser(record: SourceOfRecord, name: string, displayName: string = name) {
+  return commit(record, transaction => transaction.put('User', name, { displayName }, {}));
+}
+
+export function positionOf({ siteId, version, commitId }: SiteRow): ReplicaPosition {
+  return { siteId, version, commitId };
+}
+
+export async function standing(record: SourceOfRecord): Promise<ReplicaPosition> {
+  const site = await record.site();
+  assert.ok(site, 'there is no site');
+  return positionOf(site);
+}
+
+/** Follows the feed as a replica does, until `done` and then to the end. */
+export async function followFeed(record: SourceOfRecord, done: Promise<unknown>) {
+  const users = new Map<string, unknown>();
+  let position: ReplicaPosition | undefined;
+  let reads = 0;
+  let last = false;
+  done.finally(() => {
+    last = true;
+  });
+  for (;;) {
+    const final = last;
+    const feed = await record.feed(position);
+    reads++;
+    assert.notEqual(feed.kind, 'forked');
+    for (const user of 'objects' in feed ? feed.objects : []) users.set(user.name, user.body);
+    position = positionOf(feed.site);
+    if (final) {
+      await done;
+      return { site: feed.site, reads, users: () => users };
+    }
+    await nextTurn();
+  }
+}
