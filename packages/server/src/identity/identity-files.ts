@@ -1,6 +1,7 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { SignedStatement } from '@thinman/protocol';
 import { makePrivateFolder, writeFileAtomically } from './key-files.ts';
 import { keyHashOf } from './key-hash.ts';
 import { SYMMETRIC_KEY_BYTES } from './sealed-box.ts';
@@ -33,6 +34,7 @@ const KEY_FILES = { tls: 'tls.key', session: 'session.key', wrapping: 'wrapping.
 const CERTIFICATE_FILE = 'tls.crt';
 const DATA_KEY_FILE = 'data.key';
 const CA_KEY_FILE = 'ca.key';
+const STATEMENT_FILE = 'statement.json';
 /** Beside the identity folder, for people: `thinman --ca DIR/ca.crt`. */
 const CA_CERTIFICATE_FILE = 'ca.crt';
 const PUBLIC_FILE_MODE = 0o644;
@@ -64,6 +66,15 @@ export function saveSiteKeys(dataFolder: string, site: SiteKeys): void {
   writeFileAtomically(join(folder, DATA_KEY_FILE), site.dataKey.toString('base64url'));
   if (site.caKeyPem !== undefined) writeFileAtomically(join(folder, CA_KEY_FILE), site.caKeyPem);
   writeFileAtomically(join(dataFolder, CA_CERTIFICATE_FILE), site.caCertificates.join(''), PUBLIC_FILE_MODE);
+}
+
+/** The newest site statement, so that a restart without a database never goes back. */
+export function saveStatementFile(dataFolder: string, signed: SignedStatement): void {
+  writeFileAtomically(join(folderOf(dataFolder), STATEMENT_FILE), JSON.stringify(signed));
+}
+
+export function loadStatementFile(dataFolder: string): string {
+  return readText(join(folderOf(dataFolder), STATEMENT_FILE));
 }
 
 /** Everything in the folder. Throws IdentityDamaged. */

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomUUID, X509Certificate } from 'node:crypto';
 import { Agent } from 'node:https';
 import { checkServerIdentity } from 'node:tls';
 import {
@@ -17,9 +17,9 @@ import {
 } from '@thinman/protocol';
 import type { Logger } from 'pino';
 import { WebSocket } from 'ws';
+import { keyHashOfCertificate } from '../identity/key-hash.ts';
 import type { Clock, ServerIdentity } from '../ports.ts';
 import { chunkEvents } from './chunk-events.ts';
-import { keyHashOf } from './peer-key.ts';
 import { watchPulse } from './pulse.ts';
 
 /** Connect, TLS and upgrade together: the agent's own least deadline is 1.5 s, and nobody waits for the link. */
@@ -111,7 +111,7 @@ export function openLink(options: LinkClientOptions): LinkClient {
       if (frame.ok) take(frame.value);
       else mine.terminate();
     });
-    mine.on('error', error => log.debug({ primary: primary.name, error }, 'link: no connection to the Primary'));
+    mine.on('error', error => log.debug({ primary: primary.name, err: error }, 'link: no connection to the Primary'));
     mine.on('close', () => {
       stopPulse();
       stopStatus();
@@ -170,7 +170,7 @@ function tlsOptions(identity: LinkClientOptions['identity'], primary: StatementS
     checkServerIdentity: (host, certificate) => {
       const wrongName = checkServerIdentity(host, certificate);
       if (wrongName !== undefined) return wrongName;
-      return keyHashOf(certificate.raw) === primary.keyHash
+      return keyHashOfCertificate(new X509Certificate(certificate.raw)) === primary.keyHash
         ? undefined
         : new Error('the key of this server is not in the site statement');
     },

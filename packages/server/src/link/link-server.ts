@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import {
   MAX_FRAME_BYTES,
   type PrimaryFrame,
   parseJson,
+  problem,
   type RecordedEvent,
   SecondaryFrame,
   type ServerStatus,
@@ -12,10 +12,11 @@ import {
   type Version,
 } from '@thinman/protocol';
 import type { Logger } from 'pino';
-import { type WebSocket, WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
+import { devicePeer } from '../http/peer.ts';
+import { createWebSocketServer, refuseUpgrade } from '../http/upgrades.ts';
 import type { HeldStatement } from '../identity/statement-holder.ts';
 import type { Clock } from '../ports.ts';
-import { authorizedPeerKey } from './peer-key.ts';
 import { watchPulse } from './pulse.ts';
 
 export type LinkServerOptions = {
@@ -50,7 +51,7 @@ type Peer = {
 
 export function createLinkServer(options: LinkServerOptions): LinkServer {
   const { isPrimary, statement, version, storeEvents, clock, log } = options;
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false });
+  const sockets = createWebSocketServer();
   const peers = new Set<Peer>();
 
   const send = (peer: Peer, frame: PrimaryFrame) => peer.socket.send(JSON.stringify(frame), () => {});
@@ -69,7 +70,7 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
       await storeEvents(events);
       send(peer, { type: 'drained', batch });
     } catch (error) {
-      log.warn({ secondary: peer.name, error }, 'link: events cannot be stored now; the Secondary keeps them');
+      log.warn({ secondary: peer.name, err: error }, 'link: events cannot be stored now; the Secondary keeps them');
       send(peer, { type: 'refused', batch, reason: 'the source of record does not take them now' });
     }
   };
@@ -86,7 +87,7 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
     peers.add(peer);
     const stopPulse = watchPulse(socket, clock);
     log.info({ secondary: name }, 'link: a Secondary is connected');
-    socket.on('error', error => log.debug({ secondary: name, error }, 'link: connection failed'));
+    socket.on('error', error => log.debug({ secondary: name, err: error }, 'link: connection failed'));
     socket.on('close', () => {
       stopPulse();
       peers.delete(peer);
@@ -103,13 +104,12 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
 
   return {
     handleUpgrade(request, socket, head) {
-      const key = socket instanceof TLSSocket ? authorizedPeerKey(socket) : undefined;
-      const server = statement().statement.servers.find(known => known.keyHash === key && known.role === 'secondary');
-      if (server === undefined || !isPrimary()) {
-        const status = server === undefined ? '403 Forbidden' : '421 Misdirected Request';
-        socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
-        return;
-      }
+      const caller = devicePeer(socket);
+      const server = caller?.authorized
+        ? statement().statement.servers.find(({ keyHash, role }) => keyHash === caller.keyHash && role === 'secondary')
+        : undefined;
+      if (!isPrimary()) return refuseUpgrade(socket, problem('not_primary'));
+      if (server === undefined) return refuseUpgrade(socket, problem('forbidden'));
       sockets.handleUpgrade(request, socket, head, accepted => accept(accepted, server));
     },
     announce() {

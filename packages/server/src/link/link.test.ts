@@ -219,7 +219,7 @@ describe('who is no peer of the link', () => {
   /** Tries once: resolves with what the TLS layer or the upgrade said. */
   const failure = (more: Partial<LinkClientOptions>) =>
     new Promise<string>((resolve, reject) => {
-      const debug = (about: { error?: Error }) => resolve(about.error?.message ?? '');
+      const debug = (about: { err?: Error }) => resolve(about.err?.message ?? '');
       link({
         log: Object.assign(pino({ level: 'silent' }), { debug }),
         onConnected: () => reject(new Error('connected')),
@@ -247,7 +247,7 @@ describe('who is no peer of the link', () => {
 
   it('any server, when we are no Primary', async () => {
     isPrimary = false;
-    assert.match(await failure({}), /421/);
+    assert.match(await failure({}), /403/);
   });
 });
 

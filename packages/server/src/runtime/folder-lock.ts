@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 
-const LOCK_FILE = 'lock';
+export const LOCK_FILE = 'lock';
 
 /**
  * Takes a data folder for this process. The lock is SQLite's own lock on a file: the kernel lets go of it when the

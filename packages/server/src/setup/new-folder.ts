@@ -1,0 +1,66 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { nameProblem } from '@thinman/protocol';
+import { ConfigError, type DataFolder, hasConfig, readConfig } from '../config.ts';
+import { makePrivateFolder } from '../identity/key-files.ts';
+import { LOCK_FILE, lockFolder } from '../runtime/folder-lock.ts';
+
+/** Throws ConfigError. */
+export function checkServerName(name: string): string {
+  const problem = nameProblem(name);
+  if (problem !== undefined) throw new ConfigError(`--name: ${problem}`);
+  return name;
+}
+
+/**
+ * Runs `make` in a data folder that is empty but for `mayHold`, locked meanwhile. What a failed `make` left there is
+ * removed, except `mayHold`. Throws ConfigError when the folder is a server's already, not empty, or in use.
+ */
+export async function withNewFolder<T>(
+  folder: DataFolder,
+  mayHold: readonly string[],
+  make: () => Promise<T>,
+): Promise<T> {
+  openFolder(folder);
+  const release = lockFolder(folder.path);
+  if (release === undefined) throw new ConfigError(`${folder.path} is in use by another process; stop that one first`);
+  const allowed = [LOCK_FILE, ...mayHold];
+  try {
+    refuseUnlessEmpty(folder, allowed);
+    return await make();
+  } catch (error) {
+    if (!(error instanceof FolderNotEmpty) && !hasConfig(folder)) clear(folder, allowed);
+    throw error;
+  } finally {
+    release();
+  }
+}
+
+class FolderNotEmpty extends ConfigError {}
+
+function openFolder(folder: DataFolder): void {
+  try {
+    makePrivateFolder(folder.path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ConfigError(`${folder.path} cannot be used as a data folder (${code}); choose one that you may write to`);
+  }
+}
+
+function refuseUnlessEmpty(folder: DataFolder, allowed: readonly string[]): void {
+  if (hasConfig(folder)) {
+    const { name, siteId } = readConfig(folder);
+    throw new FolderNotEmpty(
+      `${folder.path} is the data folder of the server ${name} of site ${siteId} already; choose another one`,
+    );
+  }
+  const other = readdirSync(folder.path).find(entry => !allowed.includes(entry));
+  if (other === undefined) return;
+  throw new FolderNotEmpty(`${folder.path} is not empty (${other}); choose an empty folder`);
+}
+
+function clear(folder: DataFolder, allowed: readonly string[]): void {
+  for (const entry of readdirSync(folder.path)) {
+    if (!allowed.includes(entry)) rmSync(join(folder.path, entry), { recursive: true, force: true });
+  }
+}
