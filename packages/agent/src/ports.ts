@@ -191,10 +191,19 @@ export type CacheCondition =
       readonly carriedOver: number;
       readonly lost: number | undefined;
       readonly setAside: string;
-    };
+    }
+  /** It could not be opened or made (disk full, read-only): events wait in memory, nobody logs in offline. */
+  | { readonly kind: 'unavailable'; readonly why: string };
 
-/** The device's store (SQLite, synchronous=FULL): cached logins, tombstones, device bundle, outbox. One file, one writer. */
+/**
+ * The device's store (SQLite, synchronous=FULL): cached logins, tombstones, device bundle, outbox. One file, one writer.
+ *
+ * What concerns a user throws `CacheTrouble` (its `kind`: full, damaged, unavailable) when the disk or the file fails, and
+ * then has done nothing; offline that is `cache_damaged`, online the login goes on. Only the event of `commitLogin` is
+ * kept all the same. The device's own values and the events never throw: they fall back to memory.
+ */
 export type Cache = {
+  /** As found at opening; it changes when the file turns out damaged later. */
   readonly condition: CacheCondition;
   cachedLogin(user: string): CachedLogin | undefined;
   cachedUsers(): readonly Pick<CachedLogin, 'user' | 'userId' | 'subject' | 'credentialVersion'>[];

@@ -11,6 +11,7 @@ import {
   Uuid,
 } from '@thinman/protocol';
 import { writeFileAtomic } from '../atomic-file.ts';
+import { errorCode } from '../error-code.ts';
 import type { DeviceIdentity, IdentityStore } from '../ports.ts';
 import { generateDeviceKey, spkiHash } from './device-key.ts';
 import { verifyStatement } from './statement.ts';
@@ -145,7 +146,7 @@ function readIfThere(path: string): Buffer | undefined {
   try {
     return readFileSync(path);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (errorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
 }

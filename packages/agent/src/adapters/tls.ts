@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { checkServerIdentity, connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import type { StatementServer } from '@thinman/protocol';
+import { errorCode } from '../error-code.ts';
 import type { Clock, DeviceIdentity, FailureReason } from '../ports.ts';
 import { spkiHash } from './device-key.ts';
 
@@ -60,7 +61,7 @@ export function connectTls(
 
   const socket = connect({
     host,
-    port: Number(url.port === '' ? HTTPS_PORT : url.port),
+    port: portOf(url),
     ...(isIP(host) === 0 && { servername: host }),
     secureContext: credentials.context,
     ALPNProtocols: ['http/1.1'],
@@ -136,8 +137,12 @@ function fitsButForDates(certificate: X509Certificate, host: string, { caCertifi
   return named !== undefined && signed && !certificate.ca && (certificate.keyUsage ?? []).includes(EKU_SERVER_AUTH);
 }
 
-function hostOf(url: URL): string {
+export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '');
+}
+
+export function portOf(url: URL): number {
+  return url.port === '' ? HTTPS_PORT : Number(url.port);
 }
 
 /** Errors of name lookup and of TCP, by their code. */
@@ -160,10 +165,6 @@ const REASONS: Readonly<Record<string, FailureReason>> = {
   EPIPE: 'reset',
   ENOTCONN: 'reset',
 };
-
-export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
 
 /** The reason by the error's code; undefined: not one of the network's. */
 export function networkReason(error: unknown): FailureReason | undefined {

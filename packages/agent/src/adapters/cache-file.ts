@@ -1,0 +1,183 @@
+import { chmodSync, closeSync, existsSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import Database, { type Database as Db } from 'better-sqlite3';
+import { syncFolder } from '../atomic-file.ts';
+import type { CacheCondition } from '../ports.ts';
+import { isTag, openRows, ROWS_SCHEMA, tagOf } from './cache-rows.ts';
+import { CacheTrouble, troubleOf } from './cache-trouble.ts';
+import { OUTBOX_SCHEMA, openOutbox, type Salvaged, salvageOutbox } from './outbox.ts';
+
+/** Whose file it is, and the key of its tags. */
+export type CacheOwner = { readonly siteId: string; readonly deviceId: string; readonly rowKey: Uint8Array };
+
+/** Raised with every change of the tables. A file of another version is set aside, its events carried over. */
+const SCHEMA_VERSION = 1;
+const FILE_MODE = 0o600;
+/** There is one writer; whoever else holds the file holds it wrongly. */
+const BUSY_TIMEOUT_MS = 200;
+/** Damaged files that are kept for those who look into it; older ones go, so that they cannot fill the disk. */
+const KEPT_SET_ASIDE = 3;
+
+const SCHEMA = `
+  CREATE TABLE identity (
+    one INTEGER PRIMARY KEY CHECK (one = 1), site_id TEXT NOT NULL, device_id TEXT NOT NULL, tag BLOB NOT NULL
+  ) STRICT;
+  ${ROWS_SCHEMA}
+  ${OUTBOX_SCHEMA}`;
+
+/** A name beside the file, for a step of making a new one. */
+const draftOf = (path: string) => `${path}.draft`;
+/** Complete, with all events that were carried over: from here on it is the store, whatever lies at `path`. */
+const rebuiltOf = (path: string) => `${path}.rebuilt`;
+const SET_ASIDE = '.damaged-';
+const COMPANIONS = ['', '-wal', '-shm', '-journal'];
+
+/** Opens the store, or makes it, or makes it anew. Throws CacheTrouble `full` or `unavailable` when none of it can be done. */
+export function openCacheFile(path: string, owner: CacheOwner, nowMs: number): { db: Db; condition: CacheCondition } {
+  try {
+    for (const companion of COMPANIONS) rmSync(draftOf(path) + companion, { force: true });
+    if (existsSync(rebuiltOf(path))) {
+      const setAside = installRebuilt(path, nowMs);
+      const db = openWhole(path, owner);
+      const carriedOver = openOutbox(db, owner.rowKey).count();
+      return { db, condition: { kind: 'damaged', carriedOver, lost: undefined, setAside } };
+    }
+    if (!existsSync(path)) {
+      makeFile(draftOf(path), owner, []);
+      renameSync(draftOf(path), path);
+      syncFolder(dirname(path));
+      return { db: openWhole(path, owner), condition: { kind: 'new' } };
+    }
+    try {
+      return { db: openWhole(path, owner), condition: { kind: 'ok' } };
+    } catch (error) {
+      if (troubleOf(error).kind !== 'damaged') throw error;
+      return rebuildCacheFile(path, owner, nowMs);
+    }
+  } catch (error) {
+    throw troubleOf(error);
+  }
+}
+
+/** Sets the file aside and makes a new one with the events that can still be read. The file must be closed. */
+export function rebuildCacheFile(
+  path: string,
+  owner: CacheOwner,
+  nowMs: number,
+): { db: Db; condition: CacheCondition } {
+  const { events, lost } = salvage(path, owner);
+  makeFile(draftOf(path), owner, events);
+  renameSync(draftOf(path), rebuiltOf(path));
+  const setAside = installRebuilt(path, nowMs);
+  const db = openWhole(path, owner);
+  return { db, condition: { kind: 'damaged', carriedOver: events.length, lost, setAside } };
+}
+
+/** Removes the file and all that was set aside: nothing of any user stays. */
+export function removeCacheFiles(path: string): void {
+  for (const companion of COMPANIONS) rmSync(path + companion, { force: true });
+  removeSetAside(path, 0);
+}
+
+export function removeSetAside(path: string, keep: number = KEPT_SET_ASIDE): void {
+  const folder = dirname(path);
+  const main = readdirSync(folder).filter(
+    name => name.startsWith(basename(path) + SET_ASIDE) && !COMPANIONS.slice(1).some(tail => name.endsWith(tail)),
+  );
+  for (const name of main.sort().slice(0, Math.max(main.length - keep, 0))) {
+    for (const companion of COMPANIONS) rmSync(join(folder, name) + companion, { force: true });
+  }
+}
+
+/** Opens a file and looks at all of it. Throws CacheTrouble. */
+function openWhole(path: string, owner: CacheOwner): Db {
+  chmodSync(path, FILE_MODE);
+  const db = new Database(path, { timeout: BUSY_TIMEOUT_MS });
+  try {
+    configure(db);
+    if (db.pragma('quick_check', { simple: true }) !== 'ok') throw new CacheTrouble('damaged', 'quick_check');
+    if (db.pragma('user_version', { simple: true }) !== SCHEMA_VERSION) throw new CacheTrouble('damaged', 'version');
+    checkOwner(db, owner);
+    openRows(db, owner.rowKey).checkAll();
+    return db;
+  } catch (error) {
+    closeQuietly(db);
+    throw troubleOf(error);
+  }
+}
+
+function configure(db: Db): void {
+  // Exclusive: one writer, and the index of the log stays in memory, so that there is no -shm file to fail or to leak.
+  db.pragma('locking_mode = EXCLUSIVE');
+  db.pragma('journal_mode = WAL');
+  // At every open: the library falls back to NORMAL, which loses commits with the power.
+  db.pragma('synchronous = FULL');
+  db.pragma('secure_delete = ON');
+  db.pragma('trusted_schema = OFF');
+}
+
+function checkOwner(db: Db, { siteId, deviceId, rowKey }: CacheOwner): void {
+  const row = db.prepare<[], { site_id: string; device_id: string; tag: Buffer }>('SELECT * FROM identity').get();
+  const right =
+    row?.site_id === siteId &&
+    row.device_id === deviceId &&
+    isTag(row.tag, tagOf(rowKey, ['identity', siteId, deviceId]));
+  if (!right) throw new CacheTrouble('damaged', row === undefined ? 'no identity row' : "another device's file");
+}
+
+function makeFile(path: string, owner: CacheOwner, events: Salvaged['events']): void {
+  const { siteId, deviceId, rowKey } = owner;
+  closeSync(openSync(path, 'wx', FILE_MODE)); // SQLite gives its companions the mode of the file
+  const db = new Database(path);
+  try {
+    db.pragma('synchronous = FULL');
+    db.transaction(() => {
+      db.exec(SCHEMA);
+      db.pragma(`user_version = ${SCHEMA_VERSION}`);
+      const tag = tagOf(rowKey, ['identity', siteId, deviceId]);
+      db.prepare('INSERT INTO identity VALUES (1, ?, ?, ?)').run(siteId, deviceId, tag);
+      const outbox = openOutbox(db, rowKey);
+      for (const event of events) outbox.append(event);
+    })();
+  } catch (error) {
+    closeQuietly(db);
+    rmSync(path, { force: true });
+    throw error;
+  }
+  db.close();
+}
+
+/** The damaged file goes aside with its log: a log left behind would be replayed into the new file. */
+function installRebuilt(path: string, nowMs: number): string {
+  const setAside = path + SET_ASIDE + new Date(nowMs).toISOString().replaceAll(/[:.]/g, '-');
+  // The file itself last: as long as it lies there, this can begin again.
+  for (const companion of COMPANIONS.toReversed()) {
+    if (existsSync(path + companion)) renameSync(path + companion, setAside + companion);
+  }
+  renameSync(rebuiltOf(path), path);
+  syncFolder(dirname(path));
+  removeSetAside(path);
+  return setAside;
+}
+
+function salvage(path: string, { rowKey }: CacheOwner): Salvaged {
+  const nothing: Salvaged = { events: [], lost: undefined };
+  let db: Db | undefined;
+  try {
+    db = new Database(path, { timeout: BUSY_TIMEOUT_MS });
+    db.pragma('locking_mode = EXCLUSIVE');
+    return salvageOutbox(db, rowKey);
+  } catch {
+    return nothing;
+  } finally {
+    if (db !== undefined) closeQuietly(db);
+  }
+}
+
+export function closeQuietly(db: Db): void {
+  try {
+    db.close();
+  } catch {
+    // A damaged file may refuse its last checkpoint; the handle is gone all the same.
+  }
+}

@@ -1,0 +1,171 @@
+import type { IncomingMessage } from 'node:http';
+import { Agent } from 'node:https';
+import { Duplex } from 'node:stream';
+import {
+  CHANNEL_PATH,
+  type DeviceFrame,
+  MAX_FRAME_BYTES,
+  PROTOCOL_HEADER,
+  PROTOCOL_VERSION,
+  Problem,
+  parseJson,
+  ServerFrame,
+} from '@thinman/protocol';
+import { WebSocket } from 'ws';
+import { errorCode } from '../error-code.ts';
+import type { ChannelConnector, ChannelListener, Clock, DeviceIdentity, FailureReason, Random } from '../ports.ts';
+import { ConnectFailure, connectTls, networkReason, tlsCredentials } from './tls.ts';
+
+/** Pings without an answer after which the peer is dead (`failover.md`, "channel ping"). */
+const MISSES_UNTIL_DEAD = 2;
+/** Pings of many devices must not march in step: ± 20 %. */
+const PING_SPREAD = 0.2;
+/** How long a polite close may take before the socket is cut. */
+const CLOSE_GRACE_MS = 500;
+/** Of an answer that refuses the upgrade; a problem document has a few hundred bytes. */
+const MAX_REFUSAL_BYTES = 16 * 1024;
+
+export type ChannelConnectorOptions = {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Read at every `open`. */
+  readonly identity: () => DeviceIdentity;
+};
+
+type Why = Parameters<ChannelListener['onClosed']>[0];
+
+/** The device's WebSocket, under the same TLS rules as its HTTPS. */
+export function createChannelConnector({ clock, random, identity }: ChannelConnectorOptions): ChannelConnector {
+  return {
+    open(server, connectDeadlineMs, pingIntervalMs, listener) {
+      const url = new URL(CHANNEL_PATH, server.url);
+      let closed = false;
+      let misses = 0;
+      let cancelTimer = () => {};
+      let giveUpConnecting = () => {};
+
+      const agent = new VerifyingAgent(done => {
+        const request = { url, credentials: tlsCredentials(identity()), clock, deadlineMs: connectDeadlineMs };
+        giveUpConnecting = connectTls({ ...request, keyHash: server.keyHash }, done);
+      });
+      const socket = new WebSocket(url, {
+        agent,
+        headers: { [PROTOCOL_HEADER]: String(PROTOCOL_VERSION) },
+        maxPayload: MAX_FRAME_BYTES,
+        perMessageDeflate: false,
+        followRedirects: false,
+      });
+
+      const finish = (why: Why) => {
+        if (closed) return;
+        closed = true;
+        cancelTimer();
+        giveUpConnecting();
+        if (socket.readyState !== WebSocket.CLOSED) socket.terminate();
+        listener.onClosed(why);
+      };
+      const alive = () => {
+        misses = 0;
+        if (!closed) listener.onAlive();
+      };
+      const schedulePing = () => {
+        const delayMs = pingIntervalMs * (1 - PING_SPREAD + 2 * PING_SPREAD * random());
+        cancelTimer = clock.after(delayMs, () => {
+          if (misses >= MISSES_UNTIL_DEAD) {
+            finish({ reason: 'timeout', detail: `no sign of life after ${MISSES_UNTIL_DEAD} pings` });
+            return;
+          }
+          misses += 1;
+          socket.ping();
+          schedulePing();
+        });
+      };
+      // In the place of ws's `handshakeTimeout`, which watches idle sockets only: name lookup and a trickling answer pass it.
+      cancelTimer = clock.after(connectDeadlineMs, () =>
+        finish({ reason: 'timeout', detail: 'the upgrade took too long' }),
+      );
+
+      socket.on('open', () => {
+        cancelTimer();
+        schedulePing();
+        if (!closed) listener.onOpen();
+      });
+      socket.on('ping', alive);
+      socket.on('pong', alive);
+      socket.on('message', (data, isBinary) => {
+        alive();
+        if (closed) return;
+        const frame = isBinary ? undefined : parseJson(ServerFrame, data.toString(), MAX_FRAME_BYTES);
+        if (frame?.ok === true) listener.onFrame(frame.value);
+        else finish({ reason: 'not_our_schema', detail: 'a frame that is none of the protocol' });
+      });
+      socket.on('unexpected-response', (_request, response) => readRefusal(response, finish));
+      socket.on('error', error => finish({ reason: reasonOf(error), detail: detailOf(error) }));
+      socket.on('close', code => finish({ reason: 'closed', detail: `closed with code ${code}` }));
+
+      return {
+        send(frame: DeviceFrame) {
+          if (!closed && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame));
+        },
+        close() {
+          if (closed) return;
+          closed = true;
+          cancelTimer();
+          giveUpConnecting();
+          socket.close();
+          const cancelCut = clock.after(CLOSE_GRACE_MS, () => socket.terminate());
+          socket.once('close', cancelCut);
+          queueMicrotask(() => listener.onClosed({ reason: 'closed', detail: 'closed by the device' }));
+        },
+      };
+    },
+  };
+}
+
+/** Hands `node:https` a connection whose other end has been verified already. */
+class VerifyingAgent extends Agent {
+  readonly #connect: (done: Parameters<typeof connectTls>[1]) => void;
+
+  constructor(connect: (done: Parameters<typeof connectTls>[1]) => void) {
+    super({ keepAlive: false });
+    this.#connect = connect;
+  }
+
+  override createConnection(_options: unknown, callback?: (error: Error | null, stream: Duplex) => void): undefined {
+    this.#connect((failure, socket) => {
+      // On failure Node reads the error alone; its types ask for a stream all the same.
+      if (failure !== undefined || socket === undefined) callback?.(failure ?? new Error('no socket'), new Duplex());
+      else callback?.(null, socket);
+    });
+  }
+}
+
+/** The upgrade was answered by an HTTP response: a problem document, or something that is none of ours. */
+function readRefusal(response: IncomingMessage, finish: (why: Why) => void): void {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const conclude = () => {
+    const parsed = parseJson(Problem, Buffer.concat(chunks).toString(), MAX_REFUSAL_BYTES);
+    const detail = `HTTP ${response.statusCode}`;
+    if (parsed.ok) finish({ reason: 'closed', detail: `${detail} ${parsed.value.code}`, problem: parsed.value });
+    else finish({ reason: 'not_our_schema', detail: `${detail} without a problem document` });
+  };
+  response.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size > MAX_REFUSAL_BYTES) conclude();
+    else chunks.push(chunk);
+  });
+  response.on('end', conclude);
+  response.on('error', conclude);
+}
+
+function reasonOf(error: Error): FailureReason {
+  if (error instanceof ConnectFailure) return error.reason;
+  const code = errorCode(error) ?? '';
+  if (code.startsWith('WS_ERR_') || code.startsWith('HPE_')) return 'not_our_schema';
+  return networkReason(error) ?? 'reset';
+}
+
+function detailOf(error: Error): string {
+  return error instanceof ConnectFailure ? error.message : (errorCode(error) ?? error.name);
+}

@@ -1,0 +1,239 @@
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
+import {
+  decodeToken,
+  type EnrollAnswer,
+  nameProblem,
+  type Problem,
+  type SiteStatement,
+  type TokenContent,
+} from '@thinman/protocol';
+import { prepareDataFolder } from '../config.ts';
+import type { Clock, DeviceIdentity } from '../ports.ts';
+import { openCache } from './cache.ts';
+import { lockDataFolder } from './cache-lock.ts';
+import { systemClock } from './clock.ts';
+import { certificateKeyHash, createCsr, spkiHash } from './device-key.ts';
+import { type EnrollOutcome, fetchCa, postEnroll } from './enrolment-http.ts';
+import { DEVICE_SECRET_BYTES, keyForEnrolment, openIdentityStore } from './identity-store.ts';
+import { verifyStatement } from './statement.ts';
+
+export type EnrolmentFailure =
+  | 'bad_name'
+  | 'bad_token'
+  | 'already_enrolled'
+  | 'folder_in_use'
+  | 'pin_mismatch'
+  | 'refused'
+  | 'no_primary'
+  | 'unreachable'
+  | 'answer_not_valid';
+
+/** `message` is one line for people: what is wrong and what to do. */
+export type EnrolmentResult =
+  | { readonly ok: true; readonly siteId: string; readonly deviceId: string; readonly name: string }
+  | { readonly ok: false; readonly why: EnrolmentFailure; readonly code?: string; readonly message: string };
+
+export type EnrolmentOptions = {
+  readonly token: string;
+  readonly dataDir: string;
+  readonly name?: string | undefined;
+  readonly clock?: Clock;
+};
+
+/**
+ * Makes this device one of the site: CA by the token's pin, key and certificate, statement, `deviceSecret`. What fails is a
+ * value; throws only what `node:fs` throws, and IdentityDamaged.
+ */
+export async function enroll(options: EnrolmentOptions): Promise<EnrolmentResult> {
+  const { dataDir, name, clock = systemClock } = options;
+  const badName = name === undefined ? undefined : nameProblem(name);
+  if (badName !== undefined) return refusal('bad_name', `${badName}: choose another with --name`);
+  const token = decodeToken(options.token);
+  if (!token.ok) return refusal('bad_token', token.why);
+  if (token.content.for !== 'device')
+    return refusal('bad_token', 'this token is for a server: make one with `thinman token device`');
+
+  const paths = prepareDataFolder(dataDir);
+  const lock = lockDataFolder(paths.lockFile);
+  if (lock === undefined)
+    return refusal('folder_in_use', `another agent uses ${paths.dataDir}: stop it, or choose another --data`);
+  try {
+    const store = openIdentityStore(paths.identityDir);
+    const present = store.load();
+    if (present !== undefined)
+      return refusal(
+        'already_enrolled',
+        `${paths.dataDir} is enrolled already, as ${present.name}: re-enrolment is an administrator's act, in a new folder`,
+      );
+
+    const privateKey = keyForEnrolment(paths.identityDir);
+    const asked = await askPrimary(token.content, { privateKey, name, clock });
+    if (!asked.ok) return asked.refusal;
+    const { answer, caCertificates, serverKeyHash } = asked;
+    const checked = checkAnswer(answer, caCertificates, serverKeyHash, privateKey);
+    if (checked.identity === undefined) return refusal('answer_not_valid', checked.problem);
+
+    store.save(checked.identity);
+    store.saveStatement(answer.statement);
+    // No server whose data are older can know this device yet.
+    const cache = openCache(paths.cacheFile, { ...checked.identity, clock });
+    cache.setAcceptedVersion(answer.version);
+    cache.close();
+    const { siteId, deviceId } = checked.identity;
+    return { ok: true, siteId, deviceId, name: checked.identity.name };
+  } finally {
+    lock.release();
+  }
+}
+
+type Refusal = Extract<EnrolmentResult, { ok: false }>;
+
+function refusal(why: EnrolmentFailure, message: string, code?: string): Refusal {
+  return { ok: false, why, message, ...(code !== undefined && { code }) };
+}
+
+type Asked =
+  | {
+      readonly ok: true;
+      readonly answer: EnrollAnswer;
+      readonly caCertificates: readonly string[];
+      readonly serverKeyHash: string;
+    }
+  | { readonly ok: false; readonly refusal: Refusal };
+
+/** The token's servers in their order, and whom a Secondary names as Primary, until one gives a final answer. */
+async function askPrimary(
+  token: TokenContent,
+  device: { readonly privateKey: string; readonly name: string | undefined; readonly clock: Clock },
+): Promise<Asked> {
+  const body = {
+    secret: token.secret,
+    csr: createCsr(device.privateKey, device.name ?? 'thinman-device'),
+    ...(device.name !== undefined && { name: device.name }),
+  };
+  const open = [...token.urls];
+  const seen = new Set<string>();
+  const failures: Refusal[] = [];
+
+  for (let url = open.shift(); url !== undefined; url = open.shift()) {
+    const target = new URL(url);
+    if (seen.has(target.origin)) continue;
+    seen.add(target.origin);
+
+    const ca = await fetchCa(target);
+    if (ca.kind === 'failed') {
+      failures.push(refusal('unreachable', `${target.origin} (${ca.detail})`));
+      continue;
+    }
+    const caCertificates = pinnedCas(ca.certificates, token.pins);
+    if (caCertificates.length === 0) {
+      failures.push(refusal('pin_mismatch', `${target.origin} shows another CA than the token names`));
+      continue;
+    }
+    const outcome: EnrollOutcome = await postEnroll(target, caCertificates, body, device.clock);
+    if (outcome.kind === 'ok') return { ...outcome, ok: true, caCertificates };
+    if (outcome.kind === 'failed') {
+      failures.push(refusal('unreachable', `${target.origin} (${outcome.detail})`));
+    } else if (isFinal(outcome.problem)) {
+      return { ok: false, refusal: explainRefusal(outcome.problem, device.name) };
+    } else {
+      failures.push(refusal('no_primary', `${target.origin} (${outcome.problem.code})`, outcome.problem.code));
+      const primary = outcome.problem.primaryUrl;
+      if (primary?.startsWith('https://') && URL.canParse(primary)) open.unshift(primary);
+    }
+  }
+  return { ok: false, refusal: summary(failures) };
+}
+
+/** Certificates of CAs under a pinned key. A certificate of the pinned key that is no CA is of no use to anybody. */
+function pinnedCas(certificates: readonly string[], pins: readonly string[]): readonly string[] {
+  return certificates.filter(pem => {
+    try {
+      const certificate = new X509Certificate(pem);
+      return certificate.ca && pins.includes(spkiHash(certificate.publicKey));
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Any other server would give the same answer. */
+function isFinal(problem: Problem): boolean {
+  return ['token_invalid', 'name_taken', 'bad_request', 'conflict'].includes(problem.code);
+}
+
+function explainRefusal(problem: Problem, name: string | undefined): Refusal {
+  switch (problem.code) {
+    case 'token_invalid':
+      return refusal(
+        'refused',
+        'the token is unknown, used up or expired: ask an administrator for a new one (`thinman token device`)',
+        problem.code,
+      );
+    case 'name_taken':
+      return refusal('refused', `a device named ${name ?? ''} exists already: choose another --name`, problem.code);
+    default:
+      return refusal('refused', problem.detail ?? problem.title, problem.code);
+  }
+}
+
+/** One line out of several servers' answers. A wrong CA comes first: it is an attack or a wrong token, never an outage. */
+function summary(failures: readonly Refusal[]): Refusal {
+  const where = failures.map(failure => failure.message).join('; ');
+  if (failures.some(failure => failure.why === 'pin_mismatch'))
+    return refusal(
+      'pin_mismatch',
+      `the CA does not fit the token's pin, so nothing was sent: ${where}; use a token of this site, and suspect the network`,
+    );
+  if (failures.some(failure => failure.why === 'no_primary'))
+    return refusal('no_primary', `enrolment needs the Primary, which cannot be reached now: ${where}; try again later`);
+  return refusal('unreachable', `no server can be reached: ${where}; check network and addresses, then try again`);
+}
+
+/** What came back must fit: our key, the pinned CA, a statement of that CA which knows the server that we spoke to. */
+function checkAnswer(
+  answer: EnrollAnswer,
+  pinned: readonly string[],
+  serverKeyHash: string,
+  privateKey: string,
+): { readonly identity: DeviceIdentity } | { readonly identity: undefined; readonly problem: string } {
+  const unfit = (problem: string) => ({
+    identity: undefined,
+    problem: `the server's answer cannot be used: ${problem}`,
+  });
+  const statement = verifyStatement(answer.statement, pinned, answer.siteId);
+  if (statement === undefined) return unfit('the site statement is not signed by the site');
+  if (!statement.servers.some(server => server.keyHash === serverKeyHash))
+    return unfit('the site statement does not know the server that gave it');
+  const key = createPrivateKey(privateKey);
+  if (!isCertificateFor(answer.certificate, key, pinned))
+    return unfit('the certificate does not fit the key of this device');
+  const { siteId, deviceId, name, certificate } = answer;
+  const identity: DeviceIdentity = {
+    siteId,
+    deviceId,
+    name,
+    privateKey,
+    certificate,
+    caCertificates: trustedCas(answer, statement, pinned),
+    keyHash: spkiHash(key),
+    deviceSecret: randomBytes(DEVICE_SECRET_BYTES),
+  };
+  return { identity };
+}
+
+function isCertificateFor(pem: string, key: ReturnType<typeof createPrivateKey>, cas: readonly string[]): boolean {
+  try {
+    const certificate = new X509Certificate(pem);
+    return certificate.checkPrivateKey(key) && cas.some(ca => certificate.verify(new X509Certificate(ca).publicKey));
+  } catch {
+    return false;
+  }
+}
+
+/** The pinned ones, and those of the answer that the signed statement names (two while a CA is changed). */
+function trustedCas(answer: EnrollAnswer, statement: SiteStatement, pinned: readonly string[]): readonly string[] {
+  const named = pinnedCas(answer.caCertificates, statement.caPins);
+  const known = new Set(pinned.map(certificateKeyHash));
+  return [...pinned, ...named.filter(pem => !known.has(certificateKeyHash(pem)))];
+}

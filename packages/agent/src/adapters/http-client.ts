@@ -1,0 +1,210 @@
+import {
+  DEFAULT_AGENT_TIMINGS,
+  DeviceBundle,
+  describeProblems,
+  EventBatchAnswer,
+  LoginBeginAnswer,
+  LoginGranted,
+  LogoutAnswer,
+  MAX_BODY_BYTES,
+  type Parsed,
+  Problem,
+  parseJson,
+  parseVersion,
+  ServerStatus,
+  SessionRefreshed,
+  type StatementServer,
+  type ThinmanEvent,
+  UserBundle,
+  VERSION_HEADER,
+} from '@thinman/protocol';
+import { Pool } from 'undici';
+import type { Answer, BundleAnswer, Clock, DeviceIdentity, ServerClient } from '../ports.ts';
+import { exchange, type HttpCall, type HttpOutcome } from './http-exchange.ts';
+import { createRoundTrips } from './round-trips.ts';
+import { connectTls, type TlsCredentials, tlsCredentials } from './tls.ts';
+
+/** Connections to one server: a login, its probe, a bundle and a batch of events can be under way at once. */
+const MAX_CONNECTIONS = 4;
+/** An idle connection is kept this long, unless the server's keep-alive hint says otherwise. */
+const KEEP_ALIVE_MS = 60_000;
+/** Every call has a deadline of its own; this one only bounds a forgotten one (undici's timers are coarse). */
+const LAST_RESORT_MS = 60_000;
+const CONNECT_ROUND_TRIPS = 4; // `failover.md`, "connect + TLS deadline"
+
+export type ServerClientOptions = {
+  readonly clock: Clock;
+  /** Read again after `reset`. */
+  readonly identity: () => DeviceIdentity;
+  /** Least deadline of connect + TLS in ms; the real one is max(this, 4 × measured round trip). */
+  readonly connectDeadlineMs?: () => number;
+};
+
+type ParseBody<T> = (outcome: Extract<HttpOutcome, { kind: 'response' }>) => Parsed<T>;
+
+/** HTTPS to the servers of the list: mutual TLS, keys pinned by the statement, one pool a server, answers parsed once. */
+export function createServerClient(options: ServerClientOptions): ServerClient {
+  const { clock } = options;
+  const connectDeadlineMs = options.connectDeadlineMs ?? (() => DEFAULT_AGENT_TIMINGS.connectDeadlineMs);
+  const roundTrips = createRoundTrips();
+  const pools = new Map<string, Pool>();
+  let credentials: TlsCredentials | undefined;
+
+  function poolOf(server: StatementServer): Pool {
+    const key = serverKey(server);
+    let pool = pools.get(key);
+    if (pool === undefined) {
+      pool = createPool(server);
+      pools.set(key, pool);
+    }
+    return pool;
+  }
+
+  function createPool(server: StatementServer): Pool {
+    const url = new URL(server.url);
+    return new Pool(url.origin, {
+      connections: MAX_CONNECTIONS,
+      pipelining: 1,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      headersTimeout: LAST_RESORT_MS,
+      bodyTimeout: LAST_RESORT_MS,
+      connect(_options, callback) {
+        credentials ??= tlsCredentials(options.identity());
+        const measuredMs = roundTrips.of(serverKey(server)) ?? 0;
+        const deadlineMs = Math.max(connectDeadlineMs(), CONNECT_ROUND_TRIPS * measuredMs);
+        const onRoundTrip = (ms: number) => roundTrips.add(serverKey(server), ms);
+        connectTls({ url, credentials, clock, deadlineMs, keyHash: server.keyHash, onRoundTrip }, (failure, socket) =>
+          socket === undefined ? callback(failure ?? new Error('no socket'), null) : callback(null, socket),
+        );
+      },
+    });
+  }
+
+  async function call<T>(server: StatementServer, request: HttpCall, parse: ParseBody<T>): Promise<Answer<T>> {
+    const startedMs = clock.monotonicMs();
+    const outcome = await exchange(poolOf(server), request);
+    const elapsedMs = clock.monotonicMs() - startedMs;
+    return outcome.kind === 'failed' ? { ...outcome, elapsedMs } : answerOf(outcome, parse, elapsedMs);
+  }
+
+  function bundle<B>(
+    server: StatementServer,
+    path: string,
+    headers: Record<string, string>,
+    etag: string | undefined,
+    schema: (text: string) => Parsed<B>,
+    signal: AbortSignal,
+  ): Promise<Answer<BundleAnswer<B>>> {
+    const condition = etag === undefined ? undefined : { 'if-none-match': `"${etag}"` };
+    return call<BundleAnswer<B>>(
+      server,
+      { method: 'GET', path, headers: { ...headers, ...condition }, signal },
+      response => {
+        if (response.status === 304 && etag !== undefined) {
+          const version = parseVersion(response.header(VERSION_HEADER) ?? '');
+          return version === undefined
+            ? { ok: false, problems: [{ field: VERSION_HEADER, message: 'is missing' }] }
+            : { ok: true, value: { changed: false, version } };
+        }
+        const parsed = schema(response.text);
+        return parsed.ok ? { ok: true, value: { changed: true, bundle: parsed.value } } : parsed;
+      },
+    );
+  }
+
+  return {
+    async readyz(server, signal) {
+      const answer = await call(server, { method: 'GET', path: '/readyz', signal }, ({ text }) =>
+        parseJson(ServerStatus, text, MAX_BODY_BYTES),
+      );
+      if (answer.kind === 'ok') roundTrips.add(serverKey(server), answer.elapsedMs);
+      return answer;
+    },
+    begin: (server, user, signal) =>
+      call(server, { method: 'POST', path: '/v1/login/begin', body: { user }, signal }, ({ text }) =>
+        parseJson(LoginBeginAnswer, text, MAX_BODY_BYTES),
+      ),
+    login: (server, body, signal) =>
+      call(server, { method: 'POST', path: '/v1/login', body, signal }, ({ text }) =>
+        parseJson(LoginGranted, text, MAX_BODY_BYTES),
+      ),
+    deviceBundle: (server, etag, signal) =>
+      bundle(server, '/v1/device/bundle', {}, etag, text => parseJson(DeviceBundle, text, MAX_BODY_BYTES), signal),
+    userBundle: (server, token, etag, signal) =>
+      bundle(
+        server,
+        '/v1/user/bundle',
+        bearer(token),
+        etag,
+        text => parseJson(UserBundle, text, MAX_BODY_BYTES),
+        signal,
+      ),
+    refreshSession: (server, token, signal) =>
+      call(server, { method: 'POST', path: '/v1/session', headers: bearer(token), body: {}, signal }, ({ text }) =>
+        parseJson(SessionRefreshed, text, MAX_BODY_BYTES),
+      ),
+    logout: (server, token, signal) =>
+      call(server, { method: 'POST', path: '/v1/logout', headers: bearer(token), body: {}, signal }, ({ text }) =>
+        parseJson(LogoutAnswer, text, MAX_BODY_BYTES),
+      ),
+    sendEvents: (server, events, signal) =>
+      call(server, { method: 'POST', path: '/v1/events', body: { events: fitting(events) }, signal }, ({ text }) =>
+        parseJson(EventBatchAnswer, text, MAX_BODY_BYTES),
+      ),
+    roundTripMs: server => roundTrips.of(serverKey(server)),
+    reset() {
+      credentials = undefined;
+      const old = [...pools.values()];
+      pools.clear();
+      // What is under way ends by itself; nothing new goes over the old connections.
+      for (const pool of old) void pool.close();
+    },
+    async close() {
+      const old = [...pools.values()];
+      pools.clear();
+      await Promise.all(old.map(pool => pool.destroy()));
+    },
+  };
+}
+
+function serverKey({ url, keyHash }: StatementServer): string {
+  return `${url} ${keyHash}`;
+}
+
+function bearer(token: string): Record<string, string> {
+  return { authorization: `Bearer ${token}` };
+}
+
+/** A `/readyz` of 503 carries the server's status as well as one of 200 does. */
+const HTTP_SERVICE_UNAVAILABLE = 503;
+
+function answerOf<T>(
+  response: Extract<HttpOutcome, { kind: 'response' }>,
+  parse: ParseBody<T>,
+  elapsedMs: number,
+): Answer<T> {
+  const { status, text } = response;
+  const succeeded = (status >= 200 && status < 300) || status === 304;
+  if (succeeded || status === HTTP_SERVICE_UNAVAILABLE) {
+    const parsed = parse(response);
+    if (parsed.ok) return { kind: 'ok', value: parsed.value, elapsedMs };
+    if (succeeded) return notOurs(`HTTP ${status}: ${describeProblems(parsed.problems)}`, elapsedMs);
+  }
+  const parsed = parseJson(Problem, text, MAX_BODY_BYTES);
+  if (!parsed.ok) return notOurs(`HTTP ${status} without a problem document`, elapsedMs);
+  return { kind: 'problem', problem: parsed.value, body: parsed.value, elapsedMs };
+}
+
+function notOurs<T>(detail: string, elapsedMs: number): Answer<T> {
+  return { kind: 'failed', reason: 'not_our_schema', detail, elapsedMs };
+}
+
+/** As many events, from the first on, as a body may hold; the others go with the next batch. */
+function fitting(events: readonly ThinmanEvent[]): readonly ThinmanEvent[] {
+  let bytes = 64; // the frame around the list
+  const fit = events.findIndex(event => {
+    bytes += Buffer.byteLength(JSON.stringify(event)) + 1;
+    return bytes > MAX_BODY_BYTES;
+  });
+  return fit === -1 ? events : events.slice(0, Math.max(fit, 1));
+}

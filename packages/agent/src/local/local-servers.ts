@@ -1,0 +1,136 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  type AgentStatus,
+  describeProblems,
+  LOCAL_PATHS,
+  LocalLoginRequest,
+  MAX_LOCAL_BODY_BYTES,
+  type PublicAgentStatus,
+  parseJson,
+} from '@thinman/protocol';
+import { agentPaths } from '../config.ts';
+import { createEventStream } from './event-stream.ts';
+import { createFailureLimit } from './failure-limit.ts';
+import { readJsonBody, sendJson, sendProblem } from './http-json.ts';
+import type { LocalAgent } from './local-agent.ts';
+import { listenOnSocket } from './unix-socket.ts';
+
+const CONTROL_MODE = 0o600;
+const LOGIN_MODE = 0o666;
+const MAX_CONNECTIONS = 64;
+/** A request must be here in this time; answers may take as long as a login. */
+const REQUEST_TIMEOUT_MS = 10_000;
+
+export type LocalServers = { close(): Promise<void> };
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
+type Routes = Readonly<Record<string, Handler>>;
+
+/**
+ * The device's own sockets: `control.sock` for its administrator, `login.sock` for whoever may reach it, with login and
+ * public state alone. Throws SocketUnusable.
+ */
+export async function createLocalServers(options: {
+  readonly dataDir: string;
+  readonly agent: LocalAgent;
+  /** Monotonic, ms. */
+  readonly nowMs?: () => number;
+}): Promise<LocalServers> {
+  const { agent } = options;
+  const paths = agentPaths(options.dataDir);
+  const limit = createFailureLimit(options.nowMs ?? (() => performance.now()));
+  const full = createEventStream(() => agent.status());
+  const limited = createEventStream(() => publicStatus(agent.status()));
+  const stopListening = agent.onChange(() => {
+    full.changed();
+    limited.changed();
+  });
+
+  const control = serve({
+    [`GET ${LOCAL_PATHS.status}`]: (_request, response) => sendJson(response, agent.status()),
+    [`GET ${LOCAL_PATHS.events}`]: (_request, response) => addListener(full, response),
+    [`POST ${LOCAL_PATHS.login}`]: (request, response) => login(agent, request, response),
+    [`POST ${LOCAL_PATHS.logout}`]: async (_request, response) => {
+      await agent.logout();
+      sendJson(response, {});
+    },
+  });
+  const open = serve({
+    [`GET ${LOCAL_PATHS.status}`]: (_request, response) => sendJson(response, publicStatus(agent.status())),
+    [`GET ${LOCAL_PATHS.events}`]: (_request, response) => addListener(limited, response),
+    [`POST ${LOCAL_PATHS.login}`]: (request, response) => login(agent, request, response, limit),
+  });
+
+  const close = async () => {
+    stopListening();
+    full.close();
+    limited.close();
+    await Promise.all([stop(control), stop(open)]);
+  };
+  try {
+    await listenOnSocket(control, paths.controlSocket, CONTROL_MODE);
+    await listenOnSocket(open, paths.loginSocket, LOGIN_MODE);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { close };
+}
+
+function serve(routes: Routes): Server {
+  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
+    const handler = routes[`${request.method} ${request.url}`];
+    if (handler === undefined) {
+      sendProblem(response, 'not_found');
+      return;
+    }
+    Promise.resolve(handler(request, response)).catch(() => {
+      // The caller has gone, or the agent is stopping.
+      if (response.headersSent) response.destroy();
+      else sendProblem(response, 'internal');
+    });
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  return server;
+}
+
+async function login(
+  agent: LocalAgent,
+  request: IncomingMessage,
+  response: ServerResponse,
+  limit?: ReturnType<typeof createFailureLimit>,
+): Promise<void> {
+  const body = await readJsonBody(request);
+  if (!body.ok) {
+    response.setHeader('connection', 'close'); // the rest of the body is not read
+    sendProblem(response, body.code);
+    return;
+  }
+  const parsed = parseJson(LocalLoginRequest, body.text, MAX_LOCAL_BODY_BYTES);
+  if (!parsed.ok) {
+    sendProblem(response, 'bad_request', { detail: describeProblems(parsed.problems) });
+    return;
+  }
+  const { user, password } = parsed.value;
+  const run = () => agent.login(user, password);
+  const tried = await (limit?.attempt(run, result => result.verdict === 'denied') ??
+    run().then(result => ({ result })));
+  if ('result' in tried) sendJson(response, tried.result);
+  else sendProblem(response, 'too_many_attempts', { retryAfterMs: tried.waitMs });
+}
+
+function addListener(stream: ReturnType<typeof createEventStream>, response: ServerResponse): void {
+  if (!stream.add(response)) sendProblem(response, 'overloaded');
+}
+
+function publicStatus({ device, mode, session }: AgentStatus): PublicAgentStatus {
+  return { device, mode, session };
+}
+
+/** Node removes the socket's file with its server. */
+function stop(server: Server): Promise<void> {
+  return new Promise(resolve => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
