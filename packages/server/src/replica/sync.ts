@@ -110,7 +110,8 @@ export function createSync(options: SyncOptions): Sync {
 
   /** A read under way may have taken its snapshot before the commit that the caller wants to see. */
   async function readAnew(): Promise<SyncCondition> {
-    if (reading !== undefined) await withinDeadline(reading);
+    await (reading && withinDeadline(reading));
+    // From here on the read may miss what is committed: who asks now waits for the one after it.
     following = undefined;
     if (!stopped && reading === undefined) await withinDeadline(start());
     return condition;

@@ -1,0 +1,322 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import Database from 'better-sqlite3';
+import { manualClock } from '../../../../test/support/manual-clock.ts';
+import { newSite, SITE_ID } from '../../../../test/support/record-fixtures.ts';
+import type { AppliedChange, Feed, SiteRow, StoredObject } from '../ports.ts';
+import { type OpenReplica, openReplica } from './replica.ts';
+
+const OTHER_SITE = '99999999-2222-4333-8444-555555555555';
+
+function siteAt(generation: number, more: Partial<SiteRow> = {}): SiteRow {
+  return {
+    ...newSite(),
+    version: { epoch: 1, generation },
+    commitId: `commit-${generation}`,
+    compactedGeneration: 0,
+    schema: 1,
+    ...more,
+  };
+}
+
+function object(name: string, more: Partial<StoredObject> = {}): StoredObject {
+  return { kind: 'User', name, uid: randomUUID(), generation: 1, body: { name }, system: {}, deleted: false, ...more };
+}
+
+const full = (site: SiteRow, ...objects: StoredObject[]): Feed => ({ kind: 'full', site, objects });
+const incremental = (site: SiteRow, ...objects: StoredObject[]): Feed => ({ kind: 'incremental', site, objects });
+
+describe('replica', () => {
+  let dir: string;
+  let path: string;
+  let replica: OpenReplica;
+  const open = (siteId = SITE_ID) => openReplica(path, { clock: manualClock(), siteId });
+  const names = () => replica.list('User').map(({ name }) => name);
+
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'thinman-replica-'));
+    path = join(dir, 'replica.db');
+    replica = open();
+  });
+  afterEach(() => {
+    replica.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  describe('what it holds', () => {
+    it('is nothing before the first feed', () => {
+      assert.equal(replica.position(), undefined);
+      assert.equal(replica.site(), undefined);
+      assert.equal(replica.get('User', 'alice'), undefined);
+      assert.equal(replica.setAside(), undefined);
+    });
+
+    it('is on disk when apply returns, with its position', () => {
+      replica.apply(full(siteAt(3), object('alice')));
+      const other = open();
+      assert.deepEqual(other.position(), {
+        siteId: SITE_ID,
+        version: { epoch: 1, generation: 3 },
+        commitId: 'commit-3',
+      });
+      assert.deepEqual(other.site(), siteAt(3));
+      assert.deepEqual(other.get('User', 'alice')?.body, { name: 'alice' });
+      other.close();
+    });
+
+    it('is for its owner alone', () => {
+      replica.apply(full(siteAt(1), object('alice')));
+      assert.deepEqual(new Set(readdirSync(dir).map(file => statSync(join(dir, file)).mode & 0o777)), new Set([0o600]));
+    });
+
+    it('is changed by an incremental feed, and exchanged by a full one', () => {
+      replica.apply(full(siteAt(1), object('alice'), object('bob')));
+      replica.apply(incremental(siteAt(2), object('bob', { body: { changed: true } }), object('carol')));
+      assert.deepEqual(names(), ['alice', 'bob', 'carol']);
+      assert.deepEqual(replica.get('User', 'bob')?.body, { changed: true });
+      replica.apply(full(siteAt(3), object('dave')));
+      assert.deepEqual(names(), ['dave']);
+    });
+
+    it('is what a changed copy of an object says, not what the object was made from', () => {
+      replica.apply(full(siteAt(1), object('alice')));
+      const alice = replica.get('User', 'alice');
+      assert.ok(alice);
+      replica.apply(incremental(siteAt(2), { ...alice, body: { other: 1 } }));
+      assert.deepEqual(replica.get('User', 'alice')?.body, { other: 1 });
+    });
+
+    it('takes a site row that changed without a commit', () => {
+      replica.apply(full(siteAt(1)));
+      assert.equal(replica.apply({ kind: 'current', site: siteAt(1, { schema: 2 }) }), undefined);
+      assert.equal(replica.site()?.schema, 2);
+    });
+  });
+
+  describe('what it refuses', () => {
+    const refuses = (feed: Feed) => {
+      const before = [replica.position(), names()];
+      assert.equal(replica.apply(feed), undefined);
+      assert.deepEqual([replica.position(), names()], before);
+    };
+
+    it('goes back neither by an incremental nor by a full feed', () => {
+      replica.apply(full(siteAt(5), object('alice')));
+      refuses(incremental(siteAt(4), object('bob')));
+      refuses(incremental(siteAt(5), object('bob')));
+      refuses(full(siteAt(4), object('bob')));
+      refuses(full(siteAt(9, { version: { epoch: 0, generation: 9 } }), object('bob')));
+    });
+
+    it('takes no part of a site of which it lacks the rest', () => {
+      refuses(incremental(siteAt(2), object('alice')));
+      replica.apply(full(siteAt(2)));
+      refuses(incremental(siteAt(7, { version: { epoch: 2, generation: 7 } }), object('bob')));
+    });
+
+    it('takes an accepted restore (a later epoch) whole, also at a lower generation', () => {
+      replica.apply(full(siteAt(5), object('alice')));
+      replica.apply(full(siteAt(2, { version: { epoch: 2, generation: 2 } }), object('bob')));
+      assert.deepEqual(names(), ['bob']);
+    });
+
+    it('keeps what it has when the database has forked', () => {
+      replica.apply(full(siteAt(5), object('alice')));
+      refuses({ kind: 'forked', site: siteAt(3) });
+    });
+
+    it('takes nothing of another site', () => {
+      refuses(full(siteAt(1, { siteId: OTHER_SITE }), object('mallory')));
+    });
+  });
+
+  describe('how it is asked', () => {
+    it('gives live objects, and tombstones only to those who look for them', () => {
+      const gone = object('gone', { deleted: true, body: {} });
+      replica.apply(full(siteAt(1), object('alice'), gone));
+      assert.equal(replica.get('User', 'gone'), undefined);
+      assert.equal(replica.find('User', 'gone')?.deleted, true);
+      assert.equal(replica.findByUid('User', gone.uid)?.name, 'gone');
+      assert.equal(replica.findByUid('Device', gone.uid), undefined);
+      assert.deepEqual(names(), ['alice']);
+      assert.equal(replica.count('User'), 1);
+    });
+
+    it('lists by name, in pages without gap or overlap', () => {
+      const users = Array.from({ length: 25 }, (_, i) => object(`u${String(i).padStart(2, '0')}`));
+      replica.apply(full(siteAt(1), ...users.toReversed(), object('x', { kind: 'Device' })));
+      const seen: string[] = [];
+      for (;;) {
+        const after = seen.at(-1);
+        const page = replica.list('User', { limit: 10, ...(after === undefined ? {} : { after }) });
+        if (page.length === 0) break;
+        seen.push(...page.map(({ name }) => name));
+      }
+      assert.deepEqual(
+        seen,
+        users.map(({ name }) => name),
+      );
+    });
+
+    it('finds a device by its key: the living one first, then the newest', () => {
+      const device = (name: string, generation: number, deleted: boolean) =>
+        object(name, { kind: 'Device', generation, deleted, system: { keyHash: 'k' } });
+      replica.apply(full(siteAt(9), device('old', 2, true), device('older', 1, true)));
+      assert.equal(replica.findDeviceByKey('k')?.name, 'old');
+      replica.apply(incremental(siteAt(10), device('living', 1, false)));
+      assert.equal(replica.findDeviceByKey('k')?.name, 'living');
+      assert.equal(replica.findDeviceByKey('other'), undefined);
+      const secretive = object('user', { system: { keyHash: 'u' } });
+      replica.apply(incremental(siteAt(11), secretive));
+      assert.equal(replica.findDeviceByKey('u'), undefined);
+    });
+
+    it('chooses by uid in a stable way, going round at the end', () => {
+      const at = (uid: string, deleted = false) => object(uid, { uid, deleted });
+      replica.apply(full(siteAt(1), at('2'), at('4'), at('6', true), at('8')));
+      assert.equal(replica.nextByUid('User', '1')?.uid, '2');
+      assert.equal(replica.nextByUid('User', '3')?.uid, '4');
+      assert.equal(replica.nextByUid('User', '5')?.uid, '8');
+      assert.equal(replica.nextByUid('User', '9')?.uid, '2');
+      assert.equal(replica.nextByUid('Device', '1'), undefined);
+    });
+
+    it('reads every page of a login through an index', () => {
+      replica.apply(full(siteAt(1)));
+      const handle = new Database(path, { readonly: true });
+      const plan = (where: string) =>
+        handle
+          .prepare<[], { detail: string }>(`EXPLAIN QUERY PLAN SELECT * FROM objects WHERE ${where}`)
+          .all()
+          .map(({ detail }) => detail)
+          .join('; ');
+      assert.match(plan("kind = 'User' AND name = 'x'"), /USING INDEX/);
+      assert.match(
+        plan("kind = 'User' AND uid > 'x' AND deleted = 0 ORDER BY uid LIMIT 1"),
+        /objects_by_uid \(kind=\? AND uid>\?\)$/,
+      );
+      assert.match(plan("kind = 'Device' AND json_extract(system, '$.keyHash') = 'x'"), /devices_by_key/);
+      assert.match(
+        plan("kind = 'User' AND deleted = 0 AND name > 'x' ORDER BY name"),
+        /live_objects \(kind=\? AND name>\?\)$/,
+      );
+      handle.close();
+    });
+  });
+
+  it('tells its listeners what changed, after it is on disk', () => {
+    const heard: AppliedChange[] = [];
+    const forget = replica.onApplied(change => {
+      assert.equal(replica.position()?.version.generation, change.version.generation);
+      heard.push(change);
+    });
+    const alice = object('alice');
+    replica.apply(full(siteAt(1), alice));
+    replica.apply(incremental(siteAt(2), alice));
+    replica.apply({ kind: 'current', site: siteAt(2) });
+    forget();
+    replica.apply(incremental(siteAt(3), alice));
+    assert.deepEqual(
+      heard.map(({ version, full, objects }) => [version.generation, full, objects.length]),
+      [
+        [1, true, 1],
+        [2, false, 1],
+      ],
+    );
+  });
+
+  describe('a file that cannot be used', () => {
+    const reopened = (damage: () => void, siteId = SITE_ID) => {
+      replica.apply(full(siteAt(3), ...Array.from({ length: 300 }, (_, i) => object(`user-${i}`))));
+      replica.close();
+      damage();
+      replica = open(siteId);
+      assert.equal(replica.position(), undefined);
+      replica.apply(full(siteAt(1, { siteId }), object('bob')));
+      assert.deepEqual(names(), ['bob']);
+      return replica.setAside();
+    };
+
+    it('is set aside when it is garbage, and begun anew', () => {
+      const aside = reopened(() => writeFileSync(path, 'garbage'.repeat(1000)));
+      assert.equal(aside?.why, 'damaged');
+      assert.ok(existsSync(aside.path));
+    });
+
+    it('is set aside when it is empty', () => {
+      assert.equal(reopened(() => writeFileSync(path, ''))?.why, 'empty');
+    });
+
+    it('is begun anew when it is missing', () => {
+      assert.equal(
+        reopened(() => rmSync(path)),
+        undefined,
+      );
+    });
+
+    it('is set aside when it is of another site', () => {
+      const aside = reopened(() => {}, OTHER_SITE);
+      assert.equal(aside?.why, 'other_site');
+    });
+
+    it('is set aside when one page of it is bad', () => {
+      const aside = reopened(() => spoil(path));
+      assert.equal(aside?.why, 'damaged');
+    });
+
+    it('goes on serving what can be read when damage shows later, until a full feed replaces it', () => {
+      const users = Array.from({ length: 2_000 }, (_, i) => object(`u${i}`, { body: { text: 'x'.repeat(100) } }));
+      replica.apply(full(siteAt(3), ...users));
+      replica.close();
+      replica = open();
+      spoil(path);
+      assert.throws(() => replica.list('User'));
+      assert.ok(users.some(({ name }) => readable(() => replica.get('User', name))));
+      assert.equal(replica.position(), undefined);
+      assert.equal(replica.apply(full(siteAt(2), object('older'))), undefined);
+      replica.apply(full(siteAt(3), object('healed')));
+      assert.deepEqual(names(), ['healed']);
+      assert.equal(replica.setAside()?.why, 'damaged');
+    });
+  });
+});
+
+/** Overwrites pages in the middle of the file behind SQLite's back. */
+function spoil(path: string): void {
+  const size = statSync(path).size;
+  const handle = new Database(path);
+  handle.pragma('wal_checkpoint(TRUNCATE)');
+  handle.close();
+  const PAGE_BYTES = 4096;
+  const pages = Math.floor(size / PAGE_BYTES);
+  // Every fourth page but the first ones: the schema stays.
+  for (let page = 8; page < pages; page += 4) overwrite(path, page * PAGE_BYTES, PAGE_BYTES);
+}
+
+function overwrite(path: string, at: number, bytes: number): void {
+  const file = openSync(path, 'r+');
+  writeSync(file, Buffer.alloc(bytes, 0xff), 0, bytes, at);
+  closeSync(file);
+}
+
+function readable(read: () => unknown): boolean {
+  try {
+    return read() !== undefined;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict';
+import { beforeEach, describe, it } from 'node:test';
+import { type ManualClock, manualClock } from '../../../../test/support/manual-clock.ts';
+import { newSite } from '../../../../test/support/record-fixtures.ts';
+import type { Feed, SiteRow } from '../ports.ts';
+import { DatabaseUnavailable } from '../record/errors.ts';
+import { createSync, type SyncCondition } from './sync.ts';
+
+const INTERVAL_MS = 500;
+const DEADLINE_MS = 3_000;
+
+const site = (generation: number): SiteRow => ({
+  ...newSite(),
+  version: { epoch: 1, generation },
+  commitId: `commit-${generation}`,
+  compactedGeneration: 0,
+  schema: 1,
+});
+
+/** A source of record that answers when told to, and a replica that only remembers. */
+function setUp(clock: ManualClock, more: { readonly siteId?: string } = {}) {
+  const questions: { answer(feed: Feed): void; fail(error: Error): void }[] = [];
+  const applied: Feed[] = [];
+  let unanswered = 0;
+  let refuse: Error | undefined;
+  const sync = createSync({
+    record: {
+      feed() {
+        assert.equal(unanswered, 0, 'two reads at once');
+        unanswered++;
+        const { promise, resolve, reject } = Promise.withResolvers<Feed>();
+        questions.push({ answer: resolve, fail: reject });
+        return promise.finally(() => unanswered--);
+      },
+    },
+    replica: {
+      position: () => undefined,
+      apply(feed) {
+        if (refuse !== undefined) throw refuse;
+        applied.push(feed);
+        return undefined;
+      },
+    },
+    clock,
+    intervalMs: INTERVAL_MS,
+    deadlineMs: DEADLINE_MS,
+    ...more,
+  });
+  const newest = () => questions.at(-1) ?? assert.fail('nothing was asked');
+  return { sync, questions, applied, newest, refuseWith: (error: Error | undefined) => (refuse = error) };
+}
+
+describe('sync', () => {
+  let clock: ManualClock;
+  beforeEach(() => {
+    clock = manualClock();
+  });
+  const current: Feed = { kind: 'current', site: site(1) };
+
+  it('reads after each interval, and never two at once', async () => {
+    const { questions, applied, newest } = setUp(clock);
+    assert.equal(questions.length, 0);
+    await clock.advance(INTERVAL_MS);
+    assert.equal(questions.length, 1);
+    await clock.advance(INTERVAL_MS * 3);
+    assert.equal(questions.length, 1);
+    newest().answer(current);
+    await clock.advance(INTERVAL_MS);
+    assert.equal(questions.length, 2);
+    assert.deepEqual(applied, [current]);
+  });
+
+  it('says nothing is known before the first answer, then when it was', async () => {
+    const { sync, newest } = setUp(clock);
+    assert.equal(sync.condition().reachable, false);
+    assert.equal(sync.condition().lastAnsweredMonotonicMs, undefined);
+    await clock.advance(INTERVAL_MS + 20);
+    newest().answer(current);
+    await clock.advance(0);
+    assert.deepEqual(sync.condition(), {
+      reachable: true,
+      lastAnsweredMonotonicMs: INTERVAL_MS + 20,
+      forked: false,
+      error: undefined,
+    });
+  });
+
+  it('reads at once when asked to, for all who ask together', async () => {
+    const { sync, questions, newest } = setUp(clock);
+    const both = Promise.all([sync.syncNow(), sync.syncNow()]);
+    await clock.advance(0);
+    assert.equal(questions.length, 1);
+    newest().answer(current);
+    const [first] = await both;
+    assert.equal(first.reachable, true);
+  });
+
+  it('reads anew for who asks while a read is under way: that one may not see the last commit', async () => {
+    const { sync, questions, applied, newest } = setUp(clock);
+    const early = sync.syncNow();
+    await clock.advance(0);
+    let done = false;
+    const late = sync.syncNow().then(() => {
+      done = true;
+    });
+    newest().answer(current);
+    await early;
+    await clock.advance(0);
+    assert.equal(done, false);
+    assert.equal(questions.length, 2);
+    const second: Feed = { kind: 'incremental', site: site(2), objects: [] };
+    newest().answer(second);
+    await late;
+    assert.deepEqual(applied, [current, second]);
+  });
+
+  it('tells why the database does not answer, keeps when it last did, and comes back by itself', async () => {
+    const { sync, newest } = setUp(clock);
+    const heard: SyncCondition[] = [];
+    sync.onCondition(condition => heard.push(condition));
+    await clock.advance(INTERVAL_MS);
+    newest().answer(current);
+    for (let i = 0; i < 3; i++) {
+      await clock.advance(INTERVAL_MS);
+      newest().fail(new DatabaseUnavailable('missing', 'the file is not there'));
+    }
+    await clock.advance(0);
+    assert.deepEqual(sync.condition(), {
+      reachable: false,
+      lastAnsweredMonotonicMs: INTERVAL_MS,
+      forked: false,
+      error: { code: 'missing', message: 'the file is not there' },
+    });
+    await clock.advance(INTERVAL_MS);
+    newest().answer(current);
+    await clock.advance(0);
+    assert.deepEqual(
+      heard.map(({ reachable, error }) => [reachable, error?.code]),
+      [
+        [true, undefined],
+        [false, 'missing'],
+        [true, undefined],
+      ],
+    );
+  });
+
+  it('is unreachable at the deadline of a read that hangs, and asks nothing more until it ends', async () => {
+    const { sync, questions, applied, newest } = setUp(clock);
+    const asked = sync.syncNow();
+    await clock.advance(DEADLINE_MS);
+    assert.equal((await asked).error?.code, 'unreachable');
+    const again = sync.syncNow();
+    await clock.advance(DEADLINE_MS);
+    assert.equal((await again).reachable, false);
+    assert.equal(questions.length, 1);
+    newest().answer(current);
+    await clock.advance(0);
+    assert.equal(sync.condition().reachable, true);
+    assert.deepEqual(applied, [current]);
+    await clock.advance(INTERVAL_MS);
+    assert.equal(questions.length, 2);
+  });
+
+  it('is forked for as long as the database is', async () => {
+    const { sync, newest } = setUp(clock);
+    await clock.advance(INTERVAL_MS);
+    newest().answer({ kind: 'forked', site: site(1) });
+    await clock.advance(0);
+    assert.equal(sync.condition().forked, true);
+    assert.equal(sync.condition().reachable, true);
+    await clock.advance(INTERVAL_MS);
+    newest().fail(new DatabaseUnavailable('busy', 'locked'));
+    await clock.advance(0);
+    assert.equal(sync.condition().forked, true);
+    await clock.advance(INTERVAL_MS);
+    newest().answer(current);
+    await clock.advance(0);
+    assert.equal(sync.condition().forked, false);
+  });
+
+  it('takes nothing from a database of another site', async () => {
+    const { sync, applied, newest } = setUp(clock, { siteId: '99999999-2222-4333-8444-555555555555' });
+    await clock.advance(INTERVAL_MS);
+    newest().answer(current);
+    await clock.advance(0);
+    assert.equal(sync.condition().error?.code, 'other_site');
+    assert.deepEqual(applied, []);
+  });
+
+  it('tells a replica that fails from a database that does', async () => {
+    const { sync, newest, refuseWith } = setUp(clock);
+    refuseWith(new Error('disk full'));
+    await clock.advance(INTERVAL_MS);
+    newest().answer(current);
+    await clock.advance(0);
+    assert.equal(sync.condition().reachable, true);
+    assert.equal(sync.condition().error?.code, 'replica_failed');
+    refuseWith(undefined);
+    await clock.advance(INTERVAL_MS);
+    newest().answer(current);
+    await clock.advance(0);
+    assert.equal(sync.condition().error, undefined);
+  });
+
+  it('applies and asks nothing after it was stopped, and leaves no timer', async () => {
+    const { sync, questions, applied, newest } = setUp(clock);
+    await clock.advance(INTERVAL_MS);
+    const stopped = sync.stop();
+    newest().answer(current);
+    await stopped;
+    await sync.syncNow();
+    await clock.advance(INTERVAL_MS * 10);
+    assert.equal(questions.length, 1);
+    assert.deepEqual(applied, []);
+    assert.equal(clock.waiting(), 0);
+  });
+});
