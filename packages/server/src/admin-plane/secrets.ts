@@ -18,6 +18,12 @@ export type SecretsTaken = {
   readonly missing: readonly string[];
 };
 
+/** A body as it may be shown: a secret says that it is there. */
+export function withoutSecrets(kind: ObjectKind, body: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const held = (SECRET_FIELDS[kind] ?? []).filter(field => body[field] !== undefined);
+  return { ...body, ...Object.fromEntries(held.map(field => [field, SECRET_IS_SET])) };
+}
+
 /** Binds a sealed value to its place: it opens nowhere else. */
 export function secretContext(kind: ObjectKind, name: string, field: string): string {
   return `${kind}/${name}/${field}`;

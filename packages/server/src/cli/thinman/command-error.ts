@@ -1,0 +1,52 @@
+import { ERRORS, isErrorCode, type Problem } from '@thinman/protocol';
+
+/** Exit codes of every command (`design.md`, Commands: a contract). */
+export const EXIT = { done: 0, denied: 1, misuse: 2, unreachable: 3, failed: 4 } as const;
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** Ends the command: each line says what is wrong and what to do. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+  readonly exitCode: ExitCode;
+  readonly lines: readonly string[];
+  constructor(exitCode: ExitCode, ...lines: readonly string[]) {
+    super(lines.join('\n'));
+    this.exitCode = exitCode;
+    this.lines = lines;
+  }
+}
+
+/** The server answered with a problem document. */
+export class RefusedByServer extends Error {
+  override readonly name = 'RefusedByServer';
+  readonly problem: Problem;
+  constructor(problem: Problem) {
+    super(problem.code);
+    this.problem = problem;
+  }
+}
+
+const MS_PER_SECOND = 1000;
+
+/** Wrong or refused input is 2; somebody who may not is 1; a server that cannot is 4. */
+export function exitCodeOf({ code, status }: Problem): ExitCode {
+  if (code === 'forbidden' || code === 'too_many_attempts') return EXIT.denied;
+  if (isErrorCode(code) && ERRORS[code].scope === 'verdict') return EXIT.denied;
+  return status >= 500 ? EXIT.failed : EXIT.misuse;
+}
+
+/** A refusal for people: a line for each mistake, or one. `where` says from which place of the input an object came. */
+export function refusalLines(
+  problem: Problem,
+  where: (index: number, field: string) => string = () => '',
+): readonly string[] {
+  const mistakes = (problem.problems ?? []).map(({ index, kind, name, field, message }) => {
+    const object = kind === undefined ? '' : `${kind} ${name ?? ''}`.trim();
+    const parts = [index === undefined ? '' : where(index, field), object, `${field} ${message}`.trim()];
+    return parts.filter(part => part !== '').join(': ');
+  });
+  if (mistakes.length > 0) return mistakes;
+  const wait =
+    problem.retryAfterMs === undefined ? '' : `Try again in ${Math.ceil(problem.retryAfterMs / MS_PER_SECOND)} s.`;
+  return [[problem.title, problem.detail ?? '', wait].filter(part => part !== '').join(' ')];
+}

@@ -1,0 +1,70 @@
+import type { ObjectKind, ObjectOutput } from '@thinman/protocol';
+import { moment, table } from './table.ts';
+
+type Column = readonly [header: string, cell: (body: Readonly<Record<string, unknown>>, status: Status) => unknown];
+type Status = Readonly<Record<string, unknown>>;
+
+const yes = (value: unknown, word: string) => (value === true ? word : '');
+const count = (value: unknown) => (typeof value === 'object' && value !== null ? Object.keys(value).length : 0);
+const parts = (value: unknown) =>
+  Object.entries((value ?? {}) as object)
+    .map(([key, inner]) => (inner === true ? key : `${key}=${inner}`))
+    .join(' + ');
+const date = (value: unknown) => (typeof value === 'number' ? moment(value) : '');
+
+/** What is worth a column, by kind. Everything is in `-o yaml`. */
+const COLUMNS: Record<ObjectKind, readonly Column[]> = {
+  SiteSettings: [],
+  Server: [
+    ['URL', ({ url }) => url],
+    ['ORDER', ({ order }) => order ?? 0],
+  ],
+  Administrator: [
+    ['ROLE', ({ role }) => role],
+    ['STATE', ({ disabled }) => yes(disabled, 'disabled')],
+  ],
+  Directory: [
+    ['TYPE', ({ type }) => type],
+    ['SUFFIX', ({ suffix }) => suffix],
+    ['URLS', ({ urls }) => (Array.isArray(urls) ? urls.join(' ') : '')],
+  ],
+  DeviceGroup: [['PARENT', ({ parent }) => parent]],
+  UserGroup: [['PARENT', ({ parent }) => parent]],
+  Device: [
+    ['GROUP', ({ group }) => group],
+    ['ENROLLED', (_, { enrolledAt }) => date(enrolledAt)],
+    ['CERTIFICATE UNTIL', (_, { certificateExpiresAt }) => date(certificateExpiresAt)],
+    ['STATE', ({ revoked }) => yes(revoked, 'revoked')],
+  ],
+  User: [
+    ['DISPLAY NAME', ({ displayName }) => displayName],
+    ['GROUPS', ({ groups }) => (Array.isArray(groups) ? groups.join(',') : '')],
+    ['STATE', ({ disabled, locked }) => yes(disabled, 'disabled') || yes(locked, 'locked')],
+  ],
+  Policy: [
+    ['SCOPE', ({ scope }) => scope ?? 'both'],
+    ['ENFORCED', ({ enforced }) => count(enforced)],
+  ],
+  Profile: [['CONNECTIONS', ({ connections }) => count(connections)]],
+  Assignment: [
+    ['WHAT', ({ policy, profile }) => (policy === undefined ? `profile ${profile}` : `policy ${policy}`)],
+    ['TO', ({ to }) => parts(to)],
+    ['PRIORITY', ({ priority }) => priority ?? 0],
+  ],
+  EnrollmentToken: [
+    ['FOR', ({ purpose, group, serverName }) => [purpose, group, serverName].filter(Boolean).join(' ')],
+    ['USED', ({ uses }, { used }) => `${used ?? 0} of ${uses}`],
+    ['UNTIL', ({ expiresAt }) => expiresAt],
+  ],
+};
+
+/** Objects of one kind, a line each. */
+export function objectTable(kind: ObjectKind, objects: readonly ObjectOutput[]): string {
+  const columns = COLUMNS[kind];
+  const rows = objects.map(({ name, generation, body, status = {} }) => [
+    name,
+    String(generation),
+    ...columns.map(([, cell]) => String(cell(body, status) ?? '')),
+  ]);
+  return table(['NAME', 'GENERATION', ...columns.map(([header]) => header)], rows);
+}

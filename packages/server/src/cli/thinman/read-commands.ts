@@ -1,0 +1,149 @@
+import {
+  type EffectiveAnswer,
+  EffectiveAnswer as EffectiveSchema,
+  EventPage,
+  HistoryAnswer,
+  MAX_PAGE_SIZE,
+  type ObjectKind,
+  ObjectOutput,
+  ObjectPage,
+  type RecordedEvent,
+  ServerStatus,
+} from '@thinman/protocol';
+import type { AdminClient } from './admin-client.ts';
+import { type Format, toJson, toYaml } from './format.ts';
+import { objectTable } from './object-table.ts';
+import { moment, table } from './table.ts';
+
+export type GetOptions = {
+  readonly format: Format;
+  /** Events alone: at most so many. */
+  readonly limit?: number;
+  readonly type?: string;
+  readonly user?: string;
+};
+
+/** `thinman get KIND [NAME]`: all pages. JSON and YAML have what `apply` takes. */
+export async function getObjects(
+  client: AdminClient,
+  kind: ObjectKind,
+  name: string | undefined,
+  format: Format,
+): Promise<string> {
+  const objects = name === undefined ? await allObjects(client, kind) : [await oneObject(client, kind, name)];
+  if (format === 'table') return objectTable(kind, objects);
+  const plain = objects.map(({ status: _status, ...object }) => object);
+  return format === 'json' ? toJson(plain) : toYaml(plain);
+}
+
+export function oneObject(client: AdminClient, kind: ObjectKind, name: string): Promise<ObjectOutput> {
+  return client.ask(ObjectOutput, { path: `/objects/${kind}/${encodeURIComponent(name)}` });
+}
+
+async function allObjects(client: AdminClient, kind: ObjectKind): Promise<readonly ObjectOutput[]> {
+  const all: ObjectOutput[] = [];
+  for (let after: string | null = ''; after !== null; ) {
+    const query = new URLSearchParams({ limit: String(MAX_PAGE_SIZE), ...(after === '' ? {} : { after }) });
+    const page: ObjectPage = await client.ask(ObjectPage, { path: `/objects/${kind}?${query}` });
+    all.push(...page.items);
+    after = page.next;
+  }
+  return all;
+}
+
+/** `thinman get Event`: newest first. */
+export async function getEvents(client: AdminClient, options: GetOptions): Promise<string> {
+  const events: RecordedEvent[] = [];
+  const wanted = options.limit ?? Number.POSITIVE_INFINITY;
+  for (let before: string | null = ''; before !== null && events.length < wanted; ) {
+    const query = new URLSearchParams({
+      limit: String(Math.min(MAX_PAGE_SIZE, wanted - events.length)),
+      ...(before === '' ? {} : { before }),
+      ...(options.type === undefined ? {} : { type: options.type }),
+      ...(options.user === undefined ? {} : { user: options.user }),
+    });
+    const page: EventPage = await client.ask(EventPage, { path: `/events?${query}` });
+    events.push(...page.items.map(({ sequence: _sequence, ...event }) => event));
+    before = page.next;
+  }
+  if (options.format === 'table') {
+    const rows = events.map(({ at, type, user, origin, data }) => [
+      moment(at),
+      type,
+      user ?? '',
+      origin,
+      JSON.stringify(data),
+    ]);
+    return table(['AT', 'TYPE', 'USER', 'ORIGIN', 'DATA'], rows);
+  }
+  const objects = events.map(event => ({ kind: 'Event', name: event.id, generation: 0, body: event }));
+  return options.format === 'json' ? toJson(objects) : toYaml(objects);
+}
+
+/** `thinman history KIND NAME`: newest first. */
+export async function getHistory(client: AdminClient, kind: ObjectKind, name: string, format: Format): Promise<string> {
+  const { items } = await client.ask(HistoryAnswer, { path: historyPath(kind, name) });
+  if (format === 'json') return toJson(items);
+  if (format === 'yaml') return toYaml(items);
+  const rows = items.map(({ epoch, generation, at, actor, body }) => [
+    String(generation),
+    String(epoch),
+    moment(at),
+    actor,
+    body === null ? 'deleted' : JSON.stringify(body),
+  ]);
+  return table(['GENERATION', 'EPOCH', 'AT', 'BY', 'BODY'], rows);
+}
+
+/** All entries that the server gives at once. */
+export function historyPath(kind: ObjectKind, name: string): string {
+  return `/history/${kind}/${encodeURIComponent(name)}?limit=1000`;
+}
+
+/** `thinman effective`: every value with its origin. */
+export async function getEffective(
+  client: AdminClient,
+  device: string,
+  user: string | undefined,
+  format: Format,
+): Promise<string> {
+  const query = new URLSearchParams({ device, ...(user === undefined ? {} : { user }) });
+  const answer: EffectiveAnswer = await client.ask(EffectiveSchema, { path: `/effective?${query}` });
+  if (format === 'json') return toJson(answer);
+  if (format === 'yaml') return toYaml([answer]);
+  const settings = Object.entries(answer.settings).map(([key, { value, origin, enforced, overrides }]) => [
+    key,
+    JSON.stringify(value),
+    enforced ? 'enforced' : '',
+    `${origin.kind} ${origin.name} by ${origin.assignment}`,
+    overrides.map(({ value: weaker, origin: of }) => `${JSON.stringify(weaker)} of ${of.name}`).join(', '),
+  ]);
+  const connections = answer.profile.connections.map(connection => {
+    const { name, type } = connection as { name: string; type: string };
+    const origin = answer.profile.origins[name];
+    return [name, type, origin === undefined ? '' : `${origin.kind} ${origin.name} by ${origin.assignment}`];
+  });
+  return `${table(['SETTING', 'VALUE', '', 'FROM', 'INSTEAD OF'], settings)}\n${table(['CONNECTION', 'TYPE', 'FROM'], connections)}`;
+}
+
+/** `thinman status`: the server that was asked. */
+export async function getStatus(client: AdminClient, format: Format): Promise<string> {
+  const status = await client.ask(ServerStatus, { path: '/status' });
+  if (format === 'json') return toJson(status);
+  if (format === 'yaml') return toYaml([status]);
+  const { database } = status;
+  return table(
+    ['SERVER', 'ROLE', 'STATE', 'GENERATION', 'DATABASE', 'DEVICES', 'EVENTS WAITING'],
+    [
+      [
+        status.name,
+        status.role,
+        status.state,
+        `${status.epoch}.${status.generation}`,
+        `${database.kind}${database.reachable ? '' : ' (away)'}${database.lagMs > 0 ? `, ${database.lagMs} ms behind` : ''}`,
+        String(status.connectedDevices),
+        String(status.journalPending),
+      ],
+    ],
+  );
+}

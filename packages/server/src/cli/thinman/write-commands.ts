@@ -1,0 +1,93 @@
+import {
+  ApplyAnswer,
+  type ApplyChange,
+  DeleteAnswer,
+  HistoryAnswer,
+  isObjectKind,
+  MAX_ADMIN_BODY_BYTES,
+  type ObjectKind,
+  TokenAnswer,
+  type TokenRequest,
+} from '@thinman/protocol';
+import { withoutSecrets } from '../../admin-plane/secrets.ts';
+import type { AdminClient } from './admin-client.ts';
+import { bodyDifference } from './body-difference.ts';
+import { CommandError, EXIT, exitCodeOf, RefusedByServer, refusalLines } from './command-error.ts';
+import type { FileObject } from './documents.ts';
+import { historyPath, oneObject } from './read-commands.ts';
+
+/** Passwords cost two Argon2id each on the server, at most: some 5,000 new users of 64 MiB in a quarter of an hour. */
+const APPLY_DEADLINE_MS = 15 * 60_000;
+
+/** `thinman apply -f`: all or nothing. Gives what it changed, for people. */
+export async function applyFiles(client: AdminClient, objects: readonly FileObject[]): Promise<string> {
+  const { changes, epoch, generation } = await sendApply(client, objects, false);
+  const lines = changes.filter(({ change }) => change !== 'unchanged').map(describeChange);
+  const count = (wanted: ApplyChange['change']) => changes.filter(({ change }) => change === wanted).length;
+  const sums = `${count('created')} created, ${count('updated')} updated, ${count('unchanged')} unchanged`;
+  return [...lines, `generation ${epoch}.${generation}: ${sums}`].map(line => `${line}\n`).join('');
+}
+
+/** `thinman diff -f`: what `apply` would change, field by field. */
+export async function diffFiles(client: AdminClient, objects: readonly FileObject[]): Promise<string> {
+  const { changes } = await sendApply(client, objects, true);
+  const lines: string[] = [];
+  for (const [at, change] of changes.entries()) {
+    if (change.change === 'unchanged' || !isObjectKind(change.kind)) continue;
+    // What the server has planned has the form of an object.
+    const { password, ...body } =
+      (objects[at]?.value as { readonly body: Record<string, unknown> } | undefined)?.body ?? {};
+    const held = change.change === 'created' ? {} : (await oneObject(client, change.kind, change.name)).body;
+    const difference = bodyDifference(held, withoutSecrets(change.kind, body));
+    lines.push(describeChange(change), ...difference.map(line => `  ${line}`));
+    if (change.change === 'created' && password !== undefined) lines.push('  + password');
+    if (change.change === 'updated' && difference.length === 0) lines.push('  ~ password or secret');
+  }
+  return lines.length === 0 ? 'nothing would change\n' : lines.map(line => `${line}\n`).join('');
+}
+
+function describeChange({ change, kind, name }: ApplyChange): string {
+  return `${change.padEnd('unchanged'.length)} ${kind}/${name}`;
+}
+
+async function sendApply(client: AdminClient, objects: readonly FileObject[], dryRun: boolean): Promise<ApplyAnswer> {
+  const body = { objects: objects.map(({ value }) => value), dryRun };
+  if (Buffer.byteLength(JSON.stringify(body)) > MAX_ADMIN_BODY_BYTES) {
+    throw new CommandError(EXIT.misuse, 'these files are too large for one apply: apply them in parts');
+  }
+  try {
+    return await client.ask(ApplyAnswer, { method: 'POST', path: '/apply', body, deadlineMs: APPLY_DEADLINE_MS });
+  } catch (error) {
+    if (!(error instanceof RefusedByServer)) throw error;
+    const where = (index: number, field: string) => objects[index]?.where(field) ?? '';
+    throw new CommandError(exitCodeOf(error.problem), ...refusalLines(error.problem, where));
+  }
+}
+
+/** `thinman delete KIND NAME`. */
+export async function deleteObject(client: AdminClient, kind: ObjectKind, name: string): Promise<string> {
+  const path = `/objects/${kind}/${encodeURIComponent(name)}`;
+  const { epoch, generation } = await client.ask(DeleteAnswer, { method: 'DELETE', path });
+  return `deleted ${kind}/${name}\ngeneration ${epoch}.${generation}\n`;
+}
+
+/** `thinman rollback KIND NAME --to GENERATION`: writes what it was then; a password stays what it is now. */
+export async function rollback(client: AdminClient, kind: ObjectKind, name: string, to: number): Promise<string> {
+  const { items } = await client.ask(HistoryAnswer, { path: historyPath(kind, name) });
+  const then = items.find(({ generation }) => generation <= to);
+  if (then === undefined || then.body === null) {
+    throw new CommandError(
+      EXIT.misuse,
+      `${kind} "${name}" did not exist at generation ${to}: thinman history ${kind} ${name} shows when it did`,
+    );
+  }
+  const value = { kind, name, body: then.body };
+  const where = (field: string) => `as of generation ${then.generation}${field === '' ? '' : `, ${field}`}`;
+  return applyFiles(client, [{ value, where }]);
+}
+
+/** `thinman token device|server`: the token, alone. */
+export async function makeToken(client: AdminClient, request: TokenRequest): Promise<string> {
+  const { token } = await client.ask(TokenAnswer, { method: 'POST', path: '/tokens', body: request });
+  return `${token}\n`;
+}
