@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +6,6 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { createSiteCa, openCertificateAuthority } from './certificate-authority.ts';
 import { createCsr } from './csr.ts';
 import { newDataKey } from './data-key.ts';
-import { lockFolder } from './folder-lock.ts';
 import { IdentityDamaged, loadIdentityFiles, loadOrCreateServerKeys, saveSiteKeys, toPem } from './identity-files.ts';
 
 const clock = { nowMs: () => Date.now(), monotonicMs: () => 0, after: () => () => {} };
@@ -69,33 +66,5 @@ describe('the identity on disk', () => {
       rmSync(join(folder, 'identity'), { recursive: true });
       await makeIdentity();
     }
-  });
-});
-
-describe('the lock of a data folder', () => {
-  it('keeps a second server out of the folder, in this process too, until it is let go', () => {
-    const release = lockFolder(folder);
-    assert.ok(release);
-    assert.equal(lockFolder(folder), undefined);
-    release();
-    const again = lockFolder(folder);
-    assert.ok(again);
-    again();
-  });
-
-  it('is gone with a process that was killed', async () => {
-    const source = `import { lockFolder } from ${JSON.stringify(new URL('./folder-lock.ts', import.meta.url).href)};
-      if (lockFolder(process.argv[1]) === undefined) process.exit(1);
-      process.stdout.write('locked'); setInterval(() => {}, 1000);`;
-    const child = spawn(process.execPath, ['--conditions=source', '--input-type=module', '-e', source, folder], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    await once(child.stdout, 'data');
-    assert.equal(lockFolder(folder), undefined);
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-    const release = lockFolder(folder);
-    assert.ok(release);
-    release();
   });
 });

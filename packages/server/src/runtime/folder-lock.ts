@@ -11,6 +11,8 @@ export const LOCK_FILE = 'lock';
 export function lockFolder(dataFolder: string): (() => void) | undefined {
   const database = new Database(join(dataFolder, LOCK_FILE), { timeout: 0 });
   try {
+    // No journal file beside it: nothing is ever written.
+    database.pragma('journal_mode = MEMORY');
     database.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     database.close();

@@ -1,3 +1,4 @@
+import { JournalUnavailable } from '../journal/errors.ts';
 import type { Journal } from '../ports.ts';
 
 export type GuardedJournal = {
@@ -23,7 +24,8 @@ export function guardJournal(journal: Journal, onTurn: (healthy: boolean) => voi
           await journal.append(entry);
           turn(true);
         } catch (error) {
-          turn(false);
+          // An entry that no disk would take says nothing of the disk.
+          if (!(error instanceof JournalUnavailable && error.trouble === 'refused')) turn(false);
           throw error;
         }
       },
