@@ -1,4 +1,5 @@
 import { type Command, CommanderError } from 'commander';
+import { ConfigError } from '../config.ts';
 import {
   CommandError,
   EXIT,
