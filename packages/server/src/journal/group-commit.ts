@@ -7,33 +7,39 @@ export type GroupCommit<E> = {
   flush(): void;
 };
 
+export type GroupCommitOptions<E> = {
+  /** One transaction: all of its entries, or none and an error. */
+  readonly write: (entries: readonly E[]) => void;
+  /** An error that every other entry would meet as well (disk full, file locked); else one of them is at fault. */
+  readonly concernsAll: (error: unknown) => boolean;
+  /** Called after entries were written. */
+  readonly onWritten: () => void;
+};
+
 /**
  * What is added in one turn of the event loop goes to disk in one transaction: one flush of the disk for all the logins that
- * were read from the sockets together, and none waits for more to come.
- *
- * `write` is one transaction: all of its entries, or none and an error. `onWritten` comes after the entries have resolved.
+ * were read from the sockets together, and none waits for more to come. An entry that cannot be written fails alone.
  */
-export function createGroupCommit<E>(write: (entries: readonly E[]) => void, onWritten: () => void): GroupCommit<E> {
+export function createGroupCommit<E>({ write, concernsAll, onWritten }: GroupCommitOptions<E>): GroupCommit<E> {
   let waiting: Waiting<E>[] = [];
 
   function flush(): void {
     const group = waiting;
     waiting = [];
-    if (group.length === 0) return;
-    const written = attempt(group) || group.filter(one => attempt([one])).length > 0;
-    if (written) onWritten();
+    if (group.length > 0 && settle(group)) onWritten();
   }
 
-  /** A group that fails is tried one by one: an entry that cannot be written fails alone. */
-  function attempt(group: readonly Waiting<E>[]): boolean {
+  /** Whether anything was written. */
+  function settle(group: readonly Waiting<E>[]): boolean {
     try {
       write(group.map(({ entry }) => entry));
-      for (const { resolve } of group) resolve();
-      return true;
     } catch (error) {
-      if (group.length === 1) group[0]?.reject(error);
+      if (group.length > 1 && !concernsAll(error)) return group.filter(one => settle([one])).length > 0;
+      for (const { reject } of group) reject(error);
       return false;
     }
+    for (const { resolve } of group) resolve();
+    return true;
   }
 
   return {

@@ -2,6 +2,7 @@ import { NO_VERSION, newestVersion, type RecordedEvent, type Version } from '@th
 import type Database from 'better-sqlite3';
 import type { Clock, FailureFact, Journal, RememberedLogin } from '../ports.ts';
 import { openOrRebuild, type SetAside } from '../record/dialects/set-aside.ts';
+import { troubleOf } from '../record/dialects/sqlite-file.ts';
 import { JournalUnavailable } from './errors.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { preparePruning } from './prune.ts';
@@ -47,14 +48,15 @@ export function openJournal(path: string, { clock }: { readonly clock: Pick<Cloc
   });
 
   let pending = entries.countPending();
-  const group = createGroupCommit<JournalEntry>(
-    some => {
+  const group = createGroupCommit<JournalEntry>({
+    write(some) {
       pending += write(some);
     },
-    () => {
+    concernsAll: error => troubleOf(error) !== undefined,
+    onWritten() {
       for (const listener of listeners) listener();
     },
-  );
+  });
 
   return {
     setAside,

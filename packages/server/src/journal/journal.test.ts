@@ -1,0 +1,280 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { RecordedEvent } from '@thinman/protocol';
+import { LOGIN_MEMORY_MS } from '@thinman/protocol';
+import Database from 'better-sqlite3';
+import { type ManualClock, manualClock } from '../../../../test/support/manual-clock.ts';
+import { recordedEvent } from '../../../../test/support/record-fixtures.ts';
+import type { FailureFact, RememberedLogin } from '../ports.ts';
+import { type OpenJournal, openJournal } from './journal.ts';
+import { DRAINED_KEPT_MS, FAILURES_KEPT_MS, GRANTS_KEPT_MS } from './prune.ts';
+
+const DAY_MS = 24 * 60 * 60_000;
+
+describe('journal', () => {
+  let dir: string;
+  let path: string;
+  let clock: ManualClock;
+  let journal: OpenJournal;
+  const open = () => openJournal(path, { clock });
+
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'thinman-journal-'));
+    path = join(dir, 'journal.db');
+    clock = manualClock();
+    journal = open();
+  });
+  afterEach(() => {
+    journal.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  const append = (...events: RecordedEvent[]) => journal.append({ events });
+  const idsOf = (events: readonly RecordedEvent[]) => events.map(({ id }) => id);
+
+  describe('its queue', () => {
+    it('has what was appended on disk when append resolves, for who opens it after a crash', async () => {
+      const event = recordedEvent({ data: { nested: [1, { x: null }] } });
+      await append(event);
+      // The first handle is still open, as that of a process that was killed.
+      const after = open();
+      assert.deepEqual(after.next(10), [event]);
+      assert.equal(after.pending(), 1);
+      after.close();
+    });
+
+    it('gives the oldest first, each once, until it is drained', async () => {
+      const events = Array.from({ length: 5 }, () => recordedEvent());
+      for (const event of events) await append(event);
+      await append(...events);
+      assert.equal(journal.pending(), 5);
+      assert.deepEqual(idsOf(journal.next(3)), idsOf(events.slice(0, 3)));
+      journal.markDrained(events.slice(0, 3));
+      journal.markDrained(events.slice(0, 3));
+      assert.equal(journal.pending(), 2);
+      assert.deepEqual(idsOf(journal.next(3)), idsOf(events.slice(3)));
+    });
+
+    it('does not take up again what is drained already', async () => {
+      const event = recordedEvent();
+      await append(event);
+      journal.markDrained([event]);
+      await append(event);
+      assert.equal(journal.pending(), 0);
+    });
+
+    it('keeps the same id of two origins apart', async () => {
+      const event = recordedEvent();
+      await append(event, { ...event, origin: 'device:other' });
+      journal.markDrained([event]);
+      assert.deepEqual(
+        journal.next(10).map(({ origin }) => origin),
+        ['device:other'],
+      );
+    });
+
+    it('knows how many wait when it is opened again', async () => {
+      const events = Array.from({ length: 4 }, () => recordedEvent());
+      await append(...events);
+      journal.markDrained(events.slice(0, 1));
+      journal.close();
+      journal = open();
+      assert.equal(journal.pending(), 3);
+    });
+
+    it('tells who listens, once a turn, when it is on disk', async () => {
+      const told: number[] = [];
+      const forget = journal.onAppended(() => told.push(journal.next(10).length));
+      await Promise.all([append(recordedEvent()), append(recordedEvent())]);
+      forget();
+      await append(recordedEvent());
+      assert.deepEqual(told, [2]);
+    });
+
+    it('writes what waits when it is closed', async () => {
+      const event = recordedEvent();
+      const appended = append(event);
+      journal.close();
+      await appended;
+      journal = open();
+      assert.deepEqual(journal.next(1), [event]);
+    });
+  });
+
+  describe('an entry that cannot be written', () => {
+    it('is refused alone and whole: neither its event nor its memory is kept', async () => {
+      const good = recordedEvent();
+      const bad = { events: [recordedEvent(), { id: 7 } as unknown as RecordedEvent], remember: login() };
+      const outcomes = await Promise.allSettled([append(good), journal.append(bad)]);
+      assert.deepEqual(
+        outcomes.map(outcome => (outcome.status === 'rejected' ? outcome.reason.code : outcome.status)),
+        ['fulfilled', 'journal_unavailable'],
+      );
+      assert.deepEqual(journal.next(10), [good]);
+      assert.equal(journal.remembered(bad.remember.loginId), undefined);
+      assert.equal(journal.pending(), 1);
+    });
+
+    it('is refused while the file cannot be written, and taken when it can', async () => {
+      const tool = new Database(path);
+      tool.exec('BEGIN IMMEDIATE');
+      const event = recordedEvent();
+      await assert.rejects(append(event), { name: 'JournalUnavailable', trouble: 'busy' });
+      assert.equal(journal.pending(), 0);
+      tool.exec('ROLLBACK');
+      tool.close();
+      await append(event);
+      assert.equal(journal.pending(), 1);
+    });
+  });
+
+  describe('its memory of logins', () => {
+    it('gives the first answer to a loginId, also after a restart', async () => {
+      const granted = login();
+      const denied = login({ outcome: 'account_locked', retryAfterMs: 1_000 });
+      await journal.append({ events: [], remember: granted });
+      await journal.append({ events: [], remember: denied });
+      await journal.append({ events: [], remember: { ...granted, outcome: 'credentials_invalid' } });
+      journal.close();
+      journal = open();
+      assert.deepEqual(journal.remembered(granted.loginId), granted);
+      assert.deepEqual(journal.remembered(denied.loginId), denied);
+      assert.equal(journal.remembered(randomUUID()), undefined);
+    });
+
+    it('keeps it for as long as is promised, and forgets it some time after', async () => {
+      const remember = login();
+      await journal.append({ events: [], remember });
+      clock.setNow(clock.nowMs() + LOGIN_MEMORY_MS);
+      await append(recordedEvent());
+      assert.deepEqual(journal.remembered(remember.loginId), remember);
+      clock.setNow(clock.nowMs() + 2 * LOGIN_MEMORY_MS);
+      await append(recordedEvent());
+      assert.equal(journal.remembered(remember.loginId), undefined);
+    });
+
+    it('knows the last grant of a device and user', async () => {
+      const grant = (atMs: number) => journal.append({ events: [], granted: { deviceId: 'd1', user: 'alice', atMs } });
+      await grant(100);
+      await grant(300);
+      await grant(200);
+      assert.equal(journal.lastGrantMs('d1', 'alice'), 300);
+      assert.equal(journal.lastGrantMs('d2', 'alice'), undefined);
+      assert.equal(journal.lastGrantMs('d1', 'bob'), undefined);
+    });
+  });
+
+  describe('facts about failures', () => {
+    const fact = (more: Partial<FailureFact> = {}): FailureFact => ({
+      loginId: randomUUID(),
+      deviceId: 'd1',
+      user: 'alice',
+      sentHash: 'h',
+      atMs: clock.nowMs(),
+      ...more,
+    });
+
+    it('are a set: the same one again counts nothing', async () => {
+      const one = fact();
+      await journal.append({ events: [], failure: one });
+      await journal.append({ events: [], failure: one });
+      await journal.append({ events: [], failure: { ...one, sentHash: 'other' } });
+      assert.equal(journal.failures({ sinceMs: 0 }).length, 2);
+    });
+
+    it('are found by device, by user, by both, and by age', async () => {
+      const nowMs = clock.nowMs();
+      const facts = [
+        fact({ atMs: nowMs + 1 }),
+        fact({ atMs: nowMs + 2, user: 'bob' }),
+        fact({ atMs: nowMs + 3, deviceId: 'd2' }),
+        fact({ atMs: nowMs + 4 }),
+      ];
+      for (const failure of facts) await journal.append({ events: [], failure });
+      const found = (query: Parameters<OpenJournal['failures']>[0]) =>
+        journal.failures(query).map(({ atMs }) => atMs - nowMs);
+      assert.deepEqual(found({ sinceMs: 0 }), [1, 2, 3, 4]);
+      assert.deepEqual(found({ sinceMs: 0, deviceId: 'd1' }), [1, 2, 4]);
+      assert.deepEqual(found({ sinceMs: 0, user: 'alice' }), [1, 3, 4]);
+      assert.deepEqual(found({ sinceMs: nowMs + 2, deviceId: 'd1', user: 'alice' }), [4]);
+      assert.deepEqual(journal.failures({ sinceMs: nowMs + 4 }), facts.slice(3));
+    });
+  });
+
+  describe('forgetting', () => {
+    it('takes drained entries after 7 days, and never what still waits', async () => {
+      const drained = recordedEvent();
+      const waiting = recordedEvent();
+      await append(drained, waiting);
+      journal.markDrained([drained]);
+      clock.setNow(clock.nowMs() + DRAINED_KEPT_MS - DAY_MS);
+      await append(recordedEvent());
+      assert.equal(held(path), 3);
+      clock.setNow(clock.nowMs() + 400 * DAY_MS);
+      await append(recordedEvent());
+      assert.equal(held(path), 3);
+      assert.deepEqual(idsOf(journal.next(1)), [waiting.id]);
+    });
+
+    it('takes failures and grants when no limit looks at them any more', async () => {
+      const atMs = clock.nowMs();
+      const failure = { loginId: randomUUID(), deviceId: 'd', user: 'u', sentHash: 'h', atMs };
+      await journal.append({ events: [], failure, granted: { deviceId: 'd', user: 'u', atMs } });
+      clock.setNow(atMs + FAILURES_KEPT_MS + DAY_MS);
+      await append(recordedEvent());
+      assert.equal(journal.failures({ sinceMs: 0 }).length, 0);
+      assert.equal(journal.lastGrantMs('d', 'u'), atMs);
+      clock.setNow(atMs + GRANTS_KEPT_MS + DAY_MS);
+      await append(recordedEvent());
+      assert.equal(journal.lastGrantMs('d', 'u'), undefined);
+    });
+  });
+
+  it('remembers the newest version it heard of, and never an older one', () => {
+    assert.equal(journal.heardVersion(), undefined);
+    journal.setHeardVersion({ epoch: 1, generation: 7 });
+    journal.setHeardVersion({ epoch: 1, generation: 5 });
+    journal.close();
+    journal = open();
+    assert.deepEqual(journal.heardVersion(), { epoch: 1, generation: 7 });
+    journal.setHeardVersion({ epoch: 2, generation: 1 });
+    assert.deepEqual(journal.heardVersion(), { epoch: 2, generation: 1 });
+  });
+
+  it('is set aside, not overwritten, when it cannot be read, and says so', async () => {
+    journal.close();
+    writeFileSync(path, 'garbage'.repeat(1_000));
+    journal = open();
+    assert.equal(journal.setAside?.why, 'damaged');
+    assert.ok(existsSync(journal.setAside.path));
+    await append(recordedEvent());
+    assert.equal(journal.pending(), 1);
+  });
+
+  it('is for its owner alone', async () => {
+    await append(recordedEvent());
+    assert.deepEqual(new Set(readdirSync(dir).map(file => statSync(join(dir, file)).mode & 0o777)), new Set([0o600]));
+  });
+});
+
+function login(more: Partial<RememberedLogin> = {}): RememberedLogin {
+  return {
+    loginId: randomUUID(),
+    binding: 'b',
+    outcome: 'granted',
+    subject: { epoch: 1, generation: 4 },
+    ...more,
+  };
+}
+
+/** Rows of the queue, drained ones too. */
+function held(path: string): number {
+  const handle = new Database(path, { readonly: true });
+  const count = handle.prepare<[], number>('SELECT count(*) FROM entries').pluck().get();
+  handle.close();
+  return count ?? 0;
+}
