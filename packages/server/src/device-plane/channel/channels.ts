@@ -1,0 +1,241 @@
+import {
+  type AgentMode,
+  canonicalJson,
+  type DeviceBody,
+  type DeviceFrame,
+  type ServerFrame,
+  type UserWord,
+  type Version,
+} from '@thinman/protocol';
+import type { AppliedChange, StoredObject } from '../../ports.ts';
+import type { Bundles } from '../bundles.ts';
+import type { DeviceDeps } from '../device-deps.ts';
+import { createAudience } from './audience.ts';
+import { type ChannelSocket, type Connection, newConnection, sendFrame } from './connection.ts';
+import { userWord } from './user-word.ts';
+
+/** Reasons for which this side closes a channel (RFC 6455: 4000-4999 are an application's own). */
+export const CHANNEL_CLOSE = {
+  replaced: { code: 4000, reason: 'another channel of this device' },
+  revoked: { code: 4001, reason: 'revoked' },
+  unknown: { code: 4002, reason: 'unknown' },
+} as const;
+
+export type ConnectedDevice = {
+  readonly device: string;
+  /** Unix milliseconds. */
+  readonly since: number;
+  readonly status: { readonly mode: AgentMode; readonly version: Version; readonly pendingEvents: number } | undefined;
+  readonly sessionUser: string | undefined;
+};
+
+/** What devices are told while their channels are open. */
+export type Channels = {
+  /** A newer channel of the same device replaces the older one. */
+  open(device: StoredObject, socket: ChannelSocket): Connection;
+  received(connection: Connection, frame: DeviceFrame): void;
+  closed(connection: Connection): void;
+  /** A device was served this bundle over HTTP: it need not be told of it. */
+  served(deviceUid: string, userId: string | undefined, etag: string): void;
+  /** The server's state or the statement has changed. */
+  announce(): void;
+  /** A planned stop. */
+  goaway(): void;
+  /** Ends what has been silent for longer than this. */
+  dropSilent(silenceMs: number): void;
+  connected(): readonly ConnectedDevice[];
+  count(): number;
+  terminate(): void;
+};
+
+type ChannelDeps = Pick<DeviceDeps, 'identity' | 'replica' | 'site' | 'clock' | 'state' | 'statement'>;
+
+export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & { readonly stop: () => void } {
+  const { replica, site, clock } = deps;
+  const audience = createAudience();
+
+  const wordOf = (userId: string) => userWord({ replica, site, nowMs: clock.nowMs() }, userId);
+
+  function hello(users: readonly UserWord[]): ServerFrame | undefined {
+    const version = replica.site()?.version;
+    if (version === undefined) return undefined;
+    return {
+      type: 'hello',
+      server: deps.identity.name,
+      state: deps.state(),
+      version,
+      statement: deps.statement().signed,
+      serverTime: clock.nowMs(),
+      users: [...users],
+    };
+  }
+
+  function greet(connection: Connection, users: readonly UserWord[]): void {
+    const frame = hello(users);
+    if (frame !== undefined) sendFrame(connection, frame);
+  }
+
+  /** Tells the words that are not what the device was told last. */
+  function tellWords(connection: Connection, userIds: Iterable<string>): void {
+    const news: UserWord[] = [];
+    for (const userId of userIds) {
+      const told = connection.users.get(userId);
+      const known = told === undefined ? undefined : wordOf(userId);
+      if (told === undefined || known === undefined || canonicalJson(known.word) === canonicalJson(told.word)) continue;
+      // The name that the id had stays: by it a user who is created anew is found.
+      connection.users.set(userId, { word: known.word, name: known.name ?? told.name });
+      news.push(known.word);
+    }
+    if (news.length > 0) greet(connection, news);
+  }
+
+  function tellDeviceBundle(connection: Connection): void {
+    const { etag } = bundles.device(connection.device);
+    if (etag === connection.deviceEtag) return;
+    connection.deviceEtag = etag;
+    tellChanged(connection);
+  }
+
+  /** Only whoever has a session can pull a user's bundle. */
+  function tellUserBundle(connection: Connection): void {
+    const userId = connection.sessionUser;
+    const user = userId === undefined ? undefined : replica.findByUid('User', userId);
+    if (userId === undefined || user === undefined || user.deleted) return;
+    const { etag } = bundles.user(connection.device, user);
+    if (etag === connection.userEtags.get(userId)) return;
+    connection.userEtags.set(userId, etag);
+    tellChanged(connection, userId);
+  }
+
+  function tellChanged(connection: Connection, userId?: string): void {
+    const version = replica.site()?.version;
+    if (version === undefined) return;
+    sendFrame(connection, { type: 'changed', version, ...(userId !== undefined && { userId }) });
+  }
+
+  /** False: it is no device of this site any more, and has been told. */
+  function stillDevice(connection: Connection, device: StoredObject, version: Version): boolean {
+    if (!device.deleted && (device.body as DeviceBody).revoked !== true) {
+      connection.device = device;
+      return true;
+    }
+    const subject = { epoch: version.epoch, generation: device.generation };
+    sendFrame(connection, { type: 'revoked', subject });
+    drop(connection, 'revoked');
+    return false;
+  }
+
+  function drop(connection: Connection, why: keyof typeof CHANNEL_CLOSE): void {
+    audience.remove(connection);
+    close(connection, why);
+  }
+
+  function close({ socket }: Connection, why: keyof typeof CHANNEL_CLOSE): void {
+    const { code, reason } = CHANNEL_CLOSE[why];
+    socket.close(code, reason);
+  }
+
+  function applied(change: AppliedChange): void {
+    const { everybody, devices, users } = audience.concernedBy(change);
+    if (change.full) {
+      for (const connection of [...audience.all()]) recheck(connection, change.version);
+    }
+    for (const { connection, device } of devices) stillDevice(connection, device, change.version);
+    const looked = everybody ? [...audience.all()] : [...new Set([...devices.map(d => d.connection), ...users.keys()])];
+    for (const connection of looked) {
+      if (!connection.greeted || audience.of(connection.device.uid) !== connection) continue;
+      tellWords(connection, everybody ? connection.users.keys() : (users.get(connection) ?? []));
+      tellDeviceBundle(connection);
+      tellUserBundle(connection);
+    }
+  }
+
+  /** After a full sync anything may be otherwise; an unknown device is closed and comes back to hear why. */
+  function recheck(connection: Connection, version: Version): void {
+    const device = replica.findByUid('Device', connection.device.uid);
+    if (device === undefined) drop(connection, 'unknown');
+    else stillDevice(connection, device, version);
+  }
+
+  function deviceHello(connection: Connection, userIds: readonly string[]): void {
+    const words: UserWord[] = [];
+    connection.users.clear();
+    for (const userId of userIds) {
+      const known = wordOf(userId);
+      if (known === undefined) continue;
+      connection.users.set(userId, known);
+      words.push(known.word);
+    }
+    audience.reindex(connection);
+    // With its first hello the device pulls its bundle by itself: what holds now needs no word.
+    if (!connection.greeted) connection.deviceEtag ??= bundles.device(connection.device).etag;
+    connection.greeted = true;
+    greet(connection, words);
+  }
+
+  const stopListening = replica.onApplied(applied);
+
+  return {
+    open(device, socket) {
+      const connection = newConnection(device, socket, clock.nowMs());
+      connection.lastHeardMs = clock.monotonicMs();
+      const older = audience.add(connection);
+      if (older !== undefined) close(older, 'replaced');
+      return connection;
+    },
+    received(connection, frame) {
+      connection.lastHeardMs = clock.monotonicMs();
+      if (audience.of(connection.device.uid) !== connection) return;
+      switch (frame.type) {
+        case 'hello':
+          return deviceHello(connection, [...new Set(frame.users)]);
+        case 'status': {
+          const { mode, version, pendingEvents, session } = frame;
+          connection.status = { mode, version, pendingEvents };
+          if (connection.sessionUser === session?.userId) return;
+          connection.sessionUser = session?.userId;
+          audience.reindex(connection);
+          return tellUserBundle(connection);
+        }
+        case 'ack':
+          // Commands come with a later issue; there is nothing to acknowledge yet.
+          return;
+        default:
+          return frame satisfies never;
+      }
+    },
+    closed: connection => audience.remove(connection),
+    served(deviceUid, userId, etag) {
+      const connection = audience.of(deviceUid);
+      if (connection === undefined) return;
+      if (userId === undefined) connection.deviceEtag = etag;
+      else connection.userEtags.set(userId, etag);
+    },
+    announce() {
+      const frame = hello([]);
+      if (frame === undefined) return;
+      // Encoded once: at ten thousand devices that is a quarter of the time (`traps.md`).
+      const text = JSON.stringify(frame);
+      for (const { greeted, socket } of audience.all()) if (greeted) socket.send(text);
+    },
+    goaway() {
+      const text = JSON.stringify({ type: 'goaway' } satisfies ServerFrame);
+      for (const { socket } of audience.all()) socket.send(text);
+    },
+    dropSilent(silenceMs) {
+      const nowMs = clock.monotonicMs();
+      for (const connection of [...audience.all()]) {
+        if (nowMs - connection.lastHeardMs > silenceMs) connection.socket.terminate();
+      }
+    },
+    connected: () =>
+      Array.from(audience.all(), ({ device, connectedAtMs, status, sessionUser }) => {
+        return { device: device.name, since: connectedAtMs, status, sessionUser };
+      }),
+    count: () => audience.size(),
+    terminate() {
+      for (const { socket } of [...audience.all()]) socket.terminate();
+    },
+    stop: stopListening,
+  };
+}

@@ -1,0 +1,48 @@
+import type { AgentMode, ServerFrame, UserWord, Version } from '@thinman/protocol';
+import type { StoredObject } from '../../ports.ts';
+
+/** The socket of a channel, as far as this side uses it. */
+export type ChannelSocket = {
+  /** `text`: a frame, encoded. A device that does not take its frames is cut. */
+  send(text: string): void;
+  close(code: number, reason: string): void;
+  terminate(): void;
+};
+
+/** One device with an open channel, and what it was told last. */
+export type Connection = {
+  /** As it was admitted, or last changed. */
+  device: StoredObject;
+  readonly socket: ChannelSocket;
+  readonly connectedAtMs: number;
+  lastHeardMs: number;
+  /** Its own hello has come: before, it is told nothing. */
+  greeted: boolean;
+  /** Users with a cached login there, by id, with the word that was sent last. */
+  readonly users: Map<string, { readonly name: string | undefined; readonly word: UserWord }>;
+  status: { readonly mode: AgentMode; readonly version: Version; readonly pendingEvents: number } | undefined;
+  /** The user of its open session. */
+  sessionUser: string | undefined;
+  /** Tags of the bundles that it was served, or told to pull. */
+  deviceEtag: string | undefined;
+  readonly userEtags: Map<string, string>;
+};
+
+export function newConnection(device: StoredObject, socket: ChannelSocket, nowMs: number): Connection {
+  return {
+    device,
+    socket,
+    connectedAtMs: nowMs,
+    lastHeardMs: nowMs,
+    greeted: false,
+    users: new Map(),
+    status: undefined,
+    sessionUser: undefined,
+    deviceEtag: undefined,
+    userEtags: new Map(),
+  };
+}
+
+export function sendFrame({ socket }: Connection, frame: ServerFrame): void {
+  socket.send(JSON.stringify(frame));
+}

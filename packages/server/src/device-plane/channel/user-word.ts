@@ -1,0 +1,37 @@
+import type { UserBody, UserSystem, UserWord } from '@thinman/protocol';
+import type { Replica } from '../../ports.ts';
+import { accountRefusal } from '../account.ts';
+import { offlineRules } from '../offline-rules.ts';
+import type { SiteView } from '../site-view.ts';
+
+/** What this server knows of a user, and the name that the user has here. */
+export type KnownWord = { readonly word: UserWord; readonly name: string | undefined };
+
+/**
+ * The word about one user, by id alone. An id that is not here was deleted, or is newer than this replica: the subject (the
+ * replica's own version) lets a device that knows more ignore it.
+ */
+export function userWord(
+  deps: { readonly replica: Pick<Replica, 'site' | 'findByUid'>; readonly site: SiteView; readonly nowMs: number },
+  userId: string,
+): KnownWord | undefined {
+  const version = deps.replica.site()?.version;
+  if (version === undefined) return undefined;
+  const user = deps.replica.findByUid('User', userId);
+  const subject = { epoch: version.epoch, generation: (user ?? version).generation };
+  if (user === undefined || user.deleted) {
+    const word: UserWord = { userId, state: 'deleted', credentialVersion: 0, offlineAllowed: false, subject };
+    return { word, name: user?.name };
+  }
+  const body = user.body as UserBody;
+  const refusal = accountRefusal(body, deps.nowMs);
+  const word: UserWord = {
+    userId,
+    state: refusal === 'account_disabled' ? 'disabled' : 'ok',
+    credentialVersion: (user.system as UserSystem).credential?.version ?? 0,
+    // Whom a server would refuse for another reason (locked, expired) must not get in offline either.
+    offlineAllowed: refusal === undefined && offlineRules(deps.site, body).allowed,
+    subject,
+  };
+  return { word, name: user.name };
+}

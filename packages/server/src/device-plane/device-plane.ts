@@ -1,0 +1,149 @@
+import {
+  CHANNEL_PATH,
+  EnrollRequest,
+  EventBatch,
+  formatVersion,
+  LoginBeginRequest,
+  LoginRequest,
+  RenewRequest,
+  VERSION_HEADER,
+} from '@thinman/protocol';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type Outcome, refusingTrouble } from '../admin-plane/outcome.ts';
+import type { HttpApp } from '../http/codec.ts';
+import { devicePeer } from '../http/peer.ts';
+import { sendProblemDocument } from '../http/problems.ts';
+import { requireProtocol } from '../http/protocol-check.ts';
+import type { UpgradeHandler } from '../http/upgrades.ts';
+import { createBundles, type DeviceContent, type UserContent } from './bundles.ts';
+import { createChannelUpgrade } from './channel/channel-upgrade.ts';
+import { type ConnectedDevice, createChannels } from './channel/channels.ts';
+import type { DeviceDeps } from './device-deps.ts';
+import { checkDevice, createDeviceGate, stateRefusal } from './device-gate.ts';
+import { createEnrolment } from './enrolment.ts';
+import { noneMatch } from './etag.ts';
+import { createEventIntake } from './event-intake.ts';
+import { createLogin } from './login.ts';
+import { createLoginBegin } from './login-begin.ts';
+import { createLoginGuard } from './login-guard.ts';
+import { createSessions } from './sessions.ts';
+
+const NOT_MODIFIED = 304;
+
+/** Everything that devices ask of a server, over HTTPS and over their channels. */
+export type DevicePlane = {
+  /** Register it without a prefix. */
+  readonly routes: (app: HttpApp) => Promise<void>;
+  /** For upgrades on `channelPath`. */
+  readonly upgrade: UpgradeHandler;
+  readonly channelPath: typeof CHANNEL_PATH;
+  connectedDevices(): readonly ConnectedDevice[];
+  connectedCount(): number;
+  /** The server's state or the statement has changed: devices are told. */
+  announce(): void;
+  /** A planned stop: devices move if they can. */
+  goaway(): void;
+  close(): void;
+};
+
+export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): DevicePlane {
+  const gate = createDeviceGate(deps);
+  const bundles = createBundles(deps.site, deps.replica);
+  const guard = createLoginGuard(deps);
+  const channels = createChannels(deps, bundles);
+  const channel = createChannelUpgrade(deps, gate, channels);
+  const enrolment = createEnrolment(deps, randomUuid);
+  const login = createLogin(deps, bundles, guard);
+  const loginBegin = createLoginBegin(deps, guard);
+  const sessions = createSessions(deps);
+  const takeEvents = createEventIntake(deps);
+
+  const answer = (reply: FastifyReply, outcome: Outcome<unknown>): FastifyReply => {
+    reply.header('cache-control', 'no-store');
+    if (outcome.ok) return reply.send(outcome.value);
+    return sendProblemDocument(reply, { serverTime: deps.clock.nowMs(), ...outcome.problem });
+  };
+
+  const sendBundle = (request: FastifyRequest, reply: FastifyReply, content: DeviceContent | UserContent) => {
+    const bundle = bundles.versioned(content);
+    reply.header('etag', `"${content.etag}"`).header(VERSION_HEADER, formatVersion(bundle.version));
+    if (!noneMatch(request.headers['if-none-match'], content.etag)) return reply.code(NOT_MODIFIED).send();
+    return reply.header('cache-control', 'no-store').send(bundle);
+  };
+
+  /** Without a client certificate: enrolment, and what comes before it. */
+  async function openRoutes(app: HttpApp): Promise<void> {
+    app.get('/v1/ca', async () => ({ certificates: deps.identity.caCertificates }));
+    app.post('/v1/enroll', { schema: { body: EnrollRequest }, onRequest: requireProtocol }, async (request, reply) => {
+      const refusal = stateRefusal(deps.state());
+      return answer(reply, refusal ?? (await refusingTrouble(() => enrolment.enroll(request.body))));
+    });
+    // An expired certificate may renew, nothing else.
+    app.post('/v1/renew', { schema: { body: RenewRequest }, onRequest: requireProtocol }, async (request, reply) => {
+      const refusal = stateRefusal(deps.state());
+      if (refusal !== undefined) return answer(reply, refusal);
+      const checked = checkDevice(deps.replica, devicePeer(request.raw.socket), 'valid_or_expired');
+      if (!checked.ok) return answer(reply, checked);
+      return answer(reply, await refusingTrouble(() => enrolment.renew(checked.value, request.body.csr)));
+    });
+  }
+
+  async function deviceRoutes(app: HttpApp): Promise<void> {
+    app.addHook('onRequest', requireProtocol);
+    app.addHook('onRequest', gate.onRequest);
+
+    app.get('/v1/device/bundle', async (request, reply) => {
+      const device = gate.deviceOf(request);
+      const content = bundles.device(device);
+      channels.served(device.uid, undefined, content.etag);
+      return sendBundle(request, reply, content);
+    });
+    app.post('/v1/login/begin', { schema: { body: LoginBeginRequest } }, async (request, reply) =>
+      answer(reply, loginBegin(gate.deviceOf(request), request.body)),
+    );
+    app.post('/v1/login', { schema: { body: LoginRequest } }, async (request, reply) => {
+      const device = gate.deviceOf(request);
+      const outcome = await login(device, request.body);
+      if (outcome.ok && 'user' in outcome.value.bundle) {
+        channels.served(device.uid, outcome.value.bundle.user.id, outcome.value.bundle.etag);
+      }
+      return answer(reply, outcome);
+    });
+    app.get('/v1/user/bundle', async (request, reply) => {
+      const device = gate.deviceOf(request);
+      const checked = await sessions.check(device, request.headers.authorization);
+      if (!checked.ok) return answer(reply, checked);
+      const { user } = checked.value;
+      const content = bundles.user(device, user);
+      channels.served(device.uid, user.uid, content.etag);
+      return sendBundle(request, reply, content);
+    });
+    app.post('/v1/session', async (request, reply) =>
+      answer(reply, await sessions.refresh(gate.deviceOf(request), request.headers.authorization)),
+    );
+    app.post('/v1/logout', async (request, reply) => {
+      const ended = await sessions.end(gate.deviceOf(request), request.headers.authorization);
+      return answer(reply, { ok: true, value: { ended } });
+    });
+    app.post('/v1/events', { schema: { body: EventBatch } }, async (request, reply) =>
+      answer(reply, await takeEvents(gate.deviceOf(request), request.body)),
+    );
+  }
+
+  return {
+    async routes(app) {
+      await openRoutes(app);
+      await app.register(deviceRoutes);
+    },
+    upgrade: channel.handle,
+    channelPath: CHANNEL_PATH,
+    connectedDevices: channels.connected,
+    connectedCount: channels.count,
+    announce: channels.announce,
+    goaway: channels.goaway,
+    close() {
+      channels.stop();
+      channel.stop();
+    },
+  };
+}

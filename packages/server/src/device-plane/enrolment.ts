@@ -1,0 +1,213 @@
+import {
+  type DeviceBody,
+  type DeviceSystem,
+  type EnrollAnswer,
+  type EnrollmentTokenBody,
+  type EnrollmentTokenSystem,
+  type EnrollRequest,
+  nameProblem,
+  type RenewAnswer,
+} from '@thinman/protocol';
+import { commit, refusalUnlessPrimary, type Work } from '../admin-plane/commit.ts';
+import { done, type Outcome, refused } from '../admin-plane/outcome.ts';
+import { publicKeyOfCsr } from '../identity/csr.ts';
+import { CsrRefused } from '../identity/errors.ts';
+import { keyHashOf } from '../identity/key-hash.ts';
+import { tokenSecretFits } from '../identity/token-secret.ts';
+import type { CertificateAuthority, CommitTransaction, IssuedCertificate, StoredObject } from '../ports.ts';
+import type { DeviceDeps } from './device-deps.ts';
+
+type Refusal = { readonly code: 'token_invalid' | 'name_taken' | 'bad_request'; readonly detail: string };
+type Enrolled = { readonly device: StoredObject; readonly certificate: string };
+
+const SHORT_ID_LENGTH = 8;
+
+/** Enrolment and renewal: administration that devices ask for, so on the Primary only. */
+export type Enrolment = {
+  /** One at a time: two devices with one key must not both find it unknown. */
+  enroll(request: EnrollRequest): Promise<Outcome<EnrollAnswer>>;
+  renew(device: StoredObject, csr: string): Promise<Outcome<RenewAnswer>>;
+};
+
+export function createEnrolment(deps: DeviceDeps, randomUuid: () => string): Enrolment {
+  const { write, identity, clock } = deps;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  const caHere = () => {
+    const authority = deps.authority();
+    return authority === undefined || refusalUnlessPrimary(write) !== undefined ? undefined : authority;
+  };
+  const notHere = () => refusalUnlessPrimary(write) ?? refused('not_primary', { detail: 'The site CA is not here.' });
+
+  async function enrollOne(request: EnrollRequest): Promise<Outcome<EnrollAnswer>> {
+    const authority = caHere();
+    if (authority === undefined) return notHere();
+    const wrongName = request.name === undefined ? undefined : nameProblem(request.name);
+    if (wrongName !== undefined) {
+      return refused('bad_request', { problems: [{ field: 'name', message: wrongName }] });
+    }
+    const keyHash = await keyOfCsr(request.csr);
+    if (keyHash === undefined) return badCsr();
+
+    const name = request.name ?? `tc-${randomUuid().slice(0, SHORT_ID_LENGTH)}`;
+    const actor = { name: 'enrolment', role: 'owner' } as const;
+    const outcome = await commit(deps.write, actor, async (transaction): Promise<Work<Refusal | Enrolled>> => {
+      const token = (await transaction.list('EnrollmentToken')).find(isTokenOf(request.secret));
+      if (token === undefined) return { result: UNKNOWN_TOKEN, touched: [] };
+      const usable = await usableToken(token, transaction, clock.nowMs());
+      if ('code' in usable) return { result: usable, touched: [] };
+
+      const known = await deviceWithKey(keyHash, transaction);
+      if (known !== undefined) {
+        if (!isRepeat(known, token, request.name)) return { result: keyTaken(known), touched: [] };
+        const reissued = await certify(authority, request.csr, known, token, transaction);
+        return { result: reissued, touched: [{ kind: 'Device', name: known.name, change: 'updated' }] };
+      }
+      if (usable.left === 0) return { result: invalid('the token has been used up'), touched: [] };
+      if ((await transaction.get('Device', name)) !== undefined) {
+        return { result: { code: 'name_taken', detail: `there is a device ${name} already` }, touched: [] };
+      }
+      const body: DeviceBody = usable.group === undefined ? {} : { group: usable.group };
+      // Its uid is given here; the certificate, which names it, follows in the same commit.
+      const device = await transaction.put('Device', name, body, {});
+      const enrolled = await certify(authority, request.csr, device, token, transaction);
+      const { used, ...rest } = token.system as EnrollmentTokenSystem;
+      await transaction.put('EnrollmentToken', token.name, { ...token.body }, { ...rest, used: used + 1 });
+      return {
+        result: enrolled,
+        touched: [
+          { kind: 'Device', name, change: 'created' },
+          { kind: 'EnrollmentToken', name: token.name, change: 'updated' },
+        ],
+      };
+    });
+
+    if (!outcome.ok) return outcome;
+    const { version, result } = outcome.value;
+    if ('code' in result) return refused(result.code, { detail: result.detail });
+    const { device, certificate } = result;
+    await deps.events.write('device.enrolled', { device: device.name, keyHash, ...version });
+    return done({
+      siteId: identity.siteId,
+      deviceId: device.uid,
+      name: device.name,
+      certificate,
+      caCertificates: [...identity.caCertificates],
+      statement: deps.statement().signed,
+      version,
+    });
+  }
+
+  /** The replica finds it by its key (it is current: commits are answered after it has them), the commit reads it again. */
+  async function deviceWithKey(keyHash: string, transaction: CommitTransaction): Promise<StoredObject | undefined> {
+    const known = deps.replica.findDeviceByKey(keyHash);
+    if (known === undefined || known.deleted) return undefined;
+    const current = await transaction.get('Device', known.name);
+    return current !== undefined && (current.system as DeviceSystem).keyHash === keyHash ? current : undefined;
+  }
+
+  async function certify(
+    authority: CertificateAuthority,
+    csr: string,
+    device: StoredObject,
+    token: StoredObject,
+    transaction: CommitTransaction,
+  ): Promise<Enrolled> {
+    const issued = await authority.issueDevice(csr, device.uid);
+    const system: DeviceSystem = {
+      ...certificateOf(issued),
+      enrolledAt: clock.nowMs(),
+      enrolledBy: token.name,
+    };
+    return {
+      device: await transaction.put('Device', device.name, { ...device.body }, system),
+      certificate: issued.pem,
+    };
+  }
+
+  return {
+    enroll(request) {
+      const answer = queue.then(() => enrollOne(request));
+      queue = answer.catch(() => {});
+      return answer;
+    },
+    async renew(device, csr) {
+      const authority = caHere();
+      if (authority === undefined) return notHere();
+      const keyHash = await keyOfCsr(csr);
+      if (keyHash === undefined) return badCsr();
+      if (keyHash !== (device.system as DeviceSystem).keyHash) {
+        return refused('bad_request', { detail: 'renewal keeps the key: this request is for another one' });
+      }
+      const issued = await authority.issueDevice(csr, device.uid);
+      const actor = { name: `device:${device.name}`, role: 'owner' } as const;
+      const outcome = await commit(deps.write, actor, async (transaction): Promise<Work<boolean>> => {
+        const current = await transaction.get('Device', device.name);
+        if (current?.uid !== device.uid || (current.body as DeviceBody).revoked === true) {
+          return { result: false, touched: [] };
+        }
+        await transaction.put(
+          'Device',
+          device.name,
+          { ...current.body },
+          { ...current.system, ...certificateOf(issued) },
+        );
+        return { result: true, touched: [{ kind: 'Device', name: device.name, change: 'updated' }] };
+      });
+      if (!outcome.ok) return outcome;
+      if (!outcome.value.result) return refused('device_revoked', { subject: outcome.value.version });
+      await deps.events.write('device.renewed', { device: device.name, expiresAt: issued.expiresAt });
+      return done({ certificate: issued.pem, caCertificates: [...identity.caCertificates] });
+    },
+  };
+}
+
+function certificateOf({ keyHash, serial, expiresAt }: IssuedCertificate) {
+  return { keyHash, certificateSerial: serial, certificateExpiresAt: expiresAt };
+}
+
+async function keyOfCsr(csr: string): Promise<string | undefined> {
+  try {
+    return keyHashOf(await publicKeyOfCsr(csr));
+  } catch (error) {
+    if (error instanceof CsrRefused) return undefined;
+    throw error;
+  }
+}
+
+function badCsr() {
+  const message = 'must be a PKCS #10 request for a P-256 key, signed by it';
+  return refused('bad_request', { problems: [{ field: 'csr', message }] });
+}
+
+const isTokenOf = (secret: string) => (token: StoredObject) =>
+  tokenSecretFits(secret, (token.system as EnrollmentTokenSystem).secretHash);
+
+const invalid = (detail: string): Refusal => ({ code: 'token_invalid', detail });
+const UNKNOWN_TOKEN = invalid('no token of this site has this secret');
+
+async function usableToken(
+  token: StoredObject,
+  transaction: CommitTransaction,
+  nowMs: number,
+): Promise<Refusal | { readonly left: number; readonly group: string | undefined }> {
+  const { purpose, expiresAt, uses, group } = token.body as EnrollmentTokenBody;
+  if (purpose !== 'device') return invalid('this token is for a server');
+  if (nowMs >= Date.parse(expiresAt)) return invalid('the token has expired');
+  if (group !== undefined && (await transaction.get('DeviceGroup', group)) === undefined) {
+    return invalid(`the device group ${group} of this token is gone`);
+  }
+  return { left: Math.max(0, uses - (token.system as EnrollmentTokenSystem).used), group };
+}
+
+/** The answer was lost: the same key comes again with the token that it came with. */
+function isRepeat(known: StoredObject, token: StoredObject, asked: string | undefined): boolean {
+  const sameName = asked === undefined || asked === known.name;
+  const revoked = (known.body as DeviceBody).revoked === true;
+  return sameName && !revoked && (known.system as DeviceSystem).enrolledBy === token.name;
+}
+
+/** Enrolment never takes over a device: to enrol it anew is an administrative act. */
+function keyTaken(known: StoredObject): Refusal {
+  return { code: 'name_taken', detail: `this key belongs to the device ${known.name}` };
+}

@@ -1,0 +1,67 @@
+import { DEFAULT_LOCKOUT_LIMITS, decideLockout, type LockoutDecision } from '../core/lockout.ts';
+import type { Clock, FailureFact, Journal } from '../ports.ts';
+
+/** Who may try: failures out of the journal, and names that a device asked about, in memory. */
+export type LoginGuard = {
+  decide(deviceId: string, user: string, unlockedAt: string | undefined): LockoutDecision;
+  /** The device learnt the salt that this name has. */
+  asked(deviceId: string, user: string): void;
+  granted(deviceId: string, user: string): void;
+  /**
+   * A failure on its way to the disk counts from now on: a hundred guesses sent at once are a hundred guesses. Returns
+   * what to call when it is in the journal.
+   */
+  counting(fact: FailureFact): () => void;
+};
+
+type GuardDeps = { readonly journal: Pick<Journal, 'failures' | 'lastGrantMs'>; readonly clock: Pick<Clock, 'nowMs'> };
+
+export function createLoginGuard({ journal, clock }: GuardDeps, limits = DEFAULT_LOCKOUT_LIMITS): LoginGuard {
+  // At most `namesPerDevice` names of each device that asked within the window.
+  const askedByDevice = new Map<string, Map<string, number>>();
+
+  const underway = new Set<FailureFact>();
+
+  const recentlyAsked = (deviceId: string, nowMs: number) => {
+    const names = askedByDevice.get(deviceId) ?? new Map<string, number>();
+    for (const [user, atMs] of names) if (atMs <= nowMs - limits.windowMs) names.delete(user);
+    if (names.size === 0) askedByDevice.delete(deviceId);
+    return names;
+  };
+
+  return {
+    decide(deviceId, user, unlockedAt) {
+      const nowMs = clock.nowMs();
+      return decideLockout(
+        {
+          nowMs,
+          deviceId,
+          user,
+          onDevice: [
+            ...journal.failures({ sinceMs: nowMs - limits.pairWindowMs, deviceId }),
+            ...[...underway].filter(fact => fact.deviceId === deviceId),
+          ],
+          ofUser: [
+            ...journal.failures({ sinceMs: nowMs - limits.windowMs, user }),
+            ...[...underway].filter(fact => fact.user === user),
+          ],
+          askedNames: Array.from(recentlyAsked(deviceId, nowMs), ([name, atMs]) => ({ user: name, atMs })),
+          lastGrantMs: journal.lastGrantMs(deviceId, user),
+          unlockedAtMs: unlockedAt === undefined ? undefined : Date.parse(unlockedAt),
+        },
+        limits,
+      );
+    },
+    asked(deviceId, user) {
+      const nowMs = clock.nowMs();
+      const names = recentlyAsked(deviceId, nowMs);
+      names.set(user, nowMs);
+      askedByDevice.set(deviceId, names);
+    },
+    granted: (deviceId, user) => void askedByDevice.get(deviceId)?.delete(user),
+    counting(fact) {
+      underway.add(fact);
+      return () => void underway.delete(fact);
+    },
+  };
+}

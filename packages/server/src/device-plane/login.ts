@@ -1,0 +1,232 @@
+import {
+  type DerivedLoginRequest,
+  type DeviceSystem,
+  type ErrorCode,
+  isErrorCode,
+  type KdfParameters,
+  type LoginGranted,
+  type LoginRequest,
+  type Problem,
+  problem,
+  type RecordedEvent,
+  type VerdictCode,
+  type Version,
+} from '@thinman/protocol';
+import { done, type Outcome, refused } from '../admin-plane/outcome.ts';
+import { JournalUnavailable } from '../journal/errors.ts';
+import type { FailureFact, Journal, RememberedLogin, StoredObject } from '../ports.ts';
+import { accountRefusal, passwordAge } from './account.ts';
+import type { Bundles } from './bundles.ts';
+import type { DeviceDeps } from './device-deps.ts';
+import type { LoginGuard } from './login-guard.ts';
+import { proofFits } from './login-proof.ts';
+import { derivedMethod, type Standing, standingOf } from './user-credential.ts';
+import { uuidV5 } from './uuid.ts';
+
+export type Login = (device: StoredObject, request: LoginRequest) => Promise<Outcome<LoginGranted>>;
+
+type Verdict =
+  | { readonly kind: 'granted'; readonly user: NonNullable<Standing['user']>; readonly warning?: string }
+  | { readonly kind: 'denied'; readonly code: VerdictCode; readonly counts: boolean; readonly retryAfterMs?: number };
+
+type Attempt = {
+  readonly device: StoredObject;
+  readonly deviceKeyHash: string;
+  readonly request: DerivedLoginRequest;
+  readonly standing: Standing;
+};
+
+/**
+ * One login, decided (`failover.md`, "Which answer means what", "Lockout"). The order is what keeps secrets: memory of the
+ * loginId, lockout, salt, proof, and only then what an administrator has said of the account. A verdict is answered when
+ * its event, the memory of the loginId, and the failure or grant are on disk, in one write.
+ */
+export function createLogin(deps: DeviceDeps, bundles: Bundles, guard: LoginGuard): Login {
+  const { identity, journal, clock } = deps;
+  /** Logins whose verdict is on its way to the disk: a repeat waits for it, another proof is refused. */
+  const inFlight = new Map<string, { readonly binding: string; readonly answer: Promise<Outcome<LoginGranted>> }>();
+
+  async function decide(device: StoredObject, request: LoginRequest): Promise<Outcome<LoginGranted>> {
+    if (request.method === 'password') {
+      if (deps.directories.claims(request.user)) return refused('directory_unavailable');
+      return refused('bad_request', { detail: 'this user logs in by proof' });
+    }
+    const standing = standingOf(deps, request.user);
+    const deviceKeyHash = (device.system as DeviceSystem).keyHash;
+    const attempt: Attempt = { device, deviceKeyHash, request, standing };
+    const { loginId } = request;
+    const binding = bindingOf(attempt);
+
+    const pending = inFlight.get(loginId);
+    if (pending !== undefined) return pending.binding === binding ? pending.answer : refuseReuse(attempt);
+    const remembered = journal.remembered(loginId);
+    if (remembered !== undefined) {
+      return remembered.binding === binding ? repeat(attempt, remembered) : refuseReuse(attempt);
+    }
+
+    const lock = guard.decide(device.uid, standing.name, standing.user?.body.unlockedAt);
+    if (lock.kind === 'too_many_attempts') return refused(lock.kind, { retryAfterMs: lock.retryAfterMs, ...now() });
+    if (lock.kind === 'open' && !restsOnCurrentSalt(request, standing)) {
+      guard.asked(device.uid, standing.name);
+      const changed: Problem & { now: unknown } = { ...problem('salt_changed', now()), now: derivedMethod(standing) };
+      return { ok: false, problem: changed };
+    }
+    const verdict: Verdict =
+      lock.kind === 'account_locked'
+        ? { kind: 'denied', code: lock.kind, counts: false, retryAfterMs: lock.retryAfterMs }
+        : judge(attempt);
+    const answer = settle(attempt, binding, verdict);
+    inFlight.set(loginId, { binding, answer });
+    return answer.finally(() => inFlight.delete(loginId));
+  }
+
+  const now = () => ({ serverTime: clock.nowMs() });
+
+  /** Another server, device, user or proof makes another binding. */
+  function bindingOf({ deviceKeyHash, request: { user, proof, salt } }: Attempt): string {
+    return deps.dataKey.mac('login-binding', deviceKeyHash, user, salt, proof).toString('base64url');
+  }
+
+  /** Reasons other than `credentials_invalid` are told only after a right credential. */
+  function judge({ standing, request, deviceKeyHash }: Attempt): Verdict {
+    const at = { siteId: identity.siteId, serverKeyHash: identity.keyHash, deviceKeyHash };
+    const fits = proofFits(standing.credential.publicKey, request, at);
+    const { user } = standing;
+    if (!fits || user === undefined) return { kind: 'denied', code: 'credentials_invalid', counts: true };
+    const refusal = accountRefusal(user.body, clock.nowMs());
+    if (refusal !== undefined) return { kind: 'denied', code: refusal, counts: false };
+    const age = passwordAge(user.body, clock.nowMs(), deps.primaryReachable());
+    if (age.kind === 'expired') return { kind: 'denied', code: 'password_expired', counts: false };
+    return { kind: 'granted', user, ...(age.warning !== undefined && { warning: age.warning }) };
+  }
+
+  async function settle(attempt: Attempt, binding: string, verdict: Verdict): Promise<Outcome<LoginGranted>> {
+    const { device, request, standing } = attempt;
+    const { subject, name } = standing;
+    const outcome = verdict.kind === 'granted' ? verdict.kind : verdict.code;
+    const retryAfterMs = verdict.kind === 'denied' ? verdict.retryAfterMs : undefined;
+    const remember: RememberedLogin = {
+      loginId: request.loginId,
+      binding,
+      outcome,
+      subject,
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    };
+    const failure = verdict.kind === 'denied' && verdict.counts ? failureOf(attempt, 'first') : undefined;
+    const written = await write({
+      events: [answered(attempt, outcome)],
+      remember,
+      ...(failure !== undefined && { failure }),
+      ...(verdict.kind === 'granted' && { granted: { deviceId: device.uid, user: name, atMs: clock.nowMs() } }),
+    });
+    if (!written.ok) return written;
+    if (verdict.kind === 'granted') return grant(attempt, verdict);
+    return deny(verdict.code, subject, retryAfterMs);
+  }
+
+  /** The stored verdict again. A grant is still one only if it would be one now: the account may have changed since. */
+  async function repeat(attempt: Attempt, remembered: RememberedLogin): Promise<Outcome<LoginGranted>> {
+    const { outcome, subject, retryAfterMs } = remembered;
+    if (outcome !== 'granted' && isErrorCode(outcome)) return deny(outcome, subject, retryAfterMs);
+    const verdict = judge(attempt);
+    return verdict.kind === 'granted'
+      ? grant(attempt, verdict)
+      : deny(verdict.code, attempt.standing.subject, verdict.retryAfterMs);
+  }
+
+  function deny(code: ErrorCode, subject: Version, retryAfterMs?: number) {
+    return refused(code, { subject, ...now(), ...(retryAfterMs !== undefined && { retryAfterMs }) });
+  }
+
+  async function refuseReuse(attempt: Attempt): Promise<Outcome<LoginGranted>> {
+    const written = await write({ events: [], failure: failureOf(attempt, 'reused') });
+    return written.ok ? refused('login_id_reused', now()) : written;
+  }
+
+  async function grant(attempt: Attempt, { user, warning }: Extract<Verdict, { kind: 'granted' }>) {
+    const { device, deviceKeyHash, request, standing } = attempt;
+    guard.granted(device.uid, standing.name);
+    const content = bundles.user(device, user);
+    const { version } = bundles.versioned(content);
+    const { version: credentialVersion } = standing.credential;
+    const session = await deps.sessions.issue({
+      loginId: request.loginId,
+      userId: user.uid,
+      user: user.name,
+      deviceKeyHash,
+      credentialVersion,
+      startedAt: clock.nowMs(),
+    });
+    return done<LoginGranted>({
+      verdict: 'granted',
+      loginId: request.loginId,
+      subject: standing.subject,
+      credentialVersion,
+      server: { name: identity.name, state: deps.state(), version },
+      ...now(),
+      session,
+      bundle:
+        request.held === content.etag ? { unchanged: true, etag: content.etag, version } : { ...content, version },
+      ...(warning !== undefined && { warning }),
+    });
+  }
+
+  /** No grant without its event, no denial without its count: what cannot be written down is not answered. */
+  async function write(entry: Parameters<Journal['append']>[0]) {
+    const counted = entry.failure === undefined ? undefined : guard.counting(entry.failure);
+    try {
+      await journal.append(entry);
+      return { ok: true } as const;
+    } catch (error) {
+      if (!(error instanceof JournalUnavailable)) throw error;
+      deps.log.error({ err: error }, 'a login cannot be written down and is not answered');
+      return refused('not_serving');
+    } finally {
+      counted?.();
+    }
+  }
+
+  function answered({ device, request, standing }: Attempt, outcome: string): RecordedEvent {
+    const granted = outcome === 'granted';
+    const data = {
+      loginId: request.loginId,
+      device: device.name,
+      verdict: granted ? 'granted' : 'denied',
+      reason: granted ? null : outcome,
+      subject: standing.subject,
+    };
+    const { name } = identity;
+    const at = clock.nowMs();
+    const id = uuidV5(request.loginId, name);
+    const event = { id, type: 'login.answered', at, user: standing.name, data };
+    return { ...event, origin: `server:${name}`, takenBy: name, takenAt: at };
+  }
+
+  /**
+   * One typed password is one fact, also when two servers were asked (their proofs differ, the loginId does not); each
+   * further proof under the same loginId is one more.
+   */
+  function failureOf({ device, request, standing }: Attempt, which: 'first' | 'reused'): FailureFact {
+    const { name } = standing;
+    const { loginId, proof } = request;
+    const sent = which === 'first' ? [loginId] : [loginId, proof];
+    const sentHash = deps.dataKey.mac('failure-fact', device.uid, name, ...sent).toString('base64url');
+    return { loginId, deviceId: device.uid, user: name, sentHash, atMs: clock.nowMs() };
+  }
+
+  return async (device, request) => {
+    const beganMs = clock.monotonicMs();
+    const outcome = await decide(device, request);
+    const label = outcome.ok ? 'granted' : outcome.problem.code;
+    deps.metrics.loginAnswered(label, clock.monotonicMs() - beganMs);
+    return outcome;
+  };
+}
+
+function restsOnCurrentSalt(request: DerivedLoginRequest, { credential }: Standing): boolean {
+  return request.salt === credential.salt && sameKdf(request.kdf, credential.kdf);
+}
+
+function sameKdf(a: KdfParameters, b: KdfParameters): boolean {
+  return a.algorithm === b.algorithm && a.memoryKib === b.memoryKib && a.passes === b.passes && a.lanes === b.lanes;
+}

@@ -1,0 +1,59 @@
+import { generateKeyPairSync } from 'node:crypto';
+import {
+  DEFAULT_KDF,
+  type DerivedMethod,
+  SALT_BYTES,
+  type UserBody,
+  type UserCredential,
+  type UserSystem,
+  type Version,
+} from '@thinman/protocol';
+import { rawPublicKey } from '../identity/raw-keys.ts';
+import type { StoredObject } from '../ports.ts';
+import type { DeviceDeps } from './device-deps.ts';
+import { uuidFrom } from './uuid.ts';
+
+/** How a login name stands with this server, known or not: answers are made of this alone, and look alike. */
+export type Standing = {
+  /** The name in Unicode normal form C. */
+  readonly name: string;
+  /** The user who can log in under that name; undefined: none, a deleted one, or one without a password. */
+  readonly user: (StoredObject & { readonly body: UserBody }) | undefined;
+  readonly credential: Pick<UserCredential, 'salt' | 'kdf' | 'publicKey' | 'version'>;
+  /** The version of the User object, or of its tombstone; for names that never were, that of somebody else. */
+  readonly subject: Version;
+};
+
+/** A key of this process, thrown away: no proof fits it, and checking one costs what checking a real one costs. */
+const NOBODYS_KEY = rawPublicKey(generateKeyPairSync('ed25519').publicKey);
+
+type StandingDeps = Pick<DeviceDeps, 'replica' | 'dataKey' | 'site'>;
+
+/** Does the same work for every name. Throws without a replica: the state gate comes before. */
+export function standingOf({ replica, dataKey, site }: StandingDeps, typed: string): Standing {
+  const version = replica.site()?.version;
+  if (version === undefined) throw new Error('a user was asked for without a replica');
+  const name = typed.normalize('NFC');
+  // Who is nobody borrows version and parameters of somebody, always the same, on all servers alike.
+  const lender = replica.nextByUid('User', uuidFrom(dataKey.mac('false-salt', 'lender', name), 8));
+  const falseSalt = dataKey.mac('false-salt', 'salt', name).subarray(0, SALT_BYTES).toString('base64url');
+  const falseKdf = credentialOf(lender)?.kdf ?? site.settings().kdf ?? DEFAULT_KDF;
+
+  const found = replica.find('User', name);
+  const subject = { epoch: version.epoch, generation: (found ?? lender ?? version).generation };
+  const real = found?.deleted === false ? credentialOf(found) : undefined;
+  if (found === undefined || real === undefined) {
+    const credential = { salt: falseSalt, kdf: falseKdf, publicKey: NOBODYS_KEY, version: 0 };
+    return { name, user: undefined, credential, subject };
+  }
+  return { name, user: { ...found, body: found.body as UserBody }, credential: real, subject };
+}
+
+function credentialOf(user: StoredObject | undefined): UserCredential | undefined {
+  return (user?.system as UserSystem | undefined)?.credential;
+}
+
+/** The answer to `login/begin`, and to a proof that rests on an older salt. */
+export function derivedMethod({ credential: { salt, kdf }, subject }: Standing): DerivedMethod {
+  return { method: 'derived', salt, kdf, subject };
+}
