@@ -1,0 +1,27 @@
+import { type EnrolmentFailure, enroll } from '../adapters/enrolment.ts';
+import { IdentityDamaged } from '../adapters/identity-store.ts';
+import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
+
+const EXIT_CODES: Readonly<Record<EnrolmentFailure, ExitCode>> = {
+  bad_name: EXIT.wrongUse,
+  bad_token: EXIT.wrongUse,
+  already_enrolled: EXIT.wrongUse,
+  folder_in_use: EXIT.wrongUse,
+  pin_mismatch: EXIT.wrongUse,
+  refused: EXIT.wrongUse,
+  no_primary: EXIT.notReachable,
+  unreachable: EXIT.notReachable,
+  answer_not_valid: EXIT.failed,
+};
+
+export async function runEnroll(token: string, dataDir: string, name: string | undefined): Promise<ExitCode> {
+  try {
+    const result = await enroll({ token, dataDir, name });
+    if (!result.ok) throw new CommandFailure(EXIT_CODES[result.why], result.message);
+    process.stdout.write(`enrolled as ${result.name} (${result.deviceId})\n`);
+    return EXIT.done;
+  } catch (error) {
+    if (error instanceof IdentityDamaged) throw new CommandFailure(EXIT.failed, error.message);
+    throw error;
+  }
+}

@@ -1,0 +1,57 @@
+import type { ReadStream } from 'node:tty';
+import { MAX_LOCAL_BODY_BYTES } from '@thinman/protocol';
+import { CommandFailure, EXIT } from './exit.ts';
+
+/** The password from standard input (one line end at its end is not part of it), or typed without echo. */
+export async function readPassword(fromStdin: boolean): Promise<string> {
+  const password = fromStdin ? await readAll(process.stdin) : await prompt(process.stdin);
+  if (password === '') throw new CommandFailure(EXIT.wrongUse, 'the password is empty: type it, or pipe it in');
+  return password;
+}
+
+async function readAll(input: NodeJS.ReadableStream): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of input) {
+    const bytes = Buffer.from(chunk);
+    size += bytes.length;
+    if (size > MAX_LOCAL_BODY_BYTES)
+      throw new CommandFailure(EXIT.wrongUse, 'standard input is too long for a password');
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks)
+    .toString()
+    .replace(/\r?\n$/, '');
+}
+
+const CTRL_C = '\u0003';
+const CTRL_D = '\u0004';
+const BACKSPACES = ['\u0008', '\u007f'];
+const ENTERS = ['\r', '\n'];
+
+function prompt(terminal: ReadStream): Promise<string> {
+  if (!terminal.isTTY)
+    throw new CommandFailure(EXIT.wrongUse, 'there is no terminal to type a password on: use --password-stdin');
+  process.stderr.write('Password: ');
+  terminal.setRawMode(true);
+  terminal.setEncoding('utf8');
+  terminal.resume();
+  return new Promise((resolve, reject) => {
+    let typed: readonly string[] = [];
+    const finish = (settle: () => void) => {
+      terminal.off('data', onData);
+      terminal.setRawMode(false);
+      terminal.pause();
+      process.stderr.write('\n');
+      settle();
+    };
+    const onData = (chunk: string) => {
+      for (const char of chunk) {
+        if (char === CTRL_C) return finish(() => reject(new CommandFailure(EXIT.failed, 'given up')));
+        if (ENTERS.includes(char) || char === CTRL_D) return finish(() => resolve(typed.join('')));
+        typed = BACKSPACES.includes(char) ? typed.slice(0, -1) : [...typed, char];
+      }
+    };
+    terminal.on('data', onData);
+  });
+}

@@ -1,0 +1,5 @@
+import { EXIT, type ExitCode } from './exit.ts';
+
+export async function runStart(_dataDir: string): Promise<ExitCode> {
+  return EXIT.failed;
+}

@@ -1,0 +1,39 @@
+import { type AgentStatus, ERRORS, isErrorCode, type LoginResult } from '@thinman/protocol';
+
+/** `granted: alice, online by primary (123 ms)` and the connections, for people. */
+export function describeGrant(result: LoginResult): string {
+  const by = result.server === null ? 'by this device' : `by ${result.server}`;
+  const lines = [`granted: ${result.user}, ${result.mode}, ${by} (${Math.round(result.elapsedMs)} ms)`];
+  if (result.warning !== undefined) lines.push(result.warning);
+  for (const connection of result.profile?.connections ?? []) lines.push(`  ${connection.name} (${connection.type})`);
+  return lines.join('\n');
+}
+
+/** One line: what is wrong and what to do. */
+export function describeDenial(result: LoginResult): string {
+  const code = result.reason ?? 'internal';
+  const title = isErrorCode(code) ? ERRORS[code].title : 'The login was denied.';
+  const wait = result.retryAfterMs === undefined ? '' : ` Try again in ${Math.ceil(result.retryAfterMs / 1000)} s.`;
+  return `denied: ${title}${wait} (${code}, ${result.mode})`;
+}
+
+export function describeStatus(status: AgentStatus): string {
+  const server = status.server === null ? 'no server' : `${status.server.name} (${status.server.state})`;
+  const session =
+    status.session === null
+      ? 'nobody is signed in'
+      : `${status.session.user} since ${new Date(status.session.since).toISOString()} (${status.session.mode})`;
+  const servers = status.servers.map(
+    ({ name, url, role, state, lastError }) =>
+      `  ${name}  ${role}  ${url}  ${state}${lastError === null ? '' : `  (${lastError})`}`,
+  );
+  return [
+    `device   ${status.device ?? 'not enrolled'}`,
+    `mode     ${status.mode}, ${server}`,
+    `version  ${status.epoch}.${status.generation}`,
+    `session  ${session}`,
+    `events   ${status.pendingEvents} waiting`,
+    'servers',
+    ...servers,
+  ].join('\n');
+}

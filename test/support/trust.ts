@@ -1,0 +1,126 @@
+import 'reflect-metadata';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, webcrypto } from 'node:crypto';
+import {
+  BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  X509Certificate as ParsedCertificate,
+  SubjectAlternativeNameExtension,
+  X509CertificateGenerator,
+} from '@peculiar/x509';
+import type { SignedStatement, SiteStatement, StatementServer } from '@thinman/protocol';
+import { createSiteCa, openCertificateAuthority } from '../../packages/server/src/identity/certificate-authority.ts';
+import { createCsr, P256, P256_SHA256 } from '../../packages/server/src/identity/csr.ts';
+import { keyHashOf } from '../../packages/server/src/identity/key-hash.ts';
+import { signStatement } from '../../packages/server/src/identity/statement.ts';
+import { manualClock } from './manual-clock.ts';
+
+/** How a server reads a device's certificate request. */
+export { publicKeyOfCsr } from '../../packages/server/src/identity/csr.ts';
+
+export const SITE_ID = '0b6a1f5e-6c3f-4f3e-9a44-6f1d2c3b4a59';
+export const DEVICE_ID = '6f1c9c1e-3f0e-4b56-8f7a-0d6f4b8e2a11';
+
+/** A key and its certificate, PEM. */
+export type Credential = { readonly key: string; readonly certificate: string; readonly keyHash: string };
+
+/** What is unusual about a server's certificate. Left out: as a server of the site has it, for 127.0.0.1. */
+export type Oddities = {
+  readonly name?: string;
+  readonly notBefore?: Date;
+  readonly notAfter?: Date;
+  readonly purpose?: 'server' | 'client' | 'none';
+};
+
+/** A site's CA with all that it signs: real certificates, made by the server's own code where they are right. */
+export type Trust = {
+  readonly caCertificate: string;
+  readonly pin: string;
+  server(oddities?: Oddities): Promise<Credential>;
+  device(privateKeyPem?: string): Promise<Credential>;
+  sign(statement: SiteStatement): SignedStatement;
+};
+
+export async function createTrust(): Promise<Trust> {
+  const clock = manualClock();
+  const ca = await createSiteCa(SITE_ID, clock.nowMs());
+  const caKey = ca.key.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const authority = openCertificateAuthority(caKey, ca.certificatePem, clock);
+
+  return {
+    caCertificate: ca.certificatePem,
+    pin: keyHashOf(ca.key),
+    async server(oddities) {
+      const key = newKey();
+      const certificate =
+        oddities === undefined
+          ? (await authority.issueServer(await createCsr(key), 'primary', ['https://127.0.0.1'])).pem
+          : await oddCertificate(ca, key, oddities);
+      return credential(key, certificate);
+    },
+    async device(privateKeyPem) {
+      const key = privateKeyPem === undefined ? newKey() : createPrivateKey(privateKeyPem);
+      return credential(key, (await authority.issueDevice(await createCsr(key), DEVICE_ID)).pem);
+    },
+    sign: statement => signStatement(statement, ca.key),
+  };
+}
+
+/** A statement of the site with these servers, the first of them the Primary. */
+export function statementOf(trust: Trust, servers: readonly StatementServer[], version = 1): SiteStatement {
+  return {
+    siteId: SITE_ID,
+    epoch: 1,
+    version,
+    servers: [...servers],
+    caPins: [trust.pin],
+    directorySuffixes: [],
+  };
+}
+
+export function statementServer(url: string, keyHash: string, name = 'primary'): StatementServer {
+  return {
+    name,
+    url,
+    role: name === 'primary' ? 'primary' : 'secondary',
+    keyHash,
+    sessionKey: 'AA',
+    wrappingKey: 'AA',
+  };
+}
+
+function newKey(): KeyObject {
+  return generateKeyPairSync('ec', { namedCurve: P256.namedCurve }).privateKey;
+}
+
+function credential(key: KeyObject, certificate: string): Credential {
+  return { key: key.export({ type: 'pkcs8', format: 'pem' }).toString(), certificate, keyHash: keyHashOf(key) };
+}
+
+const DAY_MS = 24 * 3_600_000;
+
+async function oddCertificate(
+  ca: { readonly key: KeyObject; readonly certificatePem: string },
+  key: KeyObject,
+  { name = '127.0.0.1', notBefore, notAfter, purpose = 'server' }: Oddities,
+): Promise<string> {
+  const usages = { server: [ExtendedKeyUsage.serverAuth], client: [ExtendedKeyUsage.clientAuth], none: [] }[purpose];
+  const certificate = await X509CertificateGenerator.create(
+    {
+      issuer: new ParsedCertificate(ca.certificatePem).subjectName,
+      subject: 'CN=odd',
+      notBefore: notBefore ?? new Date(Date.now() - DAY_MS),
+      notAfter: notAfter ?? new Date(Date.now() + DAY_MS),
+      publicKey: createPublicKey(key).toCryptoKey(P256, true, ['verify']),
+      signingKey: ca.key.toCryptoKey(P256, false, ['sign']),
+      signingAlgorithm: P256_SHA256,
+      extensions: [
+        new BasicConstraintsExtension(false, undefined, true),
+        new SubjectAlternativeNameExtension([{ type: /^[\d.]+$/.test(name) ? 'ip' : 'dns', value: name }]),
+        ...(usages.length > 0 ? [new ExtendedKeyUsageExtension(usages)] : []),
+      ],
+    },
+    webcrypto,
+  );
+  return certificate.toString('pem');
+}
