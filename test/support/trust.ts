@@ -13,13 +13,11 @@ import { createSiteCa, openCertificateAuthority } from '../../packages/server/sr
 import { createCsr, P256, P256_SHA256 } from '../../packages/server/src/identity/csr.ts';
 import { keyHashOf } from '../../packages/server/src/identity/key-hash.ts';
 import { signStatement } from '../../packages/server/src/identity/statement.ts';
+import { DEVICE_ID, SITE_ID } from './ids.ts';
 import { manualClock } from './manual-clock.ts';
 
 /** How a server reads a device's certificate request. */
 export { publicKeyOfCsr } from '../../packages/server/src/identity/csr.ts';
-
-export const SITE_ID = '0b6a1f5e-6c3f-4f3e-9a44-6f1d2c3b4a59';
-export const DEVICE_ID = '6f1c9c1e-3f0e-4b56-8f7a-0d6f4b8e2a11';
 
 /** A key and its certificate, PEM. */
 export type Credential = { readonly key: string; readonly certificate: string; readonly keyHash: string };

@@ -160,17 +160,19 @@ function installRebuilt(path: string, nowMs: number): string {
   return setAside;
 }
 
+/** Throws CacheTrouble when the file cannot be read for a reason that passes: then nothing is known of its events. */
 function salvage(path: string, { rowKey }: CacheOwner): Salvaged {
-  const nothing: Salvaged = { events: [], lost: undefined };
-  let db: Db | undefined;
+  const db = new Database(path, { timeout: BUSY_TIMEOUT_MS });
   try {
-    db = new Database(path, { timeout: BUSY_TIMEOUT_MS });
     db.pragma('locking_mode = EXCLUSIVE');
+    db.prepare('SELECT count(*) FROM sqlite_master').get(); // takes the lock
     return salvageOutbox(db, rowKey);
-  } catch {
-    return nothing;
+  } catch (error) {
+    const trouble = troubleOf(error);
+    if (trouble.kind !== 'damaged') throw trouble;
+    return { events: [], lost: undefined };
   } finally {
-    if (db !== undefined) closeQuietly(db);
+    closeQuietly(db);
   }
 }
 

@@ -18,7 +18,8 @@ export class CacheTrouble extends Error {
 }
 
 const FULL = /^(SQLITE_FULL|ENOSPC|EDQUOT)/;
-const DAMAGED = /^SQLITE_(CORRUPT|NOTADB|FORMAT|MISMATCH|ERROR)/;
+/** A sector that cannot be read is a bad page as well. */
+const DAMAGED = /^SQLITE_(CORRUPT|NOTADB|FORMAT|MISMATCH|ERROR$|IOERR_(READ|SHORT_READ|CORRUPTFS|DATA))/;
 const UNAVAILABLE = /^(SQLITE_|E[A-Z]+$)/;
 
 /** What an error of SQLite or of the file system means for the store. Defects of the program pass through: throws them. */

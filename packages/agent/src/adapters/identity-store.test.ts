@@ -4,14 +4,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, before, beforeEach, describe, test } from 'node:test';
-import {
-  createTrust,
-  DEVICE_ID,
-  SITE_ID,
-  statementOf,
-  statementServer,
-  type Trust,
-} from '../../../../test/support/trust.ts';
+import { DEVICE_ID, SITE_ID } from '../../../../test/support/ids.ts';
+import { createTrust, statementOf, statementServer, type Trust } from '../../../../test/support/trust.ts';
 import type { DeviceIdentity } from '../ports.ts';
 import { IdentityDamaged, keyForEnrolment, openIdentityStore } from './identity-store.ts';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import { createTrust, SITE_ID, statementOf, statementServer, type Trust } from '../../../../test/support/trust.ts';
+import { SITE_ID } from '../../../../test/support/ids.ts';
+import { createTrust, statementOf, statementServer, type Trust } from '../../../../test/support/trust.ts';
 import { verifyStatement } from './statement.ts';
 
 let trust: Trust;
