@@ -6,7 +6,8 @@ import { closed } from './objects/shape.ts';
 /**
  * Events that a device makes.
  * - `login`: one a login; its id is the loginId. data: verdict, reason, mode, server, subject.
- * - `logout`, `session.ended` (by the device: reason), `failover`, `failback` (from, to, why), `offline` (no server left), `online`.
+ * - `logout`, `session.ended` (by the device: reason), `session.proved` (a server vouches for an offline session: loginId, before,
+ *   server, subject), `failover`, `failback` (from, to, why), `offline` (no server left), `online`.
  * - `alarm.tls` (a server's certificate or key was refused), `alarm.kdf`, `alarm.statement`.
  * - `bundle.applied` (which, etag, version), `cache.damaged`, `events.lost` (how many could not be carried over).
  */
@@ -14,6 +15,7 @@ export const DEVICE_EVENT_TYPES = [
   'login',
   'logout',
   'session.ended',
+  'session.proved',
   'failover',
   'failback',
   'offline',

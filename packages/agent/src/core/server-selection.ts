@@ -8,11 +8,14 @@ export type Standing =
   | 'degraded'
   /** Has been asked and has not answered yet. */
   | 'unknown'
+  /** Believed dead, but asked again: holds nobody back, and its answer is awaited before all is given up. */
+  | 'doubtful'
   /** Dead, draining, or unable: not taken. */
   | 'out';
 
 export function standingOf(health: ServerHealth | undefined): Standing {
-  if (health === undefined || health.breaker.kind === 'open') return 'out';
+  if (health === undefined) return 'out';
+  if (health.breaker.kind === 'open') return health.probe === undefined ? 'out' : 'doubtful';
   switch (health.heard) {
     case 'serving':
     case 'degraded':
@@ -44,7 +47,8 @@ export function selectServer(candidates: readonly Candidate[], patience: boolean
   }
   const degraded = candidates.find(({ standing }) => standing === 'degraded');
   if (degraded !== undefined) return { kind: 'chosen', server: degraded.name };
-  return candidates.some(({ standing }) => standing === 'unknown') ? { kind: 'wait' } : { kind: 'none' };
+  const isAwaited = candidates.some(({ standing }) => standing === 'unknown' || standing === 'doubtful');
+  return isAwaited ? { kind: 'wait' } : { kind: 'none' };
 }
 
 export function candidatesOf(
@@ -55,14 +59,17 @@ export function candidatesOf(
 }
 
 /** Logins go to the best rung first, and within it in list order. */
-const LOGIN_RANK: Readonly<Record<Standing, number>> = { serving: 0, unknown: 1, degraded: 2, out: 3 };
+const LOGIN_RANK = { serving: 0, unknown: 1, degraded: 2, doubtful: 3, out: 3 } as const satisfies Record<
+  Standing,
+  number
+>;
 
 /**
  * The servers to ask in one login: the one that holds the channel, whatever better ones are there (moving is not a login's
- * business), then the others by what they are worth. Servers that are out are left out.
+ * business), then the others by what they are worth. Servers believed dead are left out.
  */
 export function loginOrder(candidates: readonly Candidate[], current: string | undefined): readonly string[] {
-  const fit = candidates.filter(({ standing }) => standing !== 'out');
+  const fit = candidates.filter(({ standing }) => standing !== 'out' && standing !== 'doubtful');
   const ranked = fit.toSorted((a, b) => LOGIN_RANK[a.standing] - LOGIN_RANK[b.standing]);
   const first = ranked.filter(({ name }) => name === current);
   return [...first, ...ranked.filter(({ name }) => name !== current)].map(({ name }) => name);

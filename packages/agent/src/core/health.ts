@@ -1,0 +1,142 @@
+import { ONE_REQUEST_ONLY, type ServerState } from '@thinman/protocol';
+import { doubling, jittered } from './backoff.ts';
+import type { Event, Heard, ProblemFacts } from './event.ts';
+import type { AgentState, ProbePurpose, ServerHealth } from './state.ts';
+import { emit, newAttempt, patch, record, type Turn } from './turn.ts';
+
+/** `failover.md`: the hedge waits three measured round trips, connect + TLS may take four. */
+const HEDGE_ROUND_TRIPS = 3;
+const CONNECT_ROUND_TRIPS = 4;
+
+export const UNKNOWN_HEALTH: ServerHealth = {
+  heard: 'unknown',
+  breaker: { kind: 'closed' },
+  failures: 0,
+  roundTripMs: undefined,
+  probe: undefined,
+  good: undefined,
+  lastError: null,
+  alarmed: false,
+};
+
+export function healthOf(state: AgentState, server: string): ServerHealth {
+  return state.health[server] ?? UNKNOWN_HEALTH;
+}
+
+export function setHealth(turn: Turn, server: string, change: Partial<ServerHealth>): void {
+  if (!turn.state.servers.some(({ name }) => name === server)) return;
+  patch(turn, { health: { ...turn.state.health, [server]: { ...healthOf(turn.state, server), ...change } } });
+}
+
+export function hedgeDelayMs(turn: Turn, server: string): number {
+  return Math.max(turn.policy.hedgeDelayMs, HEDGE_ROUND_TRIPS * (healthOf(turn.state, server).roundTripMs ?? 0));
+}
+
+export function connectDeadlineMs(turn: Turn, server: string): number {
+  return Math.max(turn.policy.connectDeadlineMs, CONNECT_ROUND_TRIPS * (healthOf(turn.state, server).roundTripMs ?? 0));
+}
+
+/** It answered, and said what it is: the breaker closes, unless it cannot serve. */
+export function heardFrom(turn: Turn, server: string, heard: ServerState): void {
+  setHealth(turn, server, { heard, breaker: { kind: 'closed' } });
+  if (heard === 'draining' || heard === 'unavailable') failedHard(turn, server, heard);
+}
+
+/** It did real work (a hello, a login): earlier failures are forgotten. */
+export function served(turn: Turn, server: string): void {
+  setHealth(turn, server, { breaker: { kind: 'closed' }, failures: 0, lastError: null, alarmed: false });
+}
+
+/** A hard failure: the server is left alone until a background probe is answered. */
+export function failedHard(turn: Turn, server: string, why: string): void {
+  const { policy, at } = turn;
+  const failures = healthOf(turn.state, server).failures + 1;
+  const delayMs = jittered(doubling(failures, policy.breakerFirstMs, policy.breakerMaxMs), at.draw);
+  setHealth(turn, server, {
+    breaker: { kind: 'open', probeAt: at.now + delayMs },
+    failures,
+    lastError: why,
+    good: undefined,
+  });
+}
+
+/** An answer of scope `server`: the next server is asked. Some of them concern one request only, and open no breaker. */
+export function couldNotServe(turn: Turn, server: string, problem: ProblemFacts): void {
+  if (ONE_REQUEST_ONLY.some(code => code === problem.code)) {
+    setHealth(turn, server, { lastError: problem.code });
+    return;
+  }
+  if (problem.code === 'draining') setHealth(turn, server, { heard: 'draining' });
+  failedHard(turn, server, problem.code);
+}
+
+/** No usable answer came at all. Trouble with the server's identity is told once, until it has proved it again. */
+export function gaveNoAnswer(turn: Turn, server: string, failed: Extract<Heard<unknown>, { kind: 'failed' }>): void {
+  if (failed.reason === 'aborted') return;
+  if (failed.reason === 'tls' || failed.reason === 'not_in_statement') {
+    if (!healthOf(turn.state, server).alarmed) {
+      record(turn, 'alarm.tls', { server, reason: failed.reason, detail: failed.detail });
+    }
+    setHealth(turn, server, { alarmed: true });
+  }
+  failedHard(turn, server, failed.reason);
+}
+
+/** Sends the one background probe of a server, unless one is out already. */
+export function probe(turn: Turn, server: string, purpose: ProbePurpose, deadlineMs: number): void {
+  if (healthOf(turn.state, server).probe !== undefined) return;
+  const attempt = newAttempt(turn);
+  setHealth(turn, server, { probe: { attempt, purpose } });
+  emit(turn, { kind: 'probe', attempt, server, deadlineMs });
+}
+
+/** A background probe was answered, or not. Probes in a login's path are the login's (`login.ts`). */
+export function onProbeAnswered(turn: Turn, event: Extract<Event, { kind: 'probeAnswered' }>): void {
+  const { server, answer } = event;
+  const { probe: sent, good } = healthOf(turn.state, server);
+  if (sent?.attempt !== event.attempt) return;
+  setHealth(turn, server, { probe: undefined });
+  noteRoundTrip(turn, event);
+  const { purpose } = sent;
+  if (answer.kind === 'ok') {
+    heardFrom(turn, server, answer.value.state);
+    const isGood = answer.value.state === 'serving';
+    if (purpose === 'failback') {
+      const next = { count: (good?.count ?? 0) + 1, since: good?.since ?? turn.at.now };
+      setHealth(turn, server, { good: isGood ? next : undefined });
+    }
+    return;
+  }
+  if (answer.kind === 'problem') couldNotServe(turn, server, answer.problem);
+  else gaveNoAnswer(turn, server, answer);
+  setHealth(turn, server, { good: undefined });
+}
+
+export function noteRoundTrip(turn: Turn, event: Extract<Event, { kind: 'probeAnswered' }>): void {
+  if (event.roundTripMs !== undefined) setHealth(turn, event.server, { roundTripMs: event.roundTripMs });
+}
+
+/**
+ * Asks servers with an open breaker whether they are back. Only while there is a channel: with none, all are asked together
+ * (`connectivity.ts`).
+ */
+export function settleBreakers(turn: Turn): void {
+  if (turn.state.connectivity.kind !== 'connected') return;
+  for (const { name } of turn.state.servers) {
+    const { breaker } = healthOf(turn.state, name);
+    if (breaker.kind === 'open' && breaker.probeAt <= turn.at.now) {
+      probe(turn, name, 'breaker', connectDeadlineMs(turn, name));
+    }
+  }
+}
+
+/** When the breakers next need attention. */
+export function breakersDueAt(state: AgentState): number {
+  if (state.connectivity.kind !== 'connected') return Number.POSITIVE_INFINITY;
+  return Math.min(
+    ...state.servers.map(({ name }) => {
+      const { breaker, probe: sent } = healthOf(state, name);
+      return breaker.kind === 'open' && sent === undefined ? breaker.probeAt : Number.POSITIVE_INFINITY;
+    }),
+  );
+}

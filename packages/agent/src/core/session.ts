@@ -1,0 +1,248 @@
+import { scopeOf, type Version } from '@thinman/protocol';
+import { jittered } from './backoff.ts';
+import type { Event, GrantFacts, ProblemFacts } from './event.ts';
+import { couldNotServe, gaveNoAnswer, healthOf, served } from './health.ts';
+import { accepted } from './site.ts';
+import type { AgentState, Session, SessionStanding } from './state.ts';
+import { answerCounts, isBelievable, newestKnown } from './subject.ts';
+import { emit, newAttempt, patch, record, type Turn } from './turn.ts';
+
+/** A token is renewed when this part of its life is over: the last third is there for outages. */
+const REFRESH_AFTER = 2 / 3;
+/** A refresh or a proof that no server decided is tried again after this (± 20 %): well within the last third of 15 minutes. */
+const RETRY_MS = 10_000;
+
+type Open = Extract<Session, { kind: 'open' }>;
+
+/** A token of a server, from now on. */
+export function vouched(turn: Turn, lifetimeMs: number): SessionStanding {
+  const { now } = turn.at;
+  return {
+    kind: 'vouched',
+    refreshAt: now + Math.round(lifetimeMs * REFRESH_AFTER),
+    expiresAt: now + lifetimeMs,
+    attempt: undefined,
+  };
+}
+
+/** Somebody is signed in now. For another user the first session ends; for the same one it goes on under the new login. */
+export function openSession(turn: Turn, session: Omit<Open, 'kind' | 'sinceWallMs'>): void {
+  const before = turn.state.session;
+  const isSame = before.kind === 'open' && before.userId === session.userId;
+  if (before.kind === 'open') {
+    cancelAttempt(turn, before);
+    if (isSame) emit(turn, { kind: 'forget', loginId: before.loginId });
+    else endSession(turn, 'another_user');
+  }
+  const sinceWallMs = isSame ? before.sinceWallMs : turn.at.wallMs;
+  patch(turn, {
+    session: { kind: 'open', ...session, sinceWallMs },
+    pulls: { ...turn.state.pulls, user: { kind: 'idle' } },
+  });
+}
+
+/** The session ends on the device's own account or by a server's word; nothing waits for a server. */
+export function endSession(turn: Turn, reason: string): void {
+  const { session } = turn.state;
+  if (session.kind !== 'open') return;
+  cancelAttempt(turn, session);
+  patch(turn, { session: { kind: 'none' } });
+  record(turn, 'session.ended', { reason, loginId: session.loginId }, session.user);
+  emit(turn, { kind: 'endSession', loginId: session.loginId, server: connectedServer(turn.state) });
+}
+
+export function onLogout(turn: Turn): void {
+  const { session } = turn.state;
+  if (session.kind !== 'open') return;
+  cancelAttempt(turn, session);
+  patch(turn, { session: { kind: 'none' } });
+  record(turn, 'logout', { loginId: session.loginId }, session.user);
+  emit(turn, { kind: 'endSession', loginId: session.loginId, server: connectedServer(turn.state) });
+}
+
+/** The device is revoked, by a word that counts: it forgets all users. False: the word is older than an acceptance. */
+export function deviceRevoked(turn: Turn, subject: Version | undefined): boolean {
+  if (!isBelievable(subject, turn.state.site.epoch) || !answerCounts(subject, turn.state.accepted)) return false;
+  emit(turn, { kind: 'eraseUsers' });
+  endSession(turn, 'device_revoked');
+  return true;
+}
+
+/** Renews the token, or proves a session that no server vouches for, as soon as a server is connected. */
+export function settleSession(turn: Turn): void {
+  const { session } = turn.state;
+  if (session.kind !== 'open' || session.standing.kind === 'locked') return;
+  const { standing, loginId } = session;
+  const { now, id } = turn.at;
+  if (standing.kind === 'vouched' && standing.expiresAt <= now && standing.attempt === undefined) {
+    setStanding(turn, { kind: 'unproved', retryAt: now, attempt: undefined });
+    return;
+  }
+  const server = connectedServer(turn.state);
+  if (server === null || standing.attempt !== undefined || dueAt(standing) > now) return;
+  const attempt = newAttempt(turn);
+  setStanding(turn, { ...standing, attempt });
+  if (standing.kind === 'vouched') emit(turn, { kind: 'refreshSession', attempt, server, loginId });
+  else emit(turn, { kind: 'proveSession', attempt, server, loginId, newLoginId: id });
+}
+
+export function onSessionAnswered(turn: Turn, event: Extract<Event, { kind: 'sessionAnswered' }>): void {
+  const session = awaiting(turn, event.attempt, 'vouched');
+  if (session === undefined) return;
+  const { answer, server, known } = event;
+  if (answer.kind === 'ok') {
+    const { subject, serverTime, lifetimeMs } = answer.value;
+    if (!counts(turn, subject, known)) {
+      retry(turn, session);
+      return;
+    }
+    served(turn, server);
+    emit(turn, { kind: 'trustTime', serverTimeMs: serverTime, atMonotonicMs: turn.at.now });
+    setStanding(turn, vouched(turn, lifetimeMs));
+    return;
+  }
+  if (answer.kind === 'problem' && answer.problem.code === 'session_invalid') {
+    // Before its end a token is refused because somebody ended the session; after it, because it is old.
+    const isOld = session.standing.kind === 'vouched' && session.standing.expiresAt <= turn.at.now;
+    if (!isOld) {
+      endSession(turn, 'session_invalid');
+      return;
+    }
+    setStanding(turn, { kind: 'unproved', retryAt: turn.at.now, attempt: undefined });
+    return;
+  }
+  if (!endedBy(turn, session, answer, server, known)) retry(turn, session);
+}
+
+export function onSessionProved(turn: Turn, event: Extract<Event, { kind: 'sessionProved' }>): void {
+  const session = awaiting(turn, event.attempt, 'unproved');
+  if (session === undefined) return;
+  const { answer, server, known, newLoginId } = event;
+  if (answer.kind === 'no_keys') {
+    setStanding(turn, { kind: 'locked' });
+    return;
+  }
+  if (answer.kind === 'ok') {
+    if (!counts(turn, answer.value.subject, known)) {
+      retry(turn, session);
+      return;
+    }
+    proved(turn, session, server, event.attempt, newLoginId, answer.value);
+    return;
+  }
+  if (answer.kind === 'problem' && answer.problem.code === 'salt_changed') {
+    const subject = answer.problem.now?.subject;
+    // The credential is another one now: what was typed here proves nothing any more.
+    if (subject !== undefined && counts(turn, subject, known)) {
+      endSession(turn, 'credential_changed');
+      return;
+    }
+    retry(turn, session);
+    return;
+  }
+  if (!endedBy(turn, session, answer, server, known)) retry(turn, session);
+}
+
+function proved(
+  turn: Turn,
+  session: Open,
+  server: string,
+  attempt: number,
+  newLoginId: string,
+  grant: GrantFacts,
+): void {
+  served(turn, server);
+  accepted(turn, grant.serverVersion);
+  emit(turn, { kind: 'trustTime', serverTimeMs: grant.serverTime, atMonotonicMs: turn.at.now });
+  const { user, loginId } = session;
+  emit(turn, { kind: 'keepProof', attempt, user, from: loginId, loginId: newLoginId, subject: grant.subject });
+  record(turn, 'session.proved', { loginId: newLoginId, before: loginId, server, subject: grant.subject }, user);
+  patch(turn, {
+    session: {
+      ...session,
+      loginId: newLoginId,
+      mode: grant.serverState === 'degraded' ? 'degraded' : 'online',
+      credentialVersion: grant.credentialVersion,
+      standing: vouched(turn, grant.sessionLifetimeMs),
+    },
+  });
+}
+
+/** A final word of a server that ends the session. False: it decides nothing. */
+function endedBy(
+  turn: Turn,
+  session: Open,
+  answer: { kind: 'problem'; problem: ProblemFacts } | Extract<Parameters<typeof gaveNoAnswer>[2], { kind: 'failed' }>,
+  server: string,
+  known: Version | undefined,
+): boolean {
+  if (answer.kind === 'failed') {
+    gaveNoAnswer(turn, server, answer);
+    return false;
+  }
+  const { code, status, subject } = answer.problem;
+  const scope = scopeOf(code, status);
+  if (code === 'device_revoked') return deviceRevoked(turn, subject);
+  if (scope === 'verdict') {
+    // A lock is a matter of attempts, not of this session.
+    if (code === 'account_locked' || !counts(turn, subject, known)) return false;
+    if (code === 'account_disabled') blockUser(turn, session, newestKnown(known, subject));
+    endSession(turn, code);
+    return true;
+  }
+  if (scope !== 'request') couldNotServe(turn, server, answer.problem);
+  return false;
+}
+
+function blockUser(turn: Turn, { user, userId }: Open, subject: Version | undefined): void {
+  const version = subject ?? turn.state.accepted;
+  emit(turn, { kind: 'setTombstone', tombstone: { user, userId, reason: 'disabled', subject: version }, erase: true });
+}
+
+function counts(turn: Turn, subject: Version | undefined, known: Version | undefined): boolean {
+  return isBelievable(subject, turn.state.site.epoch) && answerCounts(subject, known);
+}
+
+function retry(turn: Turn, session: Open): void {
+  const at = turn.at.now + jittered(RETRY_MS, turn.at.draw);
+  const { standing } = session;
+  if (standing.kind === 'vouched') setStanding(turn, { ...standing, refreshAt: at, attempt: undefined });
+  else if (standing.kind === 'unproved') setStanding(turn, { ...standing, retryAt: at, attempt: undefined });
+}
+
+function awaiting(turn: Turn, attempt: number, kind: 'vouched' | 'unproved'): Open | undefined {
+  const { session } = turn.state;
+  if (session.kind !== 'open' || session.standing.kind !== kind) return undefined;
+  return session.standing.attempt === attempt ? session : undefined;
+}
+
+function cancelAttempt(turn: Turn, { standing }: Open): void {
+  const attempt = standing.kind === 'locked' ? undefined : standing.attempt;
+  if (attempt !== undefined) emit(turn, { kind: 'cancel', attempt });
+}
+
+function setStanding(turn: Turn, standing: SessionStanding): void {
+  const { session } = turn.state;
+  if (session.kind === 'open') patch(turn, { session: { ...session, standing } });
+}
+
+function dueAt(standing: Exclude<SessionStanding, { kind: 'locked' }>): number {
+  return standing.kind === 'vouched' ? standing.refreshAt : standing.retryAt;
+}
+
+/** The server to talk to, if there is one that answers. */
+export function connectedServer(state: AgentState): string | null {
+  if (state.connectivity.kind !== 'connected') return null;
+  const { server } = state.connectivity;
+  return healthOf(state, server).breaker.kind === 'open' ? null : server;
+}
+
+/** When the session next needs attention. */
+export function sessionDueAt(state: AgentState): number {
+  const { session } = state;
+  if (session.kind !== 'open' || session.standing.kind === 'locked' || session.standing.attempt !== undefined) {
+    return Number.POSITIVE_INFINITY;
+  }
+  const atServer = connectedServer(state) === null ? Number.POSITIVE_INFINITY : dueAt(session.standing);
+  return session.standing.kind === 'vouched' ? Math.min(atServer, session.standing.expiresAt) : atServer;
+}

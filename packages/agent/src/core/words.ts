@@ -1,0 +1,54 @@
+import type { UserWord, Version } from '@thinman/protocol';
+import type { Tombstone } from '../ports.ts';
+import type { KnownUser } from './event.ts';
+import { endSession } from './session.ts';
+import { answerCounts, isBelievable } from './subject.ts';
+import { emit, patch, type Turn } from './turn.ts';
+
+/** What a server says of a cached user blocks at once, and is lifted only by a word that is not older. */
+export function takeWords(turn: Turn, words: readonly UserWord[], known: readonly KnownUser[]): void {
+  for (const word of words) {
+    const user = known.find(({ userId }) => userId === word.userId);
+    if (user === undefined || !isBelievable(word.subject, turn.state.site.epoch)) continue;
+    if (!answerCounts(word.subject, user.subject)) continue;
+    takeWord(turn, word, user);
+  }
+}
+
+function takeWord(turn: Turn, word: UserWord, known: KnownUser): void {
+  const { user, userId, tombstone } = known;
+  const { subject } = word;
+  const reason = tombstoneReason(word, known.credentialVersion);
+  if (reason === undefined) {
+    if (tombstone !== undefined || isNewer(subject, known.subject)) {
+      emit(turn, { kind: 'raiseSubject', user, userId, subject });
+    }
+  } else if (tombstone?.reason !== reason || isNewer(subject, tombstone.subject)) {
+    // A deleted user's id never comes back; one who is disabled may be enabled again.
+    emit(turn, { kind: 'setTombstone', tombstone: { userId, user, reason, subject }, erase: reason === 'deleted' });
+  }
+  tellSession(turn, word);
+}
+
+function tombstoneReason(word: UserWord, credentialVersion: number | undefined): Tombstone['reason'] | undefined {
+  if (word.state !== 'ok') return word.state;
+  if (credentialVersion !== undefined && word.credentialVersion !== credentialVersion) return 'credential_changed';
+  return word.offlineAllowed ? undefined : 'offline_withdrawn';
+}
+
+/** An open session ends with its account; another credential is for the server to judge, at once. */
+function tellSession(turn: Turn, word: UserWord): void {
+  const { session } = turn.state;
+  if (session.kind !== 'open' || session.userId !== word.userId) return;
+  if (word.state !== 'ok') {
+    endSession(turn, word.state === 'disabled' ? 'account_disabled' : 'account_deleted');
+    return;
+  }
+  if (session.standing.kind === 'vouched' && session.credentialVersion !== word.credentialVersion) {
+    patch(turn, { session: { ...session, standing: { ...session.standing, refreshAt: turn.at.now } } });
+  }
+}
+
+function isNewer(subject: Version, known: Version): boolean {
+  return !answerCounts(known, subject);
+}
