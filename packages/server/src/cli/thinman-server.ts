@@ -1,1 +1,66 @@
-export async function main(_argv: string[]): Promise<void> {}
+import { type Command, CommanderError } from 'commander';
+import { ConfigError } from '../config.ts';
+import { IdentityDamaged } from '../identity/identity-files.ts';
+import { JoinDenied, PrimaryUnreachable } from '../setup/errors.ts';
+import { CommandError, EXIT, type ExitCode, exitCodeOf, RefusedByServer } from './thinman/command-error.ts';
+import { serverProgram } from './thinman-server/program.ts';
+
+/** Files of a server are its own: databases, their -wal files, sockets. */
+const OWNER_ONLY_UMASK = 0o077;
+
+/** The command `thinman-server`. Sets the process's exit code; what went wrong goes to standard error, in one line. */
+export async function main(argv: string[]): Promise<void> {
+  process.umask(OWNER_ONLY_UMASK);
+  const program = serverProgram(text => void process.stdout.write(text));
+  quiet(program);
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    const { exitCode, line } = explain(error);
+    process.exitCode = exitCode;
+    if (line !== '') process.stderr.write(`thinman-server: ${line.replaceAll('\n', ' ')}\n`);
+  }
+}
+
+/** commander neither ends the process nor writes errors of its own (several lines, exit code 1). */
+function quiet(command: Command): void {
+  command
+    .exitOverride()
+    .showSuggestionAfterError(false)
+    .configureOutput({ outputError: () => {} });
+  for (const inner of command.commands) quiet(inner);
+}
+
+function explain(error: unknown): { readonly exitCode: ExitCode; readonly line: string } {
+  if (error instanceof CommandError) return { exitCode: error.exitCode, line: error.message };
+  if (error instanceof ConfigError || error instanceof IdentityDamaged) {
+    return { exitCode: EXIT.misuse, line: error.message };
+  }
+  if (error instanceof PrimaryUnreachable) return { exitCode: EXIT.unreachable, line: error.message };
+  if (error instanceof JoinDenied) return { exitCode: exitCodeOf(error.problem), line: error.message };
+  if (error instanceof RefusedByServer) {
+    const { title, detail } = error.problem;
+    return { exitCode: exitCodeOf(error.problem), line: detail === undefined ? title : `${title} (${detail})` };
+  }
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return { exitCode: EXIT.done, line: '' };
+    // Help that nobody asked for is there already: a command was missing.
+    if (error.code === 'commander.help') return { exitCode: EXIT.misuse, line: '' };
+    return { exitCode: EXIT.misuse, line: `${error.message.replace(/^error: /, '')} (see thinman-server --help)` };
+  }
+  return { exitCode: EXIT.failed, line: systemFailure(error) };
+}
+
+/** What the operating system refuses, in words of what to do. */
+const SYSTEM_WORDS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the address of --listen is in use by another process; stop that one, or choose another port',
+  EADDRNOTAVAIL: 'the address of --listen is none of this host; choose one that it has',
+  ENOSPC: 'the disk is full; make room and try again',
+  EROFS: 'the disk is read-only; remount it and try again',
+};
+
+function systemFailure(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'EACCES' || code === 'EPERM') return `${message}; run as the user that may do this`;
+  return SYSTEM_WORDS[code ?? ''] ?? `failed: ${message ?? String(error)}`;
+}

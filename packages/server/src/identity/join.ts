@@ -7,8 +7,8 @@ import type {
   ServerSystem,
   SignedStatement,
 } from '@thinman/protocol';
-import type { AdminDeps } from '../admin-plane/admin-deps.ts';
-import { commit, type Work } from '../admin-plane/commit.ts';
+import type { WriteDeps } from '../admin-plane/admin-deps.ts';
+import { commit, refusalUnlessPrimary, type Work } from '../admin-plane/commit.ts';
 import { done, type Outcome, refused } from '../admin-plane/outcome.ts';
 import type { CertificateAuthority, CommitTransaction, ServerIdentity, StoredObject } from '../ports.ts';
 import { publicKeyOfCsr } from './csr.ts';
@@ -18,10 +18,12 @@ import { publicKeyFromRaw } from './raw-keys.ts';
 import type { Restate } from './restate.ts';
 import { tokenSecretFits } from './token-secret.ts';
 
-export type JoinDeps = AdminDeps & {
-  readonly identity: ServerIdentity;
-  readonly authority: CertificateAuthority;
-  readonly sign: Restate;
+export type JoinDeps = {
+  readonly identity: Pick<ServerIdentity, 'siteId' | 'caCertificates'>;
+  /** The administrative write; refuses by itself where this server is not the Primary. */
+  readonly write: WriteDeps;
+  /** The site CA and what it signs, where its key lies. */
+  authority(): { readonly issue: CertificateAuthority['issueServer']; readonly restate: Restate } | undefined;
 };
 
 type Refusal = { readonly code: 'token_invalid' | 'name_taken' | 'bad_request'; readonly detail: string };
@@ -32,17 +34,21 @@ type Joined = { readonly certificate: string; readonly statement: SignedStatemen
  * new statement. The same joiner (instance and keys) may ask again with the same token, if an answer was lost.
  */
 export async function join(deps: JoinDeps, request: JoinRequest): Promise<Outcome<JoinAnswer>> {
-  const { identity } = deps;
+  const { identity, write } = deps;
+  const authority = deps.authority();
+  if (authority === undefined) {
+    return refusalUnlessPrimary(write) ?? refused('not_primary', { detail: 'The site CA is not here.' });
+  }
   const keyHash = await keyOf(request);
   if (keyHash === undefined) return refused('bad_request', { detail: 'a key of the request is of the wrong kind' });
 
   const actor = { name: `server:${request.name}`, role: 'owner' } as const;
-  const outcome = await commit(deps, actor, async (transaction): Promise<Work<Refusal | Joined>> => {
+  const outcome = await commit(write, actor, async (transaction): Promise<Work<Refusal | Joined>> => {
     const token = (await transaction.list('EnrollmentToken')).find(isTokenOf(request.secret));
     const servers = (await transaction.list('Server')).filter(({ deleted }) => !deleted);
-    const refusal = refusalOf(request, keyHash, token, servers, deps.clock.nowMs());
+    const refusal = refusalOf(request, keyHash, token, servers, write.clock.nowMs());
     if (refusal !== undefined || token === undefined) return { result: refusal ?? UNKNOWN_TOKEN, touched: [] };
-    const joined = await admit(deps, request, keyHash, token, transaction);
+    const joined = await admit({ write, authority }, request, keyHash, token, transaction);
     return {
       result: joined,
       touched: [
@@ -55,9 +61,9 @@ export async function join(deps: JoinDeps, request: JoinRequest): Promise<Outcom
   if (!outcome.ok) return outcome;
   const { version, result } = outcome.value;
   if ('code' in result) return refused(result.code, { detail: result.detail });
-  await deps.events.write('server.joined', { server: request.name, url: request.url, ...version });
+  await write.events.write('server.joined', { server: request.name, url: request.url, ...version });
   const { siteId, caCertificates } = identity;
-  return done({ siteId, ...result, caCertificates: [...caCertificates], version, databaseKind: deps.record.kind });
+  return done({ siteId, ...result, caCertificates: [...caCertificates], version, databaseKind: write.record.kind });
 }
 
 /** Hash of the TLS key, once all three keys are what they should be. */
@@ -112,7 +118,7 @@ function refusalOf(
 const sameUrl = (a: string | undefined, b: string) => a !== undefined && new URL(a).origin === new URL(b).origin;
 
 async function admit(
-  deps: JoinDeps,
+  deps: { readonly write: WriteDeps; readonly authority: NonNullable<ReturnType<JoinDeps['authority']>> },
   request: JoinRequest,
   keyHash: string,
   token: StoredObject,
@@ -121,12 +127,12 @@ async function admit(
   const { name, instance, sessionKey, wrappingKey } = request;
   const { serverUrl = request.url } = token.body as EnrollmentTokenBody;
   // The name and the URL are the token's, never the joiner's.
-  const issued = await deps.authority.issueServer(request.csr, name, [serverUrl]);
-  const wrappedDataKey = deps.dataKey.wrapFor(wrappingKey);
+  const issued = await deps.authority.issue(request.csr, name, [serverUrl]);
+  const wrappedDataKey = deps.write.dataKey.wrapFor(wrappingKey);
   const system: ServerSystem = { instance, keyHash, sessionKey, wrappingKey, wrappedDataKey };
   const body: ServerBody = { url: serverUrl };
   await transaction.put('Server', name, body, system);
   const { used, ...rest } = token.system as EnrollmentTokenSystem;
   await transaction.put('EnrollmentToken', token.name, { ...token.body }, { ...rest, used: used + 1 });
-  return { certificate: issued.pem, statement: await deps.sign(transaction), wrappedDataKey };
+  return { certificate: issued.pem, statement: await deps.authority.restate(transaction), wrappedDataKey };
 }

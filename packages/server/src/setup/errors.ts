@@ -8,13 +8,13 @@ export class PrimaryUnreachable extends Error {
 /** A server has answered no. Exit code 1. */
 export class JoinDenied extends Error {
   override readonly name = 'JoinDenied';
-  readonly code: string;
+  readonly problem: Problem;
   constructor(problem: Problem) {
     const primary = problem.primaryUrl === undefined ? '' : ` The Primary is ${problem.primaryUrl}.`;
     super(
       `the Primary refuses: ${problem.title}${problem.detail === undefined ? '' : ` (${problem.detail})`}${primary}`,
     );
-    this.code = problem.code;
+    this.problem = problem;
   }
 }
 

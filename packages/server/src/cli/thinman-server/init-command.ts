@@ -1,0 +1,41 @@
+import { MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from '@thinman/protocol';
+import { ConfigError } from '../../config.ts';
+import { initSite } from '../../setup/init-site.ts';
+import { readPassword } from '../thinman/password.ts';
+
+export type NewServerOptions = {
+  readonly data: string;
+  readonly name: string;
+  readonly listen: string;
+  readonly url: string;
+  readonly database?: string;
+};
+
+/** `thinman-server init`: what it gives is shown once, and must be kept. */
+export async function initCommand(options: NewServerOptions & { readonly adminPasswordStdin?: true }): Promise<string> {
+  const { data: dataDir, adminPasswordStdin, ...rest } = options;
+  const adminPassword = adminPasswordStdin ? await newPassword() : undefined;
+  const site = await initSite({ dataDir, ...rest, ...(adminPassword === undefined ? {} : { adminPassword }) });
+  const entry =
+    adminPassword === undefined
+      ? `The administrator "admin" has no password yet; on this host: thinman --data ${dataDir} apply ...`
+      : 'The administrator is "admin", with the password that was given.';
+  return `${[
+    `site           ${site.siteId}`,
+    `CA pin         ${site.caPin}`,
+    `CA certificate ${dataDir}/ca.crt`,
+    `recovery code  ${site.recoveryCode}`,
+    '',
+    'Keep the recovery code apart from this host: it is shown this once, and without it nobody can promote a Secondary or restore the site.',
+    entry,
+    `Now run: thinman-server start --data ${dataDir}`,
+  ].join('\n')}\n`;
+}
+
+async function newPassword(): Promise<string> {
+  const password = await readPassword(true, '');
+  if (password.length < MIN_PASSWORD_LENGTH || password.length > MAX_PASSWORD_LENGTH) {
+    throw new ConfigError(`the password must have ${MIN_PASSWORD_LENGTH} to ${MAX_PASSWORD_LENGTH} characters`);
+  }
+  return password;
+}

@@ -1,0 +1,50 @@
+import { Command } from 'commander';
+import { initCommand } from './init-command.ts';
+import { joinCommand } from './join-command.ts';
+import { drainCommand, statusCommand } from './running-server.ts';
+import { startCommand } from './start-command.ts';
+
+/** The command line of `thinman-server`. Results go to `out`; what goes wrong is thrown. */
+export function serverProgram(out: (text: string) => void): Command {
+  const program = new Command('thinman-server').description('Runs a ThinMan server.');
+
+  /** What every new server is told. */
+  const newServer = (command: Command) =>
+    command
+      .requiredOption('--data <dir>', 'its data folder, to be made')
+      .requiredOption('--name <name>', 'its name in the site')
+      .requiredOption('--listen <host:port>', 'where it listens, for example 0.0.0.0:7443')
+      .requiredOption(
+        '--url <url>',
+        'how devices and other servers reach it, for example https://thinman.example.org:7443',
+      );
+
+  newServer(program.command('init').description('makes a new site and its Primary'))
+    .option('--database <url>', 'the source of record; default: sqlite:DIR/site.db')
+    .option('--admin-password-stdin', 'read the password of the administrator "admin" from standard input')
+    .action(async options => out(await initCommand(options)));
+
+  newServer(program.command('join').description('makes this host a Secondary of a site').argument('<token>'))
+    .option('--database <url>', 'its own source of record')
+    .option('--single-host', 'a trial: both servers on this machine, on one SQLite file')
+    .action(async (token: string, options) => out(await joinCommand(token, options)));
+
+  program
+    .command('start')
+    .description('runs the server in the foreground, until SIGTERM')
+    .requiredOption('--data <dir>', 'its data folder')
+    .action(options => startCommand(options, out));
+
+  for (const [name, description, run] of [
+    ['status', 'shows the state of the running server', statusCommand],
+    ['drain', 'stops the running server as planned: devices move, logins in flight end', drainCommand],
+  ] as const) {
+    program
+      .command(name)
+      .description(description)
+      .requiredOption('--data <dir>', 'its data folder')
+      .option('--json', 'print the state as JSON')
+      .action(async options => out(await run(options)));
+  }
+  return program;
+}

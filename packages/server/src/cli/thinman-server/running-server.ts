@@ -1,0 +1,68 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ServerStatus } from '@thinman/protocol';
+import { dataFolder, hasConfig } from '../../config.ts';
+import { lockFolder } from '../../runtime/folder-lock.ts';
+import { type AdminClient, connect } from '../thinman/admin-client.ts';
+import { CommandError, EXIT } from '../thinman/command-error.ts';
+
+type Options = { readonly data: string; readonly json?: true };
+
+/** Devices to move, logins to end, the journal to go out: the sum of their deadlines, and as much again. */
+const DRAIN_DEADLINE_MS = 30_000;
+const LOOK_INTERVAL_MS = 100;
+
+/** `thinman-server status`: asked of the running server. */
+export async function statusCommand(options: Options): Promise<string> {
+  const status = await asking(options.data, client => client.ask(ServerStatus, { path: '/status' }));
+  return options.json ? json(status) : inWords(status);
+}
+
+/** `thinman-server drain`: returns when the server has stopped. */
+export async function drainCommand(options: Options): Promise<string> {
+  const status = await asking(options.data, client =>
+    client.ask(ServerStatus, { method: 'POST', path: '/drain', body: {} }),
+  );
+  const end = performance.now() + DRAIN_DEADLINE_MS;
+  while (isInUse(options.data)) {
+    if (performance.now() > end) {
+      throw new CommandError(EXIT.failed, `${status.name} still drains; look at it with thinman-server status`);
+    }
+    await delay(LOOK_INTERVAL_MS);
+  }
+  return options.json ? json(status) : `${status.name} has stopped.\n`;
+}
+
+/** The running server holds the lock to its very end. */
+function isInUse(data: string): boolean {
+  const release = lockFolder(dataFolder(data).path);
+  release?.();
+  return release === undefined;
+}
+
+async function asking<T>(data: string, ask: (client: AdminClient) => Promise<T>): Promise<T> {
+  const folder = dataFolder(data);
+  if (!hasConfig(folder)) {
+    throw new CommandError(EXIT.misuse, `${folder.path} is not the data folder of a server; check --data`);
+  }
+  const client = connect({ kind: 'socket', path: folder.adminSocket, data });
+  try {
+    return await ask(client);
+  } finally {
+    await client.close();
+  }
+}
+
+const json = (status: ServerStatus) => `${JSON.stringify(status)}\n`;
+
+function inWords(status: ServerStatus): string {
+  const { database } = status;
+  const lag = database.lagMs === 0 ? '' : `, ${database.lagMs} ms behind`;
+  return `${[
+    `${status.name}  ${status.role}  ${status.state}`,
+    `generation  ${status.epoch}.${status.generation}`,
+    `database    ${database.kind} ${database.reachable ? 'answers' : 'does not answer'}${lag}`,
+    `devices     ${status.connectedDevices} connected`,
+    `journal     ${status.journalPending} events waiting`,
+    `version     ${status.version} (schema ${status.schema})`,
+  ].join('\n')}\n`;
+}

@@ -1,0 +1,37 @@
+import type { RecordedEvent, ServerRole } from '@thinman/protocol';
+import type { Delivery } from '../journal/drain.ts';
+import type { LinkClient } from '../link/link-client.ts';
+import type { SourceOfRecord } from '../ports.ts';
+
+/** Where a server's events go by its role, and the link that a Secondary holds for it. */
+export type EventRoute = {
+  deliver(events: readonly RecordedEvent[]): Promise<Delivery>;
+  /** The role may have changed: a Secondary has a link, a Primary none. */
+  follow(): void;
+  link(): LinkClient | undefined;
+  close(): void;
+};
+
+export function createEventRoute(
+  role: () => ServerRole,
+  record: Pick<SourceOfRecord, 'storeEvents'>,
+  open: () => LinkClient,
+): EventRoute {
+  let link: LinkClient | undefined;
+  return {
+    async deliver(events) {
+      if (role() === 'secondary') return (await link?.deliver(events)) === 'stored' ? 'stored' : 'later';
+      await record.storeEvents(events);
+      return 'stored';
+    },
+    follow() {
+      if (role() === 'secondary') link ??= open();
+      else {
+        link?.close();
+        link = undefined;
+      }
+    },
+    link: () => link,
+    close: () => link?.close(),
+  };
+}

@@ -1,0 +1,30 @@
+import type { SiteSettingsBody } from '@thinman/protocol';
+import { DEFAULT_SERVING_LIMITS, type ServingLimits } from '../core/serving-state.ts';
+import type { Replica } from '../ports.ts';
+import { NEWEST_READABLE_SCHEMA } from '../record/schema.ts';
+import type { SyncCondition } from '../replica/sync.ts';
+import type { MonitoredFacts } from './serving-monitor.ts';
+
+/** What the parts of a server say, as the serving state takes it. */
+export function monitoredFacts(
+  replica: Pick<Replica, 'site'>,
+  { reachable, forked, error, lastAnsweredMonotonicMs }: SyncCondition,
+  canRecordEvents: boolean,
+): MonitoredFacts {
+  const site = replica.site();
+  // A database that answers with something that the replica cannot take is as good as none.
+  const useless = reachable && error !== undefined;
+  return {
+    replica: site === undefined ? 'missing' : site.schema > NEWEST_READABLE_SCHEMA ? 'too_new' : 'ready',
+    canRecordEvents,
+    forked: forked || error?.code === 'other_site',
+    databaseAnsweredAtMs: useless ? undefined : lastAnsweredMonotonicMs,
+  };
+}
+
+export function servingLimits({ server }: SiteSettingsBody): ServingLimits {
+  return {
+    databaseLostAfterMs: server?.databaseLostAfterMs ?? DEFAULT_SERVING_LIMITS.databaseLostAfterMs,
+    lagLimitMs: server?.lagLimitMs ?? DEFAULT_SERVING_LIMITS.lagLimitMs,
+  };
+}

@@ -1,0 +1,293 @@
+import { randomUUID } from 'node:crypto';
+import {
+  isOlder,
+  LINK_PATH,
+  NO_VERSION,
+  type ServerState,
+  type ServerStatus,
+  SYNC_INTERVAL_MS,
+} from '@thinman/protocol';
+import type { Logger } from 'pino';
+import type { AdminDeps } from './admin-plane/admin-deps.ts';
+import { ADMIN_PREFIX, adminPlane } from './admin-plane/admin-plane.ts';
+import { ConfigError, type DataFolder, dataFolder, parseListen, readConfig, type ServerConfig } from './config.ts';
+import type { ServingReason } from './core/serving-state.ts';
+import { createDevicePlane } from './device-plane/device-plane.ts';
+import { followReplica } from './device-plane/site-view.ts';
+import { noDirectories } from './directory/directories.ts';
+import { createHttpApp, createLocalApp } from './http/app.ts';
+import { health } from './http/health.ts';
+import { listenLocal } from './http/local-socket.ts';
+import { createLogger } from './http/logger.ts';
+import { createMetrics } from './http/metrics/metrics.ts';
+import { joinRoute } from './identity/join-route.ts';
+import { loadIdentity } from './identity/load-identity.ts';
+import { createPasswordHasher } from './identity/password-hasher.ts';
+import { createRestate, type Restate } from './identity/restate.ts';
+import { createDrain } from './journal/drain.ts';
+import { openLink } from './link/link-client.ts';
+import { createLinkServer } from './link/link-server.ts';
+import type { Clock } from './ports.ts';
+import { createSync } from './replica/sync.ts';
+import { systemClock } from './runtime/clock.ts';
+import { createEventRoute } from './runtime/event-route.ts';
+import { createEventWriter } from './runtime/event-writer.ts';
+import { lockFolder } from './runtime/folder-lock.ts';
+import { guardJournal } from './runtime/guarded-journal.ts';
+import { monitoredFacts, servingLimits } from './runtime/monitored-facts.ts';
+import { roleOf } from './runtime/role.ts';
+import { createServingMonitor } from './runtime/serving-monitor.ts';
+import { openStores } from './runtime/stores.ts';
+import { PACKAGE_VERSION } from './runtime/version.ts';
+import { withinDeadline } from './runtime/within-deadline.ts';
+
+/** A device connects elsewhere before it leaves: 1.5 s at the least, and not all of them at once. */
+const DEVICES_MOVE_DEADLINE_MS = 5_000;
+const DEVICES_LOOK_INTERVAL_MS = 50;
+/** Requests in flight: no agent waits longer than 4 s for a login (`failover.md`). */
+const IN_FLIGHT_DEADLINE_MS = 5_000;
+const CANNOT_RECORD: ServingReason = 'cannot_record_events';
+/** What is still in the journal then is on disk, and goes out after the next start. */
+const FLUSH_DEADLINE_MS = 3_000;
+
+export type ServerOptions = {
+  /** Made by `initSite` or `joinSite`. */
+  readonly dataDir: string;
+  /** Default: JSON lines on standard error. */
+  readonly log?: Logger;
+  readonly clock?: Clock;
+};
+
+export type StateChange = {
+  readonly state: ServerState;
+  readonly before: ServerState;
+  readonly why: ServingReason | null;
+};
+
+/** One ThinMan server in this process. */
+export type ThinmanServer = {
+  /** Resolves when it listens; what it can do then, its state says. To be called once. */
+  start(): Promise<void>;
+  /** How devices and other servers reach it. */
+  readonly url: string;
+  status(): ServerStatus;
+  /** Called after each change of the state; returns how to end that. */
+  onState(listener: (change: StateChange) => void): () => void;
+  /** A planned stop: devices are told to move, logins in flight end, the journal goes out; then it stops in order. */
+  drain(): Promise<void>;
+  /** Resolves when it has stopped, whoever asked for it (`drain` here, or an administrator). */
+  readonly stopped: Promise<void>;
+};
+
+/**
+ * Opens the server of a data folder. Throws ConfigError (no server there, in use by another process) and IdentityDamaged.
+ * The only place where the parts of a server are built and put together.
+ */
+export function createServer(options: ServerOptions): ThinmanServer {
+  const folder = dataFolder(options.dataDir);
+  const config = readConfig(folder);
+  const unlock = lockFolder(folder.path);
+  if (unlock === undefined) {
+    throw new ConfigError(`${folder.path} is in use by another process: a server runs there already`);
+  }
+  try {
+    return compose(folder, config, unlock, options);
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, options: ServerOptions): ThinmanServer {
+  const { clock = systemClock, log = createLogger({ destination: process.stderr }) } = options;
+  const listen = parseListen(config.listen);
+  const { identity, authority, dataKey, sessions, statements } = loadIdentity(folder.path, config, clock);
+  const stores = openStores(folder, config, { readOnly: authority === undefined, clock, log });
+  const { record, replica } = stores;
+  const site = followReplica(replica);
+  const role = () => roleOf(identity, replica, statements.current());
+  const version = () => replica.site()?.version ?? NO_VERSION;
+
+  const guard = guardJournal(stores.journal, {
+    clock,
+    probe: guarded => createEventWriter(identity.name, guarded, clock).write('server.state', { why: CANNOT_RECORD }),
+    onTurn(healthy) {
+      if (healthy) log.info('the journal takes events again');
+      else log.error('the journal cannot take events: no login is granted; look at the disk');
+      monitor.look();
+    },
+  });
+  const { journal } = guard;
+  const events = createEventWriter(identity.name, journal, clock);
+  const tell = (type: string, data: Record<string, unknown>) =>
+    events.write(type, data).catch(error => log.error({ err: error, type }, 'an event was not written'));
+
+  const sync = createSync({
+    ...{ record, replica, clock, siteId: identity.siteId },
+    ...{ intervalMs: site.settings().server?.syncIntervalMs ?? SYNC_INTERVAL_MS },
+  });
+  const monitor = createServingMonitor({
+    facts: () => monitoredFacts(replica, sync.condition(), guard.healthy()),
+    limits: () => servingLimits(site.settings()),
+    clock,
+    restored: { heard: role() === 'secondary' ? journal.heardVersion() : undefined, has: version() },
+  });
+
+  const status = (): ServerStatus => ({
+    name: identity.name,
+    role: role(),
+    state: monitor.current().state,
+    ...version(),
+    database: { kind: record.kind, reachable: sync.condition().reachable, lagMs: monitor.lagMs() },
+    connectedDevices: devices.connectedCount(),
+    journalPending: journal.pending(),
+    version: PACKAGE_VERSION,
+    schema: replica.site()?.schema ?? 0,
+  });
+  const metrics = createMetrics(status);
+
+  const restate: Restate | undefined = authority && createRestate(identity, authority);
+  const admin: AdminDeps = {
+    ...{ record, replica, identity, hasher: createPasswordHasher(), dataKey, events, clock },
+    ...{ config: site.config, syncNow: sync.syncNow, status, statement: () => statements.current().statement },
+    async restate(transaction) {
+      if (restate === undefined) throw new Error('a server without the CA key makes no statement');
+      return restate(transaction);
+    },
+    drain: () => void drain(),
+  };
+  const devices = createDevicePlane(
+    {
+      ...{ identity, replica, site, journal, dataKey, sessions, events, clock, metrics, log, write: admin },
+      ...{ directories: noDirectories, statement: statements.current, authority: () => authority },
+      state: () => monitor.current().state,
+      primaryReachable: () => role() === 'primary' || route.link()?.connected() === true,
+    },
+    randomUUID,
+  );
+
+  const linkServer = createLinkServer({
+    isPrimary: () => role() === 'primary',
+    statement: statements.current,
+    version: () => replica.site()?.version,
+    storeEvents: record.storeEvents,
+    ...{ clock, log },
+  });
+  const route = createEventRoute(role, record, () =>
+    openLink({
+      ...{ identity, status, clock, random: Math.random, log },
+      statement: () => statements.current().statement,
+      onCommitted(committed, statement) {
+        statements.offer(statement);
+        journal.setHeardVersion(committed);
+        monitor.heard(committed, version());
+        if (isOlder(version(), committed)) void sync.syncNow();
+      },
+      onConnected: () => outflow.wake(),
+    }),
+  );
+  const outflow = createDrain({ journal, deliver: route.deliver, clock });
+
+  replica.onApplied(change => {
+    const { statement } = replica.site() ?? {};
+    if (statement !== undefined) statements.offer(statement);
+    monitor.reached(change.version);
+    route.follow();
+    linkServer.announce();
+  });
+  statements.onChange(() => {
+    linkServer.announce();
+    devices.announce();
+  });
+  sync.onCondition(({ reachable, error }) => {
+    if (error !== undefined) log.warn({ code: error.code, detail: error.message }, 'the database cannot be used');
+    else log.info('the database answers');
+    if (reachable && role() === 'primary') outflow.wake();
+    monitor.look();
+  });
+
+  const https = createHttpApp({
+    tls: { key: identity.tls.keyPem, cert: identity.tls.certificatePem, ca: identity.caCertificates },
+    log,
+  });
+  https.app.register(health({ status, metrics }));
+  https.app.register(devices.routes);
+  https.app.register(adminPlane(admin, 'network'), { prefix: ADMIN_PREFIX });
+  https.app.register(
+    joinRoute({
+      ...{ identity, write: admin },
+      authority: () => authority && restate && { issue: authority.issueServer, restate },
+    }),
+  );
+  https.upgrades.on(devices.channelPath, devices.upgrade);
+  https.upgrades.on(LINK_PATH, linkServer.handleUpgrade);
+  const local = createLocalApp({ log });
+  local.register(adminPlane(admin, 'local'), { prefix: ADMIN_PREFIX });
+
+  const stateListeners = new Set<(change: StateChange) => void>();
+  const stopped = Promise.withResolvers<void>();
+  let stopping = false;
+
+  async function start(): Promise<void> {
+    await sync.syncNow();
+    monitor.look();
+    monitor.onChange(({ state, why }, { state: before }) => {
+      log[state === 'serving' ? 'info' : 'warn']({ state, before, why }, 'the state of this server has changed');
+      void tell('server.state', { from: before, to: state, why });
+      devices.announce();
+      route.link()?.tellStatus();
+      for (const listener of stateListeners) listener({ state, before, why });
+    });
+    route.follow();
+    await https.listen(listen.host, listen.port);
+    await listenLocal(local, folder.adminSocket);
+    void tell('server.started', { version: PACKAGE_VERSION, role: role(), ...monitor.current() });
+    log.info(
+      { name: config.name, url: config.url, listen: config.listen, role: role(), ...monitor.current() },
+      'listens',
+    );
+  }
+
+  function drain(): Promise<void> {
+    if (!stopping) stopInOrder().then(stopped.resolve, stopped.reject);
+    stopping = true;
+    return stopped.promise;
+  }
+
+  async function stopInOrder(): Promise<void> {
+    log.info('a planned stop begins');
+    monitor.drain();
+    devices.goaway();
+    if (statements.current().statement.servers.length > 1) await devicesToMove();
+    devices.close();
+    await withinDeadline(clock, https.app.close(), IN_FLIGHT_DEADLINE_MS);
+    https.app.server.closeAllConnections();
+    await tell('server.stopped', { version: PACKAGE_VERSION });
+    await outflow.flush(FLUSH_DEADLINE_MS);
+    route.close();
+    linkServer.close();
+    monitor.stop();
+    guard.stop();
+    await withinDeadline(clock, Promise.all([outflow.stop(), sync.stop()]), FLUSH_DEADLINE_MS);
+    site.close();
+    await stores.close();
+    await local.close();
+    unlock();
+    log.info('the server has stopped');
+  }
+
+  async function devicesToMove(): Promise<void> {
+    const end = clock.monotonicMs() + DEVICES_MOVE_DEADLINE_MS;
+    while (devices.connectedCount() > 0 && clock.monotonicMs() < end) {
+      await new Promise<void>(resolve => clock.after(DEVICES_LOOK_INTERVAL_MS, resolve));
+    }
+  }
+
+  return {
+    ...{ start, drain, status, url: config.url, stopped: stopped.promise },
+    onState(listener) {
+      stateListeners.add(listener);
+      return () => stateListeners.delete(listener);
+    },
+  };
+}
