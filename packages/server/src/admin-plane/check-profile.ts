@@ -9,23 +9,22 @@ const MAX_CONNECTIONS = 200;
  * mistake would be named six times.)
  */
 export function checkProfile(body: Readonly<Record<string, unknown>>): readonly FieldProblem[] {
-  const parsed = parseValue(ProfileBody, { ...body, connections: withoutItems(body.connections) });
+  const { connections } = body;
+  const parsed = parseValue(ProfileBody, Array.isArray(connections) ? { ...body, connections: [] } : body);
   const shell = parsed.ok ? [] : parsed.problems.map(found => ({ ...found, field: `body.${found.field}` }));
-  return [...shell, ...checkConnections(body.connections)];
+  return Array.isArray(connections) ? [...shell, ...checkConnections(connections)] : shell;
 }
 
-function withoutItems(connections: unknown): unknown {
-  return Array.isArray(connections) && connections.length <= MAX_CONNECTIONS ? [] : connections;
-}
-
-function checkConnections(connections: unknown): readonly FieldProblem[] {
-  if (!Array.isArray(connections) || connections.length > MAX_CONNECTIONS) return [];
+function checkConnections(connections: readonly unknown[]): readonly FieldProblem[] {
+  if (connections.length > MAX_CONNECTIONS) {
+    return [{ field: 'body.connections', message: `must not have more than ${MAX_CONNECTIONS} items` }];
+  }
   const problems: FieldProblem[] = [];
   const firstAt = new Map<string, number>();
   for (const [at, connection] of connections.entries()) {
     const field = `body.connections.${at}`;
     problems.push(...checkConnection(field, connection));
-    const name: unknown = connection?.name;
+    const name = (connection as { name?: unknown } | null)?.name;
     if (typeof name !== 'string') continue;
     const first = firstAt.get(name);
     if (first === undefined) firstAt.set(name, at);

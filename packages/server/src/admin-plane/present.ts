@@ -29,11 +29,11 @@ function statusOf({ kind, system, uid }: StoredObject): Record<string, unknown> 
     }
     case 'User': {
       const { credential } = system as UserSystem;
-      if (credential === undefined) return { password: 'unset' };
-      return { password: 'set', credentialVersion: credential.version, passwordChangedAt: credential.changedAt };
+      if (credential === undefined) return { credential: 'none' };
+      return { credential: 'set', credentialVersion: credential.version, credentialChangedAt: credential.changedAt };
     }
     case 'Administrator':
-      return { password: (system as AdministratorSystem).passwordHash === undefined ? 'unset' : 'set' };
+      return { credential: (system as AdministratorSystem).passwordHash === undefined ? 'none' : 'set' };
     case 'EnrollmentToken':
       return { used: (system as EnrollmentTokenSystem).used };
     case 'Server': {
