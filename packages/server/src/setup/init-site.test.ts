@@ -19,9 +19,9 @@ import { keyHashOfCertificate } from '../identity/key-hash.ts';
 import { createPasswordHasher } from '../identity/password-hasher.ts';
 import { readRecoveryCode, unwrapCaKey } from '../identity/recovery-code.ts';
 import { readHeldStatement } from '../identity/statement-holder.ts';
+import { lockFolder } from '../record/dialects/folder-lock.ts';
 import { openSourceOfRecord } from '../record/source-of-record.ts';
 import { systemClock } from '../runtime/clock.ts';
-import { lockFolder } from '../runtime/folder-lock.ts';
 import { type InitOptions, initSite } from './init-site.ts';
 
 let root: string;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { nameProblem } from '@thinman/protocol';
 import { ConfigError, type DataFolder, hasConfig, readConfig } from '../config.ts';
 import { makePrivateFolder } from '../identity/key-files.ts';
-import { LOCK_FILE, lockFolder } from '../runtime/folder-lock.ts';
+import { LOCK_FILE, lockFolder } from '../record/dialects/folder-lock.ts';
 
 /** Throws ConfigError. */
 export function checkServerName(name: string): string {

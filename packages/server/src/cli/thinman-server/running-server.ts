@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ServerStatus } from '@thinman/protocol';
 import { dataFolder, hasConfig } from '../../config.ts';
-import { lockFolder } from '../../runtime/folder-lock.ts';
+import { lockFolder } from '../../record/dialects/folder-lock.ts';
 import { type AdminClient, connect } from '../thinman/admin-client.ts';
 import { CommandError, EXIT } from '../thinman/command-error.ts';
 
