@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Agent, SeenLogin } from '../../test/support/agent-commands.ts';
 import { brokenInvariants } from '../../test/support/invariants.ts';
 import { inWords } from '../../test/support/logins.ts';
-import type { Server } from '../../test/support/server-commands.ts';
+import type { PrintedObject, Server } from '../../test/support/server-commands.ts';
 import { type Site, waitUntilCurrent } from '../../test/support/site.ts';
 import { FAST_TIMINGS } from '../../test/support/timings.ts';
 import { CAST, type Hospital, NEW_CONNECTION, PROFILE } from './hospital.ts';
@@ -44,7 +44,7 @@ async function theHospital({ chapter, say, step }: Teller, site: Site, { files, 
     const stored = (await Promise.all(kinds.map(kind => site.primary.get(kind)))).flat();
     return `${objects.filter(({ kind, name }) => stored.some(is => is.kind === kind && is.name === name)).length} objects`;
   });
-  await site.apply(FAST_TIMINGS);
+  await edit(site.primary, 'SiteSettings', 'site', body => ({ ...body, agent: FAST_TIMINGS }));
   say('For this demo the waits between probes are made short (SiteSettings); what a login may cost is not.');
 }
 
@@ -78,7 +78,10 @@ async function aProfileChanges({ chapter, say, step }: Teller, site: Site) {
   chapter('A profile changes while people work');
   say(`The connection "${NEW_CONNECTION.name}" is added to the profile "${PROFILE}". Nobody logs in again.`);
   await step(`${device} has the change`, 'current, without a login', async () => {
-    await addConnection(site.primary);
+    await edit(site.primary, 'Profile', PROFILE, body => ({
+      ...body,
+      connections: [...(body.connections as readonly unknown[]), NEW_CONNECTION],
+    }));
     await waitUntilCurrent(site, site.agent(device));
     return 'current, without a login';
   });
@@ -187,11 +190,15 @@ async function whereAll(site: Site, server: Server): Promise<string> {
 }
 
 /** As an administrator does it: get, edit, apply. */
-async function addConnection(primary: Server): Promise<void> {
-  const [profile] = await primary.get('Profile', PROFILE);
-  if (profile === undefined) throw new Error(`examples/hospital has no profile "${PROFILE}"`);
-  const connections = [...(profile.body.connections as readonly unknown[]), NEW_CONNECTION];
-  const file = join(primary.data, '..', 'changed-profile.yaml');
-  writeFileSync(file, JSON.stringify({ ...profile, body: { ...profile.body, connections } }));
+async function edit(
+  primary: Server,
+  kind: string,
+  name: string,
+  change: (body: PrintedObject['body']) => PrintedObject['body'],
+): Promise<void> {
+  const [object] = await primary.get(kind, name);
+  if (object === undefined) throw new Error(`examples/hospital has no ${kind} "${name}"`);
+  const file = join(primary.data, '..', 'edited.yaml');
+  writeFileSync(file, JSON.stringify({ ...object, body: change(object.body) }));
   await primary.administer(['apply', '-f', file]);
 }

@@ -12,6 +12,9 @@ import { GROUP, WARD } from './ward.ts';
 /** Lines of each process's log that are shown when a test fails. */
 const LOG_LINES = 25;
 
+/** JSON is YAML. */
+const SETTINGS = JSON.stringify({ kind: 'SiteSettings', name: 'site', body: { agent: FAST_TIMINGS } });
+
 type Options = Pick<SiteOptions, 'wires'> & {
   /** Thin clients in the group of `ward.ts`, enrolled and started before the test begins. */
   readonly agents?: readonly string[];
@@ -34,7 +37,8 @@ export function systemTest(
       site = await createSite({ folder, processes, wires });
       await site.foundPrimary();
       await site.joinSecondary();
-      await site.apply(`${FAST_TIMINGS}---${WARD}`);
+      await site.apply(`${SETTINGS}
+---${WARD}`);
       for (const agent of agents) await (await site.addAgent(agent, GROUP)).start();
       await body(site, processes);
       await site.settle();

@@ -1,22 +1,20 @@
+import type { AgentTimings } from '@thinman/protocol';
+
 /**
- * SiteSettings that shorten the long waits, so that a whole story of failures and recoveries takes seconds. What a login may
- * cost (hedge, deadlines) and the cost of a password keep their defaults: these are what is tested.
+ * Shortens the long waits of agents, so that a whole story of failures and recoveries takes seconds. What a login may cost
+ * (hedge, deadlines) and the cost of a password keep their defaults: these are what is tested.
  */
-export const FAST_TIMINGS = `
-kind: SiteSettings
-name: site
-body:
-  agent:
-    pingIntervalMs: 1000
-    breakerFirstMs: 300
-    breakerMaxMs: 2000
-    allDownFirstMs: 300
-    allDownMaxMs: 1000
-    leaveDegradedAfterMs: 200
-    leaveDegradedSpreadMs: 300
-    failbackProbeMs: 300
-    failbackProbes: 3
-    failbackSpreadMs: 300
-    failbackRegretMs: 0
-    failbackMaxWaitMs: 1000
-`;
+export const FAST_TIMINGS: Partial<AgentTimings> = {
+  pingIntervalMs: 1000,
+  breakerFirstMs: 300,
+  breakerMaxMs: 2000,
+  allDownFirstMs: 300,
+  allDownMaxMs: 1000,
+  leaveDegradedAfterMs: 200,
+  leaveDegradedSpreadMs: 300,
+  failbackProbeMs: 300,
+  failbackProbes: 3,
+  failbackSpreadMs: 300,
+  failbackRegretMs: 0,
+  failbackMaxWaitMs: 1000,
+};
