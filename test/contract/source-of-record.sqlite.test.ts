@@ -11,7 +11,7 @@ import type { Migration } from '../../packages/server/src/record/migrations/migr
 import { openSourceOfRecord } from '../../packages/server/src/record/source-of-record.ts';
 import { manualClock } from '../support/manual-clock.ts';
 import { newSite } from '../support/record-fixtures.ts';
-import { commit, putUser, standing } from '../support/record-steps.ts';
+import { commit, followFeed, putUser, standing } from '../support/record-steps.ts';
 import { sqliteLab } from '../support/sqlite-lab.ts';
 import { sourceOfRecordContract } from './source-of-record.ts';
 
@@ -81,6 +81,18 @@ describe('the file of an embedded source of record', () => {
         (error: Error) => error.name === 'BadDatabaseUrl' && !error.message.includes('hunter2'),
       );
     }
+  });
+
+  it('gives one snapshot after the other to who reads while another process commits', async () => {
+    const record = lab.open();
+    await record.initialise(newSite(), []);
+    await record.close();
+    const secondary = lab.open({ readOnly: true });
+    const killed = commitUntilKilled(lab.dir, 400);
+    const followed = await followFeed(secondary, killed);
+    assert.ok(followed.site.version.generation > 400);
+    assert.ok(followed.reads > 100, `only ${followed.reads} reads met the writer`);
+    await secondary.close();
   });
 
   it('loses no acknowledged commit when the Primary is killed, and a Secondary goes on reading', async () => {

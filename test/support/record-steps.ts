@@ -47,7 +47,10 @@ export async function followFeed(record: SourceOfRecord, done: Promise<unknown>)
     const feed = await record.feed(position);
     reads++;
     assert.notEqual(feed.kind, 'forked');
-    for (const user of 'objects' in feed ? feed.objects : []) users.set(user.name, user.body);
+    for (const { name, body, generation } of 'objects' in feed ? feed.objects : []) {
+      assert.ok(generation <= feed.site.version.generation, 'an object is newer than the site row of its snapshot');
+      users.set(name, body);
+    }
     position = positionOf(feed.site);
     if (final) {
       await done;

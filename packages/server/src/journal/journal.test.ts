@@ -220,6 +220,19 @@ describe('journal', () => {
       assert.deepEqual(idsOf(journal.next(1)), [waiting.id]);
     });
 
+    it('goes on after a clock that was far ahead was set right', async () => {
+      const nowMs = clock.nowMs();
+      clock.setNow(nowMs + 70 * 365 * DAY_MS);
+      await append(recordedEvent());
+      clock.setNow(nowMs);
+      const drained = recordedEvent();
+      await append(drained);
+      journal.markDrained([drained]);
+      clock.setNow(nowMs + DRAINED_KEPT_MS + DAY_MS);
+      await append(recordedEvent());
+      assert.equal(held(path), 2);
+    });
+
     it('takes failures and grants when no limit looks at them any more', async () => {
       const atMs = clock.nowMs();
       const failure = { loginId: randomUUID(), deviceId: 'd', user: 'u', sentHash: 'h', atMs };
