@@ -98,6 +98,7 @@ export type HistoryEntry = {
 
 export type EventQuery = {
   readonly limit: number;
+  /** `sequence` (decimal) of the last event of the page before. */
   readonly before?: string;
   readonly type?: string;
   readonly user?: string;

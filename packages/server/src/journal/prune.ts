@@ -17,19 +17,17 @@ const PRUNE_INTERVAL_MS = 60_000;
 const ROWS_PER_ROUND = 10_000;
 
 const RULES = [
-  { table: 'entries', key: 'sequence', age: 'drainedAtMs', keptMs: DRAINED_KEPT_MS },
-  { table: 'logins', key: 'rowid', age: 'atMs', keptMs: LOGINS_KEPT_MS },
-  { table: 'failures', key: 'rowid', age: 'atMs', keptMs: FAILURES_KEPT_MS },
-  { table: 'grants', key: 'rowid', age: 'atMs', keptMs: GRANTS_KEPT_MS },
+  { table: 'entries', age: 'drainedAtMs', keptMs: DRAINED_KEPT_MS },
+  { table: 'logins', age: 'atMs', keptMs: LOGINS_KEPT_MS },
+  { table: 'failures', age: 'atMs', keptMs: FAILURES_KEPT_MS },
+  { table: 'grants', age: 'atMs', keptMs: GRANTS_KEPT_MS },
 ] as const;
 
 /** Forgets what is old enough, inside the caller's transaction; most calls do nothing. Pending entries are never old. */
 export function preparePruning(handle: Database.Database): (nowMs: number) => void {
-  const deletions = RULES.map(({ table, key, age, keptMs }) => ({
+  const deletions = RULES.map(({ table, age, keptMs }) => ({
     keptMs,
-    statement: handle.prepare(
-      `DELETE FROM ${table} WHERE ${key} IN (SELECT ${key} FROM ${table} WHERE ${age} < ? LIMIT ${ROWS_PER_ROUND})`,
-    ),
+    statement: handle.prepare(`DELETE FROM ${table} WHERE ${age} < ? LIMIT ${ROWS_PER_ROUND}`),
   }));
   let lastMs = Number.NEGATIVE_INFINITY;
   return nowMs => {

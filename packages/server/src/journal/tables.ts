@@ -20,14 +20,14 @@ export function createTables(handle: Database.Database): void {
     CREATE INDEX pending_entries ON entries (sequence) WHERE drainedAtMs IS NULL;
     CREATE INDEX drained_entries ON entries (drainedAtMs) WHERE drainedAtMs IS NOT NULL;
     CREATE TABLE logins (
-      loginId TEXT PRIMARY KEY,
+      loginId TEXT NOT NULL PRIMARY KEY,
       binding TEXT NOT NULL,
       outcome TEXT NOT NULL,
       epoch INTEGER NOT NULL,
       generation INTEGER NOT NULL,
       retryAfterMs INTEGER,
       atMs INTEGER NOT NULL
-    ) STRICT;
+    ) STRICT, WITHOUT ROWID;
     CREATE INDEX logins_by_age ON logins (atMs);
     CREATE TABLE failures (
       loginId TEXT NOT NULL,
@@ -36,7 +36,7 @@ export function createTables(handle: Database.Database): void {
       sentHash TEXT NOT NULL,
       atMs INTEGER NOT NULL,
       PRIMARY KEY (deviceId, user, loginId, sentHash)
-    ) STRICT;
+    ) STRICT, WITHOUT ROWID;
     CREATE INDEX failures_by_user ON failures (user, atMs);
     CREATE INDEX failures_by_age ON failures (atMs);
     CREATE TABLE grants (
@@ -44,7 +44,7 @@ export function createTables(handle: Database.Database): void {
       user TEXT NOT NULL,
       atMs INTEGER NOT NULL,
       PRIMARY KEY (deviceId, user)
-    ) STRICT;
+    ) STRICT, WITHOUT ROWID;
     CREATE INDEX grants_by_age ON grants (atMs);
     CREATE TABLE heard (
       id INTEGER PRIMARY KEY CHECK (id = 1),

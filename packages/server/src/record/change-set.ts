@@ -7,6 +7,8 @@ import { fromRow, toRow } from './stored-object.ts';
 
 /** Rows of one INSERT: 8 columns each, well below SQLite's 32,766 parameters, and a packet of MySQL's default size. */
 const ROWS_PER_INSERT = 200;
+/** An embedded database works in this thread: after so many calls, some milliseconds, devices are answered in between. */
+const CALLS_PER_TURN = 50;
 
 /** What a commit writes beside its objects. */
 export type CommitMark = {
@@ -25,6 +27,7 @@ export function createChangeSet(db: RecordDb, version: Version) {
   const wholeKinds = new Set<ObjectKind>();
   const touched = new Map<string, StoredObject>();
   let open = true;
+  let calls = 0;
 
   const ofKind = (kind: ObjectKind) => {
     const found = known.get(kind) ?? new Map<string, StoredObject | undefined>();
@@ -38,6 +41,7 @@ export function createChangeSet(db: RecordDb, version: Version) {
 
   async function find(kind: ObjectKind, name: string): Promise<StoredObject | undefined> {
     mustBeOpen();
+    if (++calls % CALLS_PER_TURN === 0) await nextTurn();
     const names = ofKind(kind);
     if (names.has(name) || wholeKinds.has(kind)) return names.get(name);
     const row = await db
@@ -121,7 +125,6 @@ export async function writeObjects(db: RecordDb, objects: readonly StoredObject[
         }),
       )
       .execute();
-    // An embedded database works in this thread: devices must be answered between two statements of a large commit.
     await nextTurn();
   }
   const summary = canonicalJson(summarise(objects));
