@@ -192,6 +192,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     const { statement } = replica.site() ?? {};
     if (statement !== undefined) statements.offer(statement);
     monitor.reached(change.version);
+    queueMicrotask(monitor.look);
     route.follow();
     linkServer.announce();
   });
@@ -263,7 +264,8 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     await withinDeadline(clock, https.app.close(), IN_FLIGHT_DEADLINE_MS);
     https.app.server.closeAllConnections();
     await tell('server.stopped', { version: PACKAGE_VERSION });
-    await outflow.flush(FLUSH_DEADLINE_MS);
+    const wayIsOpen = role() === 'primary' ? sync.condition().reachable : route.link()?.connected() === true;
+    if (wayIsOpen) await outflow.flush(FLUSH_DEADLINE_MS);
     route.close();
     linkServer.close();
     monitor.stop();

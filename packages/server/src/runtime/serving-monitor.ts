@@ -21,7 +21,7 @@ export type ServingMonitor = {
   onChange(listener: (now: Serving, before: Serving) => void): () => void;
   /** The Primary was heard to have committed this. */
   heard(version: Version, has: Version): void;
-  /** The replica has reached this. */
+  /** The replica has reached this. Seen at the next look: whoever read it has not finished yet. */
   reached(has: Version): void;
   lagMs(): number;
   /** A planned stop: there is no way back. */
@@ -82,7 +82,6 @@ export function createServingMonitor(options: ServingMonitorOptions): ServingMon
     },
     reached(has) {
       lag = reached(lag, has);
-      look();
     },
     lagMs: () => lagMs(lag, clock.monotonicMs()),
     drain() {

@@ -1,0 +1,295 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { ServerStatus, TokenAnswer } from '@thinman/protocol';
+import { pino } from 'pino';
+import Type from 'typebox';
+import { freePort } from '../../../test/support/loopback.ts';
+import { waitFor } from '../../../test/support/wait.ts';
+import { connect } from './cli/thinman/admin-client.ts';
+import { RefusedByServer } from './cli/thinman/command-error.ts';
+import { ConfigError, dataFolder } from './config.ts';
+import { httpsJson } from './runtime/https-json.ts';
+import { createServer, type ThinmanServer } from './server.ts';
+import { JoinDenied } from './setup/errors.ts';
+import { initSite } from './setup/init-site.ts';
+import { type JoinOptions, joinSite } from './setup/join-site.ts';
+
+const log = pino({ level: process.env.THINMAN_LOG_LEVEL ?? 'silent' });
+const Events = Type.Object({
+  items: Type.Array(
+    Type.Object({ id: Type.String(), type: Type.String(), origin: Type.String(), takenBy: Type.String() }),
+  ),
+});
+
+let root: string;
+let primaryDir: string;
+let secondaryDir: string;
+const running = new Set<ThinmanServer>();
+
+beforeEach(async () => {
+  root = mkdtempSync(join(tmpdir(), 'thinman-server-'));
+  [primaryDir, secondaryDir] = [join(root, 'primary'), join(root, 'secondary')];
+  const port = await freePort();
+  const address = { listen: `127.0.0.1:${port}`, url: `https://127.0.0.1:${port}` };
+  await initSite({ dataDir: primaryDir, name: 'primary', ...address });
+});
+afterEach(async () => {
+  for (const server of running) await server.drain();
+  running.clear();
+  rmSync(root, { recursive: true });
+});
+
+async function start(dataDir: string): Promise<ThinmanServer> {
+  const server = createServer({ dataDir, log });
+  running.add(server);
+  await server.start();
+  return server;
+}
+
+async function stop(server: ThinmanServer): Promise<void> {
+  await server.drain();
+  running.delete(server);
+}
+
+/** One question on the local admin socket. */
+async function ask<S extends Type.TSchema>(
+  dataDir: string,
+  schema: S,
+  path: string,
+  body?: unknown,
+): Promise<Type.Static<S>> {
+  const client = connect({ kind: 'socket', path: dataFolder(dataDir).adminSocket, data: dataDir });
+  try {
+    return await client.ask(schema, body === undefined ? { path } : { method: 'POST', path, body });
+  } finally {
+    await client.close();
+  }
+}
+
+const serverToken = async (url: string, name = 'secondary') =>
+  (await ask(primaryDir, TokenAnswer, '/tokens', { for: 'server', name, url })).token;
+
+async function joinOptions(): Promise<Omit<JoinOptions, 'token'>> {
+  const port = await freePort();
+  return {
+    dataDir: secondaryDir,
+    name: 'secondary',
+    listen: `127.0.0.1:${port}`,
+    url: `https://127.0.0.1:${port}`,
+    database: `sqlite:${join(primaryDir, 'site.db')}`,
+    singleHost: true,
+  };
+}
+
+async function joinSecondary(): Promise<void> {
+  const options = await joinOptions();
+  await joinSite({ ...options, token: await serverToken(options.url) });
+}
+
+const makeUser = (name: string) =>
+  ask(primaryDir, Type.Object({ generation: Type.Integer() }), '/apply', {
+    objects: [{ kind: 'User', name, body: {} }],
+  });
+
+const eventsOf = async (type: string) => (await ask(primaryDir, Events, `/events?limit=1000&type=${type}`)).items;
+const settled = (server: ThinmanServer, what: string, wanted: (status: ServerStatus) => boolean) =>
+  waitFor(
+    what,
+    () => (wanted(server.status()) ? server.status() : undefined),
+    undefined,
+    () => JSON.stringify(server.status()),
+  );
+
+describe('a server', () => {
+  it('serves as the Primary after init, and says so to its owner and to anyone who asks', async () => {
+    const primary = await start(primaryDir);
+    const status = primary.status();
+    assert.deepEqual(
+      [status.name, status.role, status.state, status.epoch, status.generation],
+      ['primary', 'primary', 'serving', 1, 1],
+    );
+    assert.deepEqual(await ask(primaryDir, ServerStatus, '/status'), status);
+    assert.equal(statSync(join(primaryDir, 'admin.sock')).mode & 0o777, 0o600);
+    const readyz = {
+      url: `${primary.url}/readyz`,
+      schema: ServerStatus,
+      trust: 'trust-nobody',
+      deadlineMs: 5_000,
+    } as const;
+    const answer = await httpsJson(readyz);
+    assert.equal(answer.kind === 'ok' && answer.value.state, 'serving');
+  });
+
+  it('keeps a second one out of its folder, and lets go of it when it has stopped', async () => {
+    const primary = await start(primaryDir);
+    assert.throws(
+      () => createServer({ dataDir: primaryDir, log }),
+      error => error instanceof ConfigError && /in use/.test(error.message),
+    );
+    await stop(primary);
+    await start(primaryDir);
+  });
+
+  it('says what it did in events that are in the source of record after it has stopped', async () => {
+    await stop(await start(primaryDir));
+    await start(primaryDir);
+    assert.equal((await eventsOf('server.stopped')).length, 1);
+    await waitFor('both starts', async () => ((await eventsOf('server.started')).length === 2 ? true : undefined));
+  });
+
+  it('serves degraded from its replica while its database is away, and comes back by itself', async () => {
+    await stop(await start(primaryDir));
+    renameSync(join(primaryDir, 'site.db'), join(root, 'away.db'));
+    const primary = await start(primaryDir);
+    assert.equal(primary.status().state, 'degraded');
+    assert.equal(primary.status().generation, 1);
+    assert.equal(primary.status().database.reachable, false);
+    await assert.rejects(
+      makeUser('alice'),
+      error => error instanceof RefusedByServer && error.problem.code === 'database_unavailable',
+    );
+    renameSync(join(root, 'away.db'), join(primaryDir, 'site.db'));
+    await settled(primary, 'to be serving again', ({ state }) => state === 'serving');
+    await makeUser('alice');
+  });
+
+  it('is unavailable without a replica and without a database, but runs, and serves once one is there', async () => {
+    renameSync(join(primaryDir, 'site.db'), join(root, 'away.db'));
+    const primary = await start(primaryDir);
+    assert.equal(primary.status().state, 'unavailable');
+    assert.equal(primary.status().role, 'primary');
+    const changes: string[] = [];
+    primary.onState(({ before, state }) => changes.push(`${before} > ${state}`));
+    renameSync(join(root, 'away.db'), join(primaryDir, 'site.db'));
+    await settled(primary, 'to be serving', ({ state }) => state === 'serving');
+    assert.deepEqual(changes, ['unavailable > serving']);
+  });
+
+  it('stops when an administrator asks for a drain', async () => {
+    const primary = await start(primaryDir);
+    const status = await ask(primaryDir, ServerStatus, '/drain', {});
+    assert.equal(status.state, 'draining');
+    await primary.stopped;
+  });
+});
+
+describe('a pair', () => {
+  it('agrees on the statement, and the Secondary follows each commit at once', async () => {
+    await start(primaryDir);
+    await joinSecondary();
+    const secondary = await start(secondaryDir);
+    assert.equal(secondary.status().role, 'secondary');
+    assert.equal(secondary.status().state, 'serving');
+    const { generation } = await makeUser('alice');
+    await settled(secondary, 'to have the commit', status => status.generation === generation);
+    assert.equal(secondary.status().database.lagMs, 0);
+  });
+
+  it('brings the events of the Secondary into the source of record exactly once, over restarts of either', async () => {
+    const primary = await start(primaryDir);
+    await joinSecondary();
+    const secondary = await start(secondaryDir);
+    await settled(secondary, 'to have handed on', ({ journalPending }) => journalPending === 0);
+
+    await stop(primary);
+    await stop(secondary);
+    const again = await start(secondaryDir);
+    assert.ok(again.status().journalPending > 0, 'its stop and its start wait for the Primary');
+    assert.equal(again.status().state, 'serving', 'a Secondary that lacks nothing serves without its Primary');
+
+    await start(primaryDir);
+    await settled(again, 'to have handed on', ({ journalPending }) => journalPending === 0);
+    const ofSecondary = async (type: string) =>
+      (await eventsOf(type)).filter(({ origin }) => origin === 'server:secondary').length;
+    assert.equal(await ofSecondary('server.started'), 2);
+    assert.equal(await ofSecondary('server.stopped'), 1);
+  });
+
+  it('refuses every administrative write on the Secondary, and names the Primary', async () => {
+    const primary = await start(primaryDir);
+    await joinSecondary();
+    await start(secondaryDir);
+    const write = ask(secondaryDir, Type.Object({}), '/apply', { objects: [{ kind: 'User', name: 'bob', body: {} }] });
+    await assert.rejects(
+      write,
+      error =>
+        error instanceof RefusedByServer &&
+        error.problem.code === 'not_primary' &&
+        error.problem.primaryUrl === primary.url,
+    );
+  });
+});
+
+describe('join', () => {
+  const denied = (pattern: RegExp) => (error: unknown) => error instanceof JoinDenied && pattern.test(error.message);
+
+  it('goes on with the same token when it was cut off before it knew the answer', async () => {
+    await start(primaryDir);
+    const options = { ...(await joinOptions()), token: await serverToken('https://127.0.0.1:1') };
+    const url = { ...options, url: 'https://127.0.0.1:1' };
+    const first = await joinSite(url);
+    rmSync(join(secondaryDir, 'server.json'));
+    for (const file of ['tls.crt', 'data.key', 'statement.json']) rmSync(join(secondaryDir, 'identity', file));
+    rmSync(join(secondaryDir, 'ca.crt'));
+    assert.equal((await joinSite(url)).siteId, first.siteId);
+  });
+
+  it('takes a token once', async () => {
+    await start(primaryDir);
+    const options = await joinOptions();
+    const token = await serverToken(options.url);
+    await joinSite({ ...options, token });
+    await assert.rejects(joinSite({ ...options, token, dataDir: join(root, 'third') }), denied(/already/));
+  });
+
+  it('holds the joiner to the name and the URL of its token', async () => {
+    await start(primaryDir);
+    const options = await joinOptions();
+    const token = await serverToken(options.url);
+    await assert.rejects(joinSite({ ...options, token, name: 'other' }), denied(/bound to the name secondary/));
+    await assert.rejects(joinSite({ ...options, token, url: 'https://127.0.0.1:9' }), denied(/bound/));
+    await joinSite({ ...options, token });
+  });
+
+  it('sends nothing to a server whose CA is not the one of the token', async () => {
+    await start(primaryDir);
+    const other = join(root, 'other');
+    const port = await freePort();
+    const address = { listen: `127.0.0.1:${port}`, url: `https://127.0.0.1:${port}` };
+    await initSite({ dataDir: other, name: 'primary', ...address });
+    await start(other);
+    const options = await joinOptions();
+    const { decodeToken, encodeToken } = await import('@thinman/protocol');
+    const decoded = decodeToken(await serverToken(options.url));
+    assert.ok(decoded.ok);
+    const token = encodeToken({ ...decoded.content, urls: [address.url] });
+    await assert.rejects(joinSite({ ...options, token }), /its CA is not the one that the token names/);
+  });
+
+  it('refuses a database of another site before the token is used', async () => {
+    await start(primaryDir);
+    const other = join(root, 'other');
+    await initSite({ dataDir: other, name: 'primary', listen: '127.0.0.1:1', url: 'https://127.0.0.1:1' });
+    const options = await joinOptions();
+    const token = await serverToken(options.url);
+    const wrong = { ...options, token, database: `sqlite:${join(other, 'site.db')}` };
+    await assert.rejects(joinSite(wrong), error => error instanceof ConfigError && /another site/.test(error.message));
+    await joinSite({ ...options, token });
+  });
+
+  it('says why it takes no SQLite file without being told that this is a trial', async () => {
+    await start(primaryDir);
+    const { singleHost: _, ...options } = await joinOptions();
+    const token = await serverToken(options.url);
+    const noDatabase: JoinOptions = { ...options, token };
+    await assert.rejects(
+      joinSite(noDatabase),
+      error => error instanceof ConfigError && /--single-host/.test(error.message),
+    );
+    const { database: __, ...without } = noDatabase;
+    await assert.rejects(joinSite(without), error => error instanceof ConfigError && /--database/.test(error.message));
+  });
+});
