@@ -1,0 +1,294 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import { LoginGranted, Problem, parseValue } from '@thinman/protocol';
+import { createDeviceSite, type DeviceSite, PASSWORD, type TestDevice } from '../../../../test/support/device-site.ts';
+
+const MINUTE_MS = 60_000;
+
+describe('a login', () => {
+  let site: DeviceSite;
+  let device: TestDevice;
+  before(async () => {
+    site = await createDeviceSite();
+    device = await site.addDevice('tc-1');
+    await site.addUser('alice', { displayName: 'Alice Rossi' });
+  });
+  after(() => site.close());
+
+  const login = async (user: string, password: string, from = device, more: object = {}) => {
+    const request = await site.loginRequest(site.primary, from, user, password);
+    return site.primary.call(from, 'POST', '/v1/login', { body: { ...request, ...more } });
+  };
+  const eventsOf = (user: string) => site.primary.pending().filter(event => event.user === user);
+
+  test('is granted with the right password: verdict, subject, session, bundle, and its event on disk', async () => {
+    const { status, body } = await login('alice', PASSWORD);
+    assert.equal(status, 200);
+    assert.ok(parseValue(LoginGranted, body).ok);
+    const user = site.primary.deps.replica.get('User', 'alice');
+    assert.deepEqual(body.subject, { epoch: 1, generation: user?.generation });
+    assert.equal(body.credentialVersion, 1);
+    assert.deepEqual(body.bundle.user, { id: user?.uid, name: 'alice', displayName: 'Alice Rossi', groups: [] });
+    const [event] = eventsOf('alice');
+    assert.equal(event?.type, 'login.answered');
+    assert.equal(event?.origin, 'server:primary');
+    assert.equal(event?.data.verdict, 'granted');
+    assert.equal(event?.data.loginId, body.loginId);
+  });
+
+  test('gives `unchanged` when the device holds the bundle already', async () => {
+    const first = await login('alice', PASSWORD);
+    const second = await login('alice', PASSWORD, device, { held: first.body.bundle.etag });
+    assert.deepEqual(second.body.bundle, {
+      unchanged: true,
+      etag: first.body.bundle.etag,
+      version: first.body.bundle.version,
+    });
+  });
+
+  test('takes a name that was typed in another Unicode form', async () => {
+    await site.addUser('jos\u00e9');
+    assert.equal((await login('jose\u0301', PASSWORD)).status, 200);
+  });
+
+  test('with a wrong password and with an unknown name is answered alike', async () => {
+    const from = await site.addDevice('tc-alike');
+    const wrong = await login('alice', 'wrong', from);
+    const unknown = await login('nobody', 'wrong', from);
+    for (const { status, body } of [wrong, unknown]) {
+      assert.equal(status, 401);
+      assert.equal(body.code, 'credentials_invalid');
+      assert.ok(parseValue(Problem, body).ok);
+      assert.ok(body.subject.generation > 0 && body.serverTime > 0);
+    }
+    assert.deepEqual(Object.keys(wrong.body), Object.keys(unknown.body));
+    assert.equal(eventsOf('nobody')[0]?.data.reason, 'credentials_invalid');
+  });
+
+  test('`login/begin` for an unknown name: a stable false answer of the same form, the same on every server', async () => {
+    const secondary = await site.startSecondary();
+    const begin = async (user: string, server = site.primary) =>
+      (await server.call(device, 'POST', '/v1/login/begin', { body: { user } })).body;
+    const real = await begin('alice');
+    const unknown = await begin('nobody-2');
+    assert.deepEqual(await begin('nobody-2'), unknown);
+    assert.deepEqual(await begin('nobody-2', secondary), unknown);
+    assert.deepEqual(Object.keys(unknown), Object.keys(real));
+    assert.equal(unknown.salt.length, real.salt.length);
+    assert.deepEqual(unknown.kdf, real.kdf);
+    assert.notEqual(unknown.salt, (await begin('nobody-3')).salt);
+  });
+
+  test('with an older salt is told the one that holds, and counts as no failure', async () => {
+    await site.addUser('carol');
+    const from = await site.addDevice('tc-salt');
+    const old = await site.loginRequest(site.primary, from, 'carol', PASSWORD);
+    const carol = await site.addUser('carol', {}, 'a-new-password');
+    for (let i = 0; i < 6; i++) {
+      const { status, body } = await site.primary.call(from, 'POST', '/v1/login', { body: old });
+      assert.equal(status, 409);
+      assert.equal(body.code, 'salt_changed');
+      assert.deepEqual(body.now.subject, { epoch: 1, generation: carol.generation });
+      assert.notEqual(body.now.salt, old.salt);
+    }
+    const anew = await site.loginRequest(site.primary, from, 'carol', 'a-new-password', old.loginId);
+    assert.equal((await site.primary.call(from, 'POST', '/v1/login', { body: anew })).status, 200);
+  });
+
+  test('sent again with the same loginId gets the stored verdict, and makes no second event', async () => {
+    await site.addUser('dora');
+    for (const [password, status] of [
+      [PASSWORD, 200],
+      ['wrong', 401],
+    ] as const) {
+      const body = await site.loginRequest(site.primary, device, 'dora', password);
+      const answers = await Promise.all([1, 2].map(() => site.primary.call(device, 'POST', '/v1/login', { body })));
+      answers.push(await site.primary.call(device, 'POST', '/v1/login', { body }));
+      assert.deepEqual(
+        answers.map(answer => answer.status),
+        [status, status, status],
+      );
+      const events = eventsOf('dora').filter(event => event.data.loginId === body.loginId);
+      assert.equal(events.length, 1);
+    }
+    const failures = site.primary.deps.journal.failures({ sinceMs: 0, user: 'dora' });
+    assert.equal(failures.length, 1);
+  });
+
+  test('a repeat of a grant is no grant once the account is disabled', async () => {
+    await site.addUser('emma');
+    const body = await site.loginRequest(site.primary, device, 'emma', PASSWORD);
+    assert.equal((await site.primary.call(device, 'POST', '/v1/login', { body })).status, 200);
+    await site.put('User', 'emma', { disabled: true });
+    const again = await site.primary.call(device, 'POST', '/v1/login', { body });
+    assert.equal(again.body.code, 'account_disabled');
+  });
+
+  test('one loginId with many passwords: each is refused, also at once, and each counts', async () => {
+    await site.addUser('frida');
+    const from = await site.addDevice('tc-many');
+    const loginId = randomUUID();
+    const requests = await Promise.all(
+      [1, 2, 3].map(i => site.loginRequest(site.primary, from, 'frida', `guess-${i}`, loginId)),
+    );
+    const answers = await Promise.all(requests.map(body => site.primary.call(from, 'POST', '/v1/login', { body })));
+    assert.deepEqual(answers.map(({ body }) => body.code).toSorted(), [
+      'credentials_invalid',
+      'login_id_reused',
+      'login_id_reused',
+    ]);
+    assert.equal(site.primary.deps.journal.failures({ sinceMs: 0, user: 'frida' }).length, 3);
+    const right = await site.loginRequest(site.primary, from, 'frida', PASSWORD, loginId);
+    assert.equal((await site.primary.call(from, 'POST', '/v1/login', { body: right })).body.code, 'login_id_reused');
+  });
+
+  test('five failures lock the user on this device for a minute, known or unknown, and nowhere else', async () => {
+    await site.addUser('gina');
+    const from = await site.addDevice('tc-lock');
+    for (const user of ['gina', 'nobody-4']) {
+      for (let i = 0; i < 5; i++) assert.equal((await login(user, `wrong-${i}`, from)).status, 401);
+      const { status, body } = await login(user, PASSWORD, from);
+      assert.equal(status, 423);
+      assert.equal(body.code, 'account_locked');
+      assert.ok(body.retryAfterMs > 0 && body.retryAfterMs <= MINUTE_MS);
+    }
+    assert.equal((await login('gina', PASSWORD)).status, 200);
+    site.clock.forward(MINUTE_MS);
+    assert.equal((await login('gina', PASSWORD, from)).status, 200);
+  });
+
+  test('a hundred guesses sent at once are counted like a hundred sent one after another', async () => {
+    await site.addUser('hanna');
+    const from = await site.addDevice('tc-storm');
+    const requests = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => site.loginRequest(site.primary, from, 'hanna', `guess-${i}`)),
+    );
+    const answers = await Promise.all(requests.map(body => site.primary.call(from, 'POST', '/v1/login', { body })));
+    const codes = answers.map(({ body }) => body.code);
+    assert.equal(codes.filter(code => code === 'credentials_invalid').length, 5);
+    assert.equal(codes.filter(code => code === 'account_locked').length, 15);
+  });
+
+  test("the helpdesk's unlock lets the user in at once", async () => {
+    const from = await site.addDevice('tc-unlock');
+    await site.addUser('ines');
+    for (let i = 0; i < 5; i++) await login('ines', `wrong-${i}`, from);
+    assert.equal((await login('ines', PASSWORD, from)).status, 423);
+    await site.put('User', 'ines', { unlockedAt: new Date(site.clock.nowMs()).toISOString() });
+    assert.equal((await login('ines', PASSWORD, from)).status, 200);
+  });
+
+  test('a device that asks about twenty names gets no further one', async () => {
+    const from = await site.addDevice('tc-names');
+    const begin = (user: string) => site.primary.call(from, 'POST', '/v1/login/begin', { body: { user } });
+    for (let i = 0; i < 20; i++) assert.equal((await begin(`name-${i}`)).status, 200);
+    const { status, body } = await begin('alice');
+    assert.equal(status, 429);
+    assert.equal(body.code, 'too_many_attempts');
+    assert.ok(body.retryAfterMs > 0);
+    assert.equal((await begin('name-7')).status, 200);
+  });
+
+  test('what is wrong with an account is told only after the right password', async () => {
+    const past = new Date(site.clock.nowMs() - 1_000).toISOString();
+    const cases: [string, object, string][] = [
+      ['off', { disabled: true }, 'account_disabled'],
+      ['shut', { locked: true }, 'account_locked'],
+      ['gone', { expiresAt: past }, 'account_expired'],
+      ['stale', { passwordExpiresAt: past }, 'password_expired'],
+    ];
+    for (const [name, body, code] of cases) {
+      await site.addUser(name, body);
+      assert.equal((await login(name, 'wrong')).body.code, 'credentials_invalid');
+      const right = await login(name, PASSWORD);
+      assert.equal(right.body.code, code);
+      assert.ok(right.body.subject.generation > 0);
+      assert.equal(right.body.retryAfterMs, undefined);
+    }
+  });
+
+  test('a password that expires soon is granted with a word of warning', async () => {
+    const soon = new Date(site.clock.nowMs() + 24 * 3_600_000).toISOString();
+    await site.addUser('jana', { passwordExpiresAt: soon });
+    const { body } = await login('jana', PASSWORD);
+    assert.equal(body.verdict, 'granted');
+    assert.match(body.warning, /expires on \d{4}-\d{2}-\d{2}/);
+  });
+
+  test('a deleted user is answered like an unknown one, resting on the tombstone', async () => {
+    await site.addUser('kim');
+    const request = await site.loginRequest(site.primary, device, 'kim', PASSWORD);
+    await site.remove('User', 'kim');
+    const tombstone = site.primary.deps.replica.find('User', 'kim');
+    const changed = await site.primary.call(device, 'POST', '/v1/login', { body: request });
+    assert.equal(changed.body.code, 'salt_changed');
+    const { body } = await login('kim', PASSWORD);
+    assert.equal(body.code, 'credentials_invalid');
+    assert.deepEqual(body.subject, { epoch: 1, generation: tombstone?.generation });
+  });
+
+  test('a user without a password cannot log in', async () => {
+    await site.put('User', 'lena', {});
+    assert.equal((await login('lena', PASSWORD)).body.code, 'credentials_invalid');
+  });
+
+  test('`method: password` is refused where no directory has the user', async () => {
+    const body = { loginId: randomUUID(), user: 'alice', method: 'password', password: 'x' };
+    assert.equal((await site.primary.call(device, 'POST', '/v1/login', { body })).body.code, 'bad_request');
+  });
+
+  test('a draining server answers nothing but that', async () => {
+    const body = await site.loginRequest(site.primary, device, 'alice', PASSWORD);
+    site.primary.become('draining');
+    assert.equal((await site.primary.call(device, 'POST', '/v1/login', { body })).body.code, 'draining');
+    site.primary.become('unavailable');
+    assert.equal((await site.primary.call(device, 'POST', '/v1/login', { body })).body.code, 'not_serving');
+    site.primary.become('degraded');
+    const { body: granted } = await site.primary.call(device, 'POST', '/v1/login', { body });
+    assert.equal(granted.server.state, 'degraded');
+    site.primary.become('serving');
+  });
+});
+
+describe('a proof', () => {
+  test('is worth nothing at another server, from another device, or for another user', async () => {
+    const site = await createDeviceSite();
+    const secondary = await site.startSecondary();
+    const [mine, other] = [await site.addDevice('tc-1'), await site.addDevice('tc-2')];
+    await site.addUser('alice');
+    await secondary.sync();
+    const body = await site.loginRequest(site.primary, mine, 'alice', PASSWORD);
+    assert.equal((await secondary.call(mine, 'POST', '/v1/login', { body })).body.code, 'credentials_invalid');
+    assert.equal((await site.primary.call(other, 'POST', '/v1/login', { body })).body.code, 'credentials_invalid');
+    const replayed = await site.primary.call(mine, 'POST', '/v1/login', { body: { ...body, loginId: randomUUID() } });
+    assert.equal(replayed.body.code, 'credentials_invalid');
+    // The loginId was bound by the first answer, to another device's try.
+    assert.equal((await site.primary.call(mine, 'POST', '/v1/login', { body })).body.code, 'login_id_reused');
+    await site.close();
+  });
+});
+
+describe('a server whose disk takes nothing', () => {
+  test('grants and denies nothing: what cannot be written down is not answered', async () => {
+    const { JournalUnavailable } = await import('../journal/errors.ts');
+    let full = false;
+    const site = await createDeviceSite({
+      journal: real => ({
+        ...real,
+        append: entry => (full ? Promise.reject(new JournalUnavailable(new Error('no space'))) : real.append(entry)),
+      }),
+    });
+    const device = await site.addDevice('tc-1');
+    await site.addUser('alice');
+    const right = await site.loginRequest(site.primary, device, 'alice', PASSWORD);
+    const wrong = await site.loginRequest(site.primary, device, 'alice', 'wrong');
+    full = true;
+    for (const body of [right, wrong]) {
+      assert.equal((await site.primary.call(device, 'POST', '/v1/login', { body })).body.code, 'not_serving');
+    }
+    full = false;
+    assert.equal((await site.primary.call(device, 'POST', '/v1/login', { body: right })).status, 200);
+    await site.close();
+  });
+});
