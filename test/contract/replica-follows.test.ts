@@ -117,7 +117,7 @@ describe('a replica and its source of record', () => {
           rmSync(dir, { recursive: true, force: true });
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     ),
   );
 });

@@ -5,8 +5,8 @@ import { requireSite } from './site.ts';
 import { fromRow } from './stored-object.ts';
 
 /**
- * What a replica at `position` lacks. One snapshot, the site row first, no pages: every other way of reading was measured to
- * lose objects (`docs/decisions`, reading the feed).
+ * What a replica at `position` lacks. One snapshot, the site row first, no pages. Measured on MySQL
+ * and MariaDB: without a snapshot and with the site row read last, or in pages by generation, objects are lost.
  */
 export function readFeed(dialect: RecordDialect, position: ReplicaPosition | undefined): Promise<Feed> {
   return dialect.snapshot(async (db): Promise<Feed> => {
