@@ -24,9 +24,9 @@ export function onBeginAnswered(turn: Turn, { attempt, server, answer }: On<'beg
   }
   const { value } = answer;
   if (login.method.kind !== 'unknown') {
-    askLanes(turn);
+    askLanes(turn); // another server was quicker
     return;
-  } // another server was quicker
+  }
   if (value.method === 'password') {
     if (!mayAskPassword(login, turn.state.site.directorySuffixes)) {
       alarm(turn, server, login, 'asks for the password of a user who is no directory user');
@@ -122,7 +122,13 @@ function takeVerdict(turn: Turn, login: Login, server: string, problem: ProblemF
   if (code === 'account_disabled' && session.kind === 'open' && session.user === login.user) endSession(turn, code);
 }
 
-function deny(turn: Turn, server: string, { code, subject, retryAfterMs }: ProblemFacts, lesson: Lesson): void {
+function deny(
+  turn: Turn,
+  server: string,
+  { code, subject, retryAfterMs, serverTime }: ProblemFacts,
+  lesson: Lesson,
+): void {
+  if (serverTime !== undefined) emit(turn, { kind: 'trustTime', serverTimeMs: serverTime, atMonotonicMs: turn.at.now });
   const mode = healthOf(turn.state, server).heard === 'degraded' ? 'degraded' : 'online';
   const reason = isErrorCode(code) ? code : 'bad_request';
   conclude(turn, { verdict: 'denied', reason, mode, server, subject, retryAfterMs, lesson });

@@ -1,0 +1,164 @@
+import { randomUUID } from 'node:crypto';
+import type { AgentMode, AgentStatus, DeviceBundle, LoginResult } from '@thinman/protocol';
+import { openCache } from './adapters/cache.ts';
+import { lockDataFolder } from './adapters/cache-lock.ts';
+import { createChannelConnector } from './adapters/channel.ts';
+import { systemClock } from './adapters/clock.ts';
+import { createHasher } from './adapters/hasher.ts';
+import { createServerClient } from './adapters/http-client.ts';
+import { openIdentityStore } from './adapters/identity-store.ts';
+import { createSealing } from './adapters/sealing.ts';
+import { verifyStatement } from './adapters/statement.ts';
+import { type Applier, applyBundle } from './apply/applier.ts';
+import { devicePolicyFile } from './apply/device-policy-file.ts';
+import { prepareDataFolder } from './config.ts';
+import { createLocalServers, type LocalServers } from './local/local-servers.ts';
+import type { Clock, Random } from './ports.ts';
+import { createRunner } from './runtime/runner.ts';
+
+/** Told to servers, for people who look for old agents. */
+const AGENT_VERSION = '0.1.0';
+/** `ready` waits this long for the first word of a server: more than every deadline of one search (`failover.md`). */
+const READY_DEADLINE_MS = 5_000;
+
+export type AgentOptions = {
+  /** The folder that `enroll` filled. One agent at a time. */
+  readonly dataDir: string;
+  /** `control.sock` and `login.sock` in the data folder; default: yes. A program that embeds the agent may do without. */
+  readonly localSockets?: boolean;
+  /** What turns device bundles into files and actions; default: `applied/device-policy.json`. */
+  readonly appliers?: readonly Applier[];
+  /** Something that should not have happened; the agent goes on. Default: one line on standard error. */
+  readonly onDefect?: (error: unknown) => void;
+  readonly clock?: Clock;
+  readonly random?: Random;
+};
+
+export type Agent = {
+  /** Opens the local sockets and begins to look for a server. Never fails because servers are away. */
+  start(): Promise<void>;
+  /** Waits until the first connection is made, or all servers are known not to answer: at most 5 s. */
+  ready(): Promise<{ readonly mode: AgentMode; readonly server: string | null }>;
+  /** Ends everything under way; nothing happens afterwards. Open logins reject with AgentStopped. */
+  stop(): Promise<void>;
+  /** Logins queue. Rejects with AgentStopped alone: every verdict is a value. */
+  login(user: string, password: string): Promise<LoginResult>;
+  /** Never waits for a server; fine without a session. */
+  logout(): Promise<void>;
+  status(): AgentStatus;
+  /** Calls `listener` after every change of what `status` tells. Returns how to stop. */
+  onChange(listener: () => void): () => void;
+  /** The network came up: looks for servers at once. */
+  linkUp(): void;
+  /** The machine woke: the same. */
+  resumed(): void;
+};
+
+/** The agent cannot start in this folder. `message` is one line: what is wrong and what to do. */
+export class AgentCannotStart extends Error {
+  override readonly name = 'AgentCannotStart';
+  readonly reason: 'not_enrolled' | 'folder_in_use' | 'identity_damaged';
+  constructor(reason: AgentCannotStart['reason'], message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+/**
+ * Builds an agent from its data folder: the one place where ports get their adapters. Takes the folder's lock.
+ *
+ * Throws AgentCannotStart, IdentityDamaged, and what `node:fs` throws.
+ */
+export function createAgent(options: AgentOptions): Agent {
+  const { clock = systemClock, random = Math.random, onDefect = tellDefect } = options;
+  const paths = prepareDataFolder(options.dataDir);
+  const identityStore = openIdentityStore(paths.identityDir);
+  const identity = identityStore.load();
+  if (identity === undefined) {
+    throw new AgentCannotStart(
+      'not_enrolled',
+      `${paths.dataDir} is not enrolled: run \`thinman-agent enroll TOKEN --data ${paths.dataDir}\` first`,
+    );
+  }
+  const held = identityStore.loadStatement();
+  if (held === undefined) {
+    throw new AgentCannotStart(
+      'identity_damaged',
+      `the site statement in ${paths.identityDir} is missing or not valid: restore it from a backup, or enrol anew in a new folder`,
+    );
+  }
+  const lock = lockDataFolder(paths.lockFile);
+  if (lock === undefined) {
+    throw new AgentCannotStart(
+      'folder_in_use',
+      `another agent uses ${paths.dataDir}: stop it, or choose another --data`,
+    );
+  }
+
+  const cache = openCache(paths.cacheFile, { ...identity, clock });
+  const client = createServerClient({ clock, identity: () => identity });
+  const appliers = options.appliers ?? [devicePolicyFile(paths.appliedDir)];
+  let applying = Promise.resolve<unknown>(undefined);
+  const runner = createRunner({
+    identity,
+    identityStore,
+    client,
+    channels: createChannelConnector({ clock, random, identity: () => identity }),
+    hasher: createHasher(identity),
+    sealing: createSealing(),
+    cache,
+    clock,
+    random,
+    uuid: randomUUID,
+    verifyStatement,
+    agentVersion: AGENT_VERSION,
+    statement: held.statement,
+    onDeviceBundle: (bundle: DeviceBundle) => {
+      applying = applying.then(() => applyBundle(bundle, appliers)).catch(onDefect);
+    },
+    onDefect,
+  });
+  let local: LocalServers | undefined;
+  let isStopped = false;
+
+  const agent: Agent = {
+    async start() {
+      if (options.localSockets !== false) local = await createLocalServers({ dataDir: paths.dataDir, agent });
+      runner.start();
+    },
+    ready: () =>
+      new Promise(resolve => {
+        const tell = () => {
+          stopTimer();
+          stopListening();
+          const { mode, server } = runner.status();
+          resolve({ mode, server: server?.name ?? null });
+        };
+        const stopTimer = clock.after(READY_DEADLINE_MS, tell);
+        const stopListening = runner.onDecided(tell);
+      }),
+    async stop() {
+      if (isStopped) return;
+      isStopped = true;
+      runner.stop();
+      await local?.close();
+      await client.close();
+      await applying;
+      cache.close();
+      lock.release();
+    },
+    login: (user, password) => runner.login(user, password),
+    async logout() {
+      runner.logout();
+    },
+    status: () => runner.status(),
+    onChange: listener => runner.onChange(listener),
+    linkUp: () => runner.linkUp(),
+    resumed: () => runner.resumed(),
+  };
+  return agent;
+}
+
+function tellDefect(error: unknown): void {
+  process.stderr.write(`thinman-agent: unexpected: ${error instanceof Error ? error.stack : String(error)}\n`);
+}

@@ -1,0 +1,127 @@
+import type { ServerFrame, SignedStatement, SiteStatement, UserWord } from '@thinman/protocol';
+import type { Effect } from '../core/effect.ts';
+import type { KnownUser } from '../core/event.ts';
+import { modeOf } from '../core/state.ts';
+import type { ChannelHandle } from '../ports.ts';
+import type { Context } from './context.ts';
+import { problemFacts } from './heard.ts';
+import { unlessTrouble } from './store.ts';
+
+type Do<K extends Effect['kind']> = Extract<Effect, { kind: K }>;
+
+/** Statements remembered between a hello and the core's word on it: normally one. */
+const MAX_SEEN = 8;
+
+/** The device's end of its channels: frames in, frames out. */
+export function createChannelDesk(context: Context, agentVersion: string) {
+  const { cache, channels, identity, dispatch, verifyStatement } = context;
+  const open = new Map<number, ChannelHandle>();
+  /** Statements seen in hellos, until the core takes or leaves them. */
+  const seen = new Map<string, { readonly signed: SignedStatement; readonly statement: SiteStatement }>();
+
+  const statementName = ({ epoch, version }: { epoch: number; version: number }) => `${epoch}.${version}`;
+
+  function verified(signed: SignedStatement): SiteStatement | 'invalid' {
+    const statement = verifyStatement(signed, identity.caCertificates);
+    if (statement === undefined || statement.siteId !== identity.siteId) return 'invalid';
+    if (seen.size >= MAX_SEEN) seen.clear();
+    seen.set(statementName(statement), { signed, statement });
+    return statement;
+  }
+
+  function knownUsers(words: readonly UserWord[]): readonly KnownUser[] {
+    const cached = unlessTrouble(() => cache.cachedUsers())?.done ?? [];
+    return words.flatMap(({ userId }) => {
+      const login = cached.find(each => each.userId === userId);
+      const known = unlessTrouble(() => ({
+        tombstone: cache.tombstone(userId),
+        subject: login === undefined ? undefined : cache.knownSubject(login.user),
+      }))?.done;
+      const user = login?.user ?? known?.tombstone?.user;
+      const subject = known?.subject ?? known?.tombstone?.subject ?? login?.subject;
+      if (user === undefined || subject === undefined) return [];
+      const { credentialVersion } = login ?? {};
+      return [{ user, userId, subject, credentialVersion, tombstone: known?.tombstone }];
+    });
+  }
+
+  function onFrame(channel: number, server: string, frame: ServerFrame): void {
+    switch (frame.type) {
+      case 'hello': {
+        const { state, version, serverTime, users: words } = frame;
+        const statement = frame.server === server ? verified(frame.statement) : 'invalid';
+        const known = knownUsers(words);
+        dispatch({ kind: 'channelHello', channel, server, state, version, serverTime, statement, words, known });
+        return;
+      }
+      case 'changed':
+        dispatch({ kind: 'channelChanged', channel, userId: frame.userId });
+        return;
+      case 'command':
+        dispatch({ kind: 'channelCommand', channel, id: frame.id, command: frame.command, data: frame.data });
+        return;
+      case 'goaway':
+        dispatch({ kind: 'channelGoaway', channel });
+        return;
+      case 'revoked':
+        dispatch({ kind: 'channelRevoked', channel, subject: frame.subject });
+    }
+  }
+
+  function sayHello(handle: ChannelHandle | undefined): void {
+    const { site } = context.state();
+    const users = (unlessTrouble(() => cache.cachedUsers())?.done ?? []).map(({ userId }) => userId);
+    handle?.send({ type: 'hello', agentVersion, users, statement: [site.epoch, site.version] });
+  }
+
+  return {
+    openChannel({ channel, server, connectDeadlineMs, pingIntervalMs }: Do<'openChannel'>): void {
+      const target = context.server(server);
+      if (target === undefined) {
+        dispatch({ kind: 'channelClosed', channel, server, reason: 'not_in_statement', detail: server });
+        return;
+      }
+      const handle = channels.open(target, connectDeadlineMs, pingIntervalMs, {
+        onOpen: () => sayHello(open.get(channel)),
+        onFrame: frame => onFrame(channel, server, frame),
+        onAlive: () => dispatch({ kind: 'channelAlive', channel }),
+        onClosed({ reason, detail, problem }) {
+          open.delete(channel);
+          const facts = problem === undefined ? {} : { problem: problemFacts(problem) };
+          dispatch({ kind: 'channelClosed', channel, server, reason, detail, ...facts });
+        },
+      });
+      open.set(channel, handle);
+    },
+
+    closeChannel({ channel }: Do<'closeChannel'>): void {
+      const handle = open.get(channel);
+      open.delete(channel);
+      handle?.close();
+    },
+
+    tellStatus({ channel }: Do<'tellStatus'>): void {
+      const state = context.state();
+      const { session } = state;
+      open.get(channel)?.send({
+        type: 'status',
+        mode: modeOf(state),
+        version: state.held.device,
+        session: session.kind === 'open' ? { loginId: session.loginId, userId: session.userId } : null,
+        pendingEvents: cache.pendingEventCount(),
+      });
+    },
+
+    acknowledge(channel: number, id: string, ok: boolean, detail: string): void {
+      open.get(channel)?.send({ type: 'ack', id, ok, detail });
+    },
+
+    /** The list of cached users has changed: the server is to say what it knows of them. */
+    sayHelloAgain(): void {
+      for (const handle of open.values()) sayHello(handle);
+    },
+
+    statementSeen: (which: { epoch: number; version: number }) => seen.get(statementName(which)),
+  };
+}
+export type ChannelDesk = ReturnType<typeof createChannelDesk>;

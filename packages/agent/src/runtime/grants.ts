@@ -1,0 +1,119 @@
+import {
+  DEFAULT_KDF,
+  type LoginGranted,
+  type LoginRequest,
+  type ThinmanEvent,
+  type UserBundle,
+} from '@thinman/protocol';
+import type { GrantFacts } from '../core/event.ts';
+import { takesBundle } from '../core/keeping.ts';
+import type { CachedLogin } from '../ports.ts';
+import type { Context } from './context.ts';
+import { type Secrets, withKeys } from './keyring.ts';
+import { unlessTrouble } from './store.ts';
+
+/** What turns a server's grant into a cached login, and back: all that needs keys and bundles together. */
+export function createGrants(context: Context) {
+  const { identity, cache, keyring, sealing, attempts } = context;
+
+  const about = (userId: string, version: UserBundle['version']) => ({
+    siteId: identity.siteId,
+    deviceId: identity.deviceId,
+    userId,
+    version,
+  });
+
+  /** Opens the cached row with the typed password: true is the verification. */
+  function openRow(secrets: Secrets): boolean {
+    const { cached } = secrets;
+    const base = cached === undefined ? undefined : secrets.ready.get(cached.salt);
+    if (cached === undefined || base === undefined) return false;
+    secrets.opened ??= withKeys(base, cached.userId, keys =>
+      sealing.open(cached.sealed, keys, about(cached.userId, cached.bundleVersion)),
+    );
+    return secrets.opened !== undefined;
+  }
+
+  /** The bundle of a grant: the one sent, or the one held where that is current, or newer than the server's. */
+  function bundleOf(secrets: Secrets, granted: LoginGranted): UserBundle | undefined {
+    const { opened } = secrets;
+    const { bundle } = granted;
+    if ('unchanged' in bundle) {
+      if (opened === undefined || opened.etag !== bundle.etag) return undefined;
+      return takesBundle(opened.version, bundle.version) ? { ...opened, version: bundle.version } : opened;
+    }
+    const isOlder = opened?.user.id === bundle.user.id && !takesBundle(opened.version, bundle.version);
+    return isOlder ? opened : bundle;
+  }
+
+  function rowOf(
+    secrets: Secrets,
+    bundle: UserBundle,
+    facts: Pick<CachedLogin, 'method' | 'subject' | 'credentialVersion' | 'lastOnlineMs'>,
+  ): CachedLogin | undefined {
+    const { salt, kdf, user } = secrets;
+    const base = salt === undefined ? undefined : secrets.ready.get(salt);
+    if (salt === undefined || kdf === undefined || base === undefined) return undefined;
+    const userId = bundle.user.id;
+    const sealed = withKeys(base, userId, keys => sealing.seal(bundle, keys, about(userId, bundle.version)));
+    const { version: bundleVersion, etag: bundleEtag, offline } = bundle;
+    return { user, userId, salt, kdf, bundleVersion, bundleEtag, offline, sealed, ...facts };
+  }
+
+  /** A new or renewed cached login; false when there was no key to seal it with. Throws CacheTrouble. */
+  function saveGrant(secrets: Secrets, granted: LoginGranted, bundle: UserBundle, event?: ThinmanEvent): boolean {
+    const { subject, credentialVersion, serverTime } = granted;
+    const save = rowOf(secrets, bundle, {
+      method: secrets.method,
+      subject,
+      credentialVersion,
+      lastOnlineMs: serverTime,
+    });
+    const { user } = secrets;
+    const clear = { clearFailures: true, clearTombstoneOf: bundle.user.id };
+    cache.commitLogin({ user, ...clear, ...(save !== undefined && { save }), ...(event !== undefined && { event }) });
+    secrets.cached = save ?? secrets.cached;
+    secrets.opened = bundle;
+    return save !== undefined;
+  }
+
+  /** A directory's user, for the first time here: the row follows as soon as a key of this device's own is derived. */
+  async function saveLater(secrets: Secrets, granted: LoginGranted, bundle: UserBundle): Promise<void> {
+    const salt = Buffer.from(context.uuid().replaceAll('-', ''), 'hex').toString('base64url');
+    const base = await keyring.derive(secrets, salt, DEFAULT_KDF);
+    if (base !== undefined) unlessTrouble(() => saveGrant(secrets, granted, bundle));
+  }
+
+  /** What an answer grants, in facts; undefined: it does not fit the question. */
+  function grantFacts(
+    secrets: Secrets,
+    loginId: string,
+    attempt: number,
+    granted: LoginGranted,
+  ): GrantFacts | undefined {
+    const bundle = granted.loginId === loginId ? bundleOf(secrets, granted) : undefined;
+    if (bundle === undefined) return undefined;
+    attempts.keep(attempt, granted);
+    return {
+      userId: bundle.user.id,
+      subject: granted.subject,
+      credentialVersion: granted.credentialVersion,
+      serverState: granted.server.state,
+      serverVersion: granted.server.version,
+      bundleVersion: bundle.version,
+      serverTime: granted.serverTime,
+      sessionLifetimeMs: Math.max(granted.session.expiresAt - granted.serverTime, 0),
+    };
+  }
+
+  function derivedRequest(secrets: Secrets, loginId: string, serverKeyHash: string): LoginRequest | undefined {
+    const { user, salt, kdf, cached } = secrets;
+    const base = salt === undefined ? undefined : secrets.ready.get(salt);
+    if (salt === undefined || kdf === undefined || base === undefined) return undefined;
+    const proof = withKeys(base, cached?.userId ?? '', keys => keys.proof({ serverKeyHash, user, loginId }));
+    return { method: 'derived', loginId, user, salt, kdf, proof };
+  }
+
+  return { openRow, bundleOf, rowOf, saveGrant, saveLater, grantFacts, derivedRequest };
+}
+export type Grants = ReturnType<typeof createGrants>;

@@ -1,0 +1,234 @@
+import {
+  type LoginGranted,
+  type LoginRequest,
+  type LoginResult,
+  NO_VERSION,
+  type ThinmanEvent,
+  type UserBundle,
+} from '@thinman/protocol';
+import type { Effect, LoginOutcome } from '../core/effect.ts';
+import type { Context } from './context.ts';
+import type { Grants } from './grants.ts';
+import { heard } from './heard.ts';
+import type { Secrets } from './keyring.ts';
+import { unlessTrouble } from './store.ts';
+
+type Do<K extends Effect['kind']> = Extract<Effect, { kind: K }>;
+
+/** The agent was stopped before this login was decided. */
+export class AgentStopped extends Error {
+  override readonly name = 'AgentStopped';
+  constructor() {
+    super('the agent was stopped before the login was decided');
+  }
+}
+
+type Caller = {
+  readonly startedMs: number;
+  resolve(result: LoginResult): void;
+  reject(error: AgentStopped): void;
+};
+
+/** Everything about logins that needs a password, a key, a token or the disk. */
+export function createLoginDesk(
+  context: Context,
+  { openRow, bundleOf, saveGrant, saveLater, grantFacts, derivedRequest }: Grants,
+) {
+  const { client, cache, clock, keyring, attempts, dispatch, time } = context;
+  const callers = new Map<string, Caller>();
+  /** What a grant gave, until the caller has been told. */
+  const given = new Map<string, { readonly bundle: UserBundle; readonly warning?: string | undefined }>();
+
+  function loginEvent(loginId: string, user: string, outcome: LoginOutcome): ThinmanEvent {
+    const { verdict, mode } = outcome;
+    const rests =
+      outcome.verdict === 'granted' && outcome.by === 'device'
+        ? { server: null, subject: knownSubject(user) ?? null }
+        : { server: outcome.server, subject: outcome.subject ?? null };
+    const reason = outcome.verdict === 'denied' ? outcome.reason : null;
+    const data = { verdict, reason, mode, ...rests, elapsedMs: elapsedMs(loginId) };
+    return { id: loginId, type: 'login', at: clock.nowMs(), user, data };
+  }
+
+  function knownSubject(user: string) {
+    return unlessTrouble(() => cache.knownSubject(user))?.done;
+  }
+
+  function elapsedMs(loginId: string): number {
+    const caller = callers.get(loginId);
+    return caller === undefined ? 0 : Math.round((clock.monotonicMs() - caller.startedMs) * 10) / 10;
+  }
+
+  function commitGrant(secrets: Secrets, granted: LoginGranted, bundle: UserBundle, event: ThinmanEvent): void {
+    const saved = unlessTrouble(() => saveGrant(secrets, granted, bundle, event));
+    if (saved?.done === false && secrets.method === 'password')
+      saveLater(secrets, granted, bundle).catch(context.defect);
+  }
+
+  function resultOf(
+    loginId: string,
+    user: string,
+    outcome: LoginOutcome,
+    grant: { readonly bundle: UserBundle; readonly warning?: string | undefined } | undefined,
+  ): LoginResult {
+    const isDenied = outcome.verdict === 'denied';
+    const rests = grant?.bundle.version ?? (isDenied ? outcome.subject : undefined) ?? knownSubject(user) ?? NO_VERSION;
+    return {
+      verdict: outcome.verdict,
+      reason: isDenied ? outcome.reason : null,
+      mode: outcome.mode,
+      server: isDenied || outcome.by === 'server' ? outcome.server : null,
+      user,
+      epoch: rests.epoch,
+      generation: rests.generation,
+      elapsedMs: elapsedMs(loginId),
+      ...(grant !== undefined && { profile: grant.bundle.profile }),
+      ...(grant?.warning !== undefined && { warning: grant.warning }),
+      ...(isDenied && outcome.retryAfterMs !== undefined && { retryAfterMs: outcome.retryAfterMs }),
+    };
+  }
+
+  return {
+    request(loginId: string, user: string, password: string): Promise<LoginResult> {
+      keyring.open(loginId, user, password);
+      return new Promise<LoginResult>((resolve, reject) => {
+        callers.set(loginId, { startedMs: clock.monotonicMs(), resolve, reject });
+        dispatch({ kind: 'loginRequested', loginId, user });
+      });
+    },
+
+    readUser({ loginId, user }: Do<'readUser'>): void {
+      const secrets = keyring.get(loginId);
+      const cached = unlessTrouble(() => cache.cachedLogin(user))?.done;
+      if (secrets !== undefined) secrets.cached = cached;
+      dispatch({ kind: 'userRead', loginId, cached, subject: knownSubject(user) });
+    },
+
+    async derive({ loginId, salt, kdf }: Do<'derive'>): Promise<void> {
+      const secrets = keyring.get(loginId);
+      if (secrets === undefined) return;
+      if ((await keyring.derive(secrets, salt, kdf)) === undefined || keyring.get(loginId) !== secrets) return;
+      const opens = secrets.cached?.salt === salt ? openRow(secrets) : undefined;
+      dispatch({ kind: 'derived', loginId, salt, opens });
+    },
+
+    sendBegin({ attempt, server, loginId, deadlineMs }: Do<'sendBegin'>): void {
+      const user = keyring.get(loginId)?.user ?? '';
+      attempts.run(
+        attempt,
+        server,
+        deadlineMs,
+        (target, signal) => client.begin(target, user, signal),
+        answer => dispatch({ kind: 'beginAnswered', attempt, server, answer: heard(answer, value => value) }),
+      );
+    },
+
+    sendLogin({ attempt, server, loginId, method, held, deadlineMs }: Do<'sendLogin'>): void {
+      const secrets = keyring.get(loginId);
+      if (secrets === undefined) return;
+      secrets.method = method;
+      const { user, password = '', cached } = secrets;
+      const claim = held && cached !== undefined ? { held: cached.bundleEtag } : {};
+      attempts.run(
+        attempt,
+        server,
+        deadlineMs,
+        async (target, signal) => {
+          const request: LoginRequest | undefined =
+            method === 'password'
+              ? { method, loginId, user, password }
+              : derivedRequest(secrets, loginId, target.keyHash);
+          if (request === undefined) return { kind: 'failed', reason: 'aborted', detail: 'no keys', elapsedMs: 0 };
+          return client.login(target, { ...request, ...claim }, signal);
+        },
+        answer => {
+          const facts = heard(answer, granted => grantFacts(secrets, loginId, attempt, granted));
+          dispatch({ kind: 'loginAnswered', attempt, server, answer: facts });
+        },
+      );
+    },
+
+    readOfflineFacts({ loginId, user }: Do<'readOfflineFacts'>): void {
+      const read = unlessTrouble(() => {
+        const cached = cache.cachedLogin(user);
+        return {
+          cached: cached === undefined ? undefined : { rules: cached.offline, lastOnlineMs: cached.lastOnlineMs },
+          tombstone: cached === undefined ? undefined : cache.tombstone(cached.userId),
+          failures: cache.offlineFailures(user),
+        };
+      })?.done ?? { cached: undefined, tombstone: undefined, failures: { count: 0, lastMs: 0 } };
+      const isDamaged = read.cached === undefined && unlessTrouble(() => cache.cachedLogin(user)) === undefined;
+      const cacheDamaged = isDamaged || cache.condition.kind === 'damaged';
+      dispatch({ kind: 'offlineFacts', loginId, facts: { ...read, cacheDamaged, trustedNowMs: time.nowMs() } });
+    },
+
+    /** The count is on the disk before anybody can learn what the password opens. */
+    async tryOffline({ loginId, user }: Do<'tryOffline'>): Promise<void> {
+      const secrets = keyring.get(loginId);
+      const nowMs = time.nowMs();
+      const counted =
+        nowMs === undefined ? undefined : unlessTrouble(() => cache.countOfflineFailure(user, Math.round(nowMs)));
+      const cached = secrets?.cached;
+      if (secrets === undefined || cached === undefined || counted === undefined) {
+        return dispatch({ kind: 'offlineTried', loginId, result: 'damaged' });
+      }
+      await keyring.derive(secrets, cached.salt, cached.kdf);
+      if (keyring.get(loginId) !== secrets) return;
+      dispatch({ kind: 'offlineTried', loginId, result: openRow(secrets) ? 'opened' : 'refused' });
+    },
+
+    /** One transaction. A disk that takes it not still lets an online login in: its event waits in the store's memory. */
+    commitLogin({ loginId, user, outcome }: Do<'commitLogin'>): void {
+      const event = loginEvent(loginId, user, outcome);
+      const secrets = keyring.get(loginId);
+      if (outcome.verdict === 'granted' && outcome.by === 'server' && secrets !== undefined) {
+        const granted = attempts.take(outcome.attempt) as LoginGranted;
+        const bundle = bundleOf(secrets, granted);
+        if (bundle === undefined) throw new Error('a grant without a bundle was taken');
+        secrets.token = granted.session.token;
+        given.set(loginId, { bundle, warning: granted.warning });
+        commitGrant(secrets, granted, bundle, event);
+      } else if (outcome.verdict === 'granted') {
+        if (secrets?.opened !== undefined) given.set(loginId, { bundle: secrets.opened, warning: asOf(secrets) });
+        unlessTrouble(() => cache.commitLogin({ user, clearFailures: true, event }));
+        time.used();
+      } else {
+        const { lesson } = outcome;
+        const cached = secrets?.cached;
+        unlessTrouble(() =>
+          cache.commitLogin({
+            user,
+            event,
+            ...(lesson.kind === 'tombstone' && { tombstone: lesson.tombstone }),
+            ...(lesson.kind === 'tombstone' && lesson.erase && { eraseUser: user }),
+            ...(lesson.kind === 'subject' && cached !== undefined && { save: { ...cached, subject: lesson.subject } }),
+          }),
+        );
+      }
+    },
+
+    finishLogin({ loginId, outcome }: Do<'finishLogin'>): void {
+      const caller = callers.get(loginId);
+      const grant = given.get(loginId);
+      given.delete(loginId);
+      keyring.forgetPassword(loginId);
+      if (caller === undefined) return;
+      if (outcome === 'stopped') caller.reject(new AgentStopped());
+      else caller.resolve(resultOf(loginId, keyring.get(loginId)?.user ?? '', outcome, grant));
+      callers.delete(loginId);
+    },
+
+    stop(): void {
+      for (const caller of callers.values()) caller.reject(new AgentStopped());
+      callers.clear();
+      given.clear();
+      keyring.forgetAll();
+    },
+  };
+}
+export type LoginDesk = ReturnType<typeof createLoginDesk>;
+
+function asOf({ cached }: Secrets): string | undefined {
+  if (cached === undefined) return undefined;
+  return `offline: the profile is as of ${new Date(cached.lastOnlineMs).toISOString()}`;
+}

@@ -1,0 +1,260 @@
+import {
+  type AgentStatus,
+  type AgentTimings,
+  DEFAULT_AGENT_TIMINGS,
+  type DeviceBundle,
+  type LoginResult,
+  type SiteStatement,
+  type StatementServer,
+} from '@thinman/protocol';
+import type { Effect } from '../core/effect.ts';
+import type { Event } from '../core/event.ts';
+import { siteOf } from '../core/site.ts';
+import { type AgentState, isDecided } from '../core/state.ts';
+import { dueAt, initialState, transition } from '../core/transition.ts';
+import { createAttempts } from './attempts.ts';
+import { createChannelDesk } from './channel-desk.ts';
+import type { Context, Happening, RunnerPorts } from './context.ts';
+import { createGrants } from './grants.ts';
+import { heard } from './heard.ts';
+import { uuidV7 } from './ids.ts';
+import { createKeepingDesk } from './keeping-desk.ts';
+import { createKeyring } from './keyring.ts';
+import { createLoginDesk } from './login-desk.ts';
+import { createSessionDesk } from './session-desk.ts';
+import { statusOf } from './status.ts';
+import { createTrustedTime, unlessTrouble } from './store.ts';
+
+export type RunnerOptions = RunnerPorts & {
+  readonly agentVersion: string;
+  readonly statement: SiteStatement;
+  /** A device bundle to apply: the cached one at start, then each new one. */
+  readonly onDeviceBundle?: (bundle: DeviceBundle) => void;
+  /** Something that should not have happened. The agent goes on. */
+  readonly onDefect?: (error: unknown) => void;
+};
+
+/** The agent's machine at work: events in, effects out, one after the other. */
+export type Runner = ReturnType<typeof createRunner>;
+
+export function createRunner(options: RunnerOptions) {
+  const { cache, client, clock, random, identity, identityStore } = options;
+  const defect = options.onDefect ?? (() => {});
+  const queue: Happening[] = [];
+  const listeners = new Set<() => void>();
+  const awaitingDecision = new Set<() => void>();
+  let servers = byName(options.statement);
+  let timings: AgentTimings = cache.deviceBundle()?.timings ?? DEFAULT_AGENT_TIMINGS;
+  let state: AgentState = initialState(siteOf(options.statement), {
+    accepted: cache.acceptedVersion(),
+    heldDevice: cache.deviceBundle()?.version ?? { epoch: 0, generation: 0 },
+  });
+  let isDraining = false;
+  let cancelTimer = () => {};
+  let told = '';
+
+  const context: Context = {
+    ...options,
+    keyring: createKeyring(options.hasher),
+    time: createTrustedTime(clock, cache),
+    attempts: createAttempts(clock, name => servers.get(name), defect),
+    state: () => state,
+    dispatch,
+    server: name => servers.get(name),
+    record,
+    defect,
+  };
+  const { attempts, keyring, time } = context;
+  const grants = createGrants(context);
+  const logins = createLoginDesk(context, grants);
+  const sessions = createSessionDesk(context, grants);
+  const channels = createChannelDesk(context, options.agentVersion);
+  const keeping = createKeepingDesk(context, sessions, takeDeviceBundle);
+
+  function dispatch(happening: Happening): void {
+    queue.push(happening);
+    if (isDraining) return;
+    isDraining = true;
+    try {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) step(next);
+    } finally {
+      isDraining = false;
+    }
+    setTimer();
+    tell();
+  }
+
+  function step(happening: Happening): void {
+    const id = uuidV7(clock.nowMs(), options.uuid());
+    const at = { now: clock.monotonicMs(), wallMs: clock.nowMs(), draw: random(), id };
+    const next = transition(state, { ...happening, at } as Event, timings);
+    state = next.state;
+    for (const effect of next.effects) carryOut(effect);
+  }
+
+  /** One effect that fails as a defect stops none of the others. */
+  function carryOut(effect: Effect): void {
+    try {
+      // The table's types say that each handler gets its own kind of effect.
+      const work = (handlers[effect.kind] as (effect: Effect) => void | Promise<void>)(effect);
+      work?.catch(defect);
+    } catch (error) {
+      defect(error);
+    }
+  }
+
+  const handlers: { readonly [K in Effect['kind']]: (effect: Extract<Effect, { kind: K }>) => void | Promise<void> } = {
+    probe({ attempt, server, deadlineMs }) {
+      attempts.run(
+        attempt,
+        server,
+        deadlineMs,
+        (target, signal) => client.readyz(target, signal),
+        answer => {
+          const target = servers.get(server);
+          const roundTripMs = target === undefined ? undefined : client.roundTripMs(target);
+          const facts = heard(answer, status => (status.name === server ? { state: status.state } : undefined));
+          dispatch({ kind: 'probeAnswered', attempt, server, answer: facts, roundTripMs });
+        },
+      );
+    },
+    cancel: ({ attempt }) => attempts.cancel(attempt),
+    openChannel: channels.openChannel,
+    closeChannel: channels.closeChannel,
+    tellStatus: channels.tellStatus,
+    runCommand: ({ channel, id, command }) => channels.acknowledge(channel, id, false, `unknown command ${command}`),
+    readUser: logins.readUser,
+    derive: logins.derive,
+    sendBegin: logins.sendBegin,
+    sendLogin: logins.sendLogin,
+    readOfflineFacts: logins.readOfflineFacts,
+    tryOffline: logins.tryOffline,
+    commitLogin(effect) {
+      const before = cachedIds();
+      logins.commitLogin(effect);
+      if (cachedIds() !== before) channels.sayHelloAgain();
+    },
+    finishLogin: logins.finishLogin,
+    forget: ({ loginId }) => keyring.forget(loginId),
+    refreshSession: sessions.refreshSession,
+    proveSession: sessions.proveSession,
+    keepProof: sessions.keepProof,
+    endSession: sessions.endSession,
+    pullBundle: keeping.pullBundle,
+    keepBundle: keeping.keepBundle,
+    dropBundle: ({ attempt }) => {
+      attempts.take(attempt);
+    },
+    deliverEvents: keeping.deliverEvents,
+    record: ({ type, user, data }) => record(type, data, user),
+    setTombstone({ tombstone, erase }) {
+      unlessTrouble(() => cache.setTombstone(tombstone, erase));
+    },
+    raiseSubject({ user, userId, subject }) {
+      unlessTrouble(() => {
+        const cached = cache.cachedLogin(user);
+        const save = cached?.userId === userId ? { save: { ...cached, subject } } : {};
+        cache.commitLogin({ user, clearTombstoneOf: userId, ...save });
+      });
+    },
+    eraseUsers() {
+      unlessTrouble(() => cache.eraseUsers());
+    },
+    saveAccepted: ({ version }) => cache.setAcceptedVersion(version),
+    saveStatement(which) {
+      const taken = channels.statementSeen(which);
+      if (taken === undefined) return;
+      servers = byName(taken.statement);
+      identityStore.saveStatement(taken.signed);
+      client.reset();
+    },
+    trustTime: ({ serverTimeMs, atMonotonicMs }) => time.heard(serverTimeMs, atMonotonicMs),
+  };
+
+  function cachedIds(): string {
+    const users = unlessTrouble(() => cache.cachedUsers())?.done ?? [];
+    return users.map(({ userId }) => userId).join();
+  }
+
+  function record(type: string, data: Readonly<Record<string, unknown>>, user?: string): void {
+    const about = user === undefined ? {} : { user };
+    cache.appendEvent({ id: uuidV7(clock.nowMs(), options.uuid()), type, at: clock.nowMs(), ...about, data });
+    if (!isDraining || state.delivery.kind === 'idle') dispatch({ kind: 'eventRecorded' });
+  }
+
+  function takeDeviceBundle(bundle: DeviceBundle): void {
+    timings = bundle.timings;
+    options.onDeviceBundle?.(bundle);
+  }
+
+  function setTimer(): void {
+    cancelTimer();
+    cancelTimer = () => {};
+    const now = clock.monotonicMs();
+    const at = dueAt(state, now);
+    if (at !== Number.POSITIVE_INFINITY)
+      cancelTimer = clock.after(Math.max(at - now, 0), () => dispatch({ kind: 'tick' }));
+  }
+
+  function status(): AgentStatus {
+    return statusOf(state, identity.name, cache.pendingEventCount());
+  }
+
+  /** Listeners hear of what `status` tells, and of nothing else. */
+  function tell(): void {
+    if (awaitingDecision.size > 0 && isDecided(state)) {
+      for (const listener of awaitingDecision) listener();
+      awaitingDecision.clear();
+    }
+    if (listeners.size === 0) return;
+    const now = JSON.stringify(status());
+    if (now === told) return;
+    told = now;
+    for (const listener of listeners) listener();
+  }
+
+  return {
+    state: () => state,
+    status,
+    /** Calls `listener` once the first connection was made, or every server is known not to answer. Returns how to stop. */
+    onDecided(listener: () => void): () => void {
+      if (isDecided(state)) queueMicrotask(listener);
+      else awaitingDecision.add(listener);
+      return () => awaitingDecision.delete(listener);
+    },
+    start(): void {
+      const bundle = cache.deviceBundle();
+      if (bundle !== undefined) takeDeviceBundle(bundle);
+      const { condition } = cache;
+      if (condition.kind === 'damaged') {
+        const { carriedOver, lost } = condition;
+        record('cache.damaged', { carriedOver });
+        if (lost !== 0) record('events.lost', { lost: lost ?? 'unknown' });
+      }
+      dispatch({ kind: 'started', eventsPending: cache.pendingEventCount() > 0 });
+    },
+    login: (user: string, password: string): Promise<LoginResult> => {
+      const loginId = uuidV7(clock.nowMs(), options.uuid());
+      return logins.request(loginId, user, password);
+    },
+    logout: (): void => dispatch({ kind: 'logoutRequested' }),
+    linkUp: (): void => dispatch({ kind: 'linkUp' }),
+    resumed: (): void => dispatch({ kind: 'resumed' }),
+    onChange(listener: () => void): () => void {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    /** Ends everything under way. Nothing happens afterwards. */
+    stop(): void {
+      dispatch({ kind: 'stopRequested' });
+      cancelTimer();
+      attempts.cancelAll();
+      logins.stop();
+      listeners.clear();
+    },
+  };
+}
+
+function byName(statement: SiteStatement): ReadonlyMap<string, StatementServer> {
+  return new Map(statement.servers.map(server => [server.name, server]));
+}

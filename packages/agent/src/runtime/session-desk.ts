@@ -1,0 +1,105 @@
+import type { LoginGranted, UserBundle } from '@thinman/protocol';
+import type { Effect } from '../core/effect.ts';
+import { takesBundle } from '../core/keeping.ts';
+import type { Context } from './context.ts';
+import type { Grants } from './grants.ts';
+import { heard } from './heard.ts';
+import { unlessTrouble } from './store.ts';
+
+type Do<K extends Effect['kind']> = Extract<Effect, { kind: K }>;
+
+/** A logout waits for nobody; its server has this long to hear of it. */
+const LOGOUT_DEADLINE_MS = 5_000;
+
+/** Everything about open sessions that needs a key, a token or the disk. */
+export function createSessionDesk(context: Context, grants: Grants) {
+  const { client, cache, keyring, attempts, dispatch } = context;
+  const { bundleOf, derivedRequest, grantFacts, rowOf, saveGrant } = grants;
+  const knownSubject = (user: string) => unlessTrouble(() => cache.knownSubject(user))?.done;
+
+  return {
+    refreshSession({ attempt, server, loginId }: Do<'refreshSession'>): void {
+      const secrets = keyring.get(loginId);
+      attempts.run(
+        attempt,
+        server,
+        undefined,
+        (target, signal) => client.refreshSession(target, secrets?.token ?? '', signal),
+        answer => {
+          const facts = heard(answer, ({ session, subject, serverTime }) => {
+            if (secrets !== undefined) secrets.token = session.token;
+            return { subject, serverTime, lifetimeMs: Math.max(session.expiresAt - serverTime, 0) };
+          });
+          const known = knownSubject(secrets?.user ?? '');
+          dispatch({ kind: 'sessionAnswered', attempt, server, answer: facts, known });
+        },
+      );
+    },
+
+    proveSession({ attempt, server, loginId, newLoginId }: Do<'proveSession'>): void {
+      const secrets = keyring.get(loginId);
+      const known = knownSubject(secrets?.user ?? '');
+      if (secrets === undefined || secrets.cached?.method === 'password' || secrets.ready.size === 0) {
+        return dispatch({
+          kind: 'sessionProved',
+          attempt,
+          server,
+          newLoginId,
+          answer: { kind: 'no_keys' },
+          known,
+        });
+      }
+      attempts.run(
+        attempt,
+        server,
+        undefined,
+        async (target, signal) => {
+          const request = derivedRequest(secrets, newLoginId, target.keyHash);
+          if (request === undefined) return { kind: 'failed', reason: 'aborted', detail: 'no keys', elapsedMs: 0 };
+          const held = secrets.opened === undefined ? {} : { held: secrets.opened.etag };
+          return client.login(target, { ...request, ...held }, signal);
+        },
+        answer => {
+          const facts = heard(answer, granted => grantFacts(secrets, newLoginId, attempt, granted));
+          const subject = knownSubject(secrets.user);
+          dispatch({ kind: 'sessionProved', attempt, server, newLoginId, answer: facts, known: subject });
+        },
+      );
+    },
+
+    keepProof({ attempt, from, loginId }: Do<'keepProof'>): void {
+      const granted = attempts.take(attempt) as LoginGranted;
+      keyring.rename(from, loginId);
+      const secrets = keyring.get(loginId);
+      const bundle = secrets === undefined ? undefined : bundleOf(secrets, granted);
+      if (secrets === undefined || bundle === undefined) return;
+      secrets.token = granted.session.token;
+      unlessTrouble(() => saveGrant(secrets, granted, bundle));
+    },
+
+    /** A newer user bundle for the open session, sealed under the keys in memory. */
+    keepBundle(loginId: string, bundle: UserBundle): boolean {
+      const secrets = keyring.get(loginId);
+      const cached = secrets === undefined ? undefined : unlessTrouble(() => cache.cachedLogin(secrets.user))?.done;
+      if (secrets === undefined || cached === undefined || cached.userId !== bundle.user.id) return false;
+      if (!takesBundle(cached.bundleVersion, bundle.version)) return false;
+      const { method, subject, credentialVersion, lastOnlineMs } = cached;
+      const save = rowOf(secrets, bundle, { method, subject, credentialVersion, lastOnlineMs });
+      if (save === undefined) return false;
+      secrets.opened = bundle;
+      secrets.cached = save;
+      return unlessTrouble(() => cache.commitLogin({ user: secrets.user, save })) !== undefined;
+    },
+
+    endSession({ loginId, server }: Do<'endSession'>): void {
+      const token = keyring.get(loginId)?.token;
+      keyring.forget(loginId);
+      const target = server === null ? undefined : context.server(server);
+      if (token === undefined || target === undefined) return;
+      const controller = new AbortController();
+      const stop = context.clock.after(LOGOUT_DEADLINE_MS, () => controller.abort());
+      client.logout(target, token, controller.signal).then(stop, context.defect);
+    },
+  };
+}
+export type SessionDesk = ReturnType<typeof createSessionDesk>;

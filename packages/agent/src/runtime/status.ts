@@ -1,0 +1,33 @@
+import type { AgentStatus, ObservedState } from '@thinman/protocol';
+import { type AgentState, modeOf, type ServerHealth } from '../core/state.ts';
+
+/** `thinman-agent status --json`. */
+export function statusOf(state: AgentState, device: string, pendingEvents: number): AgentStatus {
+  const { connectivity, session, servers, health } = state;
+  const listed = servers.map(({ name, url, role }) => ({
+    name,
+    url,
+    role,
+    state: observed(health[name]),
+    lastError: health[name]?.lastError ?? null,
+  }));
+  const current =
+    connectivity.kind === 'connected' ? listed.find(({ name }) => name === connectivity.server) : undefined;
+  return {
+    device,
+    mode: modeOf(state),
+    server:
+      current === undefined ? null : { name: current.name, url: current.url, role: current.role, state: current.state },
+    servers: listed,
+    ...state.held.device,
+    session: session.kind === 'open' ? { user: session.user, mode: session.mode, since: session.sinceWallMs } : null,
+    pendingEvents,
+  };
+}
+
+function observed(health: ServerHealth | undefined): ObservedState {
+  if (health === undefined) return 'unknown';
+  const { heard, breaker } = health;
+  if (breaker.kind === 'closed' || heard === 'draining' || heard === 'unavailable') return heard;
+  return 'down';
+}
