@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { OBJECT_KINDS, type ObjectKind, type Problem } from '@thinman/protocol';
+import { type AdminSite, createAdminSite } from '../../../../test/support/admin-site.ts';
+import { REFERRERS, referencesOf } from './references.ts';
+
+const withSite = async (work: (site: AdminSite) => Promise<void>) => {
+  const site = await createAdminSite();
+  try {
+    await work(site);
+  } finally {
+    await site.close();
+  }
+};
+const messages = (body: unknown) => (body as Problem).problems?.map(({ message }) => message) ?? [];
+
+test('a deleted object is gone at once, and its name is free again', () =>
+  withSite(async site => {
+    await site.apply([{ kind: 'User', name: 'alice', body: {} }]);
+    const uid = site.deps.replica.get('User', 'alice')?.uid;
+    const { status, body } = await site.ask('DELETE', '/objects/User/alice');
+    assert.equal(status, 200);
+    assert.deepEqual(body, { epoch: 1, generation: site.deps.replica.position()?.version.generation });
+    assert.equal((await site.ask('GET', '/objects/User/alice')).status, 404);
+    assert.equal((await site.ask('DELETE', '/objects/User/alice')).status, 404);
+    assert.deepEqual(site.events.at(-1)?.data.changes, [{ kind: 'User', name: 'alice', change: 'deleted' }]);
+
+    await site.apply([{ kind: 'User', name: 'alice', body: {} }]);
+    assert.notEqual(site.deps.replica.get('User', 'alice')?.uid, uid, 'another person, who only has the same name');
+  }));
+
+test('what is still named is not deleted; the refusal says by whom, and in which field', () =>
+  withSite(async site => {
+    const group = (kind: string, name: string, parent?: string) => ({
+      kind,
+      name,
+      body: parent === undefined ? {} : { parent },
+    });
+    await site.apply([
+      group('DeviceGroup', 'wards'),
+      group('DeviceGroup', 'ward-3', 'wards'),
+      group('UserGroup', 'nurses'),
+      { kind: 'User', name: 'alice', body: { groups: ['nurses'] } },
+      { kind: 'Policy', name: 'p', body: { settings: {} } },
+      { kind: 'Profile', name: 'f', body: { connections: [] } },
+      { kind: 'Device', name: 'tc-1', body: { group: 'ward-3' } },
+      { kind: 'Assignment', name: 'a1', body: { policy: 'p', to: { deviceGroup: 'ward-3', userGroup: 'nurses' } } },
+      { kind: 'Assignment', name: 'a2', body: { profile: 'f', to: { device: 'tc-1', user: 'alice' } } },
+    ]);
+    await site.ask('POST', '/tokens', { body: { for: 'device', group: 'ward-3' } });
+    const named: Record<string, RegExp[]> = {
+      'DeviceGroup/wards': [/DeviceGroup "ward-3" names it \(body.parent\)/],
+      'DeviceGroup/ward-3': [
+        /Device "tc-1" .*body.group/,
+        /Assignment "a1" .*body.to.deviceGroup/,
+        /EnrollmentToken "device-/,
+      ],
+      'UserGroup/nurses': [/User "alice" .*body.groups.0/, /Assignment "a1" .*body.to.userGroup/],
+      'Policy/p': [/Assignment "a1" .*body.policy/],
+      'Profile/f': [/Assignment "a2" .*body.profile/],
+      'Device/tc-1': [/Assignment "a2" .*body.to.device/],
+      'User/alice': [/Assignment "a2" .*body.to.user/],
+    };
+    for (const [path, words] of Object.entries(named)) {
+      const { status, body } = await site.ask('DELETE', `/objects/${path}`);
+      assert.equal(status, 422, path);
+      const told = messages(body);
+      assert.equal(told.length, words.length, `${path}: ${told.join('; ')}`);
+      for (const word of words)
+        assert.ok(
+          told.some(message => word.test(message)),
+          `${path}: ${told.join('; ')}`,
+        );
+    }
+    for (const path of ['Assignment/a1', 'Assignment/a2', 'User/alice', 'UserGroup/nurses', 'Policy/p', 'Profile/f']) {
+      assert.equal((await site.ask('DELETE', `/objects/${path}`)).status, 200, path);
+    }
+  }));
+
+test('a hundred who name it are counted, not listed', () =>
+  withSite(async site => {
+    const users = Array.from({ length: 100 }, (_, n) => ({ kind: 'User', name: `u${n}`, body: { groups: ['g'] } }));
+    await site.apply([{ kind: 'UserGroup', name: 'g', body: {} }, ...users]);
+    const told = messages((await site.ask('DELETE', '/objects/UserGroup/g')).body);
+    assert.ok(told.length < 30);
+    assert.match(told.at(-1) ?? '', /80 more objects/);
+  }));
+
+test('a stale generation deletes nothing', () =>
+  withSite(async site => {
+    await site.apply([{ kind: 'User', name: 'alice', body: {} }]);
+    const generation = site.deps.replica.get('User', 'alice')?.generation ?? 0;
+    const stale = await site.ask('DELETE', `/objects/User/alice?generation=${generation - 1}`);
+    assert.equal(stale.status, 409);
+    assert.equal((await site.ask('DELETE', '/objects/User/alice?generation=x')).status, 400);
+    assert.equal((await site.ask('DELETE', `/objects/User/alice?generation=${generation}`)).status, 200);
+  }));
+
+test('the last owner and the Primary itself stay', () =>
+  withSite(async site => {
+    const owner = await site.ask('DELETE', '/objects/Administrator/admin');
+    assert.match(messages(owner.body).join(), /last owner/);
+    const primary = await site.ask('DELETE', '/objects/Server/primary');
+    assert.match(messages(primary.body).join(), /is the Primary/);
+    await site.apply([
+      { kind: 'Administrator', name: 'second', body: { role: 'owner', password: 'another-password' } },
+    ]);
+    assert.equal((await site.ask('DELETE', '/objects/Administrator/admin')).status, 200);
+  }));
+
+test('REFERRERS has every kind that can name another', () => {
+  const all = { deviceGroup: 'n', device: 'n', userGroup: 'n', user: 'n' };
+  const body = { parent: 'n', group: 'n', groups: ['n'], policy: 'n', profile: 'n', to: all };
+  for (const referrer of Object.keys(OBJECT_KINDS) as ObjectKind[]) {
+    for (const { kind } of referencesOf(referrer, body)) {
+      assert.ok(REFERRERS[kind]?.includes(referrer), `${referrer} can name ${kind}`);
+    }
+  }
+});
