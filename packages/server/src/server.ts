@@ -6,12 +6,13 @@ import {
   type ServerState,
   type ServerStatus,
   SYNC_INTERVAL_MS,
+  type Version,
 } from '@thinman/protocol';
 import type { Logger } from 'pino';
 import type { AdminDeps } from './admin-plane/admin-deps.ts';
 import { ADMIN_PREFIX, adminPlane } from './admin-plane/admin-plane.ts';
 import { ConfigError, type DataFolder, dataFolder, parseListen, readConfig, type ServerConfig } from './config.ts';
-import type { ServingReason } from './core/serving-state.ts';
+import { canServeLogin, type ServingReason } from './core/serving-state.ts';
 import { createDevicePlane } from './device-plane/device-plane.ts';
 import { followReplica } from './device-plane/site-view.ts';
 import { noDirectories } from './directory/directories.ts';
@@ -35,20 +36,13 @@ import { createEventRoute } from './runtime/event-route.ts';
 import { createEventWriter } from './runtime/event-writer.ts';
 import { guardJournal } from './runtime/guarded-journal.ts';
 import { monitoredFacts, servingLimits } from './runtime/monitored-facts.ts';
+import { stopInOrder } from './runtime/planned-stop.ts';
 import { roleOf } from './runtime/role.ts';
 import { createServingMonitor } from './runtime/serving-monitor.ts';
 import { openStores } from './runtime/stores.ts';
 import { PACKAGE_VERSION } from './runtime/version.ts';
-import { withinDeadline } from './runtime/within-deadline.ts';
 
-/** A device connects elsewhere before it leaves: 1.5 s at the least, and not all of them at once. */
-const DEVICES_MOVE_DEADLINE_MS = 5_000;
-const DEVICES_LOOK_INTERVAL_MS = 50;
-/** Requests in flight: no agent waits longer than 4 s for a login (`failover.md`). */
-const IN_FLIGHT_DEADLINE_MS = 5_000;
 const CANNOT_RECORD: ServingReason = 'cannot_record_events';
-/** What is still in the journal then is on disk, and goes out after the next start. */
-const FLUSH_DEADLINE_MS = 3_000;
 
 export type ServerOptions = {
   /** Made by `initSite` or `joinSite`. */
@@ -101,7 +95,7 @@ export function createServer(options: ServerOptions): ThinmanServer {
 function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, options: ServerOptions): ThinmanServer {
   const { clock = systemClock, log = createLogger({ destination: process.stderr }) } = options;
   const listen = parseListen(config.listen);
-  const { identity, authority, dataKey, sessions, statements } = loadIdentity(folder.path, config, clock);
+  const { identity, authority, dataKey, sessions, statements } = loadIdentity(folder.path, config, { clock, log });
   const stores = openStores(folder, config, { readOnly: authority === undefined, clock, log });
   const { record, replica } = stores;
   const site = followReplica(replica);
@@ -166,6 +160,15 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     randomUUID,
   );
 
+  /** On disk, so that lag is not forgotten over a restart; with the disk full it is still known in this process. */
+  function rememberHeard(committed: Version): void {
+    try {
+      journal.setHeardVersion(committed);
+    } catch (error) {
+      log.error({ err: error }, 'the version that the Primary has committed cannot be written down');
+    }
+  }
+
   const linkServer = createLinkServer({
     isPrimary: () => role() === 'primary',
     statement: statements.current,
@@ -179,7 +182,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       statement: () => statements.current().statement,
       onCommitted(committed, statement) {
         statements.offer(statement);
-        journal.setHeardVersion(committed);
+        rememberHeard(committed);
         monitor.heard(committed, version());
         if (isOlder(version(), committed)) void sync.syncNow();
       },
@@ -231,6 +234,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
 
   async function start(): Promise<void> {
     await sync.syncNow();
+    if (stopping) return stopped.promise;
     monitor.look();
     monitor.onChange(({ state, why }, { state: before }) => {
       log[state === 'serving' ? 'info' : 'warn']({ state, before, why }, 'the state of this server has changed');
@@ -240,8 +244,13 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       for (const listener of stateListeners) listener({ state, before, why });
     });
     route.follow();
-    await https.listen(listen.host, listen.port);
-    await listenLocal(local, folder.adminSocket);
+    try {
+      await https.listen(listen.host, listen.port);
+      await listenLocal(local, folder.adminSocket);
+    } catch (error) {
+      await drain();
+      throw error;
+    }
     void tell('server.started', { version: PACKAGE_VERSION, role: role(), ...monitor.current() });
     log.info(
       { name: config.name, url: config.url, listen: config.listen, role: role(), ...monitor.current() },
@@ -250,39 +259,30 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   }
 
   function drain(): Promise<void> {
-    if (!stopping) stopInOrder().then(stopped.resolve, stopped.reject);
-    stopping = true;
+    if (!stopping) {
+      stopping = true;
+      stopInOrder({
+        ...{ devices, https, local, outflow, hasSuccessor, clock, log },
+        announceDrain: monitor.drain,
+        sayStopped: () => tell('server.stopped', { version: PACKAGE_VERSION }),
+        wayIsOpen: () => (role() === 'primary' ? sync.condition().reachable : route.link()?.connected() === true),
+        stopWorkers() {
+          for (const part of [route, linkServer, site]) part.close();
+          for (const part of [monitor, guard]) part.stop();
+          return sync.stop();
+        },
+        closeStores: stores.close,
+      })
+        .finally(unlock)
+        .then(stopped.resolve, stopped.reject);
+    }
     return stopped.promise;
   }
 
-  async function stopInOrder(): Promise<void> {
-    log.info('a planned stop begins');
-    monitor.drain();
-    devices.goaway();
-    if (statements.current().statement.servers.length > 1) await devicesToMove();
-    devices.close();
-    await withinDeadline(clock, https.app.close(), IN_FLIGHT_DEADLINE_MS);
-    https.app.server.closeAllConnections();
-    await tell('server.stopped', { version: PACKAGE_VERSION });
-    const wayIsOpen = role() === 'primary' ? sync.condition().reachable : route.link()?.connected() === true;
-    if (wayIsOpen) await outflow.flush(FLUSH_DEADLINE_MS);
-    route.close();
-    linkServer.close();
-    monitor.stop();
-    guard.stop();
-    await withinDeadline(clock, Promise.all([outflow.stop(), sync.stop()]), FLUSH_DEADLINE_MS);
-    site.close();
-    await stores.close();
-    await local.close();
-    unlock();
-    log.info('the server has stopped');
-  }
-
-  async function devicesToMove(): Promise<void> {
-    const end = clock.monotonicMs() + DEVICES_MOVE_DEADLINE_MS;
-    while (devices.connectedCount() > 0 && clock.monotonicMs() < end) {
-      await new Promise<void>(resolve => clock.after(DEVICES_LOOK_INTERVAL_MS, resolve));
-    }
+  /** On the Primary the link tells whether a Secondary is there and serves. */
+  function hasSuccessor(): boolean {
+    if (role() === 'secondary') return true;
+    return linkServer.secondaries().some(({ status: theirs }) => theirs === undefined || canServeLogin(theirs.state));
   }
 
   return {

@@ -1,3 +1,5 @@
+import type { SignedStatement } from '@thinman/protocol';
+import type { Logger } from 'pino';
 import type { ServerConfig } from '../config.ts';
 import type { CertificateAuthority, Clock, ServerIdentity, SessionTokens, SiteDataKey } from '../ports.ts';
 import { openCertificateAuthority } from './certificate-authority.ts';
@@ -18,7 +20,11 @@ export type LoadedIdentity = {
 };
 
 /** Throws IdentityDamaged. */
-export function loadIdentity(dataFolder: string, config: ServerConfig, clock: Clock): LoadedIdentity {
+export function loadIdentity(
+  dataFolder: string,
+  config: ServerConfig,
+  { clock, log }: { readonly clock: Clock; readonly log: Logger },
+): LoadedIdentity {
   const { siteId, instance, name } = config;
   const { keys, site } = loadIdentityFiles(dataFolder);
   const { caCertificates, certificatePem, caKeyPem } = site;
@@ -31,6 +37,14 @@ export function loadIdentity(dataFolder: string, config: ServerConfig, clock: Cl
   const dataKey = openDataKey(site.dataKey, siteId);
   site.dataKey.fill(0);
   const [caPem] = caCertificates;
+  const save = (signed: SignedStatement) => {
+    try {
+      saveStatementFile(dataFolder, signed);
+    } catch (error) {
+      // Held in this process all the same; the source of record has it too.
+      log.error({ err: error }, 'the site statement cannot be written down');
+    }
+  };
   return {
     identity: {
       ...{ siteId, instance, name, caCertificates },
@@ -39,7 +53,7 @@ export function loadIdentity(dataFolder: string, config: ServerConfig, clock: Cl
     },
     dataKey,
     sessions: createSessionTokens(siteId, name, keys.session, clock),
-    statements: createStatementHolder(held, caCertificates, signed => saveStatementFile(dataFolder, signed)),
+    statements: createStatementHolder(held, caCertificates, save),
     authority:
       caKeyPem === undefined || caPem === undefined ? undefined : openCertificateAuthority(caKeyPem, caPem, clock),
   };

@@ -1,10 +1,9 @@
 import { Command } from 'commander';
-import { initCommand } from './init-command.ts';
-import { joinCommand } from './join-command.ts';
-import { drainCommand, statusCommand } from './running-server.ts';
-import { startCommand } from './start-command.ts';
 
-/** The command line of `thinman-server`. Results go to `out`; what goes wrong is thrown. */
+/**
+ * The command line of `thinman-server`. Results go to `out`; what goes wrong is thrown. Each command loads what it needs
+ * alone: `status` is asked often and needs no server.
+ */
 export function serverProgram(out: (text: string) => void): Command {
   const program = new Command('thinman-server').description('Runs a ThinMan server.');
 
@@ -22,29 +21,31 @@ export function serverProgram(out: (text: string) => void): Command {
   newServer(program.command('init').description('makes a new site and its Primary'))
     .option('--database <url>', 'the source of record; default: sqlite:DIR/site.db')
     .option('--admin-password-stdin', 'read the password of the administrator "admin" from standard input')
-    .action(async options => out(await initCommand(options)));
+    .action(async options => out(await (await import('./init-command.ts')).initCommand(options)));
 
   newServer(program.command('join').description('makes this host a Secondary of a site').argument('<token>'))
     .option('--database <url>', 'its own source of record')
     .option('--single-host', 'a trial: both servers on this machine, on one SQLite file')
-    .action(async (token: string, options) => out(await joinCommand(token, options)));
+    .action(async (token: string, options) =>
+      out(await (await import('./join-command.ts')).joinCommand(token, options)),
+    );
 
   program
     .command('start')
     .description('runs the server in the foreground, until SIGTERM')
     .requiredOption('--data <dir>', 'its data folder')
-    .action(options => startCommand(options, out));
+    .action(async options => (await import('./start-command.ts')).startCommand(options, out));
 
   for (const [name, description, run] of [
-    ['status', 'shows the state of the running server', statusCommand],
-    ['drain', 'stops the running server as planned: devices move, logins in flight end', drainCommand],
+    ['status', 'shows the state of the running server', 'statusCommand'],
+    ['drain', 'stops the running server as planned: devices move, logins in flight end', 'drainCommand'],
   ] as const) {
     program
       .command(name)
       .description(description)
       .requiredOption('--data <dir>', 'its data folder')
       .option('--json', 'print the state as JSON')
-      .action(async options => out(await run(options)));
+      .action(async options => out(await (await import('./running-server.ts'))[run](options)));
   }
   return program;
 }

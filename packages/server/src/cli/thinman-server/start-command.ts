@@ -16,6 +16,12 @@ export async function startCommand(options: { readonly data: string }, out: (tex
     destination: destination({ fd: STDERR, sync: true }),
     ...(level === undefined || level === '' ? {} : { level }),
   });
+  for (const defect of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(defect, error => {
+      log.fatal({ err: error }, 'a defect: the server ends');
+      process.exit(EXIT.failed);
+    });
+  }
   const server = createServer({ dataDir: options.data, log });
   stopOnSignals(server);
   await server.start();
