@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync, randomUUID, X509Certificate } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import { EnrollAnswer, PROTOCOL_HEADER, parseValue } from '@thinman/protocol';
+import { createDeviceSite, type DeviceSite, type TestDevice } from '../../../../test/support/device-site.ts';
+import { createCsr } from '../identity/csr.ts';
+import { toPem } from '../identity/identity-files.ts';
+import { keyHashOf } from '../identity/key-hash.ts';
+
+const newKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+
+describe('enrolment', () => {
+  let site: DeviceSite;
+  before(async () => {
+    site = await createDeviceSite();
+    await site.put('DeviceGroup', 'ward-3', {});
+  });
+  after(() => site.close());
+  const enroll = (body: object, server = site.primary) => server.call(undefined, 'POST', '/v1/enroll', { body });
+  const codeOf = async (body: object) => (await enroll(body)).body.code;
+
+  test('makes a device of a key and a token, in the token’s group, and counts the use', async () => {
+    await site.addToken('secret-1', { group: 'ward-3' });
+    const key = newKey();
+    const { status, body } = await enroll({ secret: 'secret-1', csr: await createCsr(key), name: 'tc-7' });
+    assert.equal(status, 200);
+    assert.ok(parseValue(EnrollAnswer, body).ok);
+    const stored = site.primary.deps.replica.get('Device', 'tc-7');
+    assert.equal(body.deviceId, stored?.uid);
+    assert.deepEqual(stored?.body, { group: 'ward-3' });
+    assert.equal(stored?.system.keyHash, keyHashOf(key));
+    assert.deepEqual(body.version, { epoch: 1, generation: stored?.generation });
+    assert.equal(new X509Certificate(body.certificate).subject, `CN=${body.deviceId}`);
+    const device: TestDevice = {
+      name: 'tc-7',
+      keyHash: keyHashOf(key),
+      privateKey: key,
+      tls: { key: toPem(key), cert: body.certificate },
+    };
+    const bundle = await site.primary.call(device, 'GET', '/v1/device/bundle');
+    assert.deepEqual(bundle.body.device, { id: body.deviceId, name: 'tc-7', group: 'ward-3' });
+    assert.equal(await codeOf({ secret: 'secret-1', csr: await createCsr(newKey()) }), 'token_invalid');
+  });
+  test('gives a name where none was asked for', async () => {
+    await site.addToken('secret-2');
+    const { body } = await enroll({ secret: 'secret-2', csr: await createCsr(newKey()) });
+    assert.match(body.name, /^tc-[0-9a-f]{8}$/);
+  });
+  test('the same key may ask again when the answer was lost: the same device, no further use', async () => {
+    await site.addToken('secret-3');
+    const request = { secret: 'secret-3', csr: await createCsr(newKey()), name: 'tc-again' };
+    const [first, second] = await Promise.all([enroll(request), enroll(request)]);
+    assert.equal(first.body.deviceId, second.body.deviceId);
+    assert.equal((await enroll({ ...request, name: undefined })).body.name, 'tc-again');
+    assert.equal((await enroll({ ...request, name: 'tc-other' })).body.code, 'name_taken');
+  });
+  test('never takes over a device: not its name, not its key by another token', async () => {
+    await site.addToken('secret-4', { uses: 5 });
+    await site.addToken('secret-5', { uses: 5 });
+    const csr = await createCsr(newKey());
+    assert.equal((await enroll({ secret: 'secret-4', csr, name: 'tc-mine' })).status, 200);
+    assert.equal(await codeOf({ secret: 'secret-4', csr: await createCsr(newKey()), name: 'tc-mine' }), 'name_taken');
+    assert.equal(await codeOf({ secret: 'secret-5', csr, name: 'tc-mine' }), 'name_taken');
+  });
+  test('many at once use a token no more often than it may be used', async () => {
+    await site.addToken('secret-6', { uses: 3 });
+    const csrs = await Promise.all(Array.from({ length: 6 }, () => createCsr(newKey())));
+    const answers = await Promise.all(csrs.map(csr => enroll({ secret: 'secret-6', csr })));
+    assert.equal(answers.filter(({ status }) => status === 200).length, 3);
+  });
+  test('refuses a token that is unknown, expired, for a server, or whose group is gone', async () => {
+    const csr = await createCsr(newKey());
+    await site.addToken('expired', { expiresAt: '2020-01-01T00:00:00Z' });
+    await site.addToken('server', { purpose: 'server' });
+    await site.addToken('no-group', { group: 'ward-9' });
+    for (const secret of ['unknown', 'expired', 'server', 'no-group'])
+      assert.equal(await codeOf({ secret, csr }), 'token_invalid');
+  });
+  test('refuses what is no certificate request, and a name that nothing can have', async () => {
+    await site.addToken('secret-7');
+    assert.equal(await codeOf({ secret: 'secret-7', csr: 'x' }), 'bad_request');
+    assert.equal(await codeOf({ secret: 'secret-7', csr: await createCsr(newKey()), name: '-rf' }), 'bad_request');
+  });
+  test('is the Primary’s: a Secondary says where that is', async () => {
+    const secondary = await site.startSecondary();
+    const { status, body } = await enroll({ secret: 'secret-7', csr: await createCsr(newKey()) }, secondary);
+    assert.equal(status, 403);
+    assert.equal(body.code, 'not_primary');
+    assert.equal(body.primaryUrl, 'https://primary.example:8443');
+  });
+  test('the CA is told to anybody, without certificate or protocol header', async () => {
+    const { body } = await site.primary.call(undefined, 'GET', '/v1/ca', { headers: { [PROTOCOL_HEADER]: '' } });
+    assert.deepEqual(body, { certificates: [site.ca.certificatePem] });
+  });
+  test('a certificate is renewed for the same key alone', async () => {
+    const device = await site.addDevice('tc-renew');
+    const renew = async (key = device.privateKey) =>
+      site.primary.call(device, 'POST', '/v1/renew', { body: { csr: await createCsr(key) } });
+    const { status, body } = await renew();
+    assert.equal(status, 200);
+    assert.equal(keyHashOf(new X509Certificate(body.certificate).publicKey), device.keyHash);
+    const serial = site.primary.deps.replica.get('Device', 'tc-renew')?.system.certificateSerial;
+    assert.equal(String(serial).toUpperCase(), new X509Certificate(body.certificate).serialNumber);
+    assert.equal((await renew(newKey())).body.code, 'bad_request');
+    await site.put('Device', 'tc-renew', { revoked: true });
+    assert.equal((await renew()).body.code, 'device_revoked');
+  });
+  test('an expired certificate may renew, and nothing else', async () => {
+    const device = await site.addDevice('tc-expired');
+    // Issued two years ago by the site's clock; the machine's clock, which TLS asks, is right.
+    site.clock.forward(-2 * 365 * 24 * 3_600_000);
+    const { pem } = await site.authority.issueDevice(await createCsr(device.privateKey), randomUUID());
+    site.clock.forward(2 * 365 * 24 * 3_600_000);
+    const expired: TestDevice = { ...device, tls: { key: toPem(device.privateKey), cert: pem } };
+    const refused = await site.primary.call(expired, 'GET', '/v1/device/bundle');
+    assert.equal(refused.body.code, 'device_unknown');
+    const body = { csr: await createCsr(device.privateKey) };
+    assert.equal((await site.primary.call(expired, 'POST', '/v1/renew', { body })).status, 200);
+  });
+});

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { createDeviceSite, type DeviceSite, PASSWORD, type TestDevice } from '../../../../test/support/device-site.ts';
+
+const MINUTE_MS = 60_000;
+
+describe('a session', () => {
+  let site: DeviceSite;
+  let device: TestDevice;
+  before(async () => {
+    site = await createDeviceSite();
+    device = await site.addDevice('tc-1');
+  });
+  after(() => site.close());
+  const open = async (user: string, more = {}) => {
+    await site.addUser(user, more);
+    const body = await site.loginRequest(site.primary, device, user, PASSWORD);
+    return (await site.primary.call(device, 'POST', '/v1/login', { body })).body.session.token as string;
+  };
+  const refresh = (token: string, from = device, server = site.primary) =>
+    server.call(from, 'POST', '/v1/session', { token });
+
+  test('is refreshed by any server, and gives the user’s bundle', async () => {
+    const token = await open('alice');
+    const secondary = await site.startSecondary();
+    const { status, body } = await refresh(token, device, secondary);
+    assert.equal(status, 200);
+    assert.ok(body.session.expiresAt > body.serverTime);
+    const bundle = await secondary.call(device, 'GET', '/v1/user/bundle', { token: body.session.token });
+    assert.equal(bundle.body.user.name, 'alice');
+    const again = await secondary.call(device, 'GET', '/v1/user/bundle', {
+      token: body.session.token,
+      headers: { 'if-none-match': `"${bundle.body.etag}"` },
+    });
+    assert.equal(again.status, 304);
+  });
+  test('belongs to one device', async () => {
+    const token = await open('bob');
+    const other = await site.addDevice('tc-2');
+    assert.equal((await refresh(token, other)).body.code, 'session_invalid');
+    assert.equal((await refresh('garbage')).body.code, 'session_invalid');
+    assert.equal((await site.primary.call(device, 'POST', '/v1/session')).body.code, 'session_invalid');
+  });
+  test('ends with the account, the password, or an administrator’s word, and says what that rests on', async () => {
+    const ends: [string, () => Promise<unknown>, string][] = [
+      ['disabled', () => site.put('User', 'disabled', { disabled: true }), 'account_disabled'],
+      ['locked', () => site.put('User', 'locked', { locked: true }), 'account_locked'],
+      ['changed', () => site.addUser('changed', {}, 'another-password'), 'session_invalid'],
+      ['deleted', () => site.remove('User', 'deleted'), 'session_invalid'],
+      [
+        'ended',
+        () => site.put('User', 'ended', { sessionsNotBefore: new Date(site.clock.nowMs() + 1000).toISOString() }),
+        'session_invalid',
+      ],
+    ];
+    for (const [user, end, code] of ends) {
+      const token = await open(user);
+      assert.equal((await refresh(token)).status, 200);
+      await end();
+      const { body } = await refresh(token);
+      assert.equal(body.code, code);
+      const { generation } = site.primary.deps.replica.find('User', user) ?? {};
+      assert.deepEqual(body.subject, { epoch: 1, generation });
+    }
+  });
+  test('a password that was changed after this server’s data were made does not end it here', async () => {
+    await site.addUser('carol');
+    const secondary = await site.startSecondary();
+    const token = await open('carol');
+    assert.equal((await refresh(token, device, secondary)).status, 200);
+    await secondary.sync();
+    assert.equal((await refresh(token, device, secondary)).status, 200);
+  });
+  test('ends at logout, for the refreshed tokens too; an expired token still logs out', async () => {
+    const token = await open('dora');
+    const renewed = (await refresh(token)).body.session.token;
+    const logout = (one: string) => site.primary.call(device, 'POST', '/v1/logout', { token: one });
+    assert.deepEqual((await logout(token)).body, { ended: true });
+    assert.equal((await refresh(renewed)).body.code, 'session_invalid');
+    assert.deepEqual((await logout(renewed)).body, { ended: false });
+    const late = await open('emma');
+    site.clock.forward(20 * MINUTE_MS);
+    assert.equal((await refresh(late)).body.code, 'session_invalid');
+    assert.deepEqual((await logout(late)).body, { ended: true });
+  });
+});
