@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { manualClock } from '../support/manual-clock.ts';
+import { commit, siteWith } from '../support/model-site.ts';
+import { type Simulation, simulate } from '../support/simulated-agent.ts';
+
+const DERIVE_MS = 130;
+const site = siteWith('alice', 'first-password');
+
+async function signedInOnce(servers: readonly string[] = ['primary', 'secondary']) {
+  const clock = manualClock();
+  const world = simulate({ clock, servers, view: site, deriveMs: DERIVE_MS });
+  world.runner.start();
+  await clock.advance(1_000);
+  const login = world.runner.login('alice', 'first-password');
+  await clock.advance(1_000);
+  assert.equal((await login).verdict, 'granted');
+  return { clock, ...world };
+}
+
+const loginEvents = ({ device, server }: Pick<Simulation, 'device' | 'server'>, names: readonly string[]) =>
+  [...device.outbox, ...names.flatMap(name => server(name).events)].filter(({ type }) => type === 'login');
+
+test('starts on the first server, and logs in there without asking another', async () => {
+  const { runner, server } = await signedInOnce();
+  const { mode, server: current } = runner.status();
+  assert.deepEqual([mode, current?.name], ['online', 'primary']);
+  assert.ok(!server('secondary').asked.includes('login'));
+});
+
+test('a killed Primary costs the next login nothing, and the session stays', async () => {
+  const { clock, runner, server, defects } = await signedInOnce();
+  server('primary').kill();
+  const login = runner.login('alice', 'first-password');
+  await clock.advance(5_000);
+  const result = await login;
+  assert.deepEqual([result.verdict, result.server, result.mode], ['granted', 'secondary', 'online']);
+  assert.ok(result.elapsedMs < DERIVE_MS + 50, `${result.elapsedMs} ms`);
+  assert.equal(runner.status().server?.name, 'secondary');
+  assert.equal(runner.status().session?.user, 'alice');
+  assert.deepEqual(defects, []);
+});
+
+test('a Primary that hangs costs one login the hedge at most, and the next one nothing', async () => {
+  const { clock, runner, server } = await signedInOnce();
+  server('primary').condition = 'hung';
+  const first = runner.login('alice', 'first-password');
+  await clock.advance(2_000);
+  assert.equal((await first).server, 'secondary');
+  assert.ok((await first).elapsedMs <= DERIVE_MS + 500, `${(await first).elapsedMs} ms`);
+  const second = runner.login('alice', 'first-password');
+  await clock.advance(2_000);
+  assert.ok((await second).elapsedMs <= DERIVE_MS + 50, `${(await second).elapsedMs} ms`);
+});
+
+test('a Primary that hangs after the request was sent: one session, one event, and the next login pays nothing', async () => {
+  const { clock, runner, server, device } = await signedInOnce();
+  const before = loginEvents({ device, server }, ['primary', 'secondary']).length;
+  server('primary').swallowsLogins = true;
+  const first = runner.login('alice', 'first-password');
+  await clock.advance(100);
+  server('primary').condition = 'hung';
+  await clock.advance(2_000);
+  assert.equal((await first).server, 'secondary');
+  assert.ok((await first).elapsedMs <= DERIVE_MS + 500, `${(await first).elapsedMs} ms`);
+  const second = runner.login('alice', 'first-password');
+  await clock.advance(2_000);
+  assert.ok((await second).elapsedMs <= DERIVE_MS + 50, `${(await second).elapsedMs} ms`);
+  assert.equal(loginEvents({ device, server }, ['primary', 'secondary']).length, before + 2);
+});
+
+test('both servers dead: offline at once, a wrong password and an unknown user are refused, and it comes back by itself', async () => {
+  const { clock, runner, server, device, defects } = await signedInOnce();
+  server('primary').kill();
+  server('secondary').kill();
+  await clock.advance(1_000);
+  assert.equal(runner.status().mode, 'offline');
+  const offline = runner.login('alice', 'first-password');
+  await clock.advance(DERIVE_MS + 1);
+  assert.deepEqual(
+    [(await offline).verdict, (await offline).mode, (await offline).server],
+    ['granted', 'offline', null],
+  );
+  const wrong = runner.login('alice', 'not-the-password');
+  await clock.advance(1_000);
+  assert.equal((await wrong).reason, 'credentials_invalid');
+  const unknown = runner.login('bob', 'first-password');
+  await clock.advance(1_000);
+  assert.equal((await unknown).reason, 'no_cached_login');
+  assert.equal(runner.status().session?.user, 'alice');
+
+  server('secondary').condition = 'up';
+  await clock.advance(90_000);
+  assert.equal(runner.status().server?.name, 'secondary');
+  assert.equal(runner.status().session?.mode, 'online', 'the offline session was proved');
+  server('primary').condition = 'up';
+  await clock.advance(180_000);
+  assert.equal(runner.status().server?.name, 'primary');
+  assert.equal(device.outbox.length, 0, 'every event was delivered');
+  const ids = ['primary', 'secondary'].flatMap(name => server(name).events.map(({ id }) => id));
+  assert.equal(new Set(ids).size, ids.length, 'and each once');
+  assert.deepEqual(defects, []);
+});
+
+test('an offline session whose account was disabled ends when a server is back', async () => {
+  const { clock, runner, server, device } = await signedInOnce();
+  for (const name of ['primary', 'secondary']) server(name).kill();
+  await clock.advance(1_000);
+  const offline = runner.login('alice', 'first-password');
+  await clock.advance(1_000);
+  assert.equal((await offline).mode, 'offline');
+  server('primary').view = commit(site, 'alice', { disabled: true });
+  server('primary').condition = 'up';
+  await clock.advance(90_000);
+  assert.equal(runner.status().session, null);
+  assert.equal(Object.values(device.tombstones)[0]?.reason, 'disabled');
+});
+
+test('goaway: the channel is made on the Secondary before it is broken on the Primary', async () => {
+  const { clock, runner, server } = await signedInOnce();
+  const seen: (string | undefined)[] = [];
+  runner.onChange(() => seen.push(runner.status().server?.name));
+  server('primary').goaway();
+  await clock.advance(5_000);
+  assert.equal(runner.status().server?.name, 'secondary');
+  assert.ok(!seen.includes(undefined), 'never without a server');
+});
+
+test('a device that boots with every server dead becomes ready, and connects by itself later', async () => {
+  const clock = manualClock();
+  const { runner, server } = simulate({ clock, servers: ['primary', 'secondary', 'third'], view: site });
+  for (const name of ['primary', 'secondary', 'third']) server(name).condition = 'dead';
+  let decided = false;
+  runner.onDecided(() => {
+    decided = true;
+  });
+  runner.start();
+  await clock.advance(100);
+  assert.ok(decided);
+  server('third').condition = 'up';
+  await clock.advance(120_000);
+  assert.equal(runner.status().server?.name, 'third');
+});
+
+test('nothing happens after the end', async () => {
+  const { clock, runner, server } = await signedInOnce();
+  const open = runner.login('alice', 'first-password');
+  runner.stop();
+  await assert.rejects(open, { name: 'AgentStopped' });
+  const asked = ['primary', 'secondary'].map(name => server(name).asked.length);
+  await clock.advance(600_000);
+  assert.deepEqual(
+    ['primary', 'secondary'].map(name => server(name).asked.length),
+    asked,
+  );
+});

@@ -1,0 +1,87 @@
+import { type DeviceBundle, NO_VERSION, newestVersion, type ThinmanEvent, type Version } from '@thinman/protocol';
+import type { Cache, CachedLogin, ClockMark, OfflineFailures, Tombstone } from '../../packages/agent/src/ports.ts';
+
+/** All that a device's store holds: plain data, so that a test can look at it, copy it, and go back. */
+export type StoredDevice = {
+  logins: Record<string, CachedLogin>;
+  tombstones: Record<string, Tombstone>;
+  failures: Record<string, OfflineFailures>;
+  bundle: DeviceBundle | undefined;
+  accepted: Version;
+  mark: ClockMark | undefined;
+  outbox: ThinmanEvent[];
+};
+
+export const emptyDevice = (): StoredDevice => ({
+  logins: {},
+  tombstones: {},
+  failures: {},
+  bundle: undefined,
+  accepted: NO_VERSION,
+  mark: undefined,
+  outbox: [],
+});
+
+/** A store in memory, for tests of what decides; the real one has its own contract tests. */
+export function memoryCache(device: StoredDevice): Cache {
+  return {
+    condition: { kind: 'ok' },
+    cachedLogin: user => device.logins[user],
+    cachedUsers: () => Object.values(device.logins),
+    tombstone: userId => device.tombstones[userId],
+    knownSubject(user) {
+      const login = device.logins[user];
+      const ofUser = Object.values(device.tombstones).filter(
+        tombstone => tombstone.user === user || tombstone.userId === login?.userId,
+      );
+      const subjects = [...(login === undefined ? [] : [login]), ...ofUser].map(({ subject }) => subject);
+      return subjects.length === 0 ? undefined : subjects.reduce(newestVersion);
+    },
+    offlineFailures: user => device.failures[user] ?? { count: 0, lastMs: 0 },
+    commitLogin({ save, eraseUser, clearTombstoneOf, tombstone, clearFailures, user, event }) {
+      if (eraseUser !== undefined) delete device.logins[eraseUser];
+      if (save !== undefined) {
+        removeLogins(device, save.userId);
+        device.logins[save.user] = save;
+      }
+      if (clearTombstoneOf !== undefined) delete device.tombstones[clearTombstoneOf];
+      if (tombstone !== undefined) device.tombstones[tombstone.userId] = tombstone;
+      if (clearFailures === true) delete device.failures[user];
+      if (event !== undefined) device.outbox.push(event);
+    },
+    countOfflineFailure(user, atMs) {
+      device.failures[user] = { count: (device.failures[user]?.count ?? 0) + 1, lastMs: atMs };
+    },
+    clearOfflineFailures: user => void delete device.failures[user],
+    setTombstone(tombstone, eraseLogin) {
+      device.tombstones[tombstone.userId] = tombstone;
+      if (eraseLogin) removeLogins(device, tombstone.userId);
+    },
+    eraseUsers() {
+      Object.assign(device, { logins: {}, tombstones: {}, failures: {}, bundle: undefined });
+    },
+    deviceBundle: () => device.bundle,
+    saveDeviceBundle(bundle) {
+      device.bundle = bundle;
+    },
+    acceptedVersion: () => device.accepted,
+    setAcceptedVersion(version) {
+      device.accepted = version;
+    },
+    clockMark: () => device.mark,
+    setClockMark(mark) {
+      device.mark = mark;
+    },
+    appendEvent: event => void device.outbox.push(event),
+    pendingEvents: limit => device.outbox.slice(0, limit),
+    pendingEventCount: () => device.outbox.length,
+    removeEvents(ids) {
+      device.outbox = device.outbox.filter(({ id }) => !ids.includes(id));
+    },
+    close() {},
+  };
+}
+
+function removeLogins(device: StoredDevice, userId: string): void {
+  for (const [user, login] of Object.entries(device.logins)) if (login.userId === userId) delete device.logins[user];
+}

@@ -1,0 +1,327 @@
+import {
+  type AgentTimings,
+  DEFAULT_AGENT_TIMINGS,
+  type DeviceBundle,
+  type Problem,
+  type ServerState,
+  type SiteStatement,
+  type StatementServer,
+  type ThinmanEvent,
+} from '@thinman/protocol';
+import type {
+  Answer,
+  BaseKey,
+  ChannelConnector,
+  ChannelListener,
+  Clock,
+  FailureReason,
+  Sealing,
+  ServerClient,
+} from '../../packages/agent/src/ports.ts';
+import { createRunner, type Runner } from '../../packages/agent/src/runtime/runner.ts';
+import { emptyDevice, memoryCache, type StoredDevice } from './memory-cache.ts';
+import { answerLogin, methodOf, modelProof, type SiteView, versionOf, wordsOf } from './model-site.ts';
+
+/** How a simulated server behaves at the moment. */
+export type Condition =
+  /** Answers after its delay. */
+  | 'up'
+  /** Its port refuses at once. */
+  | 'dead'
+  /** Takes everything and answers nothing. */
+  | 'hung';
+
+export type SimulatedServer = {
+  readonly name: string;
+  condition: Condition;
+  state: ServerState;
+  view: SiteView;
+  /** One way there and back, ms. */
+  delayMs: number;
+  /** `hung` for logins alone: the request is taken and never answered. */
+  swallowsLogins: boolean;
+  /** Only its channel is out of reach. */
+  refusesChannels: boolean;
+  /** What it was asked, in order. */
+  readonly asked: string[];
+  readonly events: ThinmanEvent[];
+  /** Cuts channels, as a kill does. */
+  kill(): void;
+  goaway(): void;
+};
+
+export type Simulation = {
+  readonly runner: Runner;
+  readonly device: StoredDevice;
+  readonly defects: unknown[];
+  server(name: string): SimulatedServer;
+};
+
+const SITE_ID = '00000000-0000-4000-8000-000000000001';
+const DEVICE_ID = '00000000-0000-4000-8000-000000000002';
+const KEY = 'k'.repeat(43);
+
+export function statementOf(names: readonly string[], version = 1): SiteStatement {
+  const servers = names.map((name, at) => ({
+    name,
+    url: `https://${name}.test:8443`,
+    role: at === 0 ? ('primary' as const) : ('secondary' as const),
+    keyHash: name.padEnd(43, '-').slice(0, 43),
+    sessionKey: KEY,
+    wrappingKey: KEY,
+  }));
+  return { siteId: SITE_ID, epoch: 1, version, servers, caPins: [KEY], directorySuffixes: [] };
+}
+
+/** An agent's real runner and core, in a world of simulated servers on a clock that the test moves. */
+export function simulate(options: {
+  readonly clock: Clock;
+  readonly servers: readonly string[];
+  readonly view: SiteView;
+  readonly device?: StoredDevice;
+  readonly timings?: Partial<AgentTimings>;
+  /** What deriving a key takes, ms; 0: nothing. */
+  readonly deriveMs?: number;
+}): Simulation {
+  const { clock } = options;
+  const statement = statementOf(options.servers);
+  const device = options.device ?? emptyDevice();
+  const channels = new Map<string, Set<ChannelListener>>();
+  const servers = new Map(options.servers.map(name => [name, makeServer(name)]));
+  const timings = { ...DEFAULT_AGENT_TIMINGS, ...options.timings };
+  const defects: unknown[] = [];
+  let ids = 0;
+
+  function makeServer(name: string): SimulatedServer {
+    const listeners = new Set<ChannelListener>();
+    channels.set(name, listeners);
+    return {
+      name,
+      condition: 'up',
+      state: 'serving',
+      view: options.view,
+      delayMs: 1,
+      swallowsLogins: false,
+      refusesChannels: false,
+      asked: [],
+      events: [],
+      kill() {
+        this.condition = 'dead';
+        for (const listener of [...listeners]) closeChannel(name, listener, 'reset');
+      },
+      goaway() {
+        this.state = 'draining';
+        for (const listener of listeners) listener.onFrame({ type: 'goaway' });
+      },
+    };
+  }
+
+  function closeChannel(name: string, listener: ChannelListener, reason: FailureReason): void {
+    if (channels.get(name)?.delete(listener)) listener.onClosed({ reason, detail: 'simulated' });
+  }
+
+  function find(name: string): SimulatedServer {
+    const server = servers.get(name);
+    if (server === undefined) throw new Error(`no server ${name}`);
+    return server;
+  }
+
+  /** The way of a request: refused, swallowed, or answered after the delay, unless the signal ends it. */
+  function call<T>(
+    target: StatementServer,
+    what: string,
+    signal: AbortSignal,
+    work: () => T | Problem,
+  ): Promise<Answer<T>> {
+    const server = find(target.name);
+    server.asked.push(what);
+    const startedMs = clock.monotonicMs();
+    const elapsedMs = () => clock.monotonicMs() - startedMs;
+    const failed = (reason: FailureReason): Answer<T> => ({
+      kind: 'failed',
+      reason,
+      detail: what,
+      elapsedMs: elapsedMs(),
+    });
+    if (server.condition === 'dead') return Promise.resolve(failed('refused'));
+    return new Promise(resolve => {
+      signal.addEventListener('abort', () => resolve(failed('aborted')), { once: true });
+      const answer = () => {
+        if (server.condition === 'dead') return resolve(failed('reset'));
+        if (server.condition === 'hung' || (what === 'login' && server.swallowsLogins)) return;
+        const value = work();
+        if (isProblem(value)) resolve({ kind: 'problem', problem: value, body: value, elapsedMs: elapsedMs() });
+        else resolve({ kind: 'ok', value, elapsedMs: elapsedMs() });
+      };
+      if (server.delayMs === 0) answer();
+      else clock.after(server.delayMs, answer);
+    });
+  }
+
+  const facts = (server: SimulatedServer, target: StatementServer) => ({
+    name: server.name,
+    keyHash: target.keyHash,
+    nowMs: clock.nowMs(),
+  });
+
+  const client: ServerClient = {
+    readyz: (target, signal) =>
+      call(target, 'readyz', signal, () => {
+        const { name, state, view } = find(target.name);
+        return {
+          name,
+          role: target.role,
+          state,
+          ...versionOf(view.generation),
+          database: { kind: 'sqlite', reachable: true, lagMs: 0 },
+          connectedDevices: 0,
+          journalPending: 0,
+          version: '0',
+          schema: 1,
+        };
+      }),
+    begin: (target, user, signal) => call(target, 'begin', signal, () => methodOf(find(target.name).view, user)),
+    login: (target, request, signal) =>
+      call(target, 'login', signal, () => {
+        const server = find(target.name);
+        return answerLogin(server.view, request, facts(server, target));
+      }),
+    deviceBundle: (target, _etag, signal) =>
+      call(target, 'device bundle', signal, () => {
+        const version = versionOf(find(target.name).view.generation);
+        return { changed: true, bundle: deviceBundle(version, timings) };
+      }),
+    userBundle: (target, _token, _etag, signal) =>
+      call(target, 'user bundle', signal, () => ({
+        changed: false,
+        version: versionOf(find(target.name).view.generation),
+      })),
+    refreshSession: (target, token, signal) =>
+      call(target, 'session', signal, () => ({
+        session: { token, expiresAt: clock.nowMs() + 900_000 },
+        subject: versionOf(find(target.name).view.generation),
+        serverTime: clock.nowMs(),
+      })),
+    logout: (target, _token, signal) => call(target, 'logout', signal, () => ({ ended: true })),
+    sendEvents: (target, events, signal) =>
+      call(target, 'events', signal, () => {
+        find(target.name).events.push(...events);
+        return { stored: events.map(({ id }) => id) };
+      }),
+    roundTripMs: () => undefined,
+    reset() {},
+    close: async () => {},
+  };
+
+  const connector: ChannelConnector = {
+    open(target, deadlineMs, pingMs, listener) {
+      const server = find(target.name);
+      const listeners = channels.get(target.name) ?? new Set();
+      listeners.add(listener);
+      const close = (reason: FailureReason) => closeChannel(target.name, listener, reason);
+      server.asked.push('channel');
+      if (server.condition === 'dead' || server.refusesChannels) queueMicrotask(() => close('refused'));
+      else if (server.delayMs === 0) queueMicrotask(() => listener.onOpen());
+      else if (server.condition === 'hung') clock.after(deadlineMs, () => close('timeout'));
+      else clock.after(server.delayMs, () => listener.onOpen());
+      let misses = 0;
+      const ping = () => {
+        if (!listeners.has(listener)) return;
+        misses = server.condition === 'up' ? 0 : misses + 1;
+        if (misses === 0) listener.onAlive();
+        if (misses > 2) close('timeout');
+        else clock.after(pingMs, ping);
+      };
+      clock.after(pingMs, ping);
+      return {
+        send(frame) {
+          if (frame.type !== 'hello' || server.condition !== 'up' || !listeners.has(listener)) return;
+          const { name, state, view } = server;
+          listener.onFrame({
+            type: 'hello',
+            server: name,
+            state,
+            version: versionOf(view.generation),
+            statement: { statement: JSON.stringify(statement), signature: '', signedBy: KEY },
+            serverTime: clock.nowMs(),
+            users: [...wordsOf(view, frame.users)],
+          });
+        },
+        close: () => void listeners.delete(listener),
+      };
+    },
+  };
+
+  const runner = createRunner({
+    identity: {
+      siteId: SITE_ID,
+      deviceId: DEVICE_ID,
+      name: 'tc-1',
+      privateKey: '',
+      certificate: '',
+      caCertificates: [],
+      keyHash: KEY,
+      deviceSecret: Buffer.alloc(32),
+    },
+    identityStore: { load: () => undefined, save() {}, loadStatement: () => undefined, saveStatement() {} },
+    client,
+    channels: connector,
+    hasher: {
+      derive(password, salt) {
+        const key = modelKey(password, salt);
+        const { deriveMs = 0 } = options;
+        return deriveMs === 0
+          ? Promise.resolve(key)
+          : new Promise(resolve => clock.after(deriveMs, () => resolve(key)));
+      },
+    },
+    sealing: modelSealing,
+    cache: memoryCache(device),
+    clock,
+    random: () => 0.5,
+    uuid: () => `00000000-0000-4000-8000-${(++ids).toString(16).padStart(12, '0')}`,
+    verifyStatement: signed => JSON.parse(signed.statement) as SiteStatement,
+    agentVersion: 'test',
+    statement,
+    onDefect: error => defects.push(error),
+  });
+  if (device.bundle === undefined) device.bundle = deviceBundle(versionOf(0), timings);
+  return { runner, device, defects, server: find };
+}
+
+function deviceBundle(version: DeviceBundle['version'], timings: AgentTimings): DeviceBundle {
+  return {
+    version,
+    etag: 'device',
+    device: { id: DEVICE_ID, name: 'tc-1', group: null },
+    settings: {},
+    profile: { connections: [] },
+    timings,
+  };
+}
+
+function modelKey(password: string, salt: string): BaseKey {
+  return {
+    keysFor: userId => ({
+      proof: ({ serverKeyHash, loginId }) => modelProof(password, salt, serverKeyHash, loginId),
+      publicKey: `${password}|${salt}`,
+      seal: Buffer.from(`${password}|${salt}|${userId}`),
+      dispose() {},
+    }),
+    dispose() {},
+  };
+}
+
+/** Opens under the keys and for the row that it was sealed with, like the real one. */
+const modelSealing: Sealing = {
+  seal: (bundle, keys, about) => Buffer.from(JSON.stringify([keys.seal.toString(), about, bundle])),
+  open(sealed, keys, about) {
+    const [key, sealedAbout, bundle] = JSON.parse(sealed.toString());
+    const fits = key === keys.seal.toString() && JSON.stringify(sealedAbout) === JSON.stringify(about);
+    return fits ? bundle : undefined;
+  },
+};
+
+function isProblem(value: unknown): value is Problem {
+  return typeof value === 'object' && value !== null && 'code' in value && 'title' in value;
+}
