@@ -16,6 +16,9 @@ import { createLocalServers, type LocalServers } from './local/local-servers.ts'
 import type { Clock, Random } from './ports.ts';
 import { createRunner } from './runtime/runner.ts';
 
+export { type EnrolmentOptions, type EnrolmentResult, enroll } from './adapters/enrolment.ts';
+export { IdentityDamaged } from './adapters/identity-store.ts';
+
 /** Told to servers, for people who look for old agents. */
 const AGENT_VERSION = '0.1.0';
 /** `ready` waits this long for the first word of a server: more than every deadline of one search (`failover.md`). */
