@@ -66,16 +66,16 @@ export type AdminLoginRequest = Static<typeof AdminLoginRequest>;
 export const AdminLoginAnswer = Type.Object({ token: Type.String(), role: Type.String(), expiresAt: Type.Integer() });
 export type AdminLoginAnswer = Static<typeof AdminLoginAnswer>;
 
-/** `POST /v1/admin/tokens`. */
-export const TokenRequest = Type.Union([
-  closed({
-    for: Type.Literal('device'),
-    group: Type.Optional(ObjectName),
-    uses: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
-    ttlMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: 366 * 24 * 3_600_000 })),
-  }),
-  closed({ for: Type.Literal('server'), name: ObjectName, url: HttpsUrl }),
-]);
+/** `POST /v1/admin/tokens`, for thin clients. */
+export const DeviceTokenRequest = closed({
+  for: Type.Literal('device'),
+  group: Type.Optional(ObjectName),
+  uses: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
+  ttlMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: 366 * 24 * 3_600_000 })),
+});
+/** `POST /v1/admin/tokens`, for one server that joins. */
+export const ServerTokenRequest = closed({ for: Type.Literal('server'), name: ObjectName, url: HttpsUrl });
+export const TokenRequest = Type.Union([DeviceTokenRequest, ServerTokenRequest]);
 export type TokenRequest = Static<typeof TokenRequest>;
 export const TokenAnswer = Type.Object({ token: Type.String(), name: Type.String(), expiresAt: Type.String() });
 export type TokenAnswer = Static<typeof TokenAnswer>;

@@ -1,4 +1,10 @@
-import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, parseValue, TokenRequest } from '@thinman/protocol';
+import {
+  DEFAULT_PAGE_SIZE,
+  DeviceTokenRequest,
+  MAX_PAGE_SIZE,
+  parseValue,
+  ServerTokenRequest,
+} from '@thinman/protocol';
 import type { EventQuery } from '../ports.ts';
 import type { AdminDeps } from './admin-deps.ts';
 import { withinDatabaseDeadline } from './commit.ts';
@@ -15,7 +21,9 @@ export function siteRoutes(deps: AdminDeps): readonly AdminRoute[] {
       url: '/tokens',
       needs: 'owner',
       handle({ actor, body }) {
-        const parsed = parseValue(TokenRequest, body);
+        // Against the union of both, mistakes would be told of the one that was not meant.
+        const isServer = (body as { for?: unknown } | null | undefined)?.for === 'server';
+        const parsed = parseValue(isServer ? ServerTokenRequest : DeviceTokenRequest, body);
         return parsed.ok ? makeToken(deps, actor, parsed.value) : badRequest(parsed.problems);
       },
     },

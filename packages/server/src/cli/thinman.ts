@@ -10,26 +10,37 @@ import {
 } from './thinman/command-error.ts';
 import { thinmanProgram } from './thinman/program.ts';
 
-/** The command `thinman`. Sets the process's exit code; what went wrong goes to standard error, a line each. */
+/** The command `thinman`. Sets the process's exit code. */
 export async function main(argv: string[]): Promise<void> {
-  const program = thinmanProgram(text => void process.stdout.write(text));
-  quiet(program);
+  process.exitCode = await runThinman(argv, {
+    out: text => void process.stdout.write(text),
+    err: text => void process.stderr.write(text),
+  });
+}
+
+export type Streams = { readonly out: (text: string) => void; readonly err: (text: string) => void };
+
+/** Runs one command line; gives its exit code. What went wrong goes to `err`, a line each. */
+export async function runThinman(argv: readonly string[], { out, err }: Streams): Promise<ExitCode> {
+  const program = thinmanProgram(out);
+  quiet(program, { out, err });
   try {
     await program.parseAsync(argv);
+    return EXIT.done;
   } catch (error) {
     const { exitCode, lines } = explain(error);
-    process.exitCode = exitCode;
-    for (const line of lines) process.stderr.write(`thinman: ${line}\n`);
+    for (const line of lines) err(`thinman: ${line}\n`);
+    return exitCode;
   }
 }
 
 /** commander neither ends the process nor writes errors of its own (several lines, exit code 1). */
-function quiet(command: Command): void {
+function quiet(command: Command, { out, err }: Streams): void {
   command
     .exitOverride()
     .showSuggestionAfterError(false)
-    .configureOutput({ outputError: () => {} });
-  for (const inner of command.commands) quiet(inner);
+    .configureOutput({ writeOut: out, writeErr: err, outputError: () => {} });
+  for (const inner of command.commands) quiet(inner, { out, err });
 }
 
 function explain(error: unknown): { readonly exitCode: ExitCode; readonly lines: readonly string[] } {

@@ -19,14 +19,17 @@ const MAX_ALIASES = 100;
 export function readDocuments(paths: readonly string[]): readonly FileObject[] {
   const mistakes: string[] = [];
   const objects = paths.flatMap(filesAt).flatMap(file => {
-    const read = parseFile(file === '-' ? STDIN_NAME : file, readText(file));
+    const read = parseFile(nameOf(file), readText(file));
     mistakes.push(...read.mistakes);
     return read.objects;
   });
   if (mistakes.length > 0) throw new CommandError(EXIT.misuse, ...mistakes);
-  if (objects.length === 0) throw new CommandError(EXIT.misuse, `there is no object in ${paths.join(', ')}`);
+  if (objects.length === 0)
+    throw new CommandError(EXIT.misuse, `there is no object in ${paths.map(nameOf).join(', ')}`);
   return objects;
 }
+
+const nameOf = (path: string) => (path === '-' ? STDIN_NAME : path);
 
 function filesAt(path: string): readonly string[] {
   if (path === '-') return ['-'];
@@ -46,7 +49,10 @@ function readText(file: string): string {
   try {
     return readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch {
-    throw new CommandError(EXIT.misuse, `${file} cannot be read: there is no such file, or it may not be opened`);
+    throw new CommandError(
+      EXIT.misuse,
+      `${nameOf(file)} cannot be read: there is no such file, or it may not be opened`,
+    );
   }
 }
 
