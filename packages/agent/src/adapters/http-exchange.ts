@@ -1,5 +1,5 @@
 import { MAX_BODY_BYTES, PROTOCOL_HEADER, PROTOCOL_VERSION } from '@thinman/protocol';
-import type { Dispatcher } from 'undici';
+import { type Dispatcher, errors } from 'undici';
 import { errorCode } from '../error-code.ts';
 import type { FailureReason } from '../ports.ts';
 import { ConnectFailure, networkReason } from './tls.ts';
@@ -68,7 +68,8 @@ function failureOf(error: unknown, signal: AbortSignal, answered: boolean): Http
   if (CLOSED_HERE.includes(code)) return failed('aborted', code);
   // The head had come: what broke off is the body.
   if (answered) return failed('truncated', code);
-  if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') return failed('not_our_schema', code);
+  if (error instanceof errors.HTTPParserError || code === 'UND_ERR_HEADERS_OVERFLOW')
+    return failed('not_our_schema', code);
   return failed(networkReason(error) ?? 'reset', code);
 }
 
