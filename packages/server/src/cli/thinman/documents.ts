@@ -71,6 +71,7 @@ export function parseFile(file: string, text: string): { readonly objects: FileO
     if (errors.length > 0 || contents === null) continue;
     try {
       const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
+      if (value === null) continue;
       const nodes =
         isSeq(contents) && Array.isArray(value)
           ? contents.items.map((node, n) => [node, value[n]] as const)

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { ERRORS, type ErrorCode, OBJECT_KINDS, problem } from '@thinman/protocol';
+import { parseCount, parseDuration } from './arguments.ts';
+import { bodyDifference } from './body-difference.ts';
+import { CommandError, EXIT, exitCodeOf, refusalLines } from './command-error.ts';
+import { serverUrl } from './connection.ts';
+import { objectKind, readableKind } from './kinds.ts';
+import { findSession, keepSession, sessionFolder } from './session-store.ts';
+import { table } from './table.ts';
+import { parsePin } from './trust.ts';
+
+const isMisuse = (error: unknown) => error instanceof CommandError && error.exitCode === EXIT.misuse;
+
+test('a kind is understood in any case and in the plural', () => {
+  for (const kind of Object.keys(OBJECT_KINDS)) {
+    for (const word of [kind, kind.toLowerCase(), kind.toUpperCase()]) assert.equal(objectKind(word), kind);
+  }
+  for (const [word, kind] of [
+    ['users', 'User'],
+    ['policies', 'Policy'],
+    ['directories', 'Directory'],
+    ['sitesettings', 'SiteSettings'],
+    ['DeviceGroups', 'DeviceGroup'],
+  ] as const) {
+    assert.equal(objectKind(word), kind);
+  }
+  assert.equal(readableKind('events'), 'Event');
+  for (const word of ['', 'usr', 'Event', 'constructor']) assert.throws(() => objectKind(word), isMisuse, word);
+});
+
+test('times and counts are what they say, or wrong use', () => {
+  assert.deepEqual(['90s', '30m', '24h', '7d'].map(parseDuration), [90_000, 1_800_000, 86_400_000, 604_800_000]);
+  for (const word of ['', '24', 'h', '-1h', '1.5h', '24 h', '24H'])
+    assert.throws(() => parseDuration(word), isMisuse, word);
+  assert.equal(parseCount('12'), 12);
+  for (const word of ['', '0', '-1', '1.5', 'x', '1e3']) assert.throws(() => parseCount(word), isMisuse, word);
+});
+
+test('a pin is one pin in base64url, base64 and hexadecimal', () => {
+  const digest = createHash('sha256').update('a key').digest();
+  const pin = digest.toString('base64url');
+  const hex = digest.toString('hex');
+  const forms = [
+    pin,
+    digest.toString('base64'),
+    hex,
+    hex.toUpperCase().replaceAll(/(..)(?!$)/g, '$1:'),
+    `sha256/${digest.toString('base64')}`,
+    ` ${pin}\n`,
+  ];
+  for (const form of forms) assert.equal(parsePin(form), pin, form);
+  for (const form of ['', 'x', pin.slice(1), `${pin}AAAA`, hex.slice(2)])
+    assert.throws(() => parsePin(form), isMisuse, form);
+});
+
+test("a server's URL has one form", () => {
+  for (const text of ['https://a.example:8443', 'https://A.example:8443/', 'HTTPS://a.example:8443']) {
+    assert.equal(serverUrl(text), 'https://a.example:8443');
+  }
+  for (const text of ['a.example', 'http://a.example', 'https://a.example/x', 'https://u:p@a.example', '']) {
+    assert.throws(() => serverUrl(text), isMisuse, text);
+  }
+});
+
+test('every problem has an exit code that fits what it is', () => {
+  const codeOf = (code: ErrorCode) => exitCodeOf(problem(code));
+  for (const code of ['credentials_invalid', 'account_disabled', 'forbidden', 'too_many_attempts'] as const)
+    assert.equal(codeOf(code), EXIT.denied, code);
+  for (const code of [
+    'conflict',
+    'invalid_object',
+    'not_primary',
+    'unauthorized',
+    'not_found',
+    'name_taken',
+    'bad_request',
+  ] as const)
+    assert.equal(codeOf(code), EXIT.misuse, code);
+  for (const code of ['database_unavailable', 'internal', 'overloaded', 'draining', 'not_serving'] as const)
+    assert.equal(codeOf(code), EXIT.failed, code);
+  for (const code of Object.keys(ERRORS) as ErrorCode[]) assert.notEqual(codeOf(code), EXIT.done, code);
+});
+
+test('a refusal without mistakes is one line with all that is known', () => {
+  assert.deepEqual(refusalLines(problem('not_primary', { detail: 'Ask https://p.' })), [
+    'Administration happens on the Primary alone. Ask https://p.',
+  ]);
+  assert.match(refusalLines(problem('too_many_attempts', { retryAfterMs: 1_500 })).join(), /Try again in 2 s\.$/);
+});
+
+test('a difference names what was and what is, field by field', () => {
+  assert.deepEqual(bodyDifference({ a: 1, b: { c: [1, 2] }, same: 'x' }, { b: { c: [1, 3] }, d: {}, same: 'x' }), [
+    ...['- a: 1', '- b.c.1: 2', '+ b.c.1: 3', '+ d: {}'],
+  ]);
+  assert.deepEqual(bodyDifference({ a: [] }, { a: [] }), []);
+});
+
+test('columns are as wide as they must be', () => {
+  assert.equal(
+    table(
+      ['A', 'LONG'],
+      [
+        ['wide cell', 'x'],
+        ['', ''],
+      ],
+    ),
+    'A          LONG\nwide cell  x\n\n',
+  );
+});
+
+test('sessions are kept for each server, and the last one is the one that is meant', () => {
+  const root = mkdtempSync(join(tmpdir(), 'thinman-sessions-'));
+  const folder = sessionFolder({ XDG_CONFIG_HOME: root });
+  const session = (token: string) => ({ token, user: 'admin', expiresAt: 1, ca: [] });
+  try {
+    assert.equal(findSession(folder, undefined), undefined);
+    keepSession(folder, 'https://a', session('1'));
+    keepSession(folder, 'https://b', session('2'));
+    assert.equal(findSession(folder, undefined)?.session.token, '2');
+    assert.equal(findSession(folder, 'https://a')?.session.token, '1');
+    assert.equal(findSession(folder, 'https://c'), undefined);
+    const file = join(folder, 'sessions.json');
+    assert.deepEqual([statSync(file).mode & 0o777, statSync(folder).mode & 0o777], [0o600, 0o700]);
+
+    chmodSync(file, 0o644);
+    keepSession(folder, 'https://a', session('3'));
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    writeFileSync(file, '{');
+    assert.throws(() => findSession(folder, undefined), isMisuse);
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+});
