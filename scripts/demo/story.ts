@@ -4,7 +4,7 @@ import type { Agent, SeenLogin } from '../../test/support/agent-commands.ts';
 import { brokenInvariants } from '../../test/support/invariants.ts';
 import { inWords } from '../../test/support/logins.ts';
 import type { PrintedObject, Server } from '../../test/support/server-commands.ts';
-import { type Site, waitUntilCurrent } from '../../test/support/site.ts';
+import { type Site, waitUntilApplied } from '../../test/support/site.ts';
 import { FAST_TIMINGS } from '../../test/support/timings.ts';
 import { CAST, type Hospital, NEW_CONNECTION, PROFILE } from './hospital.ts';
 import type { Teller } from './teller.ts';
@@ -82,7 +82,7 @@ async function aProfileChanges({ chapter, say, step }: Teller, site: Site) {
       ...body,
       connections: [...(body.connections as readonly unknown[]), NEW_CONNECTION],
     }));
-    await waitUntilCurrent(site, site.agent(device));
+    await waitUntilApplied(site, site.agent(device), user);
     return 'current, without a login';
   });
   say(`That ${user} has it too shows below, when no server is left to ask.`);

@@ -14,7 +14,7 @@ export type Teller = {
   say(text: string): void;
   /**
    * Does something and tells how it went. `act` says in words what happened, and in milliseconds how long it took where that
-   * is not the time that `act` took. What it throws is told as what happened, and ends the story.
+   * is not the time that `act` took. The first line of what it throws is told as what happened, and the story ends.
    */
   step(title: string, expected: string, act: () => Promise<string | { happened: string; ms: number }>): Promise<void>;
 };
@@ -46,7 +46,8 @@ export function createTeller(write: (line: string) => void): Teller {
         if (typeof told === 'string') keep(told, performance.now() - startedMs);
         else keep(told.happened, told.ms);
       } catch (error) {
-        keep(error instanceof Error ? error.message : String(error), performance.now() - startedMs);
+        const [firstLine = ''] = String(error instanceof Error ? error.message : error).split('\n');
+        keep(firstLine, performance.now() - startedMs);
         throw error;
       }
     },
@@ -62,7 +63,7 @@ export function table(steps: readonly Step[]): string {
     isRight(step) ? styleText('green', '✔') : styleText('red', '✖'),
     shorten(step.title),
     shorten(step.expected),
-    isRight(step) ? shorten(step.happened) : styleText('red', step.happened.replaceAll('\n', ' ')),
+    isRight(step) ? shorten(step.happened) : styleText('red', step.happened),
     String(step.ms),
   ]);
   const head = ['', 'step', 'expected', 'what happened', 'ms'].map(text => styleText('bold', text));

@@ -1,10 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseValue, type RecordedEvent, Version } from '@thinman/protocol';
 import { type Agent, createAgentCommands, type DeviceHistory } from './agent-commands.ts';
 import { freePort } from './loopback.ts';
 import type { Finished, Processes } from './processes.ts';
 import { createServerCommands, type Server } from './server-commands.ts';
 import { createTcpProxy, type TcpProxy } from './tcp-proxy.ts';
+import { waitFor } from './wait.ts';
 
 export const ADMIN_PASSWORD = 'an-administrators-password';
 
@@ -117,13 +119,20 @@ function bothWires(primary: TcpProxy | undefined, secondary: TcpProxy | undefine
   return primary !== undefined && secondary !== undefined ? { primary, secondary } : undefined;
 }
 
-/** Waits until this device has heard of everything that was committed on the Primary up to now. */
-export async function waitUntilCurrent(site: Site, agent: Agent): Promise<void> {
-  const { epoch, generation } = await site.primary.status();
-  await agent.waitForStatus(
-    `to hold generation ${epoch}.${generation}`,
-    status => status.epoch === epoch && status.generation >= generation,
-  );
+/** Waits until the site has recorded that this device holds the user's bundle as it is now on the Primary. */
+export async function waitUntilApplied(site: Site, agent: Agent, user: string): Promise<RecordedEvent> {
+  const { generation } = await site.primary.status();
+  return waitFor(`${agent.name} to hold generation ${generation} of the bundle of ${user}`, async () => {
+    const events = await site.primary.events();
+    return events.find(({ type, origin, user: whose, data }) => {
+      const version = parseValue(Version, data.version);
+      return (
+        [type, origin, whose, data.which].join() === `bundle.applied,device:${agent.name},${user},user` &&
+        version.ok &&
+        version.value.generation >= generation
+      );
+    });
+  });
 }
 
 /** Waits until a person who looks at the device sees it on this server. */

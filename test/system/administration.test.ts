@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expectLogin } from '../support/logins.ts';
-import { ADMIN_PASSWORD, waitUntilCurrent } from '../support/site.ts';
+import { ADMIN_PASSWORD, waitUntilApplied } from '../support/site.ts';
 import { systemTest } from '../support/system-test.ts';
 import { ALICE, GROUP, profile, user, WARD } from '../support/ward.ts';
 
@@ -69,7 +69,7 @@ systemTest('an administrator logs in over the network with the CA file', { agent
   const wrong = await processes.run('thinman', ['login', ...remote, '--password-stdin'], { input: 'not-the-password' });
   assert.equal(wrong.code, 1, wrong.stderr);
   const before = await processes.run('thinman', ['get', 'User', ...remote, '-o', 'json']);
-  assert.equal(before.code, 1, `without a login: ${before.stderr}`);
+  assert.equal(before.code, 2, `without a login: ${before.stderr}`);
 
   const login = await processes.run('thinman', ['login', ...remote, '--user', 'admin', '--password-stdin'], {
     input: ADMIN_PASSWORD,
@@ -98,7 +98,7 @@ systemTest('a changed profile reaches the device while its user is signed in', {
   const tc1 = site.agent('tc-1');
   await expectLogin(tc1, ALICE, 'granted online by primary');
   await site.apply(profile(['ward', 'pharmacy']));
-  await waitUntilCurrent(site, tc1);
+  await waitUntilApplied(site, tc1, ALICE.name);
 
   // The proof that it was pushed: with no server left the device shows it.
   await site.primary.kill();
