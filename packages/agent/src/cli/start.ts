@@ -1,18 +1,20 @@
-import { AgentCannotStart, createAgent, IdentityDamaged } from '../agent.ts';
+import { once } from 'node:events';
+import { type Agent, AgentCannotStart, createAgent, IdentityDamaged } from '../agent.ts';
 import { SocketUnusable } from '../local/unix-socket.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 
-/** Runs the agent in the foreground until SIGTERM or SIGINT. Servers that are away are no reason to end. */
+/** Runs the agent until SIGTERM or SIGINT. Nothing else ends it: servers that are away are what it is for. */
 export async function runStart(dataDir: string): Promise<ExitCode> {
-  const stopAsked = nextSignal('SIGTERM', 'SIGINT');
-  const agent = open(dataDir);
+  // Listening before anything is opened: a signal that comes early still ends it in order.
+  const asked = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]).then(() => 'asked' as const);
+  const agent = build(dataDir);
   try {
     await agent.start();
-    const ready = await Promise.race([agent.ready(), stopAsked]);
-    if (ready !== undefined) {
+    const ready = await Promise.race([agent.ready(), asked]);
+    if (ready !== 'asked') {
       const server = ready.server === null ? '' : ` server=${ready.server}`;
       process.stdout.write(`READY mode=${ready.mode}${server}\n`);
-      await stopAsked;
+      await asked;
     }
     return EXIT.done;
   } catch (error) {
@@ -23,19 +25,18 @@ export async function runStart(dataDir: string): Promise<ExitCode> {
   }
 }
 
-function open(dataDir: string): ReturnType<typeof createAgent> {
+function build(dataDir: string): Agent {
   try {
     return createAgent({ dataDir });
   } catch (error) {
-    if (error instanceof AgentCannotStart) throw new CommandFailure(EXIT.wrongUse, error.message);
+    if (error instanceof AgentCannotStart) throw new CommandFailure(EXIT_CODES[error.reason], error.message);
     if (error instanceof IdentityDamaged) throw new CommandFailure(EXIT.failed, error.message);
     throw error;
   }
 }
 
-/** Resolves at the first of these signals; the handlers stay, so that a second one does not cut the clean end. */
-function nextSignal(...signals: readonly NodeJS.Signals[]): Promise<undefined> {
-  const { promise, resolve } = Promise.withResolvers<undefined>();
-  for (const signal of signals) process.on(signal, () => resolve(undefined));
-  return promise;
-}
+const EXIT_CODES: Readonly<Record<AgentCannotStart['reason'], ExitCode>> = {
+  not_enrolled: EXIT.wrongUse,
+  folder_in_use: EXIT.wrongUse,
+  identity_damaged: EXIT.failed,
+};
