@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import type { AddressInfo, Server } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { createServer as createTls, type TLSSocket } from 'node:tls';
 import type { StatementServer } from '@thinman/protocol';
 import type { DeviceIdentity } from '../../packages/agent/src/ports.ts';
@@ -15,6 +16,7 @@ export type Lab = {
   readonly seen: { handshakes: number; bytes: number };
   /** Of the connections that are open now. */
   readonly sockets: ReadonlySet<TLSSocket>;
+  onUpgrade(listener: (request: IncomingMessage, socket: Duplex, head: Buffer) => void): void;
   stop(): Promise<void>;
 };
 
@@ -60,6 +62,7 @@ async function listen(server: Server, keyHash: string): Promise<Lab> {
     server: statementServer(`https://127.0.0.1:${port}`, keyHash),
     seen,
     sockets,
+    onUpgrade: listener => void server.on('upgrade', listener),
     stop: () =>
       new Promise(resolve => {
         server.close(() => resolve());
