@@ -55,7 +55,7 @@ test('text that is no YAML is told by its line, and so is a key that is there tw
   ] as const) {
     const { mistakes } = parseFile('x.yaml', bad);
     assert.equal(mistakes.length, 1, bad);
-    assert.match(mistakes[0] ?? '', new RegExp(`^x\\.yaml:${line} `), mistakes[0]);
+    assert.match(mistakes[0] ?? '', new RegExp(`^x\\.yaml:${line} `));
     assert.doesNotMatch(mistakes[0] ?? '', /\n/);
   }
 });
@@ -71,16 +71,16 @@ test('a small file does not become a huge object', () => {
   assert.match(parseFile('bomb.yaml', lines.join('\n')).mistakes.join(), /bomb\.yaml:1 .*aliases/);
 });
 
-test('a folder is all its YAML and JSON files, by name', () => {
+test('a folder is all its YAML and JSON files, by name', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'thinman-documents-'));
   try {
     mkdirSync(join(folder, 'inner'));
     for (const name of ['b.yaml', 'a.yml', 'inner/c.json', 'notes.txt']) {
       writeFileSync(join(folder, name), `{ kind: User, name: ${name}, body: {} }`);
     }
-    const names = readDocuments([folder]).map(({ value }) => (value as { name: string }).name);
+    const names = (await readDocuments([folder])).map(({ value }) => (value as { name: string }).name);
     assert.deepEqual(names, ['a.yml', 'b.yaml', 'inner/c.json']);
-    assert.throws(() => readDocuments([join(folder, 'none')]), CommandError);
+    await assert.rejects(readDocuments([join(folder, 'none')]), CommandError);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { isCollection, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
 import { CommandError, EXIT } from './command-error.ts';
 
@@ -16,13 +17,14 @@ const STDIN_NAME = 'standard input';
 const MAX_ALIASES = 100;
 
 /** Reads files, folders of files (`*.yaml`, `*.yml`, `*.json`, in the order of their names), and `-` for standard input. */
-export function readDocuments(paths: readonly string[]): readonly FileObject[] {
+export async function readDocuments(paths: readonly string[]): Promise<readonly FileObject[]> {
   const mistakes: string[] = [];
-  const objects = paths.flatMap(filesAt).flatMap(file => {
-    const read = parseFile(nameOf(file), readText(file));
+  const objects: FileObject[] = [];
+  for (const file of paths.flatMap(filesAt)) {
+    const read = parseFile(nameOf(file), await readText(file));
     mistakes.push(...read.mistakes);
-    return read.objects;
-  });
+    objects.push(...read.objects);
+  }
   if (mistakes.length > 0) throw new CommandError(EXIT.misuse, ...mistakes);
   if (objects.length === 0)
     throw new CommandError(EXIT.misuse, `there is no object in ${paths.map(nameOf).join(', ')}`);
@@ -45,21 +47,22 @@ function filesAt(path: string): readonly string[] {
   }
 }
 
-function readText(file: string): string {
+async function readText(file: string): Promise<string> {
+  if (file === '-') return text(process.stdin);
   try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8');
+    return readFileSync(file, 'utf8');
   } catch {
-    throw new CommandError(
-      EXIT.misuse,
-      `${nameOf(file)} cannot be read: there is no such file, or it may not be opened`,
-    );
+    throw new CommandError(EXIT.misuse, `${file} cannot be read: there is no such file, or it may not be opened`);
   }
 }
 
 /** YAML 1.2, and so JSON: several documents, each of them one object or a list of objects. */
-export function parseFile(file: string, text: string): { readonly objects: FileObject[]; readonly mistakes: string[] } {
+export function parseFile(
+  file: string,
+  content: string,
+): { readonly objects: FileObject[]; readonly mistakes: string[] } {
   const lines = new LineCounter();
-  const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
+  const parsed = parseAllDocuments(content, { lineCounter: lines, prettyErrors: false });
   const objects: FileObject[] = [];
   const mistakes: string[] = [];
   if (!Array.isArray(parsed)) return { objects, mistakes };

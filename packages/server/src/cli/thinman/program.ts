@@ -60,7 +60,7 @@ export function thinmanProgram(out: (text: string) => void): Command {
       .requiredOption('-f, --file <file...>', 'YAML or JSON files, folders of them, or - for standard input')
       .action(async (_options, command: Command) => {
         const options = command.optsWithGlobals<Options>();
-        const objects = readDocuments(options.file);
+        const objects = await readDocuments(options.file);
         out(await withConnection(options, client => work(client, objects)));
       });
   }
