@@ -36,6 +36,8 @@ export type Trust = {
   readonly pin: string;
   server(oddities?: Oddities): Promise<Credential>;
   device(privateKeyPem?: string): Promise<Credential>;
+  /** A device's certificate for this key, PEM. */
+  certify(publicKey: KeyObject): Promise<string>;
   sign(statement: SiteStatement): SignedStatement;
 };
 
@@ -59,6 +61,23 @@ export async function createTrust(): Promise<Trust> {
     async device(privateKeyPem) {
       const key = privateKeyPem === undefined ? newKey() : createPrivateKey(privateKeyPem);
       return credential(key, (await authority.issueDevice(await createCsr(key), DEVICE_ID)).pem);
+    },
+    async certify(publicKey) {
+      const notBefore = new Date(Date.now() - DAY_MS);
+      const certificate = await X509CertificateGenerator.create(
+        {
+          issuer: new ParsedCertificate(ca.certificatePem).subjectName,
+          subject: `CN=${DEVICE_ID}`,
+          notBefore,
+          notAfter: new Date(Date.now() + DAY_MS),
+          publicKey: publicKey.toCryptoKey(P256, true, ['verify']),
+          signingKey: ca.key.toCryptoKey(P256, false, ['sign']),
+          signingAlgorithm: P256_SHA256,
+          extensions: [new ExtendedKeyUsageExtension([ExtendedKeyUsage.clientAuth])],
+        },
+        webcrypto,
+      );
+      return certificate.toString('pem');
     },
     sign: statement => signStatement(statement, ca.key),
   };
