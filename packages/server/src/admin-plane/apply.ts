@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ApplyAnswer, FieldProblem, Version } from '@thinman/protocol';
 import type { CommitTransaction } from '../ports.ts';
 import type { Actor, WriteDeps } from './admin-deps.ts';
@@ -65,7 +66,10 @@ async function applyIn(
 }
 
 async function planOn(deps: WriteDeps, reader: SiteReader, read: InputsRead, passwords: PasswordsWorked) {
+  // A large apply works for a good while in this thread: devices are answered between two stages of it.
+  await nextTurn();
   const view = await loadSiteView(reader, read.inputs);
+  await nextTurn();
   return planApply(read, view, { passwords, sealer: deps.dataKey, nowMs: deps.clock.nowMs() });
 }
 
