@@ -75,7 +75,21 @@ export function transition(
   // The table's types say that each handler gets its own kind of event.
   (HANDLERS[event.kind] as (turn: Turn, event: Event) => void)(turn, event);
   settle(turn);
+  tellSession(turn, state);
   return { state: turn.state, effects: turn.effects };
+}
+
+/** A server tells of a changed profile only whose session it knows: it hears of every one that begins or ends. */
+function tellSession(turn: Turn, before: AgentState): void {
+  const { connectivity, phase } = turn.state;
+  if (phase !== 'running' || connectivity.kind !== 'connected' || sessionId(turn.state) === sessionId(before)) return;
+  const { channel } = connectivity;
+  if (turn.effects.some(effect => effect.kind === 'tellStatus' && effect.channel === channel)) return;
+  emit(turn, { kind: 'tellStatus', channel });
+}
+
+function sessionId({ session }: AgentState): string | null {
+  return session.kind === 'open' ? session.loginId : null;
 }
 
 function takes({ phase }: AgentState, { kind }: Event): boolean {
