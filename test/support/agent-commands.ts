@@ -1,6 +1,8 @@
-import { AgentStatus, LoginResult, type Version } from '@thinman/protocol';
+import { join } from 'node:path';
+import { AgentStatus, LOCAL_PATHS, LoginResult, type Version } from '@thinman/protocol';
 import { asPromised } from './contract.ts';
 import { createDaemon, type Daemon } from './daemon.ts';
+import { askSocket } from './local-socket.ts';
 import type { Finished, Processes } from './processes.ts';
 import { waitFor } from './wait.ts';
 
@@ -37,11 +39,13 @@ export function createAgentCommands(processes: Processes, name: string, data: st
   const command = (verb: string, args: readonly string[], input?: string) =>
     processes.run('thinman-agent', [verb, '--data', data, ...args], input === undefined ? {} : { input });
 
+  const remember = ({ epoch, generation }: AgentStatus) =>
+    history.versions.push({ device: name, version: { epoch, generation } });
   const status = async () => {
     const { code, stdout, stderr } = await command('status', ['--json']);
     if (code !== 0) throw new Error(`thinman-agent status of ${name} ended with ${code}: ${stderr}`);
     const told = asPromised(AgentStatus, stdout);
-    history.versions.push({ device: name, version: { epoch: told.epoch, generation: told.generation } });
+    remember(told);
     return told;
   };
 
@@ -64,11 +68,12 @@ export function createAgentCommands(processes: Processes, name: string, data: st
       return waitFor(
         `${name}: ${what}`,
         async () => {
-          last = await status();
-          return wanted(last) ? last : undefined;
+          last = await askSocket(join(data, 'control.sock'), LOCAL_PATHS.status, AgentStatus);
+          if (last !== undefined) remember(last);
+          return last !== undefined && wanted(last) ? last : undefined;
         },
         withinMs,
-        () => JSON.stringify(last),
+        () => JSON.stringify(last) ?? 'nobody answers',
       );
     },
   };

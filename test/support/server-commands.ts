@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import { type RecordedEvent, ServerStatus } from '@thinman/protocol';
 import { asPromised } from './contract.ts';
 import { createDaemon, type Daemon } from './daemon.ts';
+import { askSocket } from './local-socket.ts';
 import type { Finished, Processes } from './processes.ts';
 import { waitFor } from './wait.ts';
 
@@ -55,11 +57,11 @@ export function createServerCommands(processes: Processes, name: string, data: s
       return waitFor(
         `${name}: ${what}`,
         async () => {
-          last = await status();
-          return wanted(last) ? last : undefined;
+          last = await askSocket(join(data, 'admin.sock'), '/v1/admin/status', ServerStatus);
+          return last !== undefined && wanted(last) ? last : undefined;
         },
         undefined,
-        () => JSON.stringify(last),
+        () => JSON.stringify(last) ?? 'nobody answers',
       );
     },
     thinman,
