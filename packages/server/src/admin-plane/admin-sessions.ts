@@ -12,7 +12,7 @@ const TOKEN_BYTES = 32;
 
 type Session = {
   readonly name: string;
-  readonly uid: string;
+  /** Salted at random: a new password ends it, and so does a new account of the same name. */
   readonly credential: string;
   readonly expiresAt: number;
 };
@@ -40,7 +40,7 @@ export function createAdminSessions(clock: Pick<Clock, 'nowMs'>, replica: Pick<R
       const token = randomBytes(TOKEN_BYTES).toString('base64url');
       const expiresAt = clock.nowMs() + ADMIN_SESSION_MS;
       const credential = credentialFingerprint('Administrator', held);
-      sessions.set(keyOf(token), { name, uid: held.uid, credential, expiresAt });
+      sessions.set(keyOf(token), { name, credential, expiresAt });
       return { token, expiresAt };
     },
     find(token) {
@@ -51,7 +51,6 @@ export function createAdminSessions(clock: Pick<Clock, 'nowMs'>, replica: Pick<R
       const { disabled, role } = (held?.body ?? {}) as Partial<AdministratorBody>;
       const holds =
         clock.nowMs() < session.expiresAt &&
-        held?.uid === session.uid &&
         disabled !== true &&
         credentialFingerprint('Administrator', held) === session.credential;
       if (holds && role !== undefined) return { name: session.name, role };

@@ -24,6 +24,7 @@ export type AdminRoute = {
 
 /** Puts the routes on `app`: who calls is asked first, what is expected to go wrong is answered, answers are not kept. */
 export function addRoutes(app: HttpApp, access: Access, routes: readonly AdminRoute[]): void {
+  const callers = new WeakMap<FastifyRequest, Actor>();
   for (const { method, url, needs, handle } of routes) {
     app.route({
       method,
@@ -32,13 +33,14 @@ export function addRoutes(app: HttpApp, access: Access, routes: readonly AdminRo
       // Before the body is read: a stranger's 32 MiB are not taken in.
       onRequest: async (request, reply) => {
         const admitted = admit(access, request, needs);
-        if (!admitted.ok) await send(reply, admitted);
+        if (!admitted.ok) return send(reply, admitted);
+        callers.set(request, admitted.value);
       },
       handler: async (request, reply) => {
-        const admitted = admit(access, request, needs);
-        if (!admitted.ok) return send(reply, admitted);
+        const actor = callers.get(request);
+        if (actor === undefined) throw new Error('an administrative request was handled for nobody');
         const call: Call = {
-          actor: admitted.value,
+          actor,
           params: request.params as Record<string, string>,
           query: request.query as Record<string, unknown>,
           body: request.body,
