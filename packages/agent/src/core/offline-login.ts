@@ -40,12 +40,12 @@ export function decideOffline(facts: OfflineFacts, finalAnswerSeen: boolean): Of
   return { kind: 'may_open' };
 }
 
-/** How long the user must still wait after wrong passwords, in ms; 0: not at all. */
+/** How long the user must still wait after wrong passwords, in whole ms; 0: not at all. */
 export function remainingWaitMs(failures: OfflineFailures, rules: OfflineRules, nowMs: number): number {
   if (failures.count < rules.maxFailures) return 0;
   const waitMs = doubling(failures.count - rules.maxFailures + 1, rules.waitMs, MAX_OFFLINE_WAIT_MS);
   // A failure "in the future" is a clock that was set back: at most the whole wait, never more.
-  return Math.max(0, Math.min(waitMs, failures.lastMs + waitMs - nowMs));
+  return Math.max(0, Math.ceil(Math.min(waitMs, failures.lastMs + waitMs - nowMs)));
 }
 
 function denied(code: OfflineCode, retryAfterMs?: number): OfflineDecision {
