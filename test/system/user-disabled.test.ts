@@ -15,7 +15,7 @@ systemTest(
 
     await site.wires?.primary.cut();
     await site.wires?.secondary.cut();
-    await expectLogin(tc1, ALICE, /^denied (account_disabled|no_cached_login) offline$/);
+    await expectLogin(tc1, ALICE, 'denied offline_not_allowed offline');
 
     await site.wires?.primary.mend();
     await site.wires?.secondary.mend();
