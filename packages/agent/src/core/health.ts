@@ -47,10 +47,18 @@ export function served(turn: Turn, server: string): void {
   setHealth(turn, server, { breaker: { kind: 'closed' }, failures: 0, lastError: null, alarmed: false });
 }
 
-/** A hard failure: the server is left alone until a background probe is answered. */
+/**
+ * A hard failure: the server is left alone until a background probe is answered. What fails while its breaker is open
+ * anyway is the same failure: only a probe that was due counts as the next one.
+ */
 export function failedHard(turn: Turn, server: string, why: string): void {
   const { policy, at } = turn;
-  const failures = healthOf(turn.state, server).failures + 1;
+  const { breaker, failures: before } = healthOf(turn.state, server);
+  if (breaker.kind === 'open' && breaker.probeAt > at.now) {
+    setHealth(turn, server, { lastError: why, good: undefined });
+    return;
+  }
+  const failures = before + 1;
   const delayMs = jittered(doubling(failures, policy.breakerFirstMs, policy.breakerMaxMs), at.draw);
   setHealth(turn, server, {
     breaker: { kind: 'open', probeAt: at.now + delayMs },
