@@ -117,7 +117,7 @@ function verifyPeer(
   const certificate = new X509Certificate(raw);
   if (!socket.authorized) {
     const code = String(socket.authorizationError);
-    const onlyTheClock = deadClock && code === NOT_YET_VALID && keyHash !== undefined;
+    const onlyTheClock = deadClock && code === NOT_YET_VALID;
     if (!onlyTheClock || !fitsButForDates(certificate, host, credentials)) {
       return new ConnectFailure('tls', `the server's certificate was refused (${code})`);
     }

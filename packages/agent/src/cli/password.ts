@@ -32,8 +32,9 @@ const ENTERS = ['\r', '\n'];
 function prompt(terminal: ReadStream): Promise<string> {
   if (!terminal.isTTY)
     throw new CommandFailure(EXIT.wrongUse, 'there is no terminal to type a password on: use --password-stdin');
-  process.stderr.write('Password: ');
+  // Before anybody is asked to type: what comes earlier would show.
   terminal.setRawMode(true);
+  process.stderr.write('Password: ');
   terminal.setEncoding('utf8');
   terminal.resume();
   return new Promise((resolve, reject) => {

@@ -1,0 +1,256 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { type AgentStatus, AgentStatus as AgentStatusSchema, type LoginResult, parseValue } from '@thinman/protocol';
+import type { LocalAgent } from '../local/local-agent.ts';
+import { createLocalServers, type LocalServers } from '../local/local-servers.ts';
+import { main } from './thinman-agent.ts';
+
+const MAIN = new URL('./thinman-agent.ts', import.meta.url).href;
+const ENTRY = [
+  '--conditions=source',
+  '--input-type=module',
+  '-e',
+  `import { main } from '${MAIN}'; await main(['node', 'thinman-agent', ...process.argv.slice(1)]);`,
+  '--',
+];
+
+const status: AgentStatus = {
+  device: 'tc-1',
+  mode: 'offline',
+  server: null,
+  servers: [
+    { name: 'primary', url: 'https://thinman.example.org', role: 'primary', state: 'down', lastError: 'refused' },
+  ],
+  epoch: 1,
+  generation: 4,
+  session: { user: 'alice', mode: 'offline', since: 0 },
+  pendingEvents: 2,
+};
+const granted: LoginResult = {
+  verdict: 'granted',
+  reason: null,
+  mode: 'online',
+  server: 'primary',
+  user: 'alice',
+  epoch: 1,
+  generation: 4,
+  elapsedMs: 5,
+  profile: { connections: [{ name: 'ward', type: 'rdp', host: 'rds.example.org' }] },
+};
+const { profile: _profile, ...withoutProfile } = granted;
+const denied: LoginResult = { ...withoutProfile, verdict: 'denied', reason: 'account_locked', retryAfterMs: 4_200 };
+
+let dataDir: string;
+let servers: LocalServers;
+const asked: string[] = [];
+before(async () => {
+  dataDir = mkdtempSync(join(tmpdir(), 'thinman-cli-'));
+  const agent: LocalAgent = {
+    status: () => status,
+    login: async (user, password) => {
+      asked.push(`${user}:${password}`);
+      return password === 'right' ? granted : denied;
+    },
+    logout: async () => {
+      asked.push('logout');
+    },
+    onChange: () => () => {},
+  };
+  servers = await createLocalServers({ dataDir, agent });
+});
+after(async () => {
+  await servers.close();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+type Ended = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
+
+async function run(
+  args: readonly string[],
+  input = '',
+  command: readonly string[] = [process.execPath],
+): Promise<Ended> {
+  const [file = '', ...before] = command;
+  const child = spawn(file, [...before, ...ENTRY, ...args]);
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', chunk => {
+    stdout += chunk;
+  });
+  child.stderr.on('data', chunk => {
+    stderr += chunk;
+  });
+  child.stdin.on('error', () => {}).end(input);
+  const [code] = await once(child, 'close');
+  return { code, stdout, stderr };
+}
+
+const login = (input: string, ...more: readonly string[]) =>
+  run(['login', '--data', dataDir, '--user', 'alice', '--password-stdin', ...more], input);
+
+function assertOneLine(text: string): void {
+  assert.match(text, /^[^\n]+\n$/);
+}
+
+describe('status', () => {
+  test('as JSON is the contract’s object', async () => {
+    const { code, stdout } = await run(['status', '--data', dataDir, '--json']);
+    assert.equal(code, 0);
+    assert.deepEqual(JSON.parse(stdout), status);
+    assert.ok(parseValue(AgentStatusSchema, JSON.parse(stdout)).ok);
+  });
+
+  test('for people names device, mode, session and each server', async () => {
+    const { code, stdout } = await run(['status', '--data', dataDir]);
+    assert.equal(code, 0);
+    for (const word of ['tc-1', 'offline', 'alice', 'primary', 'refused', '2 waiting'])
+      assert.ok(stdout.includes(word), word);
+  });
+
+  test('without an agent ends with 3, and says how to start one', async () => {
+    const { code, stdout, stderr } = await run(['status', '--data', join(dataDir, 'nowhere'), '--json']);
+    assert.equal(code, 3);
+    assert.equal(stdout, '');
+    assertOneLine(stderr);
+    assert.match(stderr, /thinman-agent start/);
+  });
+
+  test('loads neither TLS, SQLite, undici nor ws', () => {
+    const hook = `import { registerHooks } from 'node:module';
+      registerHooks({ load: (url, context, next) => (process.stderr.write('loads ' + url + '\\n'), next(url, context)) });`;
+    const args = [`--import=data:text/javascript,${encodeURIComponent(hook)}`, ...ENTRY, 'status', '--data', 'nowhere'];
+    const { stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    assert.match(stderr, /loads .*thinman-agent\.ts/);
+    for (const heavy of ['better-sqlite3', '/undici/', '/ws/', '/adapters/', 'node:tls'])
+      assert.ok(!stderr.includes(heavy), heavy);
+  });
+});
+
+describe('login', () => {
+  test('granted: 0, and the object as JSON', async () => {
+    const { code, stdout } = await login('right', '--json');
+    assert.equal(code, 0);
+    assert.deepEqual(JSON.parse(stdout), granted);
+  });
+
+  test('granted, for people: who, by which server, and the connections', async () => {
+    const { code, stdout } = await login('right');
+    assert.equal(code, 0);
+    for (const word of ['granted', 'alice', 'primary', 'ward']) assert.ok(stdout.includes(word), word);
+  });
+
+  test('denied: 1, and the object as JSON all the same', async () => {
+    const { code, stdout } = await login('wrong', '--json');
+    assert.equal(code, 1);
+    assert.deepEqual(JSON.parse(stdout), denied);
+  });
+
+  test('denied, for people: one line with reason and wait', async () => {
+    const { code, stdout, stderr } = await login('wrong');
+    assert.equal(code, 1);
+    assert.equal(stdout, '');
+    assertOneLine(stderr);
+    assert.match(stderr, /account_locked/);
+    assert.match(stderr, /5 s/);
+  });
+
+  test('one line end after the password is not part of it, everything else is', async () => {
+    asked.length = 0;
+    for (const typed of ['right\n', 'right\r\n', 'right', ' ri ght \n\n', 'pässwörd']) await login(typed);
+    assert.deepEqual(asked, ['alice:right', 'alice:right', 'alice:right', 'alice: ri ght \n', 'alice:pässwörd']);
+  });
+
+  test('an empty password, or one without end, is wrong use, and nobody is asked', async () => {
+    asked.length = 0;
+    for (const typed of ['', '\n', 'x'.repeat(2_000), 'x'.repeat(100_000)]) {
+      const { code, stderr } = await login(typed);
+      assert.equal(code, 2);
+      assertOneLine(stderr);
+    }
+    assert.deepEqual(asked, []);
+  });
+
+  test('without a terminal and without --password-stdin it is wrong use', async () => {
+    const { code, stderr } = await run(['login', '--data', dataDir, '--user', 'alice'], 'right');
+    assert.equal(code, 2);
+    assert.match(stderr, /--password-stdin/);
+  });
+
+  test('typed on a terminal, the password does not show', t => {
+    const args = [...ENTRY, 'login', '--data', dataDir, '--user', 'alice'];
+    const quoted = [process.execPath, ...args].map(arg => `'${arg.replaceAll("'", "'\\''")}'`).join(' ');
+    if (spawnSync('script', ['--version']).status !== 0) return t.skip('there is no `script` to make a terminal with');
+    const child = spawn('script', ['-qec', quoted, '/dev/null']);
+    let shown = '';
+    child.stdout.on('data', chunk => {
+      const first = !shown.includes('Password:');
+      shown += chunk;
+      // A letter too much, taken back.
+      if (first && shown.includes('Password:')) child.stdin.write('rightx\u007f\r');
+    });
+    return once(child, 'close').then(() => {
+      assert.match(shown, /granted: alice/);
+      assert.ok(!shown.includes('right'), shown);
+    });
+  });
+
+  test('a user who may not open the control socket logs in over the login socket', async t => {
+    if (process.getuid?.() !== 0 || spawnSync('setpriv', ['--version']).status !== 0)
+      return t.skip('needs root and setpriv');
+    chmodSync(dataDir, 0o711);
+    const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath];
+    const args = ['login', '--data', dataDir, '--user', 'alice', '--password-stdin', '--json'];
+    const logged = await run(args, 'right', nobody);
+    if (/EACCES|ERR_MODULE_NOT_FOUND/.test(logged.stderr)) return t.skip('nobody may not read this checkout');
+    assert.equal(logged.code, 0, logged.stderr);
+    const told = await run(['status', '--data', dataDir], '', nobody);
+    assert.equal(told.code, 3);
+    assertOneLine(told.stderr);
+  });
+});
+
+test('logout ends with 0', async () => {
+  asked.length = 0;
+  assert.equal((await run(['logout', '--data', dataDir])).code, 0);
+  assert.deepEqual(asked, ['logout']);
+});
+
+describe('wrong use ends with 2 and one line', () => {
+  const wrong: readonly (readonly string[])[] = [
+    ['dance'],
+    ['status'],
+    ['status', '--data'],
+    ['status', '--data', 'x', '--what'],
+    ['login', '--data', 'x', '--password-stdin'],
+    ['login', '--data', 'x', '--user', '', '--password-stdin'],
+    ['enroll', '--data', 'x'],
+    ['enroll', 'not-a-token', '--data', 'x'],
+  ];
+  for (const args of wrong) {
+    test(args.join(' '), async t => {
+      const written = t.mock.method(process.stderr, 'write', () => true);
+      await main(['node', 'thinman-agent', ...args]);
+      const { exitCode } = process;
+      process.exitCode = undefined;
+      assert.equal(exitCode, 2);
+      assertOneLine(written.mock.calls.map(call => call.arguments[0]).join(''));
+    });
+  }
+
+  test('start in a folder that is not enrolled says so', async () => {
+    const { code, stderr } = await run(['start', '--data', join(dataDir, 'fresh')]);
+    assert.equal(code, 2);
+    assertOneLine(stderr);
+    assert.match(stderr, /enroll/);
+  });
+});
+
+test('help is printed on request, with 0', async () => {
+  const { code, stdout } = await run(['--help']);
+  assert.equal(code, 0);
+  for (const command of ['enroll', 'start', 'status', 'login', 'logout']) assert.ok(stdout.includes(command), command);
+});
