@@ -67,6 +67,7 @@ export function createMachine(options: {
   let state: AgentState = initialState(siteOf(statement), {
     accepted: version(options.accepted ?? 1),
     heldDevice: version(1),
+    heldNewest: version(1),
   });
   let now = 0;
   let ids = 0;

@@ -1,7 +1,7 @@
-import { isOlder, type Version } from '@thinman/protocol';
 import { doubling, jittered } from './backoff.ts';
 import type { Event } from './event.ts';
 import { couldNotServe, gaveNoAnswer } from './health.ts';
+import { nowHeld, takesBundle } from './held.ts';
 import { connectedServer } from './session.ts';
 import type { AgentState, Pull } from './state.ts';
 import { isBelievable } from './subject.ts';
@@ -15,11 +15,6 @@ const DELIVERY_MAX_MS = 60_000;
 
 const WHICH = ['device', 'user'] as const;
 type Which = (typeof WHICH)[number];
-
-/** What a device holds never goes back: a bundle is taken if it is not older than the one held. */
-export function takesBundle(held: Version, offered: Version): boolean {
-  return !isOlder(offered, held);
-}
 
 /** Fetches what has changed, and hands on what has happened, while a server is connected. */
 export function settleKeeping(turn: Turn): void {
@@ -67,7 +62,7 @@ export function onBundleAnswered(turn: Turn, event: Extract<Event, { kind: 'bund
     const { version } = answer.value;
     const held = turn.state.held[which];
     if (isBelievable(version, turn.state.site.epoch) && takesBundle(held, version)) {
-      patch(turn, { held: { ...turn.state.held, [which]: version } });
+      nowHeld(turn, which, version);
       emit(turn, { kind: 'keepBundle', attempt, which });
     } else {
       emit(turn, { kind: 'dropBundle', attempt });

@@ -2,6 +2,7 @@ import { type ErrorScope, isErrorCode, scopeOf, type Version } from '@thinman/pr
 import type { Lesson } from './effect.ts';
 import type { Event, GrantFacts, Heard, ProblemFacts } from './event.ts';
 import { couldNotServe, gaveNoAnswer, healthOf, served, setHealth } from './health.ts';
+import { nowHeld } from './held.ts';
 import { askLanes, laneOver, setLane, setLogin } from './lanes.ts';
 import { conclude } from './login.ts';
 import { lessonOf, mayAskPassword, saltLesson, saltRefusal } from './login-rules.ts';
@@ -9,7 +10,7 @@ import { deviceRevoked, endSession, openSession, vouched } from './session.ts';
 import { accepted } from './site.ts';
 import type { Login } from './state.ts';
 import { answerCounts, isBelievable, newestKnown } from './subject.ts';
-import { emit, patch, record, type Turn } from './turn.ts';
+import { emit, record, type Turn } from './turn.ts';
 
 type On<K extends Event['kind']> = Extract<Event, { kind: K }>;
 
@@ -67,7 +68,7 @@ function granted(turn: Turn, login: Login, server: string, attempt: number, gran
   conclude(turn, { verdict: 'granted', by: 'server', server, mode, subject, attempt });
   const standing = vouched(turn, grant.sessionLifetimeMs);
   openSession(turn, { user, userId, loginId, mode, credentialVersion, standing });
-  patch(turn, { held: { ...turn.state.held, user: grant.bundleVersion } });
+  nowHeld(turn, 'user', grant.bundleVersion);
 }
 
 /** Which answer means what (`failover.md`): by the scope of its code. */

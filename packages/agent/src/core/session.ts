@@ -2,6 +2,7 @@ import { scopeOf, type Version } from '@thinman/protocol';
 import { jittered } from './backoff.ts';
 import type { Event, GrantFacts, ProblemFacts } from './event.ts';
 import { couldNotServe, gaveNoAnswer, healthOf, served } from './health.ts';
+import { nowHeld } from './held.ts';
 import { accepted } from './site.ts';
 import type { AgentState, Session, SessionStanding } from './state.ts';
 import { answerCounts, isBelievable, newestKnown } from './subject.ts';
@@ -153,6 +154,7 @@ function proved(
 ): void {
   served(turn, server);
   accepted(turn, grant.serverVersion);
+  nowHeld(turn, 'user', grant.bundleVersion);
   emit(turn, { kind: 'trustTime', serverTimeMs: grant.serverTime, atMonotonicMs: turn.at.now });
   const { user, loginId } = session;
   emit(turn, { kind: 'keepProof', attempt, user, from: loginId, loginId: newLoginId, subject: grant.subject });

@@ -29,8 +29,8 @@ export type AgentState = {
   readonly failback: FailbackMemory;
   /** Newest version at which a server accepted this device: what a word about its revocation must not be older than. */
   readonly accepted: Version;
-  /** Versions of the bundles held: neither ever goes back. */
-  readonly held: { readonly device: Version; readonly user: Version };
+  /** Versions of the bundles held, and the newest of all that was held: none ever goes back. */
+  readonly held: { readonly device: Version; readonly user: Version; readonly newest: Version };
   readonly pulls: { readonly device: Pull; readonly user: Pull };
   readonly delivery: Delivery;
   /** Next attempt id. A result whose attempt nobody waits for is dropped. */

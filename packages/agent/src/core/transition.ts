@@ -1,4 +1,4 @@
-import type { Version } from '@thinman/protocol';
+import { NO_VERSION, newestVersion, type Version } from '@thinman/protocol';
 import {
   onChannelAlive,
   onChannelChanged,
@@ -36,7 +36,7 @@ const MAX_ROUNDS = 20;
 /** Before the start. `accepted` and `held` are what the device's store remembers. */
 export function initialState(
   site: { readonly site: SiteFacts; readonly servers: readonly ServerEntry[] },
-  memory: { readonly accepted: Version; readonly heldDevice: Version },
+  memory: { readonly accepted: Version; readonly heldDevice: Version; readonly heldNewest: Version },
 ): AgentState {
   return {
     phase: 'new',
@@ -54,7 +54,7 @@ export function initialState(
     waitingLogins: [],
     failback: { regretWaitMs: 0, last: null },
     accepted: memory.accepted,
-    held: { device: memory.heldDevice, user: { epoch: 0, generation: 0 } },
+    held: { device: memory.heldDevice, user: NO_VERSION, newest: newestVersion(memory.heldDevice, memory.heldNewest) },
     pulls: { device: { kind: 'idle' }, user: { kind: 'idle' } },
     delivery: { kind: 'idle' },
     nextAttempt: 1,

@@ -6,7 +6,7 @@ import {
   type UserBundle,
 } from '@thinman/protocol';
 import type { GrantFacts } from '../core/event.ts';
-import { takesBundle } from '../core/keeping.ts';
+import { takesBundle } from '../core/held.ts';
 import type { CachedLogin } from '../ports.ts';
 import type { Context } from './context.ts';
 import { type Secrets, withKeys } from './keyring.ts';

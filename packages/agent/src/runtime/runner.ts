@@ -4,8 +4,11 @@ import {
   DEFAULT_AGENT_TIMINGS,
   type DeviceBundle,
   type LoginResult,
+  NO_VERSION,
+  newestVersion,
   type SiteStatement,
   type StatementServer,
+  type Version,
 } from '@thinman/protocol';
 import type { Effect } from '../core/effect.ts';
 import type { Event } from '../core/event.ts';
@@ -47,7 +50,8 @@ export function createRunner(options: RunnerOptions) {
   let timings: AgentTimings = cache.deviceBundle()?.timings ?? DEFAULT_AGENT_TIMINGS;
   let state: AgentState = initialState(siteOf(options.statement), {
     accepted: cache.acceptedVersion(),
-    heldDevice: cache.deviceBundle()?.version ?? { epoch: 0, generation: 0 },
+    heldDevice: cache.deviceBundle()?.version ?? NO_VERSION,
+    heldNewest: cachedVersions().reduce(newestVersion, NO_VERSION),
   });
   let isDraining = false;
   let cancelTimer = () => {};
@@ -170,6 +174,11 @@ export function createRunner(options: RunnerOptions) {
     },
     trustTime: ({ serverTimeMs, atMonotonicMs }) => time.heard(serverTimeMs, atMonotonicMs),
   };
+
+  function cachedVersions(): readonly Version[] {
+    const read = () => cache.cachedUsers().map(({ user }) => cache.cachedLogin(user)?.bundleVersion ?? NO_VERSION);
+    return unlessTrouble(read)?.done ?? [];
+  }
 
   function cachedIds(): string {
     const users = unlessTrouble(() => cache.cachedUsers())?.done ?? [];

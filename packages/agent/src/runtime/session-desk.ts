@@ -1,6 +1,6 @@
 import type { LoginGranted, UserBundle } from '@thinman/protocol';
 import type { Effect } from '../core/effect.ts';
-import { takesBundle } from '../core/keeping.ts';
+import { takesBundle } from '../core/held.ts';
 import type { Context } from './context.ts';
 import type { Grants } from './grants.ts';
 import { heard } from './heard.ts';

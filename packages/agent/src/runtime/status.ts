@@ -1,4 +1,4 @@
-import { type AgentStatus, newestVersion, type ObservedState } from '@thinman/protocol';
+import type { AgentStatus, ObservedState } from '@thinman/protocol';
 import { type AgentState, modeOf, type ServerHealth } from '../core/state.ts';
 
 /** `thinman-agent status --json`. */
@@ -19,7 +19,7 @@ export function statusOf(state: AgentState, device: string, pendingEvents: numbe
     server:
       current === undefined ? null : { name: current.name, url: current.url, role: current.role, state: current.state },
     servers: listed,
-    ...newestVersion(state.held.device, state.held.user),
+    ...state.held.newest,
     session: session.kind === 'open' ? { user: session.user, mode: session.mode, since: session.sinceWallMs } : null,
     pendingEvents,
   };
