@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { MAX_EVENTS_PER_BATCH } from './limits.ts';
+import { MAX_EVENTS_PER_BATCH, MAX_UNIX_MS } from './limits.ts';
 import { Uuid } from './names.ts';
 import { closed } from './objects/shape.ts';
 
@@ -57,7 +57,7 @@ export const ThinmanEvent = closed({
   id: Uuid,
   type: Type.String({ pattern: '^[a-z][a-z.]{0,63}$' }),
   /** Unix milliseconds by the clock of where it happened. */
-  at: Type.Integer({ minimum: 0 }),
+  at: Type.Integer({ minimum: 0, maximum: MAX_UNIX_MS }),
   user: Type.Optional(Type.String({ maxLength: 256 })),
   data: Type.Record(Type.String({ maxLength: 64 }), Type.Unknown()),
 });
@@ -73,7 +73,7 @@ export const RecordedEvent = Type.Object({
   /** Name of the server that took it. */
   takenBy: Type.String({ maxLength: 128 }),
   /** Unix milliseconds by that server's clock. */
-  takenAt: Type.Integer({ minimum: 0 }),
+  takenAt: Type.Integer({ minimum: 0, maximum: MAX_UNIX_MS }),
 });
 export type RecordedEvent = Static<typeof RecordedEvent>;
 

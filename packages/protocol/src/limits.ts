@@ -4,6 +4,8 @@ export const MAX_ADMIN_BODY_BYTES = 32 * 1024 * 1024; // one `apply` of a site o
 export const MAX_FRAME_BYTES = 256 * 1024; // a frame of the channel or the link
 export const MAX_EVENTS_PER_BATCH = 500;
 export const MAX_EVENT_BYTES = 16 * 1024;
+/** The last moment that a Date can say (ECMA-262), in Unix ms: any later one is nonsense that nobody could print. */
+export const MAX_UNIX_MS = 8_640_000_000_000_000;
 /** Password characters: below 8 is refused on creation; the upper bound stops a hash of megabytes. */
 export const MIN_PASSWORD_LENGTH = 8;
 export const MAX_PASSWORD_LENGTH = 1024;

@@ -5,19 +5,7 @@ import { EffectiveProfile } from './objects/profile.ts';
 import { closed } from './objects/shape.ts';
 import { AgentMode, AgentStatus } from './status.ts';
 
-/**
- * The device's own sockets (HTTP + JSON over a Unix socket), for the command line, PAM, greeters and lockers:
- * `POST /v1/login`, `GET /v1/status`, `GET /v1/events` on both; `POST /v1/logout` on `control.sock` alone.
- */
-export const LOCAL_PATHS = {
-  login: '/v1/login',
-  logout: '/v1/logout',
-  status: '/v1/status',
-  events: '/v1/events',
-} as const;
-
-/** A body on a local socket: a name and a password. */
-export const MAX_LOCAL_BODY_BYTES = 16 * 1024;
+export * from './local-api.ts';
 
 export const LocalLoginRequest = closed({
   user: LoginName,

@@ -1,5 +1,5 @@
 import type { ReadStream } from 'node:tty';
-import { MAX_LOCAL_BODY_BYTES } from '@thinman/protocol';
+import { MAX_LOCAL_BODY_BYTES } from '@thinman/protocol/local-api';
 import { CommandFailure, EXIT } from './exit.ts';
 
 /** The password from standard input (one line end at its end is not part of it), or typed without echo. */
