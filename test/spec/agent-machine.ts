@@ -77,12 +77,17 @@ export function createMachine(options: {
   const pulls = new Map<string, number>();
   const requests = new Map<string, { readonly attempt: number; readonly what: 'begin' | 'login' }>();
 
+  const fed: Happening[] = [];
+  const effects: Effect[] = [];
+
   function feed(happening: Happening): void {
+    fed.push(happening);
     ids += 1;
     const id = `00000000-0000-7000-8000-${ids.toString(16).padStart(12, '0')}`;
     const at = { now, wallMs: WALL_MS + now, draw: options.draw ?? 0.5, id };
     const next = transition(state, { ...happening, at } as Event, policy);
     state = next.state;
+    effects.push(...next.effects);
     for (const effect of next.effects) note(effect);
   }
 
@@ -392,9 +397,48 @@ export function createMachine(options: {
     return [{ user, userId, subject, credentialVersion, tombstone: held }];
   }
 
+  /** Every step that could happen now, and some that are too late: what a random world chooses from. */
+  function possible(): readonly string[] {
+    const names = options.servers;
+    const servers = (map: ReadonlyMap<unknown, string>) => names.filter(name => [...map.values()].includes(name));
+    const generations = [1, 5, 9];
+    const each = (heads: readonly string[], tails: readonly (string | number)[]) =>
+      heads.flatMap(head => tails.map(tail => `${head} ${tail}`));
+    const asked = (what: 'begin' | 'login') => names.filter(name => requests.get(name)?.what === what);
+    const prefixed = (word: string, list: readonly string[]) => list.map(name => `${word} ${name}`);
+    const pulled = [...pulls.keys()].flatMap(which => prefixed(`bundle ${which}`, names));
+    return [
+      ...['linkup', 'resume', 'logout', 'login alice', 'login bob', 'wait'],
+      ...each(prefixed('probe', servers(probes)), ['serving', 'degraded', 'draining', 'refused', 'timeout', 'tls']),
+      ...each(prefixed('hello', servers(channels)), ['serving', 'degraded 5', 'unavailable', 'serving 9']),
+      ...each(prefixed('closed', servers(channels)), ['reset', 'timeout', 'device_unknown', 'device_revoked 5']),
+      ...prefixed('goaway', servers(channels)),
+      ...prefixed('alive', servers(channels)),
+      ...prefixed('changed', servers(channels)),
+      ...each(prefixed('grant', asked('login')), generations),
+      ...each(prefixed('answer', asked('login')), [
+        ...each(['credentials_invalid', 'account_disabled', 'salt_changed', 'device_revoked'], generations),
+        ...['overloaded', 'draining', 'reset', 'too_many_attempts'],
+      ]),
+      ...each(prefixed('begin', asked('begin')), ['derived S1 1', 'derived S2 5', 'password', 'overloaded', 'reset']),
+      ...(requests.has('session') ? each(prefixed('session', names), ['ok 9', 'account_disabled 9', 'reset']) : []),
+      ...(requests.has('proof') ? each(prefixed('proved', names), ['ok 9', 'salt_changed 9', 'reset', 'no_keys']) : []),
+      ...(requests.has('events') ? each(prefixed('events', names), ['ok', 'more', 'reset']) : []),
+      ...each(pulled, [...generations, 'reset']),
+      ...(state.login?.keys.kind === 'deriving' ? ['derived opens', 'derived refuses'] : []),
+      ...(state.login?.stage.kind === 'opening_row' ? ['tried opened', 'tried refused'] : []),
+    ];
+  }
+
   return {
     state: () => state,
     now: () => now,
+    possible,
+    /** Everything that was fed, and everything that came out. */
+    fed: fed as readonly Happening[],
+    effects: effects as readonly Effect[],
+    /** The same once more: a result that comes twice, or too late. */
+    feed,
     /** Plays one step, and gives the effects since the last one, in words. */
     play(step: Step): readonly string[] {
       told = [];

@@ -172,9 +172,15 @@ export function createLoginDesk(
       if (secrets === undefined || cached === undefined || counted === undefined) {
         return dispatch({ kind: 'offlineTried', loginId, result: 'damaged' });
       }
-      await keyring.derive(secrets, cached.salt, cached.kdf);
-      if (keyring.get(loginId) !== secrets) return;
-      dispatch({ kind: 'offlineTried', loginId, result: openRow(secrets) ? 'opened' : 'refused' });
+      try {
+        await keyring.derive(secrets, cached.salt, cached.kdf);
+        if (keyring.get(loginId) !== secrets) return;
+        dispatch({ kind: 'offlineTried', loginId, result: openRow(secrets) ? 'opened' : 'refused' });
+      } catch (error) {
+        // Whatever is wrong with the row or its parameters, the person is answered and the next login can begin.
+        dispatch({ kind: 'offlineTried', loginId, result: 'damaged' });
+        throw error;
+      }
     },
 
     /** One transaction. A disk that takes it not still lets an online login in: its event waits in the store's memory. */
