@@ -40,6 +40,7 @@ systemTest(
     await site.wires?.primary.mend();
     await site.wires?.secondary.mend();
     await tc1.waitForStatus('to have ended her session', ({ session, mode }) => mode === 'online' && session === null);
+    await waitUntilOn(tc1, site.primary);
     await expectLogin(tc1, ALICE, 'denied account_disabled online by primary');
     await expectLogin(tc1, BOB, 'granted online by primary');
     await site.settle();
