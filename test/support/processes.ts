@@ -48,15 +48,16 @@ export type StartOptions = {
 };
 
 /** Starts processes and sees to it that none of them is left. */
-export type Processes = AsyncDisposable & {
+export type Processes = {
   /** `script`: one of the commands, or the path of a JavaScript file. */
   start(name: string, script: Command | (string & {}), args: readonly string[], options?: StartOptions): Running;
   run(script: Command | (string & {}), args: readonly string[], options?: StartOptions): Promise<Finished>;
   /** Those that run now. */
   running(): readonly Running[];
-  /** Nothing can be started any more, and what runs is killed. */
+  /** Nothing can be started any more, and what runs is killed. Waits for none of them: for a process that exits. */
+  killAll(): void;
+  /** The same, and waits for all. */
   endAll(): Promise<void>;
-  isOver(): boolean;
 };
 
 /**
@@ -69,10 +70,9 @@ export function createProcesses(logs: string, home: string): Processes {
   const alive = new Map<ChildProcess, Running>();
   let over = false;
   const killAll = () => {
+    over = true;
     for (const child of alive.keys()) child.kill('SIGKILL');
   };
-  // A test that throws where nobody catches must leave nothing behind either.
-  process.on('exit', killAll);
 
   const start: Processes['start'] = (name, script, args, options = {}) => {
     if (over) throw new Error(`${name} is not started: everything is being ended`);
@@ -90,11 +90,9 @@ export function createProcesses(logs: string, home: string): Processes {
   };
 
   const endAll = async () => {
-    over = true;
     const left = [...alive.values()];
     killAll();
     await Promise.all(left.map(running => running.exited));
-    process.off('exit', killAll);
   };
 
   let runs = 0;
@@ -102,9 +100,8 @@ export function createProcesses(logs: string, home: string): Processes {
     start,
     run: (script, args, options) => start(`${runName(script)}-${++runs}`, script, args, options).exited,
     running: () => [...alive.values()],
+    killAll,
     endAll,
-    isOver: () => over,
-    [Symbol.asyncDispose]: endAll,
   };
 }
 

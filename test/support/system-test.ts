@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { brokenInvariants } from './invariants.ts';
-import { createProcesses, type Processes } from './processes.ts';
+import type { Processes } from './processes.ts';
+import { createScratch } from './scratch.ts';
 import { createSite, type Site, type SiteOptions } from './site.ts';
 import { FAST_TIMINGS } from './timings.ts';
 import { GROUP, WARD } from './ward.ts';
@@ -37,8 +37,8 @@ export function systemTest(
   body: (site: Site, processes: Processes) => Promise<void>,
 ): void {
   test(name, async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'thinman-system-'));
-    const processes = createProcesses(join(folder, 'logs'), join(folder, 'home'));
+    await using scratch = createScratch('thinman-system-');
+    const { folder, processes } = scratch;
     let site: Site | undefined;
     try {
       site = await createSite({ folder, processes, wires });
@@ -54,10 +54,8 @@ export function systemTest(
       showLogs(folder);
       throw error;
     } finally {
-      await processes.endAll();
       await site?.wires?.primary[Symbol.asyncDispose]();
       await site?.wires?.secondary[Symbol.asyncDispose]();
-      rmSync(folder, { recursive: true, force: true });
     }
   });
 }

@@ -1,23 +1,20 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { createProcesses, type Running } from '../support/processes.ts';
+import type { Running } from '../support/processes.ts';
+import { createScratch } from '../support/scratch.ts';
 
 const DEMO = join(import.meta.dirname, '..', '..', 'scripts', 'demo.ts');
 /** What `npm run demo` may take after installation. */
 const DEMO_LIMIT_MS = 90_000;
 
 function startDemo(t: TestContext, ...args: string[]): { demo: Running; folders: () => string[] } {
-  const folder = mkdtempSync(join(tmpdir(), 'thinman-demo-test-'));
-  const processes = createProcesses(join(folder, 'logs'), join(folder, 'home'));
+  const scratch = createScratch('thinman-demo-test-');
+  t.after(() => scratch[Symbol.asyncDispose]());
   const before = new Set(demoFolders());
-  t.after(async () => {
-    await processes.endAll();
-    rmSync(folder, { recursive: true });
-  });
-  const demo = processes.start('demo', DEMO, args);
+  const demo = scratch.processes.start('demo', DEMO, args);
   return { demo, folders: () => demoFolders().filter(name => !before.has(name)) };
 }
 
