@@ -3,8 +3,10 @@ import { generateKeyPairSync } from 'node:crypto';
 import { request } from 'node:https';
 import { after, before, describe, test } from 'node:test';
 import { connect, type TLSSocket } from 'node:tls';
+import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { WebSocket } from 'ws';
+import { waitFor } from '../../../../test/support/wait.ts';
 import { createSiteCa, openCertificateAuthority, type SiteCa } from '../identity/certificate-authority.ts';
 import { createCsr } from '../identity/csr.ts';
 import { toPem } from '../identity/identity-files.ts';
@@ -94,6 +96,16 @@ describe('the HTTPS side', () => {
     assert.equal(JSON.parse(unknown.body).code, 'not_found');
     const other = await ask('/echo', { headers: { connection: 'Upgrade', upgrade: 'h2c' } });
     assert.equal(JSON.parse(other.body).code, 'bad_request');
+  });
+
+  test('lets go of a refused upgrade, also of one that does not close its side', async () => {
+    const stranger = await handshake({ allowHalfOpen: true });
+    const refused = new Promise(resolve => stranger.once('data', resolve));
+    stranger.write('GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    await refused;
+    const count = promisify(http.app.server.getConnections.bind(http.app.server));
+    await waitFor('its end', async () => ((await count()) === 0 ? true : undefined), 10_000);
+    stranger.destroy();
   });
 
   test('closes although a WebSocket is open', async () => {

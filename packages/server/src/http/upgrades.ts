@@ -4,6 +4,9 @@ import { MAX_FRAME_BYTES, PROBLEM_CONTENT_TYPE, type Problem, problem } from '@t
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
 
+/** A refused one that does not close its side is cut: no timeout of the HTTP server looks after it any more. */
+const REFUSED_CLOSES_MS = 2_000;
+
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /** WebSocket upgrades of one server by their path. */
@@ -46,6 +49,8 @@ export function refuseUpgrade(socket: Duplex, document: Problem): void {
     'connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  const cut = setTimeout(() => socket.destroy(), REFUSED_CLOSES_MS).unref();
+  socket.once('close', () => clearTimeout(cut));
 }
 
 /** Frames are bounded and never compressed (`traps.md`, ws). */
