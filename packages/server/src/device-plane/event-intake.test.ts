@@ -19,6 +19,10 @@ describe('events of a device', () => {
     assert.equal(stored[0]?.takenBy, 'primary');
     const huge = { ...event, id: randomUUID(), data: { text: 'x'.repeat(20_000) } };
     assert.equal((await send(device, [huge])).body.problems[0].field, 'events.0');
+    for (const at of [-1, 0.5, 1e300, 9.1e18]) {
+      const { body } = await send(device, [{ ...event, id: randomUUID(), at }]);
+      assert.equal(body.problems?.[0]?.field, 'events.0.at', `no moment: ${at}`);
+    }
     await site.close();
   });
 });
