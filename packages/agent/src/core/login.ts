@@ -92,8 +92,6 @@ function resort(turn: Turn): void {
   searchNow(turn);
   for (const server of unasked) probe(turn, server, 'search', waitMs);
   setLogin(turn, { stage: { kind: 'last_resort', until: turn.at.now + waitMs } });
-  const { login } = turn.state;
-  if (login !== null) settleLastResort(turn, login, turn.at.now + waitMs);
 }
 
 /** A person whose password opens the cached row waits for none of the dead; a denial does, for what they may still say. */

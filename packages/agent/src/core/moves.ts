@@ -24,7 +24,8 @@ export function settleMoves(turn: Turn): void {
       considerFailback(turn);
       return;
     case 'due':
-      move.at <= now ? beginMove(turn, move) : giveUpBadFailback(turn, move);
+      if (move.at <= now) beginMove(turn, move);
+      else giveUpBadFailback(turn, move);
       return;
     case 'seeking':
       chooseTarget(turn, move);
@@ -64,12 +65,10 @@ function followReason(turn: Turn): void {
   }
 }
 
-function beginMove(turn: Turn, move: Extract<Move, { kind: 'due' }>): void {
-  if (move.to === null) seek(turn, move.why);
-  else if (turn.state.login !== null)
-    return; // never during a login
-  else if (isGoodFor(turn, move.to)) open(turn, move.to, move.why);
-  else setMove(turn, { kind: 'none' });
+function beginMove(turn: Turn, { to, why }: Extract<Move, { kind: 'due' }>): void {
+  if (to === null) seek(turn, why);
+  else if (!isGoodFor(turn, to)) setMove(turn, { kind: 'none' });
+  else if (turn.state.login === null) open(turn, to, why); // a failback never during a login
 }
 
 /** The others are asked now: their word is younger than the trouble here, so their database outlived the one here. */

@@ -1,6 +1,6 @@
 import { scopeOf, type Version } from '@thinman/protocol';
 import { jittered } from './backoff.ts';
-import type { Event, GrantFacts, ProblemFacts } from './event.ts';
+import type { Event, GrantFacts, Heard } from './event.ts';
 import { couldNotServe, gaveNoAnswer, healthOf, served } from './health.ts';
 import { nowHeld } from './held.ts';
 import { accepted } from './site.ts';
@@ -89,59 +89,61 @@ export function settleSession(turn: Turn): void {
 
 export function onSessionAnswered(turn: Turn, event: Extract<Event, { kind: 'sessionAnswered' }>): void {
   const session = awaiting(turn, event.attempt, 'vouched');
-  if (session === undefined) return;
-  const { answer, server, known } = event;
+  if (session !== undefined && !takeRefresh(turn, session, event)) retry(turn, session);
+}
+
+/** False: nothing was decided. */
+function takeRefresh(
+  turn: Turn,
+  session: Open,
+  { answer, server, known }: Extract<Event, { kind: 'sessionAnswered' }>,
+): boolean {
   if (answer.kind === 'ok') {
     const { subject, serverTime, lifetimeMs } = answer.value;
-    if (!counts(turn, subject, known)) {
-      retry(turn, session);
-      return;
-    }
+    if (!counts(turn, subject, known)) return false;
     served(turn, server);
     emit(turn, { kind: 'trustTime', serverTimeMs: serverTime, atMonotonicMs: turn.at.now });
     setStanding(turn, vouched(turn, lifetimeMs));
-    return;
+    return true;
   }
   if (answer.kind === 'problem' && answer.problem.code === 'session_invalid') {
     // Before its end a token is refused because somebody ended the session; after it, because it is old.
     const isOld = session.standing.kind === 'vouched' && session.standing.expiresAt <= turn.at.now;
-    if (!isOld) {
-      endSession(turn, 'session_invalid');
-      return;
-    }
-    setStanding(turn, { kind: 'unproved', retryAt: turn.at.now, attempt: undefined });
-    return;
+    if (isOld) setStanding(turn, { kind: 'unproved', retryAt: turn.at.now, attempt: undefined });
+    else endSession(turn, 'session_invalid');
+    return true;
   }
-  if (!endedBy(turn, session, answer, server, known)) retry(turn, session);
+  return endedBy(turn, session, answer, server, known);
 }
 
 export function onSessionProved(turn: Turn, event: Extract<Event, { kind: 'sessionProved' }>): void {
   const session = awaiting(turn, event.attempt, 'unproved');
-  if (session === undefined) return;
-  const { answer, server, known, newLoginId } = event;
+  if (session !== undefined && !takeProof(turn, session, event)) retry(turn, session);
+}
+
+/** False: nothing was decided. */
+function takeProof(
+  turn: Turn,
+  session: Open,
+  { attempt, answer, server, known, newLoginId }: Extract<Event, { kind: 'sessionProved' }>,
+): boolean {
   if (answer.kind === 'no_keys') {
     setStanding(turn, { kind: 'locked' });
-    return;
+    return true;
   }
   if (answer.kind === 'ok') {
-    if (!counts(turn, answer.value.subject, known)) {
-      retry(turn, session);
-      return;
-    }
-    proved(turn, session, server, event.attempt, newLoginId, answer.value);
-    return;
+    if (!counts(turn, answer.value.subject, known)) return false;
+    proved(turn, session, server, attempt, newLoginId, answer.value);
+    return true;
   }
   if (answer.kind === 'problem' && answer.problem.code === 'salt_changed') {
     const subject = answer.problem.now?.subject;
+    if (subject === undefined || !counts(turn, subject, known)) return false;
     // The credential is another one now: what was typed here proves nothing any more.
-    if (subject !== undefined && counts(turn, subject, known)) {
-      endSession(turn, 'credential_changed');
-      return;
-    }
-    retry(turn, session);
-    return;
+    endSession(turn, 'credential_changed');
+    return true;
   }
-  if (!endedBy(turn, session, answer, server, known)) retry(turn, session);
+  return endedBy(turn, session, answer, server, known);
 }
 
 function proved(
@@ -174,7 +176,7 @@ function proved(
 function endedBy(
   turn: Turn,
   session: Open,
-  answer: { kind: 'problem'; problem: ProblemFacts } | Extract<Parameters<typeof gaveNoAnswer>[2], { kind: 'failed' }>,
+  answer: Exclude<Heard<unknown>, { kind: 'ok' }>,
   server: string,
   known: Version | undefined,
 ): boolean {

@@ -63,7 +63,13 @@ export function initialState(
 
 /**
  * The agent's machine: what happens, and what follows from it. Deterministic, without IO: the same events give the same
- * states and effects, whatever the machine runs on.
+ * states and effects, whatever the machine runs on. No timers: deadlines are in the state, and `dueAt` says when the next
+ * one passes.
+ *
+ * To read on: `state.ts` is the vocabulary. `search.ts` finds a server when there is none (`server-selection.ts` is the
+ * ladder), `moves.ts` leaves one for a better one, `health.ts` has breakers and probes, `channel-events.ts` what a channel
+ * says. `login.ts` runs a login through its `lanes.ts`, `login-answers.ts` says which answer means what (`subject.ts`: which
+ * are ignored), `offline-login.ts` and `clock-rule.ts` decide without a server. `session.ts` and `keeping.ts` are the rest.
  */
 export function transition(
   state: AgentState,
