@@ -154,3 +154,79 @@ test('nothing happens after the end', async () => {
     asked,
   );
 });
+
+test('row 18, the disk is full: online login works and keeps its event, offline is cache_damaged, and both come back', async () => {
+  const { clock, runner, server, device, defects } = await signedInOnce();
+  device.isFull = true;
+  const online = runner.login('alice', 'first-password');
+  await clock.advance(1_000);
+  assert.equal((await online).mode, 'online');
+  const before = loginEvents({ device, server }, ['primary', 'secondary']).length;
+  for (const name of ['primary', 'secondary']) server(name).kill();
+  await clock.advance(1_000);
+  const offline = runner.login('alice', 'first-password');
+  await clock.advance(1_000);
+  assert.equal((await offline).reason, 'cache_damaged');
+  assert.equal(loginEvents({ device, server }, ['primary', 'secondary']).length, before + 1);
+  device.isFull = false;
+  const again = runner.login('alice', 'first-password');
+  await clock.advance(1_000);
+  assert.equal((await again).mode, 'offline');
+  assert.deepEqual(defects, []);
+});
+
+test('a device that is revoked forgets its users, and lets nobody in offline', async () => {
+  const { clock, runner, server, device } = await signedInOnce();
+  server('primary').view = { ...site, generation: 3, revokedAt: 3 };
+  const login = runner.login('alice', 'first-password');
+  await clock.advance(1_000);
+  assert.equal((await login).reason, 'device_revoked');
+  assert.deepEqual(device.logins, {});
+  assert.equal(runner.status().session, null);
+  for (const name of ['primary', 'secondary']) server(name).kill();
+  await clock.advance(1_000);
+  const offline = runner.login('alice', 'first-password');
+  await clock.advance(1_000);
+  assert.equal((await offline).reason, 'no_cached_login');
+});
+
+test('row 12: a Secondary with older data serves the login, and the device keeps its newer bundle', async () => {
+  const { clock, runner, server, device } = await signedInOnce();
+  server('primary').view = commit(commit(site));
+  const newer = runner.login('alice', 'first-password');
+  await clock.advance(1_000);
+  assert.equal((await newer).generation, 4);
+  server('primary').kill();
+  const older = runner.login('alice', 'first-password');
+  await clock.advance(1_000);
+  assert.deepEqual([(await older).server, (await older).generation], ['secondary', 4]);
+  assert.equal(device.logins.alice?.bundleVersion.generation, 4);
+  assert.equal(runner.status().generation, 4);
+});
+
+test('row 5: a Primary that flaps every 20 s for 10 min costs two switches at most, and nobody a login', async () => {
+  const { clock, runner, server, device } = await signedInOnce();
+  for (let turn = 0; turn < 30; turn += 1) {
+    if (turn % 2 === 0) server('primary').kill();
+    else server('primary').condition = 'up';
+    await clock.advance(10_000);
+    const login = runner.login('alice', 'first-password');
+    await clock.advance(10_000);
+    assert.equal((await login).verdict, 'granted');
+    assert.notEqual((await login).mode, 'offline');
+  }
+  const events = [...device.outbox, ...server('primary').events, ...server('secondary').events];
+  const switches = events.filter(({ type }) => type === 'failover' || type === 'failback');
+  assert.ok(switches.length <= 2, `${switches.length} switches`);
+});
+
+test('row 4: 300 ms of delay make no failover in 10 min', async () => {
+  const { clock, runner, server } = await signedInOnce();
+  for (const name of ['primary', 'secondary']) server(name).delayMs = 280;
+  for (let turn = 0; turn < 10; turn += 1) {
+    const login = runner.login('alice', 'first-password');
+    await clock.advance(60_000);
+    assert.equal((await login).verdict, 'granted');
+    assert.equal(runner.status().server?.name, 'primary');
+  }
+});

@@ -10,6 +10,7 @@ export type StoredDevice = {
   accepted: Version;
   mark: ClockMark | undefined;
   outbox: ThinmanEvent[];
+  isFull?: boolean;
 };
 
 export const emptyDevice = (): StoredDevice => ({
@@ -24,6 +25,10 @@ export const emptyDevice = (): StoredDevice => ({
 
 /** A store in memory, for tests of what decides; the real one has its own contract tests. */
 export function memoryCache(device: StoredDevice): Cache {
+  /** What concerns a user throws when the disk is full; the event of a login waits in memory. */
+  const needsRoom = () => {
+    if (device.isFull === true) throw Object.assign(new Error('simulated'), { name: 'CacheTrouble' });
+  };
   return {
     condition: { kind: 'ok' },
     cachedLogin: user => device.logins[user],
@@ -39,6 +44,8 @@ export function memoryCache(device: StoredDevice): Cache {
     },
     offlineFailures: user => device.failures[user] ?? { count: 0, lastMs: 0 },
     commitLogin({ save, eraseUser, clearTombstoneOf, tombstone, clearFailures, user, event }) {
+      if (event !== undefined) device.outbox.push(event);
+      needsRoom();
       if (eraseUser !== undefined) delete device.logins[eraseUser];
       if (save !== undefined) {
         removeLogins(device, save.userId);
@@ -47,9 +54,9 @@ export function memoryCache(device: StoredDevice): Cache {
       if (clearTombstoneOf !== undefined) delete device.tombstones[clearTombstoneOf];
       if (tombstone !== undefined) device.tombstones[tombstone.userId] = tombstone;
       if (clearFailures === true) delete device.failures[user];
-      if (event !== undefined) device.outbox.push(event);
     },
     countOfflineFailure(user, atMs) {
+      needsRoom();
       device.failures[user] = { count: (device.failures[user]?.count ?? 0) + 1, lastMs: atMs };
     },
     clearOfflineFailures: user => void delete device.failures[user],

@@ -1,5 +1,5 @@
 import type { StatementServer } from '@thinman/protocol';
-import type { Answer, Clock } from '../ports.ts';
+import type { Answer, Clock, FailureReason } from '../ports.ts';
 import type { Attempts } from './context.ts';
 
 /** Ends a call that has no deadline of its own; well above every other one. */
@@ -20,7 +20,10 @@ export function createAttempts(
   ): Promise<Answer<T> | undefined> {
     const controller = new AbortController();
     const startedMs = clock.monotonicMs();
-    return new Promise<Answer<T> | undefined>((resolve, reject) => {
+    const failed = (reason: FailureReason, detail: string): Answer<T> => {
+      return { kind: 'failed', reason, detail, elapsedMs: clock.monotonicMs() - startedMs };
+    };
+    return new Promise<Answer<T> | undefined>(resolve => {
       const end = (answer: Answer<T> | undefined) => {
         if (!running.delete(attempt)) return;
         stopTimer();
@@ -28,13 +31,13 @@ export function createAttempts(
         controller.abort();
       };
       const stopTimer = clock.after(deadlineMs, () => {
-        const elapsedMs = clock.monotonicMs() - startedMs;
-        end({ kind: 'failed', reason: 'timeout', detail: `no answer in ${Math.round(deadlineMs)} ms`, elapsedMs });
+        end(failed('timeout', `no answer in ${Math.round(deadlineMs)} ms`));
       });
       running.set(attempt, () => end(undefined));
       call(controller.signal).then(end, error => {
-        end(undefined);
-        reject(error);
+        // A defect here says nothing about the server: it is told, and what waits goes on.
+        defect(error);
+        end(failed('aborted', 'defect'));
       });
     });
   }
