@@ -113,6 +113,13 @@ test('columns are as wide as they must be', () => {
   );
 });
 
+test('a table shows what would drive the terminal as what it is', () => {
+  // Anybody who stands before a thin client can type a name into its login.
+  const evil = 'bob\u001b[2J\nroot\u009b31m\u202e';
+  const text = table(['USER', 'TYPE'], [[evil, 'login']]);
+  assert.equal(text.split('\n')[1], 'bob\\u001b[2J\\u000aroot\\u009b31m\\u202e  login');
+});
+
 test('sessions are kept for each server, and the last one is the one that is meant', () => {
   const root = mkdtempSync(join(tmpdir(), 'thinman-sessions-'));
   const folder = sessionFolder({ XDG_CONFIG_HOME: root });
