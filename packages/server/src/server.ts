@@ -33,6 +33,7 @@ import { lockFolder } from './record/dialects/folder-lock.ts';
 import { createSync } from './replica/sync.ts';
 import { systemClock } from './runtime/clock.ts';
 import { createEventRoute } from './runtime/event-route.ts';
+import { createEventStore } from './runtime/event-store.ts';
 import { createEventWriter } from './runtime/event-writer.ts';
 import { guardJournal } from './runtime/guarded-journal.ts';
 import { monitoredFacts, servingLimits } from './runtime/monitored-facts.ts';
@@ -169,14 +170,14 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     }
   }
 
+  const storeEvents = createEventStore({ record, tell, log });
   const linkServer = createLinkServer({
     isPrimary: () => role() === 'primary',
     statement: statements.current,
     version: () => replica.site()?.version,
-    storeEvents: record.storeEvents,
-    ...{ clock, log },
+    ...{ storeEvents, clock, log },
   });
-  const route = createEventRoute(role, record, () =>
+  const route = createEventRoute(role, storeEvents, () =>
     openLink({
       ...{ identity, status, clock, random: Math.random, log },
       statement: () => statements.current().statement,

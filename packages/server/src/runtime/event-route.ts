@@ -1,7 +1,6 @@
 import type { RecordedEvent, ServerRole } from '@thinman/protocol';
 import type { Delivery } from '../journal/drain.ts';
 import type { LinkClient } from '../link/link-client.ts';
-import type { SourceOfRecord } from '../ports.ts';
 
 /** Where a server's events go by its role, and the link that a Secondary holds for it. */
 export type EventRoute = {
@@ -14,14 +13,14 @@ export type EventRoute = {
 
 export function createEventRoute(
   role: () => ServerRole,
-  record: Pick<SourceOfRecord, 'storeEvents'>,
+  store: (events: readonly RecordedEvent[]) => Promise<void>,
   open: () => LinkClient,
 ): EventRoute {
   let link: LinkClient | undefined;
   return {
     async deliver(events) {
       if (role() === 'secondary') return (await link?.deliver(events)) === 'stored' ? 'stored' : 'later';
-      await record.storeEvents(events);
+      await store(events);
       return 'stored';
     },
     follow() {

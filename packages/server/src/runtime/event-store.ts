@@ -1,0 +1,20 @@
+import type { RecordedEvent } from '@thinman/protocol';
+import type { Logger } from 'pino';
+import type { SourceOfRecord } from '../ports.ts';
+
+export type EventStoreDeps = {
+  readonly record: Pick<SourceOfRecord, 'storeEvents'>;
+  /** Writes an event of this server's own; never rejects. */
+  readonly tell: (type: 'event.quarantined', data: Record<string, unknown>) => Promise<unknown>;
+  readonly log: Pick<Logger, 'error'>;
+};
+
+/** Puts events into the source of record, and raises an alarm for those that it refuses: they lie in its quarantine. */
+export function createEventStore({ record, tell, log }: EventStoreDeps) {
+  return async (events: readonly RecordedEvent[]): Promise<void> => {
+    const { quarantined } = await record.storeEvents(events);
+    if (quarantined === 0) return;
+    log.error({ quarantined }, 'the database refuses events: they lie in its quarantine');
+    void tell('event.quarantined', { quarantined });
+  };
+}
