@@ -13,7 +13,7 @@ import { type Applier, applyBundle } from './apply/applier.ts';
 import { devicePolicyFile } from './apply/device-policy-file.ts';
 import { prepareDataFolder } from './config.ts';
 import { createLocalServers, type LocalServers } from './local/local-servers.ts';
-import type { Clock, Random } from './ports.ts';
+import type { Cache, Clock, Random } from './ports.ts';
 import { createRunner } from './runtime/runner.ts';
 
 export { type EnrolmentOptions, type EnrolmentResult, enroll } from './adapters/enrolment.ts';
@@ -98,7 +98,13 @@ export function createAgent(options: AgentOptions): Agent {
     );
   }
 
-  const cache = openCache(paths.cacheFile, { ...identity, clock });
+  let cache: Cache;
+  try {
+    cache = openCache(paths.cacheFile, { ...identity, clock });
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
   const client = createServerClient({ clock, identity: () => identity });
   const appliers = options.appliers ?? [devicePolicyFile(paths.appliedDir)];
   let applying = Promise.resolve<unknown>(undefined);
