@@ -12,7 +12,11 @@ const SERVERS = ['one', 'two', 'three'];
 const LONG_MS = 60_000;
 
 /** A random world: at each turn some time passes, then one of the things that could happen does. */
-const turns = fc.array(fc.record({ passMs: fc.nat(3_000), choice: fc.nat() }), { minLength: 1, maxLength: 80, size: 'max' });
+const turns = fc.array(fc.record({ passMs: fc.nat(3_000), choice: fc.nat() }), {
+  minLength: 1,
+  maxLength: 80,
+  size: 'max',
+});
 
 function play(
   machine: Machine,
