@@ -1,10 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import type { AgentMode, AgentStatus, DeviceBundle, LoginResult } from '@thinman/protocol';
+import {
+  type AgentMode,
+  type AgentStatus,
+  DEFAULT_AGENT_TIMINGS,
+  type DeviceBundle,
+  type LoginResult,
+} from '@thinman/protocol';
 import { openCache } from './adapters/cache.ts';
 import { lockDataFolder } from './adapters/cache-lock.ts';
 import { createChannelConnector } from './adapters/channel.ts';
 import { systemClock } from './adapters/clock.ts';
 import { createHasher } from './adapters/hasher.ts';
+import { watchHost } from './adapters/host-watch.ts';
 import { createServerClient } from './adapters/http-client.ts';
 import { openIdentityStore } from './adapters/identity-store.ts';
 import { createSealing } from './adapters/sealing.ts';
@@ -105,7 +112,8 @@ export function createAgent(options: AgentOptions): Agent {
     lock.release();
     throw error;
   }
-  const client = createServerClient({ clock, identity: () => identity });
+  let { connectDeadlineMs } = DEFAULT_AGENT_TIMINGS;
+  const client = createServerClient({ clock, identity: () => identity, connectDeadlineMs: () => connectDeadlineMs });
   const appliers = options.appliers ?? [devicePolicyFile(paths.appliedDir)];
   let applying = Promise.resolve<unknown>(undefined);
   const runner = createRunner({
@@ -123,17 +131,21 @@ export function createAgent(options: AgentOptions): Agent {
     agentVersion: AGENT_VERSION,
     statement: held.statement,
     onDeviceBundle: (bundle: DeviceBundle) => {
+      connectDeadlineMs = bundle.timings.connectDeadlineMs;
       applying = applying.then(() => applyBundle(bundle, appliers)).catch(onDefect);
     },
     onDefect,
   });
   let local: LocalServers | undefined;
+  let stopWatching = () => {};
   let isStopped = false;
 
   const agent: Agent = {
     async start() {
       if (options.localSockets !== false) local = await createLocalServers({ dataDir: paths.dataDir, agent });
+      if (isStopped) return void (await local?.close());
       runner.start();
+      stopWatching = watchHost(clock, { onLinkUp: runner.linkUp, onResumed: runner.resumed });
     },
     ready: () =>
       new Promise(resolve => {
@@ -149,6 +161,7 @@ export function createAgent(options: AgentOptions): Agent {
     async stop() {
       if (isStopped) return;
       isStopped = true;
+      stopWatching();
       runner.stop();
       await local?.close();
       await client.close();
