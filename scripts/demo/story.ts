@@ -82,8 +82,9 @@ async function aProfileChanges({ chapter, say, step }: Teller, site: Site) {
       ...body,
       connections: [...(body.connections as readonly unknown[]), NEW_CONNECTION],
     }));
-    await waitUntilApplied(site, site.agent(device), user);
-    return 'current, without a login';
+    const applied = await waitUntilApplied(site, site.agent(device), user);
+    const committed = (await site.primary.events()).findLast(({ type }) => type === 'admin.commit');
+    return { happened: 'current, without a login', ms: applied.at - (committed?.at ?? Number.NaN) };
   });
   say(`That ${user} has it too shows below, when no server is left to ask.`);
 }

@@ -55,7 +55,7 @@ export function createTeller(write: (line: string) => void): Teller {
 }
 
 /** Longer cells of the table end in "…"; what differs is shown whole. */
-const MAX_CELL_CHARS = 46;
+const MAX_CELL_CHARS = 44;
 
 /** The closing table: step, expected, what happened, ms. */
 export function table(steps: readonly Step[]): string {

@@ -27,37 +27,46 @@ type Options = Pick<SiteOptions, 'wires'> & {
   readonly agents?: readonly string[];
 };
 
+type Body = (site: Site, processes: Processes) => Promise<void>;
+
 /**
  * A test on a site of real processes, made for it alone: both servers, thin clients, users and profiles of `ward.ts`, short
  * waits. Afterwards everything must run again: then the invariants are held against what the site recorded.
  */
-export function systemTest(
-  name: string,
-  { agents = ['tc-1'], wires = false }: Options,
-  body: (site: Site, processes: Processes) => Promise<void>,
-): void {
-  test(name, async () => {
-    await using scratch = createScratch('thinman-system-');
-    const { folder, processes } = scratch;
-    let site: Site | undefined;
-    try {
-      site = await createSite({ folder, processes, wires });
-      await site.foundPrimary();
-      await Promise.all([site.joinSecondary(), furnish(site, agents)]);
-      for (const agent of site.agents) {
-        await agent.waitForStatus('to know both servers', ({ servers }) => servers.length === 2);
-      }
-      await body(site, processes);
-      await site.settle();
-      assert.deepEqual(brokenInvariants(site.history, await site.primary.events()), []);
-    } catch (error) {
-      showLogs(folder);
-      throw error;
-    } finally {
-      await site?.wires?.primary[Symbol.asyncDispose]();
-      await site?.wires?.secondary[Symbol.asyncDispose]();
+export function systemTest(name: string, options: Options, body: Body): void {
+  test(name, () => onSite(options, body));
+}
+
+/** Several tests one after the other on one site, which each of them leaves running. */
+export function systemTests(about: string, options: Options, bodies: Readonly<Record<string, Body>>): void {
+  test(about, t =>
+    onSite(options, async (site, processes) => {
+      for (const [name, body] of Object.entries(bodies)) await t.test(name, () => body(site, processes));
+    }),
+  );
+}
+
+async function onSite({ agents = ['tc-1'], wires = false }: Options, body: Body): Promise<void> {
+  await using scratch = createScratch('thinman-system-');
+  const { folder, processes } = scratch;
+  let site: Site | undefined;
+  try {
+    site = await createSite({ folder, processes, wires });
+    await site.foundPrimary();
+    await Promise.all([site.joinSecondary(), furnish(site, agents)]);
+    for (const agent of site.agents) {
+      await agent.waitForStatus('to know both servers', ({ servers }) => servers.length === 2);
     }
-  });
+    await body(site, processes);
+    await site.settle();
+    assert.deepEqual(brokenInvariants(site.history, await site.primary.events()), []);
+  } catch (error) {
+    showLogs(folder);
+    throw error;
+  } finally {
+    await site?.wires?.primary[Symbol.asyncDispose]();
+    await site?.wires?.secondary[Symbol.asyncDispose]();
+  }
 }
 
 async function furnish(site: Site, agents: readonly string[]): Promise<void> {
