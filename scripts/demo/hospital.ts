@@ -34,11 +34,14 @@ export function readHospital(files: readonly string[]): Hospital {
   };
 }
 
-/** Who works where. Everybody is in the example files; the first one is followed through the whole story. */
+/**
+ * Who works where. Everybody is in the example files, and so is what their thin clients' policies say; the first one is followed
+ * through the whole story.
+ */
 export const CAST = [
-  { device: 'ward-3-desk', group: 'ward-3', user: 'anna' },
-  { device: 'ward-4-desk', group: 'ward-4', user: 'bruno' },
-  { device: 'reception-desk', group: 'reception', user: 'carla' },
+  { device: 'ward-3-desk', group: 'ward-3', user: 'anna', screenOffAfterMinutes: 10 },
+  { device: 'ward-4-desk', group: 'ward-4', user: 'bruno', screenOffAfterMinutes: 10 },
+  { device: 'reception-desk', group: 'reception', user: 'carla', screenOffAfterMinutes: 5 },
 ] as const;
 
 /** The profile that is changed in the story (the first person's), and what is added to it. */

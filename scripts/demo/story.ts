@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Agent, SeenLogin } from '../../test/support/agent-commands.ts';
 import { brokenInvariants } from '../../test/support/invariants.ts';
@@ -6,6 +6,7 @@ import { inWords } from '../../test/support/logins.ts';
 import type { PrintedObject, Server } from '../../test/support/server-commands.ts';
 import { type Site, waitUntilApplied } from '../../test/support/site.ts';
 import { FAST_TIMINGS } from '../../test/support/timings.ts';
+import { waitFor } from '../../test/support/wait.ts';
 import { CAST, type Hospital, NEW_CONNECTION, PROFILE } from './hospital.ts';
 import type { Teller } from './teller.ts';
 
@@ -39,10 +40,13 @@ async function twoServers({ chapter, say, step }: Teller, site: Site) {
 async function theHospital({ chapter, say, step }: Teller, site: Site, { files, objects }: Hospital) {
   chapter('A hospital, as it stands in examples/hospital');
   await step(`thinman apply of ${files.length} files`, `${objects.length} objects`, async () => {
+    const startedMs = performance.now();
     await site.primary.administer(['apply', ...files.flatMap(file => ['-f', file])]);
+    const ms = performance.now() - startedMs;
     const kinds = [...new Set(objects.map(({ kind }) => kind))];
     const stored = (await Promise.all(kinds.map(kind => site.primary.get(kind)))).flat();
-    return `${objects.filter(({ kind, name }) => stored.some(is => is.kind === kind && is.name === name)).length} objects`;
+    const found = objects.filter(({ kind, name }) => stored.some(is => is.kind === kind && is.name === name));
+    return { happened: `${found.length} objects`, ms };
   });
   await edit(site.primary, 'SiteSettings', 'site', body => ({ ...body, agent: FAST_TIMINGS }));
   say('For this demo the waits between probes are made short (SiteSettings); what a login may cost is not.');
@@ -56,6 +60,13 @@ async function thinClients({ chapter, step }: Teller, site: Site) {
       return ready(await agent.start());
     });
   }
+  const minutes = CAST.map(({ screenOffAfterMinutes }) => screenOffAfterMinutes).join(', ');
+  await step('Each has the policy of its place: screen off', `after ${minutes} minutes`, async () => {
+    const applied = await Promise.all(
+      site.agents.map(({ data }) => appliedSetting(data, 'power.screenOffAfterMinutes')),
+    );
+    return `after ${applied.join(', ')} minutes`;
+  });
 }
 
 async function peopleLogIn({ chapter, say, step }: Teller, people: People) {
@@ -177,6 +188,12 @@ const told = (login: SeenLogin) => ({ happened: inWords(login), ms: login.answer
 
 const connections = (login: SeenLogin | undefined) =>
   login?.answer?.profile?.connections.map(({ name, type }) => `${name} (${type})`).join(', ') ?? 'nothing';
+
+/** What the device's other programs find in the file that the agent writes for them. */
+function appliedSetting(data: string, key: string): Promise<unknown> {
+  const file = join(data, 'applied', 'device-policy.json');
+  return waitFor(file, () => (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).settings[key] : undefined));
+}
 
 /** Waits for all thin clients to be on this server; where they are else, in words. */
 async function whereAll(site: Site, server: Server): Promise<string> {
