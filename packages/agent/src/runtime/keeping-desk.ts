@@ -1,13 +1,8 @@
-import {
-  type DeviceBundle,
-  MAX_EVENTS_PER_BATCH,
-  type ThinmanEvent,
-  type UserBundle,
-  type Version,
-} from '@thinman/protocol';
+import { type DeviceBundle, MAX_EVENTS_PER_BATCH, type UserBundle, type Version } from '@thinman/protocol';
 import type { Effect } from '../core/effect.ts';
 import type { BundleAnswer } from '../ports.ts';
 import type { Context } from './context.ts';
+import { fittingBatch } from './event-batch.ts';
 import { heard } from './heard.ts';
 import type { SessionDesk } from './session-desk.ts';
 import { unlessTrouble } from './store.ts';
@@ -93,7 +88,7 @@ export function createKeepingDesk(
     },
 
     deliverEvents({ attempt, server }: Do<'deliverEvents'>): void {
-      const events: readonly ThinmanEvent[] = cache.pendingEvents(MAX_EVENTS_PER_BATCH);
+      const events = fittingBatch(cache.pendingEvents(MAX_EVENTS_PER_BATCH));
       if (events.length === 0) {
         dispatch({ kind: 'eventsAnswered', attempt, server, answer: { kind: 'ok', value: { more: false } } });
         return;
