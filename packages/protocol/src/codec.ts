@@ -53,6 +53,16 @@ function descriptionAt(schema: unknown, schemaPath: string): string | undefined 
   return typeof description === 'string' ? description : undefined;
 }
 
+/** JSON's types as administrators call them. */
+const TYPE_WORDS: Readonly<Record<string, string>> = {
+  array: 'a list',
+  boolean: 'true or false',
+  integer: 'a whole number',
+  number: 'a number',
+  object: 'fields with values',
+  string: 'text',
+};
+
 /** One error in words; nothing where others at the same place say more. */
 function describe(schema: TSchema, error: SchemaError, all: readonly SchemaError[]): readonly FieldProblem[] {
   const field = error.instancePath.slice(1).replaceAll('/', '.');
@@ -78,6 +88,10 @@ function describe(schema: TSchema, error: SchemaError, all: readonly SchemaError
     case 'pattern': {
       const description = descriptionAt(schema, error.schemaPath);
       return [{ field, message: description === undefined ? error.message : `must be ${description}` }];
+    }
+    case 'type': {
+      const words = TYPE_WORDS[String((error.params as { type?: unknown }).type)];
+      return [{ field, message: words === undefined ? error.message : `must be ${words}` }];
     }
     default:
       return [{ field, message: error.message }];

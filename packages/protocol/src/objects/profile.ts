@@ -1,10 +1,17 @@
 import Type, { type Static } from 'typebox';
 import { closed, description } from './shape.ts';
 
-const ConnectionName = Type.String({ pattern: '^[^\\u0000-\\u001f/\\\\]{1,64}$' });
-const Host = Type.String({ pattern: '^[A-Za-z0-9._:\\[\\]-]{1,253}$' });
+const ConnectionName = Type.String({
+  pattern: '^[^\\u0000-\\u001f/\\\\]{1,64}$',
+  description: 'a name of 1 to 64 characters without / and \\',
+});
+const Host = Type.String({ pattern: '^[A-Za-z0-9._:\\[\\]-]{1,253}$', description: 'a host like rds.example.org' });
 const Port = Type.Integer({ minimum: 1, maximum: 65535 });
-const WebUrl = Type.String({ pattern: '^https?://[^\\s]+$', maxLength: 2048 });
+const WebUrl = Type.String({
+  pattern: '^https?://[^\\s]+$',
+  maxLength: 2048,
+  description: 'a URL like https://wiki.example.org',
+});
 
 const common = {
   name: ConnectionName,
@@ -53,7 +60,7 @@ export const SshConnection = closed({
   type: Type.Literal('ssh'),
   host: Host,
   port: Type.Optional(Port),
-  user: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9._@$-]{1,128}$' })),
+  user: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9._@$-]{1,128}$', description: 'a user name without spaces' })),
 });
 
 export const CONNECTION_TYPES = {

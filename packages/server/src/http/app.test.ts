@@ -87,7 +87,7 @@ describe('an answer that is no answer', () => {
       'bad_request',
       400,
     );
-    assert.deepEqual(answer.json().problems, [{ field: 'count', message: 'must be integer' }]);
+    assert.deepEqual(answer.json().problems, [{ field: 'count', message: 'must be a whole number' }]);
   });
   test('400 for a path that cannot be decoded', async () => {
     await expectProblem({ method: 'GET', url: '/v1/%zz' }, 'bad_request', 400);
