@@ -98,19 +98,19 @@ test('every kind of reference that leads nowhere is named by its field', async (
     { kind: 'Assignment', name: 'q', body: { profile: 'x', to: { site: true } } },
   );
   assert.deepEqual(
-    mistakes.map(line => /body\.[^:]+: there is no \w+ "x"/.exec(line)?.[0]),
+    mistakes.map(line => /body\.[^:]+: names the \w+ "x", which does not exist/.exec(line)?.[0]),
     [
-      'body.parent: there is no DeviceGroup "x"',
-      'body.parent: there is no UserGroup "x"',
-      'body.groups.0: there is no UserGroup "x"',
-      'body.group: there is no DeviceGroup "x"',
-      'body.group: there is no DeviceGroup "x"',
-      'body.policy: there is no Policy "x"',
-      'body.to.deviceGroup: there is no DeviceGroup "x"',
-      'body.to.device: there is no Device "x"',
-      'body.to.userGroup: there is no UserGroup "x"',
-      'body.to.user: there is no User "x"',
-      'body.profile: there is no Profile "x"',
+      'body.parent: names the DeviceGroup "x", which does not exist',
+      'body.parent: names the UserGroup "x", which does not exist',
+      'body.groups.0: names the UserGroup "x", which does not exist',
+      'body.group: names the DeviceGroup "x", which does not exist',
+      'body.group: names the DeviceGroup "x", which does not exist',
+      'body.policy: names the Policy "x", which does not exist',
+      'body.to.deviceGroup: names the DeviceGroup "x", which does not exist',
+      'body.to.device: names the Device "x", which does not exist',
+      'body.to.userGroup: names the UserGroup "x", which does not exist',
+      'body.to.user: names the User "x", which does not exist',
+      'body.profile: names the Profile "x", which does not exist',
     ],
   );
 });

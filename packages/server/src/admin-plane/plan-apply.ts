@@ -130,7 +130,7 @@ function checkReferences({ inputs, mentioned }: InputsRead, view: SiteView): rea
     referencesOf(input.kind, input.body)
       .filter(({ kind, name }) => !exists(kind, name))
       .map(({ kind, name, field }) =>
-        at(input, field, `there is no ${kind} "${name}": create it, or apply it with this`),
+        at(input, field, `names the ${kind} "${name}", which does not exist: create it, or apply it with this`),
       ),
   );
 }

@@ -74,7 +74,7 @@ function readInput(index: number, object: unknown): InputRead {
   }
   const badName = nameProblem(input.name);
   const problems = [
-    ...(badName === undefined ? [] : [{ field: 'name', message: badName }]),
+    ...(badName === undefined ? [] : [{ field: 'name', message: `cannot be used: ${badName}` }]),
     ...checkBody(input.kind, input.name, input.body),
   ];
   return problems.length > 0 ? wrong(problems) : { kind: 'valid', input: { ...input, kind: input.kind, index } };

@@ -105,7 +105,7 @@ test('a token that asks for nonsense is refused by its field', () =>
   withSite(async site => {
     const noGroup = await site.ask('POST', '/tokens', { body: { for: 'device', group: 'nowhere' } });
     assert.equal(noGroup.status, 422);
-    assert.match(JSON.stringify(noGroup.body), /no DeviceGroup \\"nowhere\\"/);
+    assert.match(JSON.stringify(noGroup.body), /the DeviceGroup \\"nowhere\\", which does not exist/);
     for (const body of [
       {},
       { for: 'device', uses: 0 },

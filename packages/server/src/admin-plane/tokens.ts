@@ -73,6 +73,6 @@ function explain(refusal: TokenRefusal, request: TokenRequest): Outcome<never> {
   }
   const group = request.for === 'device' ? request.group : undefined;
   return refused('invalid_object', {
-    problems: [{ field: 'group', message: `there is no DeviceGroup "${group}": create it first` }],
+    problems: [{ field: 'group', message: `names the DeviceGroup "${group}", which does not exist: create it first` }],
   });
 }
