@@ -22,12 +22,11 @@ import { prepareDataFolder } from './config.ts';
 import { createLocalServers, type LocalServers } from './local/local-servers.ts';
 import type { Cache, Clock, Random } from './ports.ts';
 import { createRunner } from './runtime/runner.ts';
+import { PACKAGE_VERSION } from './version.ts';
 
 export { type EnrolmentOptions, type EnrolmentResult, enroll } from './adapters/enrolment.ts';
 export { IdentityDamaged } from './adapters/identity-store.ts';
 
-/** Told to servers, for people who look for old agents. */
-const AGENT_VERSION = '0.1.0';
 /** `ready` waits this long for the first word of a server: more than every deadline of one search (`failover.md`). */
 const READY_DEADLINE_MS = 5_000;
 
@@ -128,7 +127,7 @@ export function createAgent(options: AgentOptions): Agent {
     random,
     uuid: randomUUID,
     verifyStatement,
-    agentVersion: AGENT_VERSION,
+    agentVersion: PACKAGE_VERSION,
     statement: held.statement,
     onDeviceBundle: (bundle: DeviceBundle) => {
       connectDeadlineMs = bundle.timings.connectDeadlineMs;

@@ -1,10 +1,13 @@
 import { type Command, CommanderError, Command as Program } from 'commander';
+import { PACKAGE_VERSION } from '../version.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
+import { outliveReaders } from './standard-streams.ts';
 
 type DataOption = { readonly data: string };
 
 /** Runs one command and sets the process's exit code. Commands are loaded when they run: `status` needs no TLS, no SQLite. */
 export async function main(argv: readonly string[]): Promise<void> {
+  outliveReaders();
   try {
     process.exitCode = await run(argv);
   } catch (error) {
@@ -18,6 +21,7 @@ async function run(argv: readonly string[]): Promise<ExitCode> {
   let exitCode: ExitCode = EXIT.done;
   const program = new Program('thinman-agent')
     .description('The ThinMan agent: logs users of a thin client in, whatever fails')
+    .version(PACKAGE_VERSION)
     .exitOverride()
     .configureOutput({ outputError: () => {} });
   const add = (name: string, description: string): Command =>
@@ -58,8 +62,13 @@ function failureOf(error: unknown): { readonly exitCode: ExitCode; readonly mess
   if (error instanceof CommanderError) {
     // Help was asked for and printed, or nothing was asked and it was printed in place of an answer.
     if (error.exitCode === 0) return { exitCode: EXIT.done, message: '' };
-    const words = error.code === 'commander.help' ? 'name a command' : error.message.replace(/^error: /, '');
+    const words = error.code === 'commander.help' ? 'name a command' : inOneLine(error.message);
     return { exitCode: EXIT.wrongUse, message: `${words} (see \`thinman-agent --help\`)` };
   }
   return { exitCode: EXIT.failed, message: error instanceof Error ? error.message : String(error) };
+}
+
+/** What commander says of a wrong command line. */
+function inOneLine(message: string): string {
+  return message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/s, '; did you mean "$1"?');
 }

@@ -22,11 +22,13 @@ export function describeStatus(status: AgentStatus): string {
   const session =
     status.session === null
       ? 'nobody is signed in'
-      : `${status.session.user} since ${new Date(status.session.since).toISOString()} (${status.session.mode})`;
-  const servers = status.servers.map(
-    ({ name, url, role, state, lastError }) =>
-      `  ${name}  ${role}  ${url}  ${state}${lastError === null ? '' : `  (${lastError})`}`,
-  );
+      : `${status.session.user} since ${moment(status.session.since)} (${status.session.mode})`;
+  const rows = status.servers.map(({ name, url, role, state, lastError }) => [
+    name,
+    url,
+    role,
+    lastError === null ? state : `${state} (${lastError})`,
+  ]);
   return [
     `device   ${status.device ?? 'not enrolled'}`,
     `mode     ${status.mode}, ${server}`,
@@ -34,6 +36,20 @@ export function describeStatus(status: AgentStatus): string {
     `session  ${session}`,
     `events   ${status.pendingEvents} waiting`,
     'servers',
-    ...servers,
+    ...columns(rows).map(line => `  ${line}`),
   ].join('\n');
+}
+
+/** Cells under each other, as wide as the widest one; the last one as it is. */
+function columns(rows: readonly (readonly string[])[]): readonly string[] {
+  const width = (column: number) => Math.max(...rows.map(row => row[column]?.length ?? 0));
+  return rows.map(row => row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(width(at)))).join('  '));
+}
+
+/** `2027-01-31 12:00:00Z`. */
+function moment(unixMs: number): string {
+  return new Date(unixMs)
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/\.\d+Z$/, 'Z');
 }

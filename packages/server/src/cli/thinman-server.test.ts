@@ -119,7 +119,7 @@ describe('thinman-server start', () => {
     assert.equal(status.code, 0, status.stderr);
     const parsed = parseJson(ServerStatus, status.stdout, 4096);
     assert.ok(parsed.ok && parsed.value.state === 'serving');
-    assert.match((await finish(['status', '--data', data])).stdout, /primary {2}serving/);
+    assert.match((await finish(['status', '--data', data])).stdout, /primary \(primary\), serving/);
     server.child.kill('SIGTERM');
     assert.equal(await server.ended, 0);
     await refuses(3, ['status', '--data', data, '--json'], /thinman-server start/);

@@ -2,7 +2,8 @@ import { type Command, CommanderError } from 'commander';
 import { ConfigError } from '../config.ts';
 import { IdentityDamaged } from '../identity/identity-files.ts';
 import { JoinDenied, PrimaryUnreachable } from '../setup/errors.ts';
-import { CommandError, EXIT, type ExitCode, exitCodeOf, RefusedByServer } from './thinman/command-error.ts';
+import { outliveReaders } from './standard-streams.ts';
+import { CommandError, EXIT, type ExitCode, exitCodeOf, misuse, RefusedByServer } from './thinman/command-error.ts';
 import { serverProgram } from './thinman-server/program.ts';
 
 /** Files of a server are its own: databases, their -wal files, sockets. */
@@ -11,6 +12,7 @@ const OWNER_ONLY_UMASK = 0o077;
 /** The command `thinman-server`. Sets the process's exit code; what went wrong goes to standard error, in one line. */
 export async function main(argv: string[]): Promise<void> {
   process.umask(OWNER_ONLY_UMASK);
+  outliveReaders();
   const program = serverProgram(text => void process.stdout.write(text));
   quiet(program);
   try {
@@ -24,10 +26,7 @@ export async function main(argv: string[]): Promise<void> {
 
 /** commander neither ends the process nor writes errors of its own (several lines, exit code 1). */
 function quiet(command: Command): void {
-  command
-    .exitOverride()
-    .showSuggestionAfterError(false)
-    .configureOutput({ outputError: () => {} });
+  command.exitOverride().configureOutput({ outputError: () => {} });
   for (const inner of command.commands) quiet(inner);
 }
 
@@ -46,21 +45,28 @@ function explain(error: unknown): { readonly exitCode: ExitCode; readonly line: 
     if (error.exitCode === 0) return { exitCode: EXIT.done, line: '' };
     // Help that nobody asked for is there already: a command was missing.
     if (error.code === 'commander.help') return { exitCode: EXIT.misuse, line: '' };
-    return { exitCode: EXIT.misuse, line: `${error.message.replace(/^error: /, '')} (see thinman-server --help)` };
+    return { exitCode: EXIT.misuse, line: misuse('thinman-server', error) };
   }
   return { exitCode: EXIT.failed, line: systemFailure(error) };
 }
 
 /** What the operating system refuses, in words of what to do. */
 const SYSTEM_WORDS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'the address of --listen is in use by another process; stop that one, or choose another port',
-  EADDRNOTAVAIL: 'the address of --listen is none of this host; choose one that it has',
   ENOSPC: 'the disk is full; make room and try again',
   EROFS: 'the disk is read-only; remount it and try again',
 };
 
+/** As Node tells of an address that cannot be listened on. */
+type SystemError = NodeJS.ErrnoException & { readonly address?: string; readonly port?: number };
+
 function systemFailure(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { code, message, address, port } = error as SystemError;
+  if (code === 'EADDRINUSE') {
+    return `${address}:${port} is in use by another process; stop that one, or choose another port ("listen" in server.json)`;
+  }
+  if (code === 'EADDRNOTAVAIL') {
+    return `${address}:${port} is no address of this host; choose one that it has ("listen" in server.json)`;
+  }
   if (code === 'EACCES' || code === 'EPERM') return `${message}; run as the user that may do this`;
   return SYSTEM_WORDS[code ?? ''] ?? `failed: ${message ?? String(error)}`;
 }

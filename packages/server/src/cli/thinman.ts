@@ -1,10 +1,12 @@
 import { type Command, CommanderError } from 'commander';
 import { ConfigError } from '../config.ts';
+import { outliveReaders } from './standard-streams.ts';
 import {
   CommandError,
   EXIT,
   type ExitCode,
   exitCodeOf,
+  misuse,
   RefusedByServer,
   refusalLines,
 } from './thinman/command-error.ts';
@@ -12,6 +14,7 @@ import { thinmanProgram } from './thinman/program.ts';
 
 /** The command `thinman`. Sets the process's exit code. */
 export async function main(argv: string[]): Promise<void> {
+  outliveReaders();
   process.exitCode = await runThinman(argv, {
     out: text => void process.stdout.write(text),
     err: text => void process.stderr.write(text),
@@ -36,10 +39,7 @@ export async function runThinman(argv: readonly string[], { out, err }: Streams)
 
 /** commander neither ends the process nor writes errors of its own (several lines, exit code 1). */
 function quiet(command: Command, { out, err }: Streams): void {
-  command
-    .exitOverride()
-    .showSuggestionAfterError(false)
-    .configureOutput({ writeOut: out, writeErr: err, outputError: () => {} });
+  command.exitOverride().configureOutput({ writeOut: out, writeErr: err, outputError: () => {} });
   for (const inner of command.commands) quiet(inner, { out, err });
 }
 
@@ -53,7 +53,7 @@ function explain(error: unknown): { readonly exitCode: ExitCode; readonly lines:
     if (error.exitCode === 0) return { exitCode: EXIT.done, lines: [] };
     // Help that nobody asked for is there already: a command was missing.
     if (error.code === 'commander.help') return { exitCode: EXIT.misuse, lines: [] };
-    return { exitCode: EXIT.misuse, lines: [`${error.message.replace(/^error: /, '')} (see thinman --help)`] };
+    return { exitCode: EXIT.misuse, lines: [misuse('thinman', error)] };
   }
   const message = error instanceof Error ? error.message : String(error);
   return { exitCode: EXIT.failed, lines: [`failed: ${message.replaceAll('\n', ' ')}`] };

@@ -18,7 +18,8 @@ export async function initCommand(options: NewServerOptions & { readonly adminPa
   const site = await initSite({ dataDir, ...rest, ...(adminPassword === undefined ? {} : { adminPassword }) });
   const entry =
     adminPassword === undefined
-      ? `The administrator "admin" has no password yet; on this host: thinman --data ${dataDir} apply ...`
+      ? `On this host, thinman --data ${dataDir} needs no login. The administrator "admin" has no password yet; for thinman login from elsewhere:
+  echo '{ kind: Administrator, name: admin, body: { role: owner, password: A-PASSWORD } }' | thinman --data ${dataDir} apply -f -`
       : 'The administrator is "admin", with the password that was given.';
   return `${[
     `site           ${site.siteId}`,

@@ -1,11 +1,12 @@
 import { Command } from 'commander';
+import { PACKAGE_VERSION } from '../../runtime/version.ts';
 
 /**
  * The command line of `thinman-server`. Results go to `out`; what goes wrong is thrown. Each command loads what it needs
  * alone: `status` is asked often and needs no server.
  */
 export function serverProgram(out: (text: string) => void): Command {
-  const program = new Command('thinman-server').description('Runs a ThinMan server.');
+  const program = new Command('thinman-server').description('Runs a ThinMan server.').version(PACKAGE_VERSION);
 
   /** What every new server is told. */
   const newServer = (command: Command) =>

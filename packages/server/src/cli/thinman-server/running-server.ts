@@ -58,7 +58,7 @@ function inWords(status: ServerStatus): string {
   const { database } = status;
   const lag = database.lagMs === 0 ? '' : `, ${database.lagMs} ms behind`;
   return `${[
-    `${status.name}  ${status.role}  ${status.state}`,
+    `server      ${status.name} (${status.role}), ${status.state}`,
     `generation  ${status.epoch}.${status.generation}`,
     `database    ${database.kind} ${database.reachable ? 'answers' : 'does not answer'}${lag}`,
     `devices     ${status.connectedDevices} connected`,

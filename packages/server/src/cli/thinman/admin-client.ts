@@ -98,10 +98,15 @@ function unreachable(endpoint: Endpoint, error: unknown): string {
   if (endpoint.kind === 'socket') {
     if (code === 'EACCES')
       return `${endpoint.path} may not be opened by this user: run the command as the server's user`;
+    if (name === 'TimeoutError')
+      return `the server in ${endpoint.data} gives no answer: look at its log, or restart it`;
     return `no server runs in ${endpoint.data}: start it with thinman-server start --data ${endpoint.data}`;
   }
   if (UNTRUSTED.includes(code ?? '')) {
     return `the certificate of ${endpoint.url} is not trusted: log in with --ca FILE or --pin SHA256 of the site's CA`;
+  }
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    return `the certificate at ${endpoint.url} is for another host name: write the URL that the server was given`;
   }
   const why = name === 'TimeoutError' ? 'no answer in time' : (code ?? message);
   return `${endpoint.url} cannot be reached (${why}): check the URL, and that the server runs`;

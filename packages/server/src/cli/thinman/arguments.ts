@@ -12,7 +12,7 @@ export function parseDuration(text: string): number {
 }
 
 /** A whole number from 1. */
-export function parseCount(text: string): number {
+export function parseCount(option: string, text: string): number {
   if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
-  throw new CommandError(EXIT.misuse, `${text} is not a whole number`);
+  throw new CommandError(EXIT.misuse, `${option} ${text} is not a whole number from 1`);
 }

@@ -2,7 +2,7 @@
 function leaves(value: unknown, path = ''): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   const entries = typeof value === 'object' && value !== null ? Object.entries(value) : [];
-  if (entries.length === 0) return new Map([[path, JSON.stringify(value)]]);
+  if (entries.length === 0) return path === '' ? found : new Map([[path, JSON.stringify(value)]]);
   for (const [key, inner] of entries) {
     for (const leaf of leaves(inner, path === '' ? key : `${path}.${key}`)) found.set(...leaf);
   }

@@ -1,4 +1,5 @@
 import { ERRORS, isErrorCode, type Problem } from '@thinman/protocol';
+import type { CommanderError } from 'commander';
 
 /** Exit codes of every command (`design.md`, Commands: a contract). */
 export const EXIT = { done: 0, denied: 1, misuse: 2, unreachable: 3, failed: 4 } as const;
@@ -26,7 +27,16 @@ export class RefusedByServer extends Error {
   }
 }
 
+/** What commander says of a wrong command line (several lines), as one. */
+export function misuse(command: string, error: CommanderError): string {
+  const words = error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/s, '; did you mean "$1"?');
+  return `${words} (see ${command} --help)`;
+}
+
 const MS_PER_SECOND = 1000;
+
+/** Their detail says all that their title says. */
+const SAID_BY_DETAIL: readonly string[] = ['not_found', 'name_taken'];
 
 /** Wrong or refused input is 2; somebody who may not is 1; a server that cannot is 4. */
 export function exitCodeOf({ code, status }: Problem): ExitCode {
@@ -48,5 +58,6 @@ export function refusalLines(
   if (mistakes.length > 0) return mistakes;
   const wait =
     problem.retryAfterMs === undefined ? '' : `Try again in ${Math.ceil(problem.retryAfterMs / MS_PER_SECOND)} s.`;
-  return [[problem.title, problem.detail ?? '', wait].filter(part => part !== '').join(' ')];
+  const title = problem.detail !== undefined && SAID_BY_DETAIL.includes(problem.code) ? '' : problem.title;
+  return [[title, problem.detail ?? '', wait].filter(part => part !== '').join(' ')];
 }

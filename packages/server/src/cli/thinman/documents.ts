@@ -16,17 +16,23 @@ const STDIN_NAME = 'standard input';
 /** Aliases in one document; more is an attack or a mistake (yaml's own default). */
 const MAX_ALIASES = 100;
 
+/** What `get -o json` gives of a kind that has no objects: it is taken back. */
+const EMPTY_LIST = /^\s*\[\s*\]\s*$/;
+
 /** Reads files, folders of files (`*.yaml`, `*.yml`, `*.json`, in the order of their names), and `-` for standard input. */
 export async function readDocuments(paths: readonly string[]): Promise<readonly FileObject[]> {
   const mistakes: string[] = [];
   const objects: FileObject[] = [];
+  let isEmptyMeant = false;
   for (const file of paths.flatMap(filesAt)) {
-    const read = parseFile(nameOf(file), await readText(file));
+    const content = await readText(file);
+    isEmptyMeant ||= EMPTY_LIST.test(content);
+    const read = parseFile(nameOf(file), content);
     mistakes.push(...read.mistakes);
     objects.push(...read.objects);
   }
   if (mistakes.length > 0) throw new CommandError(EXIT.misuse, ...mistakes);
-  if (objects.length === 0)
+  if (objects.length === 0 && !isEmptyMeant)
     throw new CommandError(EXIT.misuse, `there is no object in ${paths.map(nameOf).join(', ')}`);
   return objects;
 }

@@ -54,7 +54,7 @@ const COLUMNS: Record<ObjectKind, readonly Column[]> = {
   EnrollmentToken: [
     ['FOR', ({ purpose, group, serverName }) => [purpose, group, serverName].filter(Boolean).join(' ')],
     ['USED', ({ uses }, { used }) => `${used ?? 0} of ${uses}`],
-    ['UNTIL', ({ expiresAt }) => expiresAt],
+    ['UNTIL', ({ expiresAt }) => date(Date.parse(String(expiresAt)))],
   ],
 };
 

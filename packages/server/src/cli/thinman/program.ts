@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { PACKAGE_VERSION } from '../../runtime/version.ts';
 import type { AdminClient } from './admin-client.ts';
 import { parseCount, parseDuration } from './arguments.ts';
 import { type ConnectionOptions, withConnection } from './connection.ts';
@@ -29,6 +30,7 @@ type Options = ConnectionOptions & {
 export function thinmanProgram(out: (text: string) => void): Command {
   const program = new Command('thinman')
     .description('Administers a ThinMan site.')
+    .version(PACKAGE_VERSION)
     .option('--server <url>', 'the server, after `thinman login`; default: the one logged in to last')
     .option('--ca <file>', "the site's CA certificate (DIR/ca.crt on the server)")
     .option('--pin <sha256>', "SHA-256 of the site's CA key, as thinman-server init printed it")
@@ -79,7 +81,7 @@ export function thinmanProgram(out: (text: string) => void): Command {
       const { output, limit, type, user, ...connection } = command.optsWithGlobals<Options>();
       const format = parseFormat(output);
       const filter = {
-        ...(limit === undefined ? {} : { limit: parseCount(limit) }),
+        ...(limit === undefined ? {} : { limit: parseCount('--limit', limit) }),
         ...(type === undefined ? {} : { type }),
         ...(user === undefined ? {} : { user }),
       };
@@ -116,7 +118,9 @@ export function thinmanProgram(out: (text: string) => void): Command {
     .argument('<name>')
     .requiredOption('--to <generation>', 'the generation')
     .action(
-      asking((client, { to }, [kind = '', name = '']) => rollback(client, objectKind(kind), name, parseCount(to))),
+      asking((client, { to }, [kind = '', name = '']) =>
+        rollback(client, objectKind(kind), name, parseCount('--to', to)),
+      ),
     );
 
   const token = program.command('token').description('makes an enrolment token and prints it, alone');
@@ -130,7 +134,7 @@ export function thinmanProgram(out: (text: string) => void): Command {
       asking((client, { group, uses = '1', ttl = '24h' }) =>
         makeToken(client, {
           for: 'device',
-          uses: parseCount(uses),
+          uses: parseCount('--uses', uses),
           ttlMs: parseDuration(ttl),
           ...(group === undefined ? {} : { group }),
         }),

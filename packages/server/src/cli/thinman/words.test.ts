@@ -37,8 +37,9 @@ test('times and counts are what they say, or wrong use', () => {
   assert.deepEqual(['90s', '30m', '24h', '7d'].map(parseDuration), [90_000, 1_800_000, 86_400_000, 604_800_000]);
   for (const word of ['', '24', 'h', '-1h', '1.5h', '24 h', '24H'])
     assert.throws(() => parseDuration(word), isMisuse, word);
-  assert.equal(parseCount('12'), 12);
-  for (const word of ['', '0', '-1', '1.5', 'x', '1e3']) assert.throws(() => parseCount(word), isMisuse, word);
+  assert.equal(parseCount('--uses', '12'), 12);
+  for (const word of ['', '0', '-1', '1.5', 'x', '1e3'])
+    assert.throws(() => parseCount('--uses', word), isMisuse, word);
 });
 
 test('a pin is one pin in base64url, base64 and hexadecimal', () => {

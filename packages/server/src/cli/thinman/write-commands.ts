@@ -6,6 +6,7 @@ import {
   isObjectKind,
   MAX_ADMIN_BODY_BYTES,
   type ObjectKind,
+  ServerStatus,
   TokenAnswer,
   type TokenRequest,
 } from '@thinman/protocol';
@@ -74,6 +75,10 @@ export async function deleteObject(client: AdminClient, kind: ObjectKind, name: 
 /** `thinman rollback KIND NAME --to GENERATION`: writes what it was then; a password stays what it is now. */
 export async function rollback(client: AdminClient, kind: ObjectKind, name: string, to: number): Promise<string> {
   const { items } = await client.ask(HistoryAnswer, { path: historyPath(kind, name) });
+  const now = await client.ask(ServerStatus, { path: '/status' });
+  if (to > now.generation) {
+    throw new CommandError(EXIT.misuse, `there is no generation ${to} yet: the site is at ${now.generation}`);
+  }
   const then = items.find(({ generation }) => generation <= to);
   if (then === undefined || then.body === null) {
     throw new CommandError(
