@@ -126,7 +126,7 @@ export function noteRoundTrip(turn: Turn, event: Extract<Event, { kind: 'probeAn
 
 /**
  * Asks servers with an open breaker whether they are back. Only while there is a channel: with none, all are asked together
- * (`connectivity.ts`).
+ * (`search.ts`).
  */
 export function settleBreakers(turn: Turn): void {
   if (turn.state.connectivity.kind !== 'connected') return;
