@@ -51,6 +51,11 @@ async function allObjects(client: AdminClient, kind: ObjectKind): Promise<readon
   return all;
 }
 
+/** A commit of a thousand objects is one event; all of it is in `-o yaml`. */
+const MAX_DATA_CHARS = 240;
+
+const brief = (text: string) => (text.length > MAX_DATA_CHARS ? `${text.slice(0, MAX_DATA_CHARS)}…` : text);
+
 /** `thinman get Event`: newest first. */
 export async function getEvents(client: AdminClient, options: GetOptions): Promise<string> {
   const events: RecordedEvent[] = [];
@@ -72,7 +77,7 @@ export async function getEvents(client: AdminClient, options: GetOptions): Promi
       type,
       user ?? '',
       origin,
-      JSON.stringify(data),
+      brief(JSON.stringify(data)),
     ]);
     return table(['AT', 'TYPE', 'USER', 'ORIGIN', 'DATA'], rows);
   }
