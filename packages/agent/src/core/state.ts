@@ -274,10 +274,12 @@ export type Delivery =
   | { readonly kind: 'pending'; readonly from: number; readonly failures: number }
   | { readonly kind: 'running'; readonly attempt: number; readonly failures: number };
 
-/** Where the agent stands, for people and for `status`. */
+/** Where the agent stands, for people and for `status`. A channel that has not died yet is no proof of a server that is dead. */
 export function modeOf(state: AgentState): AgentMode {
   if (state.connectivity.kind === 'disconnected') return 'offline';
-  return state.health[state.connectivity.server]?.heard === 'degraded' ? 'degraded' : 'online';
+  const health = state.health[state.connectivity.server];
+  if (health?.breaker.kind === 'open') return 'offline';
+  return health?.heard === 'degraded' ? 'degraded' : 'online';
 }
 
 /** The first connection was made, or every server is known not to answer: what `READY` waits for. */

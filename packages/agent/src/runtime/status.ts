@@ -11,11 +11,14 @@ export function statusOf(state: AgentState, device: string, pendingEvents: numbe
     state: observed(health[name]),
     lastError: health[name]?.lastError ?? null,
   }));
+  const mode = modeOf(state);
   const current =
-    connectivity.kind === 'connected' ? listed.find(({ name }) => name === connectivity.server) : undefined;
+    connectivity.kind === 'connected' && mode !== 'offline'
+      ? listed.find(({ name }) => name === connectivity.server)
+      : undefined;
   return {
     device,
-    mode: modeOf(state),
+    mode,
     server:
       current === undefined ? null : { name: current.name, url: current.url, role: current.role, state: current.state },
     servers: listed,

@@ -1,4 +1,4 @@
-import type { FieldProblem, ObjectKind } from '@thinman/protocol';
+import type { EnrollmentTokenBody, EnrollmentTokenSystem, FieldProblem, ObjectKind } from '@thinman/protocol';
 import type { StoredObject } from '../ports.ts';
 import { losesLastOwner } from './owners.ts';
 import { REFERRERS, referencesOf } from './references.ts';
@@ -28,6 +28,7 @@ export async function planDelete(
   deletion: Deletion,
   reader: SiteReader,
   primaryInstance: string | undefined,
+  nowMs: number,
 ): Promise<DeletePlan> {
   const { kind, name, generation } = deletion;
   const stored = await reader.get(kind, name);
@@ -56,19 +57,32 @@ export async function planDelete(
       return refuse('invalid_object', ['is the last owner who can log in: make another owner first']);
     }
   }
-  const referrers = await referrersOf(kind, name, reader);
+  const referrers = await referrersOf(kind, name, reader, nowMs);
   return referrers.length === 0 ? { kind: 'delete', stored } : refuse('invalid_object', tellReferrers(referrers));
 }
 
-async function referrersOf(kind: ObjectKind, name: string, reader: SiteReader): Promise<readonly string[]> {
+async function referrersOf(
+  kind: ObjectKind,
+  name: string,
+  reader: SiteReader,
+  nowMs: number,
+): Promise<readonly string[]> {
   const found: string[] = [];
   for (const referrer of REFERRERS[kind] ?? []) {
     for (const object of await reader.list(referrer)) {
+      if (isSpentToken(object, nowMs)) continue;
       const names = referencesOf(object.kind, object.body).find(to => to.kind === kind && to.name === name);
       if (names !== undefined) found.push(`${object.kind} "${object.name}" names it (${names.field})`);
     }
   }
   return found;
+}
+
+/** Nobody can enrol with it any more: what it names matters to nobody. */
+function isSpentToken({ kind, body, system }: StoredObject, nowMs: number): boolean {
+  if (kind !== 'EnrollmentToken') return false;
+  const { uses, expiresAt } = body as EnrollmentTokenBody;
+  return (system as EnrollmentTokenSystem).used >= uses || Date.parse(expiresAt) <= nowMs;
 }
 
 function tellReferrers(referrers: readonly string[]): readonly string[] {

@@ -77,6 +77,17 @@ test('what is still named is not deleted; the refusal says by whom, and in which
     }
   }));
 
+test('a token with which nobody can enrol any more keeps nothing in use', () =>
+  withSite(async site => {
+    await site.apply([{ kind: 'DeviceGroup', name: 'ward-3', body: {} }]);
+    await site.ask('POST', '/tokens', { body: { for: 'device', group: 'ward-3' } });
+    assert.equal((await site.ask('DELETE', '/objects/DeviceGroup/ward-3')).status, 422);
+    const [token] = site.deps.replica.list('EnrollmentToken');
+    const body = { ...token?.body, expiresAt: '2020-01-01T00:00:00Z' };
+    await site.apply([{ kind: 'EnrollmentToken', name: token?.name ?? '', body }]);
+    assert.equal((await site.ask('DELETE', '/objects/DeviceGroup/ward-3')).status, 200);
+  }));
+
 test('a hundred who name it are counted, not listed', () =>
   withSite(async site => {
     const users = Array.from({ length: 100 }, (_, n) => ({ kind: 'User', name: `u${n}`, body: { groups: ['g'] } }));

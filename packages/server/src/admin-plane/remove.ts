@@ -8,7 +8,7 @@ import { type DeletePlan, type Deletion, planDelete } from './plan-delete.ts';
 export async function remove(deps: WriteDeps, actor: Actor, deletion: Deletion): Promise<Outcome<DeleteAnswer>> {
   const { kind, name } = deletion;
   const outcome = await commit(deps, actor, async (transaction): Promise<Work<DeletePlan>> => {
-    const plan = await planDelete(deletion, transaction, deps.replica.site()?.primaryInstance);
+    const plan = await planDelete(deletion, transaction, deps.replica.site()?.primaryInstance, deps.clock.nowMs());
     if (plan.kind !== 'delete') return { result: plan, touched: [] };
     await transaction.remove(kind, name);
     if (kind === 'Server' || kind === 'Directory') await deps.restate(transaction);

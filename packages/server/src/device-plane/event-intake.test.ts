@@ -23,6 +23,8 @@ describe('events of a device', () => {
       const { body } = await send(device, [{ ...event, id: randomUUID(), at }]);
       assert.equal(body.problems?.[0]?.field, 'events.0.at', `no moment: ${at}`);
     }
+    const posed = await send(device, [{ ...event, id: randomUUID(), type: 'admin.commit' }]);
+    assert.equal(posed.body.problems?.[0]?.field, 'events.0.type', "a server's own type");
     await site.close();
   });
 });

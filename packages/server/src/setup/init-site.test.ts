@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -115,6 +116,12 @@ describe('init', () => {
     await initSite(options);
   });
 
+  it('makes a folder that can be moved: its own database is found beside it', async () => {
+    const { siteId } = await initSite(options);
+    const moved = join(root, 'moved');
+    renameSync(options.dataDir, moved);
+    assert.equal((await siteOf(moved)).site.siteId, siteId);
+  });
   it('refuses a database that holds a site, and leaves nothing behind', async () => {
     await initSite(options);
     const database = `sqlite:${join(options.dataDir, 'site.db')}`;

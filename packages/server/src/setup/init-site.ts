@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { basename } from 'node:path';
 import { type ServerSystem, SITE_SETTINGS_NAME } from '@thinman/protocol';
 import { ConfigError, dataFolder, parseDatabaseUrl, parseListen, parseServerUrl, writeConfig } from '../config.ts';
 import { createSiteCa, openCertificateAuthority } from '../identity/certificate-authority.ts';
@@ -86,7 +87,9 @@ export async function initSite(options: InitOptions): Promise<NewSite> {
     );
     saveSiteKeys(folder.path, { certificatePem: tls.pem, caCertificates, dataKey, caKeyPem: toPem(ca.key) });
     saveStatementFile(folder.path, statement);
-    writeConfig(folder, { name, listen: options.listen, url, database: database.url, instance, siteId });
+    // A folder that is moved or restored elsewhere takes its own database with it: the default is relative to it.
+    const written = options.database === undefined ? `sqlite:${basename(folder.record)}` : database.url;
+    writeConfig(folder, { name, listen: options.listen, url, database: written, instance, siteId });
     const recoveryCode = formatRecoveryCode(code);
     code.fill(0);
     dataKey.fill(0);
