@@ -1,6 +1,7 @@
 import type { Static, TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { FieldProblem } from './errors.ts';
+import { MAX_JSON_DEPTH } from './limits.ts';
 
 export type Parsed<T> =
   | { readonly ok: true; readonly value: T }
@@ -11,9 +12,6 @@ const MAX_PROBLEMS = 20;
 
 /** Errors looked at for these: one mistake makes several (each part of a union, a field and its object). */
 const MAX_ERRORS = 10 * MAX_PROBLEMS;
-
-/** Nesting of JSON that is read at all; deeper input is a mistake or an attack. */
-const MAX_DEPTH = 32;
 
 type SchemaError = {
   readonly keyword: string;
@@ -36,7 +34,7 @@ function checker(schema: TSchema): Checker {
 
 function depthOf(value: unknown, depth = 0): number {
   if (typeof value !== 'object' || value === null) return depth;
-  if (depth > MAX_DEPTH) return depth;
+  if (depth > MAX_JSON_DEPTH) return depth;
   let deepest = depth;
   for (const inner of Object.values(value)) deepest = Math.max(deepest, depthOf(inner, depth + 1));
   return deepest;
@@ -110,7 +108,7 @@ function explain(schema: TSchema, value: unknown): FieldProblem[] {
 
 /** The one way in for values from outside: nothing is coerced, nothing is stripped. */
 export function parseValue<S extends TSchema>(schema: S, value: unknown): Parsed<Static<S>> {
-  if (depthOf(value) > MAX_DEPTH) return { ok: false, problems: [{ field: '', message: 'is nested too deeply' }] };
+  if (depthOf(value) > MAX_JSON_DEPTH) return { ok: false, problems: [{ field: '', message: 'is nested too deeply' }] };
   if (checker(schema).Check(value)) return { ok: true, value: value as Static<S> };
   return { ok: false, problems: explain(schema, value) };
 }

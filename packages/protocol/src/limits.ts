@@ -2,6 +2,8 @@
 export const MAX_BODY_BYTES = 1024 * 1024; // devices: a batch of events or a bundle; 1 MiB is ten times the largest seen
 export const MAX_ADMIN_BODY_BYTES = 32 * 1024 * 1024; // one `apply` of a site of 100,000 objects at ~300 bytes
 export const MAX_FRAME_BYTES = 256 * 1024; // a frame of the channel or the link
+/** Nesting of JSON that is read at all; deeper input is a mistake or an attack. */
+export const MAX_JSON_DEPTH = 32;
 export const MAX_EVENTS_PER_BATCH = 500;
 export const MAX_EVENT_BYTES = 16 * 1024;
 /** The last moment that a Date can say (ECMA-262), in Unix ms: any later one is nonsense that nobody could print. */

@@ -85,3 +85,27 @@ test('a folder is all its YAML and JSON files, by name', async () => {
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+test('a key that no server takes is told by its place', () => {
+  const poisoned = 'kind: Policy\nname: p\nbody:\n  settings:\n    __proto__: { x: 1 }\n';
+  assert.deepEqual(parseFile('p.yaml', `a: 1\n---\n${poisoned}`).mistakes, [
+    'p.yaml:7 (document 2): body.settings.__proto__ is a name that no field can have: choose another one',
+  ]);
+  const { mistakes } = parseFile('p.yaml', '{ body: { constructor: { prototype: {} } } }');
+  assert.match(mistakes[0] ?? '', /^p\.yaml:1 \(document 1\): body\.constructor is a name that no field can have/);
+  assert.deepEqual(parseFile('p.yaml', '{ body: { constructor: text } }').mistakes, []);
+});
+
+test('what is nested too deeply is one mistake that names the file, however deep', () => {
+  for (const depth of [40, 500, 100_000]) {
+    for (const text of [
+      `${'['.repeat(depth)}${']'.repeat(depth)}`,
+      `a: ${'{a: '.repeat(depth)}1${'}'.repeat(depth)}`,
+    ]) {
+      const { objects, mistakes } = parseFile('deep.yaml', text);
+      assert.equal(mistakes.length, 1);
+      assert.match(mistakes[0] ?? '', /^deep\.yaml.*: is nested too deeply/);
+      assert.deepEqual(objects, []);
+    }
+  }
+});

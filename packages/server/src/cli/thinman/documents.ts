@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { isCollection, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
+import { MAX_JSON_DEPTH } from '@thinman/protocol';
+import { type Document, isCollection, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
 import { CommandError, EXIT } from './command-error.ts';
 
 /** One object out of a file. */
@@ -15,6 +16,13 @@ export type FileObject = {
 const STDIN_NAME = 'standard input';
 /** Aliases in one document; more is an attack or a mistake (yaml's own default). */
 const MAX_ALIASES = 100;
+
+/** An object stands in a list in a request: two levels of what the server reads. */
+const MAX_OBJECT_DEPTH = MAX_JSON_DEPTH - 2;
+const TOO_DEEP = 'is nested too deeply to be an object: look for a bracket or a dash too many';
+
+/** Errors of the parser that do not say what to do. */
+const CODE_WORDS: Readonly<Record<string, string>> = { RESOURCE_EXHAUSTION: TOO_DEEP };
 
 /** What `get -o json` gives of a kind that has no objects: it is taken back. */
 const EMPTY_LIST = /^\s*\[\s*\]\s*$/;
@@ -68,15 +76,19 @@ export function parseFile(
   content: string,
 ): { readonly objects: FileObject[]; readonly mistakes: string[] } {
   const lines = new LineCounter();
-  const parsed = parseAllDocuments(content, { lineCounter: lines, prettyErrors: false });
   const objects: FileObject[] = [];
   const mistakes: string[] = [];
-  if (!Array.isArray(parsed)) return { objects, mistakes };
+  const parsed = parseAll(content, lines);
+  if (parsed === 'too_deep') return { objects, mistakes: [`${file}: ${TOO_DEEP}`] };
   for (const [at, document] of parsed.entries()) {
     const place = (offset: number | undefined) =>
       `${file}:${offset === undefined ? 1 : lines.linePos(offset).line} (document ${at + 1})`;
     const { contents, errors } = document;
-    mistakes.push(...errors.map(({ pos, message }) => `${place(pos[0])}: ${message.replaceAll('\n', ' ')}`));
+    mistakes.push(
+      ...errors.map(
+        ({ pos, code, message }) => `${place(pos[0])}: ${CODE_WORDS[code] ?? message.replaceAll('\n', ' ')}`,
+      ),
+    );
     if (errors.length > 0 || contents === null) continue;
     try {
       const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
@@ -86,13 +98,56 @@ export function parseFile(
           ? contents.items.map((node, n) => [node, value[n]] as const)
           : [[contents, value] as const];
       for (const [node, one] of nodes) {
-        objects.push({ value: one, where: field => place(offsetOf(node as Node, field)) });
+        const where = (field: string) => place(offsetOf(node as Node, field));
+        const refused = unsendable(one);
+        if (refused !== undefined) {
+          mistakes.push(`${where(refused.field)}: ${`${refused.field} ${refused.message}`.trim()}`);
+        } else objects.push({ value: one, where });
       }
-    } catch {
-      mistakes.push(`${place(contents.range?.[0])}: has more aliases than are read`);
+    } catch (error) {
+      const why = isStackOverflow(error) ? TOO_DEEP : 'has more aliases than are read';
+      mistakes.push(`${place(contents.range?.[0])}: ${why}`);
     }
   }
   return { objects, mistakes };
+}
+
+/** The parser goes down into what is nested by calling itself. */
+const isStackOverflow = (error: unknown) => error instanceof RangeError;
+
+function parseAll(content: string, lineCounter: LineCounter): readonly Document.Parsed[] | 'too_deep' {
+  try {
+    const parsed = parseAllDocuments(content, { lineCounter, prettyErrors: false });
+    // Without any document it gives an array as well, of another kind.
+    return [...parsed];
+  } catch (error) {
+    if (isStackOverflow(error)) return 'too_deep';
+    throw error;
+  }
+}
+
+/** What no server takes in a body, whatever its kind, and where: it would refuse the request without saying of which object. */
+function unsendable(value: unknown): { readonly field: string; readonly message: string } | undefined {
+  const open: { readonly value: unknown; readonly path: readonly string[] }[] = [{ value, path: [] }];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { value: inner, path } = next;
+    if (typeof inner !== 'object' || inner === null) continue;
+    if (path.length > MAX_OBJECT_DEPTH) return { field: '', message: TOO_DEEP };
+    for (const [key, member] of Object.entries(inner)) {
+      const field = [...path, key];
+      if (changesPrototypes(key, member)) {
+        return { field: field.join('.'), message: 'is a name that no field can have: choose another one' };
+      }
+      open.push({ value: member, path: field });
+    }
+  }
+  return undefined;
+}
+
+/** As secure-json-parse, which reads a server's bodies, has it. */
+function changesPrototypes(key: string, member: unknown): boolean {
+  if (key === '__proto__') return true;
+  return key === 'constructor' && typeof member === 'object' && member !== null && Object.hasOwn(member, 'prototype');
 }
 
 /** Where a dotted field stands, or the nearest part of it that is there. */
