@@ -1,9 +1,9 @@
 import { jittered, spread } from './backoff.ts';
 import { closeChannel, nowConnected, openChannel } from './channels.ts';
 import { connectDeadlineMs, failedHard, healthOf, probe, setHealth } from './health.ts';
-import { askServers, patienceMs, recordSwitch } from './search.ts';
+import { askServers, askUnknown, patienceMs, recordSwitch } from './search.ts';
 import { candidatesOf, type Selection, selectServer } from './server-selection.ts';
-import type { AgentState, Connectivity, Move, MoveReason } from './state.ts';
+import { type AgentState, type Connectivity, isSuspect, type Move, type MoveReason } from './state.ts';
 import { patch, type Turn } from './turn.ts';
 
 type Connected = Extract<Connectivity, { kind: 'connected' }>;
@@ -37,10 +37,10 @@ export function settleMoves(turn: Turn): void {
 
 /** Why the current server is not good enough, by what is known of it. */
 function reasonToLeave(state: AgentState, server: string): MoveReason | undefined {
-  const { heard, breaker, failures } = healthOf(state, server);
+  const health = healthOf(state, server);
+  const { heard } = health;
   if (heard === 'draining' || heard === 'unavailable') return 'goaway';
-  // Its channel still lives: one failed request is no proof, a failed background probe after it is.
-  if (breaker.kind === 'open' && failures > 1) return 'suspect';
+  if (isSuspect(health)) return 'suspect';
   return heard === 'degraded' ? 'degraded' : undefined;
 }
 
@@ -78,6 +78,7 @@ function seek(turn: Turn, why: MoveReason): void {
 }
 
 function chooseTarget(turn: Turn, move: Extract<Move, { kind: 'seeking' }>): void {
+  askUnknown(turn, others(turn));
   const selection = selectOther(turn, turn.at.now < move.patienceUntil);
   const isWorth =
     selection.kind === 'chosen' &&

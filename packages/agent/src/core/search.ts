@@ -1,7 +1,7 @@
 import { doubling, jittered } from './backoff.ts';
 import { closeChannel, nowConnected, openChannel } from './channels.ts';
-import { connectDeadlineMs, failedHard, hedgeDelayMs, probe, setHealth } from './health.ts';
-import { candidatesOf, selectServer } from './server-selection.ts';
+import { connectDeadlineMs, failedHard, healthOf, hedgeDelayMs, probe, setHealth } from './health.ts';
+import { candidatesOf, selectServer, standingOf } from './server-selection.ts';
 import type { AgentState, Connectivity, Search } from './state.ts';
 import { patch, record, type Turn } from './turn.ts';
 
@@ -17,6 +17,19 @@ export function askServers(turn: Turn, servers: readonly string[]): void {
   for (const server of servers) {
     setHealth(turn, server, { heard: 'unknown' });
     probe(turn, server, 'search', connectDeadlineMs(turn, server));
+  }
+}
+
+/**
+ * Who is awaited must have been asked: a server that became unknown meanwhile (a new statement, a verdict after its probe had
+ * failed) is asked as well. Without this a search could wait for an answer that nobody will give.
+ */
+export function askUnknown(turn: Turn, servers: readonly string[]): void {
+  for (const server of servers) {
+    const health = healthOf(turn.state, server);
+    if (standingOf(health) === 'unknown' && health.probe === undefined) {
+      probe(turn, server, 'search', connectDeadlineMs(turn, server));
+    }
   }
 }
 
@@ -55,6 +68,7 @@ export function settleSearch(turn: Turn): void {
     setSearch(turn, connectivity, asking(turn, waitMs));
     return;
   }
+  if (search.kind === 'asking') askUnknown(turn, namesOf(turn.state));
   const patience = search.kind === 'asking' && now < search.patienceUntil;
   const selection = selectServer(candidatesOf(turn.state.servers, turn.state.health), patience);
   if (selection.kind === 'chosen') {
@@ -110,11 +124,12 @@ export function recordSwitch(turn: Turn, from: string, to: string, why: string):
 }
 
 function asking(turn: Turn, waitMs: number): Search {
-  askServers(
-    turn,
-    turn.state.servers.map(({ name }) => name),
-  );
+  askServers(turn, namesOf(turn.state));
   return { kind: 'asking', patienceUntil: turn.at.now + patienceMs(turn), waitMs };
+}
+
+function namesOf({ servers }: AgentState): readonly string[] {
+  return servers.map(({ name }) => name);
 }
 
 function setSearch(turn: Turn, was: Disconnected, search: Search): void {

@@ -274,11 +274,16 @@ export type Delivery =
   | { readonly kind: 'pending'; readonly from: number; readonly failures: number }
   | { readonly kind: 'running'; readonly attempt: number; readonly failures: number };
 
-/** Where the agent stands, for people and for `status`. A channel that has not died yet is no proof of a server that is dead. */
+/** Its channel still lives: one failed request is no proof that a server is dead, a failed background probe after it is. */
+export function isSuspect({ breaker, failures }: ServerHealth): boolean {
+  return breaker.kind === 'open' && failures > 1;
+}
+
+/** Where the agent stands, for people and for `status`. */
 export function modeOf(state: AgentState): AgentMode {
   if (state.connectivity.kind === 'disconnected') return 'offline';
   const health = state.health[state.connectivity.server];
-  if (health?.breaker.kind === 'open') return 'offline';
+  if (health !== undefined && isSuspect(health)) return 'offline';
   return health?.heard === 'degraded' ? 'degraded' : 'online';
 }
 

@@ -34,7 +34,10 @@ test('says what the connected server says of itself', () => {
 });
 
 test('is offline as soon as the connected server is known to be dead, before its channel has died', () => {
-  const status = statusOf(connected({ heard: 'serving', breaker: { kind: 'open', probeAt: 1 } }), 'tc-1', 0);
+  const breaker = { kind: 'open', probeAt: 1 } as const;
+  const once = statusOf(connected({ heard: 'serving', breaker, failures: 1 }), 'tc-1', 0);
+  assert.equal(once.mode, 'online', 'one failed request proves nothing');
+  const status = statusOf(connected({ heard: 'serving', breaker, failures: 2 }), 'tc-1', 0);
   assert.equal(status.mode, 'offline');
   assert.equal(status.server, null);
   assert.equal(status.servers[0]?.state, 'down');
