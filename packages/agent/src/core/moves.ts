@@ -165,8 +165,9 @@ function dropMove(turn: Turn): void {
 
 /** Probes of the servers before the current one, at their own pace whatever the breakers say. */
 function probeEarlierServers(turn: Turn, connected: Connected): void {
-  if (connected.failbackProbeAt > turn.at.now) return;
-  for (const server of earlierServers(turn.state, connected.server)) {
+  const earlier = earlierServers(turn.state, connected.server);
+  if (earlier.length === 0 || connected.failbackProbeAt > turn.at.now) return;
+  for (const server of earlier) {
     probe(turn, server, 'failback', connectDeadlineMs(turn, server));
   }
   const failbackProbeAt = turn.at.now + jittered(turn.policy.failbackProbeMs, turn.at.draw);
