@@ -11,7 +11,7 @@ import {
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Outcome, refusingTrouble } from '../admin-plane/outcome.ts';
 import type { HttpApp } from '../http/codec.ts';
-import { devicePeer } from '../http/peer.ts';
+import { devicePeer, isExpiredOfSite } from '../http/peer.ts';
 import { sendProblemDocument } from '../http/problems.ts';
 import { requireProtocol } from '../http/protocol-check.ts';
 import type { UpgradeHandler } from '../http/upgrades.ts';
@@ -82,7 +82,9 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     app.post('/v1/renew', { schema: { body: RenewRequest }, onRequest: requireProtocol }, async (request, reply) => {
       const refusal = stateRefusal(deps.state());
       if (refusal !== undefined) return answer(reply, refusal);
-      const checked = checkDevice(deps.replica, devicePeer(request.raw.socket), 'valid_or_expired');
+      const { socket } = request.raw;
+      const accepted = isExpiredOfSite(socket, deps.identity.caCertificates) ? 'valid_or_expired' : 'valid';
+      const checked = checkDevice(deps.replica, devicePeer(socket), accepted);
       if (!checked.ok) return answer(reply, checked);
       return answer(reply, await refusingTrouble(() => enrolment.renew(checked.value, request.body.csr)));
     });

@@ -3,6 +3,7 @@ import { generateKeyPairSync, randomUUID, X509Certificate } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { EnrollAnswer, PROTOCOL_HEADER, parseValue } from '@thinman/protocol';
 import { createDeviceSite, type DeviceSite, type TestDevice } from '../../../../test/support/device-site.ts';
+import { createSiteCa, openCertificateAuthority } from '../identity/certificate-authority.ts';
 import { createCsr } from '../identity/csr.ts';
 import { toPem } from '../identity/identity-files.ts';
 import { keyHashOf } from '../identity/key-hash.ts';
@@ -116,5 +117,16 @@ describe('enrolment', () => {
     assert.equal(refused.body.code, 'device_unknown');
     const body = { csr: await createCsr(device.privateKey) };
     assert.equal((await site.primary.call(expired, 'POST', '/v1/renew', { body })).status, 200);
+  });
+  test('an expired certificate of another CA renews nothing, though it names this site and a known key', async () => {
+    const device = await site.addDevice('tc-forged');
+    const ca = await createSiteCa(site.primary.deps.identity.siteId, Date.now());
+    const twoYearsAgo = { ...site.clock, nowMs: () => Date.now() - 2 * 365 * 24 * 3_600_000 };
+    const forger = openCertificateAuthority(toPem(ca.key), ca.certificatePem, twoYearsAgo);
+    const { pem } = await forger.issueDevice(await createCsr(device.privateKey), randomUUID());
+    const forged: TestDevice = { ...device, tls: { key: toPem(device.privateKey), cert: pem } };
+    const body = { csr: await createCsr(device.privateKey) };
+    const refused = await site.primary.call(forged, 'POST', '/v1/renew', { body });
+    assert.equal(refused.body.code, 'device_unknown');
   });
 });

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
 import { keyHashOfCertificate } from '../identity/key-hash.ts';
 
@@ -7,7 +8,7 @@ export type Peer = {
   readonly keyHash: string;
   /** Its certificate is one of the site's CA, for a client, and valid now. */
   readonly authorized: boolean;
-  /** Nothing but its time is wrong. The key is proved all the same: a known one may renew. */
+  /** Its time is over. OpenSSL tells the last error alone: more may be wrong with it (`isExpiredOfSite`). */
   readonly expired: boolean;
 };
 
@@ -20,6 +21,17 @@ const cached = new WeakMap<object, Peer | undefined>();
 export function devicePeer(socket: object): Peer | undefined {
   if (!cached.has(socket)) cached.set(socket, readPeer(socket));
   return cached.get(socket);
+}
+
+const EKU_CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
+
+/** Nothing but its time is wrong with the certificate at the other end: a known key may renew it. */
+export function isExpiredOfSite(socket: object, caCertificates: readonly string[]): boolean {
+  if (!(socket instanceof TLSSocket) || devicePeer(socket)?.expired !== true) return false;
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined || certificate.ca) return false;
+  const isSigned = caCertificates.some(pem => certificate.verify(new X509Certificate(pem).publicKey));
+  return isSigned && (certificate.keyUsage ?? []).includes(EKU_CLIENT_AUTH);
 }
 
 function readPeer(socket: object): Peer | undefined {
