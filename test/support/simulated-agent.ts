@@ -3,6 +3,7 @@ import {
   DEFAULT_AGENT_TIMINGS,
   type DeviceBundle,
   type Problem,
+  problem,
   type ServerState,
   type SiteStatement,
   type StatementServer,
@@ -208,6 +209,7 @@ export function simulate(options: {
         find(target.name).events.push(...events);
         return { stored: events.map(({ id }) => id) };
       }),
+    renew: (target, _csr, signal) => call<never>(target, 'renew', signal, () => problem('not_primary')),
     roundTripMs: () => undefined,
     reset() {},
     close: async () => {},
@@ -263,7 +265,13 @@ export function simulate(options: {
       keyHash: KEY,
       deviceSecret: Buffer.alloc(32),
     },
-    identityStore: { load: () => undefined, save() {}, loadStatement: () => undefined, saveStatement() {} },
+    identityStore: {
+      load: () => undefined,
+      save() {},
+      saveCertificate() {},
+      loadStatement: () => undefined,
+      saveStatement() {},
+    },
     client,
     channels: connector,
     hasher: {

@@ -14,6 +14,7 @@ import { createHasher } from './adapters/hasher.ts';
 import { watchHost } from './adapters/host-watch.ts';
 import { createServerClient } from './adapters/http-client.ts';
 import { openIdentityStore } from './adapters/identity-store.ts';
+import { createRenewal } from './adapters/renewal.ts';
 import { createSealing } from './adapters/sealing.ts';
 import { verifyStatement } from './adapters/statement.ts';
 import { type Applier, applyBundle } from './apply/applier.ts';
@@ -82,8 +83,8 @@ export function createAgent(options: AgentOptions): Agent {
   const { clock = systemClock, random = Math.random, onDefect = tellDefect } = options;
   const paths = prepareDataFolder(options.dataDir);
   const identityStore = openIdentityStore(paths.identityDir);
-  const identity = identityStore.load();
-  if (identity === undefined) {
+  const enrolled = identityStore.load();
+  if (enrolled === undefined) {
     throw new AgentCannotStart(
       'not_enrolled',
       `${paths.dataDir} is not enrolled: run \`thinman-agent enroll TOKEN --data ${paths.dataDir}\` first`,
@@ -104,6 +105,7 @@ export function createAgent(options: AgentOptions): Agent {
     );
   }
 
+  let identity = enrolled;
   let cache: Cache;
   try {
     cache = openCache(paths.cacheFile, { ...identity, clock });
@@ -135,6 +137,22 @@ export function createAgent(options: AgentOptions): Agent {
     },
     onDefect,
   });
+  const renewal = createRenewal({
+    client,
+    identity: () => identity,
+    primary: runner.primary,
+    keep({ certificate, issuedAtMs, expiresAtMs, hadExpired }) {
+      identityStore.saveCertificate(certificate, issuedAtMs);
+      identity = { ...identity, certificate, certificateIssuedAtMs: issuedAtMs };
+      client.reset();
+      runner.record('certificate.renewed', { expiresAt: expiresAtMs });
+      if (hadExpired) runner.linkUp();
+    },
+    clock,
+    nowMs: runner.nowMs,
+    random,
+    onDefect,
+  });
   let local: LocalServers | undefined;
   let stopWatching = () => {};
   let isStopped = false;
@@ -144,7 +162,8 @@ export function createAgent(options: AgentOptions): Agent {
       if (options.localSockets !== false) local = await createLocalServers({ dataDir: paths.dataDir, agent });
       if (isStopped) return void (await local?.close());
       runner.start();
-      stopWatching = watchHost(clock, { onLinkUp: runner.linkUp, onResumed: runner.resumed });
+      renewal.look();
+      stopWatching = watchHost(clock, { onLinkUp: runner.linkUp, onResumed: agent.resumed });
     },
     ready: () =>
       new Promise(resolve => {
@@ -161,7 +180,9 @@ export function createAgent(options: AgentOptions): Agent {
       if (isStopped) return;
       isStopped = true;
       stopWatching();
+      const renewed = renewal.stop();
       runner.stop();
+      await renewed;
       await local?.close();
       await client.close();
       await applying;
@@ -175,7 +196,10 @@ export function createAgent(options: AgentOptions): Agent {
     status: () => runner.status(),
     onChange: listener => runner.onChange(listener),
     linkUp: () => runner.linkUp(),
-    resumed: () => runner.resumed(),
+    resumed() {
+      runner.resumed();
+      renewal.look();
+    },
   };
   return agent;
 }

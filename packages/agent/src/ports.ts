@@ -8,6 +8,7 @@ import type {
   LoginRequest,
   OfflineRules,
   Problem,
+  RenewAnswer,
   ServerFrame,
   ServerStatus,
   SessionRefreshed,
@@ -38,6 +39,8 @@ export type DeviceIdentity = {
   /** PEM. */
   readonly privateKey: string;
   readonly certificate: string;
+  /** Unix ms by this device's clock; undefined: not known. notBefore does not tell it. */
+  readonly certificateIssuedAtMs?: number | undefined;
   readonly caCertificates: readonly string[];
   /** SHA-256 of the SPKI of its own key, base64url. */
   readonly keyHash: string;
@@ -49,6 +52,8 @@ export type IdentityStore = {
   /** undefined: not enrolled. Throws IdentityDamaged with what to do. */
   load(): DeviceIdentity | undefined;
   save(identity: DeviceIdentity): void;
+  /** A new certificate for the same key. `issuedAtMs`: Unix ms. */
+  saveCertificate(certificate: string, issuedAtMs: number): void;
   /** The newest statement that was verified, with its signed form. */
   loadStatement(): { readonly signed: SignedStatement; readonly statement: SiteStatement } | undefined;
   saveStatement(signed: SignedStatement): void;
@@ -100,6 +105,8 @@ export type ServerClient = {
     events: readonly ThinmanEvent[],
     signal: AbortSignal,
   ): Promise<Answer<EventBatchAnswer>>;
+  /** A new certificate for the key that is in `csr`, which is this device's. The Primary alone issues. */
+  renew(server: StatementServer, csr: string, signal: AbortSignal): Promise<Answer<RenewAnswer>>;
   /** Measured round trip to this server, in ms; undefined before the first answer. */
   roundTripMs(server: StatementServer): number | undefined;
   /** Drops kept connections (new certificate, new statement). */

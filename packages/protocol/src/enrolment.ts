@@ -30,6 +30,9 @@ export const EnrollAnswer = Type.Object({
 });
 export type EnrollAnswer = Static<typeof EnrollAnswer>;
 
+/** Renewed at two thirds, so a device may be away for four months and still renew by itself in time. */
+export const DEVICE_CERTIFICATE_LIFETIME_MS = 365 * 24 * 3_600_000;
+
 /** `POST /v1/renew`: the key stays; the certificate of the TLS connection, valid or expired, says which. */
 export const RenewRequest = closed({ csr: Csr });
 export type RenewRequest = Static<typeof RenewRequest>;

@@ -9,7 +9,8 @@ import { closed } from './objects/shape.ts';
  * - `logout`, `session.ended` (by the device: reason), `session.proved` (a server vouches for an offline session: loginId, before,
  *   server, subject), `failover`, `failback` (from, to, why), `offline` (no server left), `online`.
  * - `alarm.tls` (a server's certificate or key was refused), `alarm.kdf`, `alarm.statement`.
- * - `bundle.applied` (which, etag, version), `cache.damaged`, `events.lost` (how many could not be carried over).
+ * - `bundle.applied` (which, etag, version), `cache.damaged`, `events.lost` (how many could not be carried over),
+ *   `certificate.renewed` (expiresAt).
  */
 export const DEVICE_EVENT_TYPES = [
   'login',
@@ -26,6 +27,7 @@ export const DEVICE_EVENT_TYPES = [
   'bundle.applied',
   'cache.damaged',
   'events.lost',
+  'certificate.renewed',
   'agent.started',
 ] as const;
 export type DeviceEventType = (typeof DEVICE_EVENT_TYPES)[number];

@@ -28,6 +28,17 @@ export function certificateKeyHash(certificate: string | Uint8Array): string {
   return spkiHash(new X509Certificate(certificate).publicKey);
 }
 
+/** Whether this PEM is a certificate of one of these CAs for this private key. */
+export function isCertificateFor(pem: string, key: KeyObject, caCertificates: readonly string[]): boolean {
+  try {
+    const certificate = new X509Certificate(pem);
+    const isSigned = caCertificates.some(ca => certificate.verify(new X509Certificate(ca).publicKey));
+    return certificate.checkPrivateKey(key) && isSigned;
+  } catch {
+    return false;
+  }
+}
+
 const SEQUENCE = 0x30;
 const SET = 0x31;
 const BIT_STRING = 0x03;

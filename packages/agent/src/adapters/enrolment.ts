@@ -12,7 +12,7 @@ import type { Clock, DeviceIdentity } from '../ports.ts';
 import { openCache } from './cache.ts';
 import { lockDataFolder } from './cache-lock.ts';
 import { systemClock } from './clock.ts';
-import { certificateKeyHash, createCsr, spkiHash } from './device-key.ts';
+import { certificateKeyHash, createCsr, isCertificateFor, spkiHash } from './device-key.ts';
 import { type EnrollOutcome, fetchCa, postEnroll } from './enrolment-http.ts';
 import { DEVICE_SECRET_BYTES, keyForEnrolment, openIdentityStore } from './identity-store.ts';
 import { verifyStatement } from './statement.ts';
@@ -70,7 +70,7 @@ export async function enroll(options: EnrolmentOptions): Promise<EnrolmentResult
     const asked = await askPrimary(token.content, { privateKey, name, clock });
     if (!asked.ok) return asked.refusal;
     const { answer, caCertificates, serverKeyHash } = asked;
-    const checked = checkAnswer(answer, caCertificates, serverKeyHash, privateKey);
+    const checked = checkAnswer(answer, caCertificates, serverKeyHash, privateKey, clock.nowMs());
     if (checked.identity === undefined) return refusal('answer_not_valid', checked.problem);
 
     store.save(checked.identity);
@@ -196,6 +196,7 @@ function checkAnswer(
   pinned: readonly string[],
   serverKeyHash: string,
   privateKey: string,
+  certificateIssuedAtMs: number,
 ): { readonly identity: DeviceIdentity } | { readonly identity: undefined; readonly problem: string } {
   const unfit = (problem: string) => ({
     identity: undefined,
@@ -215,20 +216,12 @@ function checkAnswer(
     name,
     privateKey,
     certificate,
+    certificateIssuedAtMs,
     caCertificates: trustedCas(answer, statement, pinned),
     keyHash: spkiHash(key),
     deviceSecret: randomBytes(DEVICE_SECRET_BYTES),
   };
   return { identity };
-}
-
-function isCertificateFor(pem: string, key: ReturnType<typeof createPrivateKey>, cas: readonly string[]): boolean {
-  try {
-    const certificate = new X509Certificate(pem);
-    return certificate.checkPrivateKey(key) && cas.some(ca => certificate.verify(new X509Certificate(ca).publicKey));
-  } catch {
-    return false;
-  }
 }
 
 /** The pinned ones, and those of the answer that the signed statement names (two while a CA is changed). */

@@ -11,6 +11,7 @@ import {
   Problem,
   parseJson,
   parseVersion,
+  RenewAnswer,
   ServerStatus,
   SessionRefreshed,
   type StatementServer,
@@ -150,6 +151,10 @@ export function createServerClient(options: ServerClientOptions): ServerClient {
     sendEvents: (server, events, signal) =>
       call(server, { method: 'POST', path: '/v1/events', body: { events: fitting(events) }, signal }, ({ text }) =>
         parseJson(EventBatchAnswer, text, MAX_BODY_BYTES),
+      ),
+    renew: (server, csr, signal) =>
+      call(server, { method: 'POST', path: '/v1/renew', body: { csr }, signal }, ({ text }) =>
+        parseJson(RenewAnswer, text, MAX_BODY_BYTES),
       ),
     roundTripMs: server => roundTrips.of(serverKey(server)),
     reset() {

@@ -9,6 +9,8 @@ import { createTrust, statementOf, statementServer, type Trust } from '../../../
 import type { DeviceIdentity } from '../ports.ts';
 import { IdentityDamaged, keyForEnrolment, openIdentityStore } from './identity-store.ts';
 
+const ISSUED_AT_MS = Date.UTC(2026, 10, 22);
+
 let trust: Trust;
 let identity: DeviceIdentity;
 let dir: string;
@@ -21,6 +23,7 @@ before(async () => {
     name: 'tc-1',
     privateKey: key,
     certificate,
+    certificateIssuedAtMs: ISSUED_AT_MS,
     caCertificates: [trust.caCertificate.trim()],
     keyHash,
     deviceSecret: randomBytes(32),
@@ -56,8 +59,42 @@ test('every file is 0600 in a folder of 0700, whatever the umask, and no draft i
   }
   assert.equal(statSync(dir).mode & 0o777, 0o700);
   const files = readdirSync(dir).sort();
-  assert.deepEqual(files, ['ca.crt', 'device.crt', 'device.json', 'device.key', 'device.secret', 'statement.json']);
+  const expected = ['ca.crt', 'device.crt', 'device.issued.json', 'device.json', 'device.key', 'device.secret'];
+  assert.deepEqual(files, [...expected, 'statement.json']);
   for (const file of files) assert.equal(statSync(join(dir, file)).mode & 0o777, 0o600, file);
+});
+
+test('a renewed certificate takes the place of the old one, with its time of issue, and nothing else changes', async () => {
+  const store = openIdentityStore(dir);
+  store.save(identity);
+  const { certificate } = await trust.device(identity.privateKey);
+  store.saveCertificate(certificate, ISSUED_AT_MS + 1);
+  assert.deepEqual(openIdentityStore(dir).load(), {
+    ...identity,
+    certificate,
+    certificateIssuedAtMs: ISSUED_AT_MS + 1,
+  });
+});
+
+describe('the time of issue', () => {
+  const heldTime = () => openIdentityStore(dir).load()?.certificateIssuedAtMs;
+
+  test('is not known where the power went between the two files of a renewal', async () => {
+    const store = openIdentityStore(dir);
+    store.save(identity);
+    store.saveCertificate((await trust.device(identity.privateKey)).certificate, ISSUED_AT_MS + 1);
+    writeFileSync(join(dir, 'device.crt'), identity.certificate);
+    assert.equal(heldTime(), undefined);
+  });
+
+  for (const content of [undefined, '', '[]', 'null', '{"issuedAtMs":"soon"}'])
+    test(`is not known, and the identity is whole, where its file ${content === undefined ? 'is missing' : `holds ${content}`}`, () => {
+      openIdentityStore(dir).save(identity);
+      const file = join(dir, 'device.issued.json');
+      if (content === undefined) rmSync(file);
+      else writeFileSync(file, content);
+      assert.equal(heldTime(), undefined);
+    });
 });
 
 describe('a damaged identity says what is wrong and what to do', () => {

@@ -25,6 +25,8 @@ const FILES = {
   device: 'device.json',
   key: 'device.key',
   certificate: 'device.crt',
+  /** When that was issued; it goes with one serial number, so that the two files need not change at once. */
+  issued: 'device.issued.json',
   ca: 'ca.crt',
   secret: 'device.secret',
   statement: 'statement.json',
@@ -41,7 +43,7 @@ export class IdentityDamaged extends Error {
 }
 
 /**
- * The identity's folder: six files, 0600 in 0700, each replaced atomically.
+ * The identity's folder: seven files, 0600 in 0700, each replaced atomically.
  * `saveStatement` keeps nothing that is not verified and newer than what is held.
  */
 export function openIdentityStore(identityDir: string): IdentityStore {
@@ -49,12 +51,20 @@ export function openIdentityStore(identityDir: string): IdentityStore {
   const path = (file: string) => join(identityDir, file);
   const write = (file: string, content: string | Uint8Array) => writeFileAtomic(path(file), content, FILE_MODE);
 
+  function saveCertificate(certificate: string, issuedAtMs: number | undefined): void {
+    if (issuedAtMs !== undefined) {
+      const { serialNumber } = new X509Certificate(certificate);
+      write(FILES.issued, `${JSON.stringify({ serialNumber, issuedAtMs }, null, 2)}\n`);
+    }
+    write(FILES.certificate, certificate);
+  }
+
   const store: IdentityStore = {
     load: () => loadIdentity(identityDir),
     save(identity) {
       const { siteId, deviceId, name } = identity;
       write(FILES.key, identity.privateKey);
-      write(FILES.certificate, identity.certificate);
+      saveCertificate(identity.certificate, identity.certificateIssuedAtMs);
       write(
         FILES.ca,
         identity.caCertificates
@@ -65,6 +75,7 @@ export function openIdentityStore(identityDir: string): IdentityStore {
       write(FILES.secret, identity.deviceSecret);
       write(FILES.device, `${JSON.stringify({ siteId, deviceId, name }, null, 2)}\n`);
     },
+    saveCertificate,
     loadStatement() {
       const identity = store.load();
       const text = readIfThere(path(FILES.statement))?.toString();
@@ -123,10 +134,38 @@ function loadIdentity(dir: string): DeviceIdentity | undefined {
     throw damaged(`${FILES.ca} does not hold the site's CA`);
   const deviceSecret = read(FILES.secret);
   if (deviceSecret.length !== DEVICE_SECRET_BYTES) throw damaged(`${FILES.secret} does not have the right length`);
-  return { ...device, privateKey, certificate, caCertificates, keyHash: spkiHash(key), deviceSecret };
+  const issuedAtMs = issuedAt(readIfThere(join(dir, FILES.issued))?.toString(), certificate);
+  return {
+    ...device,
+    privateKey,
+    certificate,
+    ...(issuedAtMs !== undefined && { certificateIssuedAtMs: issuedAtMs }),
+    caCertificates,
+    keyHash: spkiHash(key),
+    deviceSecret,
+  };
+}
+
+/** undefined: not written down for this certificate. Nothing but the date of a renewal rests on it. */
+function issuedAt(text: string | undefined, certificate: string): number | undefined {
+  const field = fieldsOf(text ?? '');
+  if (field?.('serialNumber') !== parseCertificate(certificate)?.serialNumber) return undefined;
+  const issuedAtMs = field?.('issuedAtMs');
+  return typeof issuedAtMs === 'number' ? issuedAtMs : undefined;
 }
 
 function parseDevice(text: string): Pick<DeviceIdentity, 'siteId' | 'deviceId' | 'name'> | undefined {
+  const field = fieldsOf(text);
+  if (field === undefined) return undefined;
+  const siteId = parseValue(Uuid, field('siteId'));
+  const deviceId = parseValue(Uuid, field('deviceId'));
+  const name = parseValue(ObjectName, field('name'));
+  if (!siteId.ok || !deviceId.ok || !name.ok) return undefined;
+  return { siteId: siteId.value, deviceId: deviceId.value, name: name.value };
+}
+
+/** How to read the fields of this JSON object; undefined: it is none. */
+function fieldsOf(text: string): ((name: string) => unknown) | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -134,12 +173,7 @@ function parseDevice(text: string): Pick<DeviceIdentity, 'siteId' | 'deviceId' |
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  const field = (name: string): unknown => Reflect.get(value, name);
-  const siteId = parseValue(Uuid, field('siteId'));
-  const deviceId = parseValue(Uuid, field('deviceId'));
-  const name = parseValue(ObjectName, field('name'));
-  if (!siteId.ok || !deviceId.ok || !name.ok) return undefined;
-  return { siteId: siteId.value, deviceId: deviceId.value, name: name.value };
+  return name => Reflect.get(value, name);
 }
 
 function readIfThere(path: string): Buffer | undefined {

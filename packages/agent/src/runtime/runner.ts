@@ -3,6 +3,7 @@ import {
   type AgentTimings,
   DEFAULT_AGENT_TIMINGS,
   type DeviceBundle,
+  type DeviceEventType,
   type LoginResult,
   NO_VERSION,
   newestVersion,
@@ -225,6 +226,11 @@ export function createRunner(options: RunnerOptions) {
   return {
     state: () => state,
     status,
+    /** Unix ms, as far as this device can know it (`failover.md`, Clock). */
+    nowMs: () => time.nowMs() ?? clock.nowMs(),
+    /** An event of the device's own, beside those of the machine. */
+    record: (type: DeviceEventType, data: Readonly<Record<string, unknown>>) => record(type, data),
+    primary: () => [...servers.values()].find(({ role }) => role === 'primary'),
     /** Calls `listener` once the first connection was made, or every server is known not to answer. Returns how to stop. */
     onDecided(listener: () => void): () => void {
       if (isDecided(state)) queueMicrotask(listener);

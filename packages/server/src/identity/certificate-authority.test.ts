@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict';
 import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { before, describe, it } from 'node:test';
+import { DEVICE_CERTIFICATE_LIFETIME_MS } from '@thinman/protocol';
 import type { CertificateAuthority, Clock } from '../ports.ts';
-import {
-  createSiteCa,
-  DEVICE_CERTIFICATE_LIFETIME_MS,
-  openCertificateAuthority,
-  type SiteCa,
-} from './certificate-authority.ts';
+import { createSiteCa, openCertificateAuthority, type SiteCa } from './certificate-authority.ts';
 import { createCsr } from './csr.ts';
 import { CsrRefused } from './errors.ts';
 import { toPem } from './identity-files.ts';

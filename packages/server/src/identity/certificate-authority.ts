@@ -22,6 +22,7 @@ import {
   SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509';
+import { DEVICE_CERTIFICATE_LIFETIME_MS } from '@thinman/protocol';
 import type { CertificateAuthority, Clock, IssuedCertificate } from '../ports.ts';
 import { P256, P256_SHA256, publicKeyOfCsr } from './csr.ts';
 import { keyHashOf } from './key-hash.ts';
@@ -30,8 +31,6 @@ import { signStatement } from './statement.ts';
 const DAY_MS = 24 * 3_600_000;
 /** Thin clients boot with dead clocks (`design.md`, Identity and trust). */
 export const NOT_BEFORE = new Date('2020-01-01T00:00:00Z');
-/** Renewed at two thirds, so a device may be away for four months and still renew by itself in time. */
-export const DEVICE_CERTIFICATE_LIFETIME_MS = 365 * DAY_MS;
 /** Longer than a device's: a site of servers that nobody renews must not fall silent in its first year. */
 export const SERVER_CERTIFICATE_LIFETIME_MS = 2 * 365 * DAY_MS;
 /** Above the life of the thin clients that it vouches for; a change of the CA is an administrative act. */
