@@ -73,9 +73,15 @@ export const DeviceTokenRequest = closed({
   uses: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
   ttlMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: 366 * 24 * 3_600_000 })),
 });
+/** `POST /v1/admin/tokens`, for a thin client that is known and has lost its key (new disk, new machine). */
+export const ReenrollTokenRequest = closed({
+  for: Type.Literal('reenroll'),
+  device: ObjectName,
+  ttlMs: DeviceTokenRequest.properties.ttlMs,
+});
 /** `POST /v1/admin/tokens`, for one server that joins. */
 export const ServerTokenRequest = closed({ for: Type.Literal('server'), name: ObjectName, url: HttpsUrl });
-export const TokenRequest = Type.Union([DeviceTokenRequest, ServerTokenRequest]);
+export const TokenRequest = Type.Union([DeviceTokenRequest, ReenrollTokenRequest, ServerTokenRequest]);
 export type TokenRequest = Static<typeof TokenRequest>;
 export const TokenAnswer = Type.Object({ token: Type.String(), name: Type.String(), expiresAt: Type.String() });
 export type TokenAnswer = Static<typeof TokenAnswer>;

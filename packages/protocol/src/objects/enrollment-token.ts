@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { ObjectName, Sha256 } from '../names.ts';
+import { ObjectName, Sha256, Uuid } from '../names.ts';
 import { closed, description, HttpsUrl, Moment } from './shape.ts';
 
 /** A token that lets devices enrol, or one server join. Made by `thinman token`; only the secret's hash is stored. */
@@ -8,6 +8,8 @@ export const EnrollmentTokenBody = closed({
   purpose: Type.Union([Type.Literal('device'), Type.Literal('server')]),
   /** Devices: the group that they are put in. */
   group: Type.Optional(ObjectName),
+  /** Re-enrolment: the device whose place is taken. For people; what counts is `deviceUid`. */
+  device: Type.Optional(ObjectName),
   /** How many enrolments it is good for. */
   uses: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
   expiresAt: Moment,
@@ -17,5 +19,10 @@ export const EnrollmentTokenBody = closed({
 });
 export type EnrollmentTokenBody = Static<typeof EnrollmentTokenBody>;
 
-export const EnrollmentTokenSystem = Type.Object({ secretHash: Sha256, used: Type.Integer({ minimum: 0 }) });
+export const EnrollmentTokenSystem = Type.Object({
+  secretHash: Sha256,
+  used: Type.Integer({ minimum: 0 }),
+  /** This token makes no device: it gives this one a new key. */
+  deviceUid: Type.Optional(Uuid),
+});
 export type EnrollmentTokenSystem = Static<typeof EnrollmentTokenSystem>;

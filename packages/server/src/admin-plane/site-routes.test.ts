@@ -101,6 +101,20 @@ test('a token for a server is bound to its name and URL, and good once for an ho
     assert.equal((taken.body as Problem).code, 'name_taken');
   }));
 
+test('a token for a device that is known is bound to its uid, and good once', () =>
+  withSite(async site => {
+    const ask = (device: string) => site.ask('POST', '/tokens', { body: { for: 'reenroll', device, ttlMs: 60_000 } });
+    const { token, name, expiresAt } = (await ask('tc-1')).body as TokenAnswer;
+    const decoded = decodeToken(token);
+    assert.ok(decoded.ok && decoded.content.for === 'device');
+    const stored = site.deps.replica.get('EnrollmentToken', name);
+    assert.deepEqual(stored?.body, { purpose: 'device', uses: 1, expiresAt, device: 'tc-1' });
+    assert.equal(stored?.system.deviceUid, site.deps.replica.get('Device', 'tc-1')?.uid);
+    assert.match(JSON.stringify((await ask('tc-9')).body), /the Device \\"tc-9\\", which does not exist/);
+    await site.apply([{ kind: 'Device', name: 'tc-1', body: { revoked: true } }]);
+    assert.equal(((await ask('tc-1')).body as Problem).code, 'conflict');
+  }));
+
 test('a token that asks for nonsense is refused by its field', () =>
   withSite(async site => {
     const noGroup = await site.ask('POST', '/tokens', { body: { for: 'device', group: 'nowhere' } });

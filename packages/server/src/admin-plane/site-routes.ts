@@ -2,8 +2,11 @@ import {
   DEFAULT_PAGE_SIZE,
   DeviceTokenRequest,
   MAX_PAGE_SIZE,
+  type Parsed,
   parseValue,
+  ReenrollTokenRequest,
   ServerTokenRequest,
+  type TokenRequest,
 } from '@thinman/protocol';
 import type { EventQuery } from '../ports.ts';
 import type { AdminDeps } from './admin-deps.ts';
@@ -21,9 +24,7 @@ export function siteRoutes(deps: AdminDeps): readonly AdminRoute[] {
       url: '/tokens',
       needs: 'owner',
       handle({ actor, body }) {
-        // Against the union of both, mistakes would be told of the one that was not meant.
-        const isServer = (body as { for?: unknown } | null | undefined)?.for === 'server';
-        const parsed = parseValue(isServer ? ServerTokenRequest : DeviceTokenRequest, body);
+        const parsed = parseTokenRequest(body);
         return parsed.ok ? makeToken(deps, actor, parsed.value) : badRequest(parsed.problems);
       },
     },
@@ -49,6 +50,18 @@ export function siteRoutes(deps: AdminDeps): readonly AdminRoute[] {
       },
     },
   ];
+}
+
+/** Against the union of all, mistakes would be told of one that was not meant. */
+function parseTokenRequest(body: unknown): Parsed<TokenRequest> {
+  switch ((body as { for?: unknown } | null | undefined)?.for) {
+    case 'server':
+      return parseValue(ServerTokenRequest, body);
+    case 'reenroll':
+      return parseValue(ReenrollTokenRequest, body);
+    default:
+      return parseValue(DeviceTokenRequest, body);
+  }
 }
 
 async function events(deps: AdminDeps, query: Readonly<Record<string, unknown>>): Promise<Outcome<unknown>> {

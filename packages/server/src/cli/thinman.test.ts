@@ -326,6 +326,10 @@ test('who may not is 1, wrong use is 2, nobody there is 3: one line, which says 
     ['apply'],
     ['rollback', 'User', 'anna', '--to', 'x'],
     ['token', 'device', '--ttl', 'soon'],
+    ['device', 'reenroll', 'tc-nowhere'],
+    ['device', 'revoke', 'tc-nowhere'],
+    ['device', 'forget', 'tc-nowhere'],
+    ['device', 'reenroll'],
     ['token', 'device', '--group', 'nowhere'],
     ['token', 'server', '--name', 'primary', '--url', 'https://x.example'],
     ['token', 'server', '--name', 'x', '--url', 'http://x.example'],
@@ -349,6 +353,7 @@ test('help is for standard output, and no mistake', async () => {
     'history',
     'rollback',
     'token',
+    'device',
     'effective',
     'status',
   ]) {

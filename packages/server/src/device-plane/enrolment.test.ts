@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, randomUUID, X509Certificate } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, randomUUID, X509Certificate } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { EnrollAnswer, PROTOCOL_HEADER, parseValue } from '@thinman/protocol';
 import { createDeviceSite, type DeviceSite, type TestDevice } from '../../../../test/support/device-site.ts';
@@ -7,6 +7,7 @@ import { createSiteCa, openCertificateAuthority } from '../identity/certificate-
 import { createCsr } from '../identity/csr.ts';
 import { toPem } from '../identity/identity-files.ts';
 import { keyHashOf } from '../identity/key-hash.ts';
+import { CHANNEL_CLOSE } from './channel/channels.ts';
 
 const newKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
 
@@ -19,6 +20,17 @@ describe('enrolment', () => {
   after(() => site.close());
   const enroll = (body: object, server = site.primary) => server.call(undefined, 'POST', '/v1/enroll', { body });
   const codeOf = async (body: object) => (await enroll(body)).body.code;
+
+  /** A device of ward-3, and an enrolment with a token that is for it. */
+  const lostDevice = async (name: string, secret: string) => {
+    const before = await site.addDevice(name, { group: 'ward-3' });
+    const uid = site.primary.deps.replica.get('Device', name)?.uid;
+    const token = await site.addToken(secret, { device: name });
+    await site.put('EnrollmentToken', token.name, token.body, { deviceUid: uid });
+    const enrolAgain = async (key: KeyObject, asked?: string) =>
+      enroll({ secret, csr: await createCsr(key), ...(asked !== undefined && { name: asked }) });
+    return { before, uid, enrolAgain };
+  };
 
   test('makes a device of a key and a token, in the token’s group, and counts the use', async () => {
     await site.addToken('secret-1', { group: 'ward-3' });
@@ -68,6 +80,51 @@ describe('enrolment', () => {
     const csrs = await Promise.all(Array.from({ length: 6 }, () => createCsr(newKey())));
     const answers = await Promise.all(csrs.map(csr => enroll({ secret: 'secret-6', csr })));
     assert.equal(answers.filter(({ status }) => status === 200).length, 3);
+  });
+  test('a token for one device gives it a new key: name, uid and group stay, and the key before is nobody’s', async () => {
+    const { before, uid, enrolAgain } = await lostDevice('tc-lost', 'reenroll-1');
+    const channel = await site.primary.channel(before);
+    channel.send({ type: 'hello', agentVersion: '0', users: [], statement: [1, 1] });
+    await channel.next('hello');
+    const key = newKey();
+    const { status, body } = await enrolAgain(key);
+    assert.equal(status, 200);
+    assert.deepEqual([body.name, body.deviceId], ['tc-lost', uid]);
+    const stored = site.primary.deps.replica.get('Device', 'tc-lost');
+    assert.deepEqual([stored?.uid, stored?.body], [uid, { group: 'ward-3' }]);
+    assert.equal(stored?.system.keyHash, keyHashOf(key));
+    const now = {
+      ...before,
+      keyHash: keyHashOf(key),
+      privateKey: key,
+      tls: { key: toPem(key), cert: body.certificate },
+    };
+    assert.equal((await site.primary.call(now, 'GET', '/v1/device/bundle')).body.device.id, uid);
+    assert.equal((await site.primary.call(before, 'GET', '/v1/device/bundle')).body.code, 'device_unknown');
+    assert.equal((await channel.closed).code, CHANNEL_CLOSE.unknown.code);
+  });
+  test('a token for one device is good once; the same key may ask again when the answer was lost', async () => {
+    const { uid, enrolAgain } = await lostDevice('tc-once', 'reenroll-2');
+    const key = newKey();
+    const [first, second] = await Promise.all([enrolAgain(key), enrolAgain(key, 'tc-once')]);
+    assert.deepEqual([first.body.deviceId, second.body.deviceId], [uid, uid]);
+    assert.equal((await enrolAgain(newKey())).body.code, 'token_invalid');
+    assert.equal(site.primary.deps.replica.get('Device', 'tc-once')?.system.keyHash, keyHashOf(key));
+  });
+  test('a token for one device is for no other name, and for no key of another device', async () => {
+    const { before, enrolAgain } = await lostDevice('tc-mine-alone', 'reenroll-3');
+    const other = await site.addDevice('tc-bystander');
+    assert.equal((await enrolAgain(newKey(), 'tc-bystander')).body.code, 'token_invalid');
+    assert.equal((await enrolAgain(other.privateKey)).body.code, 'name_taken');
+    assert.equal((await enrolAgain(before.privateKey)).status, 200, 'the key that it had is as good as a new one');
+  });
+  test('a token for one device is void when that is revoked, or gone, though another has its name', async () => {
+    const { enrolAgain } = await lostDevice('tc-stolen', 'reenroll-4');
+    await site.put('Device', 'tc-stolen', { revoked: true });
+    assert.match((await enrolAgain(newKey())).body.detail, /is revoked/);
+    await site.remove('Device', 'tc-stolen');
+    await site.addDevice('tc-stolen');
+    assert.match((await enrolAgain(newKey())).body.detail, /is gone/);
   });
   test('refuses a token that is unknown, expired, for a server, or whose group is gone', async () => {
     const csr = await createCsr(newKey());

@@ -58,12 +58,22 @@ export function createEnrolment(deps: DeviceDeps, randomUuid: () => string): Enr
       if ('code' in usable) return { result: usable, touched: [] };
 
       const known = await deviceWithKey(keyHash, transaction);
-      if (known !== undefined) {
-        if (!isRepeat(known, token, request.name)) return { result: keyTaken(known), touched: [] };
+      if (known !== undefined && isRepeat(known, token, request.name)) {
         const reissued = await certify(authority, request.csr, known, token, transaction);
         return { result: reissued, touched: [{ kind: 'Device', name: known.name, change: 'updated' }] };
       }
+      const { replaced } = usable;
+      if (known !== undefined && known.uid !== replaced?.uid) return { result: keyTaken(known), touched: [] };
       if (usable.left === 0) return { result: invalid('the token has been used up'), touched: [] };
+      if (replaced !== undefined) {
+        if (request.name !== undefined && request.name !== replaced.name) {
+          return { result: invalid(`this token is for the device ${replaced.name}`), touched: [] };
+        }
+        // Its name, its uid and all that was written about it stay; the key before is nobody's from now on.
+        const enrolled = await certify(authority, request.csr, replaced, token, transaction);
+        await countUse(token, transaction);
+        return { result: enrolled, touched: touchedBy(token, replaced.name, 'updated') };
+      }
       if ((await transaction.get('Device', name)) !== undefined) {
         return { result: { code: 'name_taken', detail: `there is a device ${name} already` }, touched: [] };
       }
@@ -71,15 +81,8 @@ export function createEnrolment(deps: DeviceDeps, randomUuid: () => string): Enr
       // Its uid is given here; the certificate, which names it, follows in the same commit.
       const device = await transaction.put('Device', name, body, {});
       const enrolled = await certify(authority, request.csr, device, token, transaction);
-      const { used, ...rest } = token.system as EnrollmentTokenSystem;
-      await transaction.put('EnrollmentToken', token.name, { ...token.body }, { ...rest, used: used + 1 });
-      return {
-        result: enrolled,
-        touched: [
-          { kind: 'Device', name, change: 'created' },
-          { kind: 'EnrollmentToken', name: token.name, change: 'updated' },
-        ],
-      };
+      await countUse(token, transaction);
+      return { result: enrolled, touched: touchedBy(token, name, 'created') };
     });
 
     if (!outcome.ok) return outcome;
@@ -186,18 +189,51 @@ const isTokenOf = (secret: string) => (token: StoredObject) =>
 const invalid = (detail: string): Refusal => ({ code: 'token_invalid', detail });
 const UNKNOWN_TOKEN = invalid('no token of this site has this secret');
 
+async function countUse(token: StoredObject, transaction: CommitTransaction): Promise<void> {
+  const { used, ...rest } = token.system as EnrollmentTokenSystem;
+  await transaction.put('EnrollmentToken', token.name, { ...token.body }, { ...rest, used: used + 1 });
+}
+
+function touchedBy(token: StoredObject, device: string, change: 'created' | 'updated'): Work<unknown>['touched'] {
+  return [
+    { kind: 'Device', name: device, change },
+    { kind: 'EnrollmentToken', name: token.name, change: 'updated' },
+  ];
+}
+
+type UsableToken = {
+  readonly left: number;
+  readonly group: string | undefined;
+  /** The device that gets a new key; undefined: a new device is made. */
+  readonly replaced: StoredObject | undefined;
+};
+
 async function usableToken(
   token: StoredObject,
   transaction: CommitTransaction,
   nowMs: number,
-): Promise<Refusal | { readonly left: number; readonly group: string | undefined }> {
-  const { purpose, expiresAt, uses, group } = token.body as EnrollmentTokenBody;
+): Promise<Refusal | UsableToken> {
+  const { purpose, expiresAt, uses, group, device } = token.body as EnrollmentTokenBody;
   if (purpose !== 'device') return invalid('this token is for a server');
   if (nowMs >= Date.parse(expiresAt)) return invalid('the token has expired');
   if (group !== undefined && (await transaction.get('DeviceGroup', group)) === undefined) {
     return invalid(`the device group ${group} of this token is gone`);
   }
-  return { left: Math.max(0, uses - (token.system as EnrollmentTokenSystem).used), group };
+  const { used, deviceUid } = token.system as EnrollmentTokenSystem;
+  const replaced = deviceUid === undefined ? undefined : await deviceOf(deviceUid, device, transaction);
+  if (deviceUid !== undefined && replaced === undefined) return invalid(`the device ${device} of this token is gone`);
+  if ((replaced?.body as DeviceBody | undefined)?.revoked === true) return invalid(`the device ${device} is revoked`);
+  return { left: Math.max(0, uses - used), group, replaced };
+}
+
+/** A device of the same name that was made since is another one. */
+async function deviceOf(
+  uid: string,
+  name: string | undefined,
+  transaction: CommitTransaction,
+): Promise<StoredObject | undefined> {
+  const device = name === undefined ? undefined : await transaction.get('Device', name);
+  return device?.uid === uid && !device.deleted ? device : undefined;
 }
 
 /** The answer was lost: the same key comes again with the token that it came with. */

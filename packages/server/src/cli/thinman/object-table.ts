@@ -52,7 +52,7 @@ const COLUMNS: Record<ObjectKind, readonly Column[]> = {
     ['PRIORITY', ({ priority }) => priority ?? 0],
   ],
   EnrollmentToken: [
-    ['FOR', ({ purpose, group, serverName }) => [purpose, group, serverName].filter(Boolean).join(' ')],
+    ['FOR', ({ purpose, group, device, serverName }) => [purpose, group, device, serverName].filter(Boolean).join(' ')],
     ['USED', ({ uses }, { used }) => `${used ?? 0} of ${uses}`],
     ['UNTIL', ({ expiresAt }) => date(Date.parse(String(expiresAt)))],
   ],

@@ -8,7 +8,7 @@ import { parseFormat } from './format.ts';
 import { objectKind, readableKind } from './kinds.ts';
 import { login } from './login-command.ts';
 import { getEffective, getEvents, getHistory, getObjects, getStatus } from './read-commands.ts';
-import { applyFiles, deleteObject, diffFiles, makeToken, rollback } from './write-commands.ts';
+import { applyFiles, deleteObject, diffFiles, makeToken, revokeDevice, rollback } from './write-commands.ts';
 
 /** Options as commander gives them: those of the command and those of `thinman` itself. */
 type Options = ConnectionOptions & {
@@ -146,6 +146,23 @@ export function thinmanProgram(out: (text: string) => void): Command {
     .requiredOption('--name <name>', "the server's name")
     .requiredOption('--url <url>', 'how devices reach it')
     .action(asking((client, { name, url }) => makeToken(client, { for: 'server', name, url })));
+
+  const device = program.command('device').description('administers a thin client that is known');
+  device
+    .command('revoke')
+    .description('refuses the device for good, and has it erase what it holds of users')
+    .argument('<name>')
+    .action(asking((client, _options, [name = '']) => revokeDevice(client, name)));
+  device
+    .command('reenroll')
+    .description('prints a token that gives this device a new key; name, group and all else stay')
+    .argument('<name>')
+    .option('--ttl <time>', 'how long it is good for: 90m, 24h, 7d', '24h')
+    .action(
+      asking((client, { ttl = '24h' }, [name = '']) =>
+        makeToken(client, { for: 'reenroll', device: name, ttlMs: parseDuration(ttl) }),
+      ),
+    );
 
   program
     .command('effective')

@@ -91,7 +91,14 @@ export async function rollback(client: AdminClient, kind: ObjectKind, name: stri
   return applyFiles(client, [{ value, where }]);
 }
 
-/** `thinman token device|server`: the token, alone. */
+/** `thinman device revoke NAME`. What else is written about the device stays as it is. */
+export async function revokeDevice(client: AdminClient, name: string): Promise<string> {
+  const { body, generation } = await oneObject(client, 'Device', name);
+  const value = { kind: 'Device', name, generation, body: { ...body, revoked: true } };
+  return applyFiles(client, [{ value, where: () => '' }]);
+}
+
+/** `thinman token device|server`, `thinman device reenroll`: the token, alone. */
 export async function makeToken(client: AdminClient, request: TokenRequest): Promise<string> {
   const { token } = await client.ask(TokenAnswer, { method: 'POST', path: '/tokens', body: request });
   return `${token}\n`;

@@ -3,6 +3,7 @@ import {
   canonicalJson,
   type DeviceBody,
   type DeviceFrame,
+  type DeviceSystem,
   type ServerFrame,
   type UserWord,
   type Version,
@@ -47,6 +48,8 @@ export type Channels = {
   count(): number;
   terminate(): void;
 };
+
+const keyOf = (device: StoredObject) => (device.system as DeviceSystem).keyHash;
 
 type ChannelDeps = Pick<DeviceDeps, 'identity' | 'replica' | 'site' | 'clock' | 'state' | 'statement'>;
 
@@ -115,6 +118,10 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
 
   /** False: it is no device of this site any more, and has been told. */
   function stillDevice(connection: Connection, device: StoredObject, version: Version): boolean {
+    if (keyOf(device) !== keyOf(connection.device)) {
+      drop(connection, 'unknown'); // re-enrolled: this connection has shown the key before
+      return false;
+    }
     if (!device.deleted && (device.body as DeviceBody).revoked !== true) {
       connection.device = device;
       return true;
