@@ -25,7 +25,7 @@ const MISTAKES: readonly [what: string, kind: ObjectKind, body: unknown, field: 
     'Policy',
     { settings: { power: { screenOffAfterMinutes: '10' } } },
     'body.settings.power.screenOffAfterMinutes',
-    /integer/,
+    /whole number/,
   ],
   [
     'a value out of range',
@@ -39,7 +39,7 @@ const MISTAKES: readonly [what: string, kind: ObjectKind, body: unknown, field: 
     'Policy',
     { settings: { usb: { allow: ['class:03', 'all'] } } },
     'body.settings.usb.allow.1',
-    /pattern/,
+    /VENDOR:PRODUCT/,
   ],
   [
     'a setting of devices in a policy of users',
@@ -126,7 +126,7 @@ const MISTAKES: readonly [what: string, kind: ObjectKind, body: unknown, field: 
     'Directory',
     { type: 'ldap', urls: ['https://dc'], baseDn: 'dc=lab' },
     'body.urls.0',
-    /pattern/,
+    /ldaps:/,
   ],
 ];
 
