@@ -223,8 +223,8 @@ export function createMachine(options: {
     linkup: () => feed({ kind: 'linkUp' }),
     resume: () => feed({ kind: 'resumed' }),
     logout: () => feed({ kind: 'logoutRequested' }),
-    /** Answers every probe of a server that is out. */
-    probe([server = '', says = '']) {
+    /** Answers every probe of a server that is out. `roundTrip`: milliseconds, where they were measured. */
+    probe([server = '', says = '', roundTrip]) {
       const out = [...probes].filter(([, name]) => name === server);
       assert.ok(out.length > 0, `no probe of ${server} is out`);
       for (const [attempt] of out) {
@@ -232,7 +232,13 @@ export function createMachine(options: {
         const answer = SERVER_STATES.includes(says)
           ? ({ kind: 'ok', value: { state: says as ServerState } } as const)
           : failureOrProblem(says);
-        feed({ kind: 'probeAnswered', attempt, server, roundTripMs: undefined, answer });
+        feed({
+          kind: 'probeAnswered',
+          attempt,
+          server,
+          roundTripMs: roundTrip === undefined ? undefined : Number(roundTrip),
+          answer,
+        });
       }
     },
     hello([server = '', says = 'serving', generation = '1'], step) {
