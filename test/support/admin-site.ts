@@ -8,6 +8,7 @@ import type { AdminDeps } from '../../packages/server/src/admin-plane/admin-deps
 import { ADMIN_PREFIX, adminPlane } from '../../packages/server/src/admin-plane/admin-plane.ts';
 import { createSiteIndex } from '../../packages/server/src/core/site-index.ts';
 import { createLocalApp } from '../../packages/server/src/http/app.ts';
+import type { HttpApp } from '../../packages/server/src/http/codec.ts';
 import { newDataKey, openDataKey } from '../../packages/server/src/identity/data-key.ts';
 import type { PasswordHasher, SourceOfRecord } from '../../packages/server/src/ports.ts';
 import { openSourceOfRecord } from '../../packages/server/src/record/source-of-record.ts';
@@ -72,6 +73,8 @@ export type Answered = { readonly status: number; readonly body: unknown; readon
 
 export type AdminSite = {
   readonly deps: AdminDeps;
+  /** For requests that `ask` cannot make. */
+  readonly apps: Readonly<Record<'local' | 'network', HttpApp>>;
   readonly clock: ManualClock;
   readonly hasher: CountingHasher;
   readonly events: { readonly type: string; readonly data: Record<string, unknown> }[];
@@ -198,6 +201,7 @@ export async function createAdminSite({
 
   return {
     deps,
+    apps,
     clock,
     hasher,
     events,

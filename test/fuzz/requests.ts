@@ -1,0 +1,180 @@
+import {
+  AdminLoginAnswer,
+  AdminLoginRequest,
+  ApplyAnswer,
+  ApplyRequest,
+  CaAnswer,
+  DeleteAnswer,
+  DeviceBundle,
+  DeviceTokenRequest,
+  EffectiveAnswer,
+  EnrollAnswer,
+  EnrollRequest,
+  EventBatch,
+  EventBatchAnswer,
+  EventPage,
+  HistoryAnswer,
+  JoinAnswer,
+  JoinRequest,
+  LoginBeginAnswer,
+  LoginBeginRequest,
+  LoginGranted,
+  LoginRequest,
+  LogoutAnswer,
+  OBJECT_KINDS,
+  ObjectOutput,
+  ObjectPage,
+  PROTOCOL_HEADER,
+  PROTOCOL_VERSION,
+  PutRequest,
+  RenewAnswer,
+  RenewRequest,
+  ServerStatus,
+  SessionRefreshed,
+  TokenAnswer,
+  TokenRequest,
+  UserBundle,
+} from '@thinman/protocol';
+import fc, { type Arbitrary } from 'fast-check';
+import Type, { type TSchema } from 'typebox';
+import { bodiesOf, HOSTILE, NAMES } from './values.ts';
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+export type FuzzRequest = {
+  readonly method: Method;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | undefined;
+};
+
+/** A route with what it takes and what it answers when all is well. */
+export type Route = {
+  readonly method: Method;
+  /** `:kind` and `:name` stand for parts that vary. */
+  readonly path: string;
+  readonly query?: readonly string[];
+  readonly body?: TSchema;
+  readonly answer: TSchema;
+};
+
+export const DEVICE_ROUTES: readonly Route[] = [
+  { method: 'GET', path: '/v1/ca', answer: CaAnswer },
+  { method: 'POST', path: '/v1/enroll', body: EnrollRequest, answer: EnrollAnswer },
+  { method: 'POST', path: '/v1/renew', body: RenewRequest, answer: RenewAnswer },
+  { method: 'GET', path: '/v1/device/bundle', answer: DeviceBundle },
+  { method: 'POST', path: '/v1/login/begin', body: LoginBeginRequest, answer: LoginBeginAnswer },
+  { method: 'POST', path: '/v1/login', body: LoginRequest, answer: LoginGranted },
+  { method: 'GET', path: '/v1/user/bundle', answer: UserBundle },
+  { method: 'POST', path: '/v1/session', answer: SessionRefreshed },
+  { method: 'POST', path: '/v1/logout', answer: LogoutAnswer },
+  { method: 'POST', path: '/v1/events', body: EventBatch, answer: EventBatchAnswer },
+];
+
+export const JOIN_ROUTES: readonly Route[] = [
+  { method: 'POST', path: '/v1/join', body: JoinRequest, answer: JoinAnswer },
+];
+
+/** Objects as `apply` takes them: most with a body of their own kind. */
+const AnyObject = Type.Union(
+  Object.entries(OBJECT_KINDS).map(([kind, body]) =>
+    Type.Object({ kind: Type.Literal(kind), name: Type.String(), body, generation: Type.Optional(Type.Integer()) }),
+  ),
+);
+const AnyApply = Type.Object({ ...ApplyRequest.properties, objects: Type.Array(AnyObject) });
+const AnyPut = Type.Object({
+  body: Type.Union(Object.values(OBJECT_KINDS)),
+  generation: PutRequest.properties.generation,
+});
+
+export const ADMIN_ROUTES: readonly Route[] = [
+  { method: 'POST', path: '/v1/admin/apply', body: AnyApply, answer: ApplyAnswer },
+  { method: 'GET', path: '/v1/admin/objects/:kind', query: ['limit', 'after'], answer: ObjectPage },
+  { method: 'GET', path: '/v1/admin/objects/:kind/:name', answer: ObjectOutput },
+  { method: 'PUT', path: '/v1/admin/objects/:kind/:name', body: AnyPut, answer: ApplyAnswer },
+  { method: 'DELETE', path: '/v1/admin/objects/:kind/:name', query: ['generation'], answer: DeleteAnswer },
+  { method: 'GET', path: '/v1/admin/history/:kind/:name', query: ['limit'], answer: HistoryAnswer },
+  { method: 'POST', path: '/v1/admin/tokens', body: TokenRequest, answer: TokenAnswer },
+  { method: 'POST', path: '/v1/admin/tokens', body: DeviceTokenRequest, answer: TokenAnswer },
+  { method: 'GET', path: '/v1/admin/effective', query: ['device', 'user'], answer: EffectiveAnswer },
+  { method: 'GET', path: '/v1/admin/events', query: ['limit', 'before', 'type', 'user'], answer: EventPage },
+  { method: 'GET', path: '/v1/admin/status', answer: ServerStatus },
+  { method: 'POST', path: '/v1/admin/drain', answer: ServerStatus },
+  { method: 'POST', path: '/v1/admin/login', body: AdminLoginRequest, answer: AdminLoginAnswer },
+  { method: 'POST', path: '/v1/admin/logout', answer: Type.Object({}) },
+];
+
+const HOSTILE_TEXTS = HOSTILE.filter(value => typeof value === 'string').map(text => text.slice(0, 3_000));
+
+const texts = fc.oneof(
+  { weight: 4, arbitrary: fc.constantFrom(...NAMES, ...Object.keys(OBJECT_KINDS)) },
+  { weight: 1, arbitrary: fc.constantFrom(...HOSTILE_TEXTS) },
+  { weight: 1, arbitrary: fc.string({ unit: 'binary' }) },
+  { weight: 1, arbitrary: fc.integer().map(String) },
+  { weight: 2, arbitrary: fc.nat(300).map(String) },
+);
+
+/** As it may stand in a URL; now and then not escaped as it should be. */
+const parts = fc.tuple(texts, fc.nat(9)).map(([text, how]) => {
+  if (how === 0) return text.replaceAll(/[^!-~]|[?#]/gu, '%').slice(0, 200);
+  return encodeURIComponent(text.toWellFormed());
+});
+
+/** What Node's client sends at all: its own rules for headers hold before any server sees them. */
+const headerText = (text: string) => text.replaceAll(/[^ -~]/gu, '?').slice(0, 5_000);
+
+const headers = fc.record(
+  {
+    'content-type': fc.constantFrom('application/json', 'application/json; charset=utf-8', 'text/plain', 'a', '', '/'),
+    authorization: texts.map(text => headerText(`Bearer ${text}`)),
+    'if-none-match': texts.map(headerText),
+    [PROTOCOL_HEADER]: texts.map(headerText),
+    'accept-encoding': fc.constant('gzip'),
+    expect: fc.constant('100-continue'),
+  },
+  { requiredKeys: [] },
+);
+
+/** Requests that fit these routes, nearly fit them, or do not. `session`: what makes the caller somebody. */
+export function requestsTo(
+  routes: readonly Route[],
+  session: Readonly<Record<string, string>> = {},
+): Arbitrary<FuzzRequest> {
+  const usual = { [PROTOCOL_HEADER]: String(PROTOCOL_VERSION), 'content-type': 'application/json', ...session };
+  const allHeaders = fc.oneof(
+    { weight: 5, arbitrary: fc.constant(usual) },
+    { weight: 2, arbitrary: headers.map(odd => ({ ...usual, ...odd })) },
+    { weight: 1, arbitrary: headers },
+  );
+  return fc.oneof(...routes.map(route => requestsToOne(route, allHeaders)));
+}
+
+function requestsToOne(
+  { method, path, query = [], body }: Route,
+  allHeaders: Arbitrary<Record<string, string>>,
+): Arbitrary<FuzzRequest> {
+  const kinds = fc.oneof(
+    { weight: 5, arbitrary: fc.constantFrom(...Object.keys(OBJECT_KINDS)) },
+    { weight: 1, arbitrary: parts },
+  );
+  const queries = fc.record(Object.fromEntries([...query, 'x'].map(name => [name, parts])), { requiredKeys: [] });
+  const bodies = fc.option(body === undefined ? bodiesOf(undefined) : bodiesOf(body), {
+    nil: undefined,
+    freq: body === undefined ? 2 : 30,
+  });
+  const methods = fc.oneof(
+    { weight: 20, arbitrary: fc.constant(method) },
+    { weight: 1, arbitrary: fc.constantFrom<Method>('GET', 'POST', 'PUT', 'DELETE') },
+  );
+  return fc
+    .record({ method: methods, kind: kinds, name: parts, query: queries, headers: allHeaders, body: bodies })
+    .map(({ method, kind, name, query, headers, body }) => {
+      const search = Object.entries(query).map(([key, value]) => `${key}=${value}`);
+      const whole = path.replace(':kind', () => kind).replace(':name', () => name);
+      return {
+        method,
+        path: search.length === 0 ? whole : `${whole}?${search.join('&')}`,
+        headers,
+        body: method === 'GET' ? undefined : body,
+      };
+    });
+}
