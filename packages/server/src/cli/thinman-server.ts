@@ -1,6 +1,9 @@
 import { type Command, CommanderError } from 'commander';
 import { ConfigError } from '../config.ts';
 import { IdentityDamaged } from '../identity/identity-files.ts';
+import { JournalOfNewerVersion } from '../journal/errors.ts';
+import { type SqliteTrouble, troubleOf } from '../record/dialects/sqlite-file.ts';
+import { DatabaseUnavailable } from '../record/errors.ts';
 import { JoinDenied, PrimaryUnreachable } from '../setup/errors.ts';
 import { outliveReaders } from './standard-streams.ts';
 import { CommandError, EXIT, type ExitCode, exitCodeOf, misuse, RefusedByServer } from './thinman/command-error.ts';
@@ -32,7 +35,7 @@ function quiet(command: Command): void {
 
 function explain(error: unknown): { readonly exitCode: ExitCode; readonly line: string } {
   if (error instanceof CommandError) return { exitCode: error.exitCode, line: error.message };
-  if (error instanceof ConfigError || error instanceof IdentityDamaged) {
+  if (error instanceof ConfigError || error instanceof IdentityDamaged || error instanceof JournalOfNewerVersion) {
     return { exitCode: EXIT.misuse, line: error.message };
   }
   if (error instanceof PrimaryUnreachable) return { exitCode: EXIT.unreachable, line: error.message };
@@ -56,6 +59,13 @@ const SYSTEM_WORDS: Readonly<Record<string, string>> = {
   EROFS: 'the disk is read-only; remount it and try again',
 };
 
+/** What SQLite says of a file of the data folder. */
+const FILE_WORDS: Partial<Readonly<Record<SqliteTrouble, string>>> = {
+  full: 'the disk is full; make room and try again',
+  unreadable: 'a database in the data folder cannot be opened or written; run as the user that owns it',
+  busy: 'a database in the data folder is held by another process; end that one and try again',
+};
+
 /** As Node tells of an address that cannot be listened on. */
 type SystemError = NodeJS.ErrnoException & { readonly address?: string; readonly port?: number };
 
@@ -68,5 +78,9 @@ function systemFailure(error: unknown): string {
     return `${address}:${port} is no address of this host; choose one that it has ("listen" in server.json)`;
   }
   if (code === 'EACCES' || code === 'EPERM') return `${message}; run as the user that may do this`;
+  if (error instanceof DatabaseUnavailable && error.trouble === 'full') return `${message}; make room and try again`;
+  const trouble = troubleOf(error);
+  const words = trouble === undefined ? undefined : FILE_WORDS[trouble];
+  if (words !== undefined) return `${words} (${message})`;
   return SYSTEM_WORDS[code ?? ''] ?? `failed: ${message ?? String(error)}`;
 }

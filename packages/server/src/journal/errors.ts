@@ -15,3 +15,13 @@ export class JournalUnavailable extends Error {
     this.trouble = trouble;
   }
 }
+
+/** The file was written by a newer version of ThinMan, and nothing was done to it. Exit code 2; the text says what to do. */
+export class JournalOfNewerVersion extends Error {
+  override readonly name = 'JournalOfNewerVersion';
+  readonly code = 'journal_of_newer_version';
+
+  constructor(path: string) {
+    super(`${path} was written by a newer version of ThinMan; install that version again`);
+  }
+}

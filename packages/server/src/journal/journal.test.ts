@@ -36,6 +36,21 @@ describe('journal', () => {
   const append = (...events: RecordedEvent[]) => journal.append({ events });
   const idsOf = (events: readonly RecordedEvent[]) => events.map(({ id }) => id);
 
+  it('refuses a file of a newer version, and leaves it as it is', async () => {
+    await append(recordedEvent());
+    journal.close();
+    const handle = new Database(path);
+    handle.pragma('user_version = 99');
+    handle.close();
+    assert.throws(open, { name: 'JournalOfNewerVersion', message: /install that version again$/ });
+    assert.deepEqual(readdirSync(dir), ['journal.db']);
+    const again = new Database(path);
+    again.pragma('user_version = 1');
+    again.close();
+    journal = open();
+    assert.equal(journal.pending(), 1);
+  });
+
   describe('its queue', () => {
     it('has what was appended on disk when append resolves, for who opens it after a crash', async () => {
       const event = recordedEvent({ data: { nested: [1, { x: null }] } });

@@ -3,10 +3,10 @@ import type Database from 'better-sqlite3';
 import type { Clock, FailureFact, Journal, RememberedLogin } from '../ports.ts';
 import { openOrRebuild, type SetAside } from '../record/dialects/set-aside.ts';
 import { troubleOf } from '../record/dialects/sqlite-file.ts';
-import { JournalUnavailable } from './errors.ts';
+import { JournalOfNewerVersion, JournalUnavailable } from './errors.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { preparePruning } from './prune.ts';
-import { createTables, JOURNAL_APPLICATION_ID } from './tables.ts';
+import { createTables, JOURNAL_APPLICATION_ID, JOURNAL_FORMAT } from './tables.ts';
 
 export type JournalEntry = Parameters<Journal['append']>[0];
 
@@ -17,14 +17,18 @@ export type OpenJournal = Journal & {
 
 /**
  * Opens the server's durable queue and its memory of logins; `append` rejects with JournalUnavailable. Throws when there is
- * no room or no permission for a file at `path` (see `troubleOf`).
+ * no room or no permission for a file at `path` (see `troubleOf`), and JournalOfNewerVersion.
  */
 export function openJournal(path: string, { clock }: { readonly clock: Pick<Clock, 'nowMs'> }): OpenJournal {
   const { handle, setAside } = openOrRebuild(path, {
     applicationId: JOURNAL_APPLICATION_ID,
     create: createTables,
     // No full check: a journal may be large, and each page that can be read holds events that are nowhere else.
-    check: () => undefined,
+    check(found) {
+      if (Number(found.pragma('user_version', { simple: true })) > JOURNAL_FORMAT)
+        throw new JournalOfNewerVersion(path);
+      return undefined;
+    },
     nowMs: clock.nowMs(),
   });
   const listeners = new Set<() => void>();

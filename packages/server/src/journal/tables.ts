@@ -3,6 +3,9 @@ import type Database from 'better-sqlite3';
 /** "TMjn": ThinMan journal. */
 export const JOURNAL_APPLICATION_ID = 0x544d6a6e;
 
+/** Raised when the tables change. A newer file holds events that are nowhere else: it is refused, never set aside. */
+export const JOURNAL_FORMAT = 1;
+
 /**
  * `entries`: events, each once, in the order of arrival; `drainedAtMs` null = not yet in the source of record. `logins`: what
  * was answered, by loginId. `failures`: facts, each once. `grants`: the last one of each device and user. `heard`: one row.
@@ -51,5 +54,6 @@ export function createTables(handle: Database.Database): void {
       epoch INTEGER NOT NULL,
       generation INTEGER NOT NULL
     ) STRICT;
+    PRAGMA user_version = ${JOURNAL_FORMAT};
   `);
 }
