@@ -52,7 +52,7 @@ describe('a data folder that cannot be used is told in one line', () => {
   ) {
     assert.match(stderr, words);
     assert.equal(code, exit, stderr);
-    assert.match(stderr, /^thinman-server: [^\n]+\n$/, 'one line');
+    assert.match(stderr, /^thinman-(?:server|agent): [^\n]+\n$/, 'one line');
     assert.equal(stdout, '');
   }
 
@@ -64,6 +64,14 @@ describe('a data folder that cannot be used is told in one line', () => {
     refused(await start(), 2, /server\.json was written by a newer version of ThinMan; install that version again/);
     assert.equal(readFileSync(file, 'utf8'), newer);
     writeFileSync(file, whole);
+  });
+
+  test('device.json of a newer version', async () => {
+    const folder = join(scratch.folder, 'tc-1');
+    mkdirSync(join(folder, 'identity'), { recursive: true });
+    writeFileSync(join(folder, 'identity', 'device.json'), JSON.stringify({ format: 2, unheardOf: true }));
+    const agent = await scratch.processes.run('thinman-agent', ['start', '--data', folder]);
+    refused(agent, 2, /device\.json was written by a newer version of ThinMan; install that version again/);
   });
 
   test('a journal of a newer version: its events stay where they are', async () => {
@@ -109,15 +117,17 @@ describe('a data folder that cannot be used is told in one line', () => {
     try {
       const closed = join(open, 'data');
       mkdirSync(closed, { mode: 0o700 });
-      const asNobody = (verb: string) =>
-        spawnSync(process.execPath, [COMMANDS['thinman-server'], verb, '--data', closed], {
+      const asNobody = (command: keyof typeof COMMANDS) =>
+        spawnSync(process.execPath, [COMMANDS[command], 'start', '--data', closed], {
           uid: NOBODY_UID,
           gid: NOBODY_UID,
           encoding: 'utf8',
           env: { PATH: process.env.PATH, HOME: open },
         });
-      const { status, stdout, stderr } = asNobody('start');
+      const { status, stdout, stderr } = asNobody('thinman-server');
       refused({ code: status, stdout, stderr }, 2, /cannot be read \(EACCES\); run as the user that owns it/);
+      const agent = asNobody('thinman-agent');
+      refused({ ...agent, code: agent.status }, 2, /cannot be used \(EACCES\); run as the user that owns it/);
     } finally {
       rmSync(open, { recursive: true });
     }

@@ -26,7 +26,7 @@ import { createRunner } from './runtime/runner.ts';
 import { PACKAGE_VERSION } from './version.ts';
 
 export { type EnrolmentOptions, type EnrolmentResult, enroll } from './adapters/enrolment.ts';
-export { IdentityDamaged } from './adapters/identity-store.ts';
+export { IdentityDamaged, IdentityOfNewerVersion } from './adapters/identity-store.ts';
 
 /** `ready` waits this long for the first word of a server: more than every deadline of one search (`failover.md`). */
 const READY_DEADLINE_MS = 5_000;
@@ -77,7 +77,7 @@ export class AgentCannotStart extends Error {
 /**
  * Builds an agent from its data folder: the one place where ports get their adapters. Takes the folder's lock.
  *
- * Throws AgentCannotStart, IdentityDamaged, and what `node:fs` throws.
+ * Throws AgentCannotStart, IdentityDamaged, IdentityOfNewerVersion, and what `node:fs` throws.
  */
 export function createAgent(options: AgentOptions): Agent {
   const { clock = systemClock, random = Math.random, onDefect = tellDefect } = options;

@@ -32,6 +32,17 @@ const FILES = {
   statement: 'statement.json',
 } as const;
 
+/** What `device.json` of this build looks like; where it does not say, it is the first. */
+const FORMAT = 1;
+
+/** The folder is one of a newer ThinMan: it is refused, not guessed at. `message` says what to do. */
+export class IdentityOfNewerVersion extends Error {
+  override readonly name = 'IdentityOfNewerVersion';
+  constructor(path: string) {
+    super(`${path} was written by a newer version of ThinMan; install that version again`);
+  }
+}
+
 /** The identity is there but cannot be used. `message` says what is wrong and what to do. */
 export class IdentityDamaged extends Error {
   override readonly name = 'IdentityDamaged';
@@ -73,7 +84,7 @@ export function openIdentityStore(identityDir: string): IdentityStore {
           .concat('\n'),
       );
       write(FILES.secret, identity.deviceSecret);
-      write(FILES.device, `${JSON.stringify({ siteId, deviceId, name }, null, 2)}\n`);
+      write(FILES.device, `${JSON.stringify({ format: FORMAT, siteId, deviceId, name }, null, 2)}\n`);
     },
     saveCertificate,
     loadStatement() {
@@ -121,6 +132,7 @@ function loadIdentity(dir: string): DeviceIdentity | undefined {
     return content;
   };
 
+  if (formatOf(deviceText) > FORMAT) throw new IdentityOfNewerVersion(join(dir, FILES.device));
   const device = parseDevice(deviceText);
   if (device === undefined) throw damaged(`${FILES.device} does not have the right content`);
   const privateKey = read(FILES.key).toString();
@@ -152,6 +164,15 @@ function issuedAt(text: string | undefined, certificate: string): number | undef
   if (field?.('serialNumber') !== parseCertificate(certificate)?.serialNumber) return undefined;
   const issuedAtMs = field?.('issuedAtMs');
   return typeof issuedAtMs === 'number' ? issuedAtMs : undefined;
+}
+
+function formatOf(text: string): number {
+  try {
+    const { format } = JSON.parse(text) as { format?: unknown };
+    return typeof format === 'number' ? format : FORMAT;
+  } catch {
+    return FORMAT;
+  }
 }
 
 function parseDevice(text: string): Pick<DeviceIdentity, 'siteId' | 'deviceId' | 'name'> | undefined {

@@ -1,5 +1,5 @@
 import { type EnrolmentFailure, enroll } from '../adapters/enrolment.ts';
-import { IdentityDamaged } from '../adapters/identity-store.ts';
+import { IdentityDamaged, IdentityOfNewerVersion } from '../adapters/identity-store.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 
 const EXIT_CODES: Readonly<Record<EnrolmentFailure, ExitCode>> = {
@@ -21,6 +21,7 @@ export async function runEnroll(token: string, dataDir: string, name: string | u
     process.stdout.write(`enrolled as ${result.name} (${result.deviceId})\n`);
     return EXIT.done;
   } catch (error) {
+    if (error instanceof IdentityOfNewerVersion) throw new CommandFailure(EXIT.wrongUse, error.message);
     if (error instanceof IdentityDamaged) throw new CommandFailure(EXIT.failed, error.message);
     throw error;
   }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { type Agent, AgentCannotStart, createAgent, IdentityDamaged } from '../agent.ts';
+import { type Agent, AgentCannotStart, createAgent, IdentityDamaged, IdentityOfNewerVersion } from '../agent.ts';
+import { errorCode } from '../error-code.ts';
 import { SocketUnusable } from '../local/unix-socket.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 
@@ -30,7 +31,13 @@ function build(dataDir: string): Agent {
     return createAgent({ dataDir });
   } catch (error) {
     if (error instanceof AgentCannotStart) throw new CommandFailure(EXIT_CODES[error.reason], error.message);
+    if (error instanceof IdentityOfNewerVersion) throw new CommandFailure(EXIT.wrongUse, error.message);
     if (error instanceof IdentityDamaged) throw new CommandFailure(EXIT.failed, error.message);
+    const code = errorCode(error);
+    if (code === 'EACCES' || code === 'EPERM') {
+      throw new CommandFailure(EXIT.wrongUse, `${dataDir} cannot be used (${code}); run as the user that owns it`);
+    }
+    if (code === 'ENOSPC') throw new CommandFailure(EXIT.failed, 'the disk is full; make room and try again');
     throw error;
   }
 }
