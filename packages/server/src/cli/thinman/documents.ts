@@ -21,9 +21,6 @@ const MAX_ALIASES = 100;
 const MAX_OBJECT_DEPTH = MAX_JSON_DEPTH - 2;
 const TOO_DEEP = 'is nested too deeply to be an object: look for a bracket or a dash too many';
 
-/** Errors of the parser that do not say what to do. */
-const CODE_WORDS: Readonly<Record<string, string>> = { RESOURCE_EXHAUSTION: TOO_DEEP };
-
 /** What `get -o json` gives of a kind that has no objects: it is taken back. */
 const EMPTY_LIST = /^\s*\[\s*\]\s*$/;
 
@@ -84,11 +81,7 @@ export function parseFile(
     const place = (offset: number | undefined) =>
       `${file}:${offset === undefined ? 1 : lines.linePos(offset).line} (document ${at + 1})`;
     const { contents, errors } = document;
-    mistakes.push(
-      ...errors.map(
-        ({ pos, code, message }) => `${place(pos[0])}: ${CODE_WORDS[code] ?? message.replaceAll('\n', ' ')}`,
-      ),
-    );
+    mistakes.push(...errors.map(({ pos, message }) => `${place(pos[0])}: ${message.replaceAll('\n', ' ')}`));
     if (errors.length > 0 || contents === null) continue;
     try {
       const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
@@ -118,6 +111,8 @@ const isStackOverflow = (error: unknown) => error instanceof RangeError;
 function parseAll(content: string, lineCounter: LineCounter): readonly Document.Parsed[] | 'too_deep' {
   try {
     const parsed = parseAllDocuments(content, { lineCounter, prettyErrors: false });
+    // Where the parser ran out of stack, what else it says of the file depends on how deep it came.
+    if (parsed.some(({ errors }) => errors.some(({ code }) => code === 'RESOURCE_EXHAUSTION'))) return 'too_deep';
     // Without any document it gives an array as well, of another kind.
     return [...parsed];
   } catch (error) {
