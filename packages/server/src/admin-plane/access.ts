@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
+import { done, type Outcome, refused } from '../http/outcome.ts';
 import { type Actor, LOCAL_OWNER } from './admin-deps.ts';
 import type { AdminSessions } from './admin-sessions.ts';
-import { done, type Outcome, refused } from './outcome.ts';
 
 /** What a route asks of who calls it. `viewer`: every administrator. */
 export type Needs = 'viewer' | 'owner';

@@ -5,10 +5,10 @@ import type {
   AdminLoginRequest,
   ErrorCode,
 } from '@thinman/protocol';
+import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { Clock, EventWriter, PasswordHasher, Replica } from '../ports.ts';
 import type { AdminSessions } from './admin-sessions.ts';
 import type { LoginThrottle } from './login-throttle.ts';
-import { done, type Outcome, refused } from './outcome.ts';
 
 export type AdminLoginDeps = {
   readonly replica: Pick<Replica, 'get'>;

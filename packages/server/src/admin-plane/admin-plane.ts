@@ -1,12 +1,12 @@
 import { AdminLoginRequest, parseValue } from '@thinman/protocol';
 import type { HttpApp } from '../http/codec.ts';
+import { done, refusingTrouble } from '../http/outcome.ts';
 import { bearerToken, localAccess, sessionAccess } from './access.ts';
 import type { AdminDeps } from './admin-deps.ts';
 import { createAdminLogin } from './admin-login.ts';
 import { createAdminSessions } from './admin-sessions.ts';
 import { createLoginThrottle } from './login-throttle.ts';
 import { objectRoutes } from './object-routes.ts';
-import { done, refusingTrouble } from './outcome.ts';
 import { addRoutes, badRequest, send } from './route.ts';
 import { siteRoutes } from './site-routes.ts';
 

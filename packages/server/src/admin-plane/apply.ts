@@ -1,10 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ApplyAnswer, FieldProblem, Version } from '@thinman/protocol';
+import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { CommitTransaction } from '../ports.ts';
 import type { Actor, WriteDeps } from './admin-deps.ts';
 import { commit, refusalUnlessPrimary, type Touched, type Work, withinDatabaseDeadline } from './commit.ts';
 import { type PasswordsWorked, workPasswords } from './credentials.ts';
-import { done, type Outcome, refused } from './outcome.ts';
 import { type ApplyPlan, type PlannedObject, planApply } from './plan-apply.ts';
 import { type InputsRead, readInputs } from './read-inputs.ts';
 import { loadSiteView, replicaReader, type SiteReader } from './site-view.ts';

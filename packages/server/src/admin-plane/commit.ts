@@ -1,7 +1,7 @@
 import { ADMIN_DATABASE_DEADLINE_MS, type Version } from '@thinman/protocol';
+import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { Clock, CommitTransaction } from '../ports.ts';
 import type { Actor, WriteDeps } from './admin-deps.ts';
-import { done, type Outcome, refused } from './outcome.ts';
 import { startSilence } from './silence.ts';
 
 /** One object touched by a commit, as its event tells it: never what is in it. */

@@ -2,8 +2,8 @@ import type { DeviceBody, EffectiveAnswer, UserBody } from '@thinman/protocol';
 import { resolvePolicy } from '../core/resolve-policy.ts';
 import { resolveProfile } from '../core/resolve-profile.ts';
 import type { Subject } from '../core/site-config.ts';
+import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { AdminDeps } from './admin-deps.ts';
-import { done, type Outcome, refused } from './outcome.ts';
 
 /** What holds on one device, for one user there: each value with its origin and what it has overridden. */
 export function effective(

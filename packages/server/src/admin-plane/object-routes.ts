@@ -8,11 +8,11 @@ import {
   PutRequest,
   parseValue,
 } from '@thinman/protocol';
+import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { AdminDeps } from './admin-deps.ts';
 import { apply } from './apply.ts';
 import { withinDatabaseDeadline } from './commit.ts';
 import { didYouMean } from './nearest.ts';
-import { done, type Outcome, refused } from './outcome.ts';
 import { present } from './present.ts';
 import { remove } from './remove.ts';
 import { type AdminRoute, badRequest, text, wholeNumber } from './route.ts';

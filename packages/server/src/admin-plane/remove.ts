@@ -1,7 +1,7 @@
 import type { DeleteAnswer } from '@thinman/protocol';
+import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { Actor, WriteDeps } from './admin-deps.ts';
 import { commit, type Work } from './commit.ts';
-import { done, type Outcome, refused } from './outcome.ts';
 import { type DeletePlan, type Deletion, planDelete } from './plan-delete.ts';
 
 /** Deletes one object that nothing names any more; leaves a tombstone. */

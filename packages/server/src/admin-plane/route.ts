@@ -1,10 +1,10 @@
 import { type FieldProblem, MAX_ADMIN_BODY_BYTES } from '@thinman/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { HttpApp } from '../http/codec.ts';
+import { type Outcome, refused, refusingTrouble } from '../http/outcome.ts';
 import { sendProblemDocument } from '../http/problems.ts';
 import { type Access, admit, type Needs } from './access.ts';
 import type { Actor } from './admin-deps.ts';
-import { type Outcome, refused, refusingTrouble } from './outcome.ts';
 
 export type Call = {
   readonly actor: Actor;

@@ -8,11 +8,11 @@ import {
   ServerTokenRequest,
   type TokenRequest,
 } from '@thinman/protocol';
+import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { EventQuery } from '../ports.ts';
 import type { AdminDeps } from './admin-deps.ts';
 import { withinDatabaseDeadline } from './commit.ts';
 import { effective } from './effective.ts';
-import { done, type Outcome, refused } from './outcome.ts';
 import { type AdminRoute, badRequest, text, wholeNumber } from './route.ts';
 import { makeToken } from './tokens.ts';
 

@@ -7,11 +7,11 @@ import {
   type TokenAnswer,
   type TokenRequest,
 } from '@thinman/protocol';
+import { done, type Outcome, refused } from '../http/outcome.ts';
 import { hashTokenSecret, newTokenSecret } from '../identity/token-secret.ts';
 import type { CommitTransaction, StoredObject } from '../ports.ts';
 import type { Actor, WriteDeps } from './admin-deps.ts';
 import { commit, type Work } from './commit.ts';
-import { done, type Outcome, refused } from './outcome.ts';
 
 /** A token for devices is good for a working day (`design.md`, Commands: `--ttl 24h`) … */
 const DEFAULT_DEVICE_TOKEN_TTL_MS = 24 * 60 * 60_000;

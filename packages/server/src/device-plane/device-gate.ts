@@ -1,6 +1,6 @@
 import type { DeviceBody, ServerState } from '@thinman/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { done, type Outcome, refused } from '../admin-plane/outcome.ts';
+import { done, type Outcome, refused } from '../http/outcome.ts';
 import { devicePeer, type Peer } from '../http/peer.ts';
 import { sendProblemDocument } from '../http/problems.ts';
 import type { EventWriter, Replica, StoredObject } from '../ports.ts';

@@ -9,8 +9,8 @@ import {
   VERSION_HEADER,
 } from '@thinman/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type Outcome, refusingTrouble } from '../admin-plane/outcome.ts';
 import type { HttpApp } from '../http/codec.ts';
+import { type Outcome, refusingTrouble } from '../http/outcome.ts';
 import { devicePeer, isExpiredOfSite } from '../http/peer.ts';
 import { sendProblemDocument } from '../http/problems.ts';
 import { requireProtocol } from '../http/protocol-check.ts';

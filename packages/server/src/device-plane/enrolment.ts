@@ -9,7 +9,7 @@ import {
   type RenewAnswer,
 } from '@thinman/protocol';
 import { commit, refusalUnlessPrimary, type Work } from '../admin-plane/commit.ts';
-import { done, type Outcome, refused } from '../admin-plane/outcome.ts';
+import { done, type Outcome, refused } from '../http/outcome.ts';
 import { publicKeyOfCsr } from '../identity/csr.ts';
 import { CsrRefused } from '../identity/errors.ts';
 import { keyHashOf } from '../identity/key-hash.ts';

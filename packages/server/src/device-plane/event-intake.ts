@@ -7,7 +7,7 @@ import {
   SERVER_EVENT_TYPES,
   type ThinmanEvent,
 } from '@thinman/protocol';
-import { done, type Outcome, refused } from '../admin-plane/outcome.ts';
+import { done, type Outcome, refused } from '../http/outcome.ts';
 import { JournalUnavailable } from '../journal/errors.ts';
 import type { StoredObject } from '../ports.ts';
 import type { DeviceDeps } from './device-deps.ts';

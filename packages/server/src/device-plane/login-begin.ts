@@ -1,5 +1,5 @@
 import type { LoginBeginAnswer, LoginBeginRequest } from '@thinman/protocol';
-import { done, type Outcome, refused } from '../admin-plane/outcome.ts';
+import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { StoredObject } from '../ports.ts';
 import type { DeviceDeps } from './device-deps.ts';
 import type { LoginGuard } from './login-guard.ts';

@@ -12,7 +12,7 @@ import {
   type VerdictCode,
   type Version,
 } from '@thinman/protocol';
-import { done, type Outcome, refused } from '../admin-plane/outcome.ts';
+import { done, type Outcome, refused } from '../http/outcome.ts';
 import { JournalUnavailable } from '../journal/errors.ts';
 import type { FailureFact, Journal, RememberedLogin, StoredObject } from '../ports.ts';
 import { accountRefusal, passwordAge } from './account.ts';

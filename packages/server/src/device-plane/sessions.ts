@@ -6,7 +6,7 @@ import {
   type UserSystem,
   type Version,
 } from '@thinman/protocol';
-import { done, type Outcome, refused } from '../admin-plane/outcome.ts';
+import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { SessionClaims, StoredObject } from '../ports.ts';
 import { accountRefusal } from './account.ts';
 import type { DeviceDeps } from './device-deps.ts';

@@ -1,7 +1,7 @@
 import { JoinRequest } from '@thinman/protocol';
-import { refusingTrouble } from '../admin-plane/outcome.ts';
 import { send } from '../admin-plane/route.ts';
 import type { HttpApp } from '../http/codec.ts';
+import { refusingTrouble } from '../http/outcome.ts';
 import { type JoinDeps, join } from './join.ts';
 
 /** Three keys, a name and a URL. */

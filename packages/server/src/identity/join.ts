@@ -9,7 +9,7 @@ import type {
 } from '@thinman/protocol';
 import type { WriteDeps } from '../admin-plane/admin-deps.ts';
 import { commit, refusalUnlessPrimary, type Work } from '../admin-plane/commit.ts';
-import { done, type Outcome, refused } from '../admin-plane/outcome.ts';
+import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { CertificateAuthority, CommitTransaction, ServerIdentity, StoredObject } from '../ports.ts';
 import { publicKeyOfCsr } from './csr.ts';
 import { CsrRefused } from './errors.ts';

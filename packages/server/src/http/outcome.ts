@@ -2,7 +2,7 @@ import { type ErrorCode, type Problem, type ProblemExtras, problem } from '@thin
 import { Overloaded } from '../identity/errors.ts';
 import { DatabaseUnavailable } from '../record/errors.ts';
 
-/** What an administrative request comes to: its answer, or the problem document. */
+/** What a request comes to: its answer, or the problem document. */
 export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: Problem };
 
 export function done<T>(value: T): Outcome<T> {
