@@ -25,6 +25,7 @@ const tlsOptions = ({ key, certificate }: Credential, trust: Trust) => ({
   cert: certificate,
   ca: trust.caCertificate,
   requestCert: true,
+  // As on a server of the site: it asks for the certificate and judges it itself.
   rejectUnauthorized: false,
 });
 

@@ -30,6 +30,7 @@ import { openLink } from './link/link-client.ts';
 import { createLinkServer } from './link/link-server.ts';
 import type { Clock } from './ports.ts';
 import { lockFolder } from './record/dialects/folder-lock.ts';
+import { DatabaseUnavailable } from './record/errors.ts';
 import { createSync } from './replica/sync.ts';
 import { systemClock } from './runtime/clock.ts';
 import { createEventRoute } from './runtime/event-route.ts';
@@ -190,7 +191,14 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       onConnected: () => outflow.wake(),
     }),
   );
-  const outflow = createDrain({ journal, deliver: route.deliver, clock });
+  const outflow = createDrain({
+    ...{ journal, deliver: route.deliver, clock },
+    onTrouble(error) {
+      // A database that is away has been told already.
+      if (error instanceof DatabaseUnavailable) return;
+      log.error({ err: error }, 'handing events on failed; they wait in the journal');
+    },
+  });
 
   replica.onApplied(change => {
     const { statement } = replica.site() ?? {};

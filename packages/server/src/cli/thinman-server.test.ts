@@ -163,6 +163,7 @@ describe('thinman-server start', () => {
   it('waits for a request in flight, and not at all when it is asked twice', async () => {
     await init();
     const server = await startServer();
+    // Whose certificate it is does not matter here: only that a request is under way.
     const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
     await once(socket, 'secureConnect');
     socket.on('error', () => {});

@@ -83,6 +83,7 @@ function tlsOptions({ key, cert, ca }: TlsIdentity): TlsOptions {
     cert,
     ca: [...ca],
     requestCert: true,
+    // TLS would cut a device off without a word; the application answers it 403 with the reason.
     rejectUnauthorized: false,
     minVersion: MIN_TLS_VERSION,
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,

@@ -135,11 +135,14 @@ describe('drain', () => {
     assert.equal(batches.length, 2);
   });
 
-  it('takes a failed delivery for one that must be repeated', async () => {
-    answer = () => Promise.reject(new Error('the link broke'));
+  it('takes a failed delivery for one that must be repeated, and tells why', async () => {
+    const broken = new Error('the link broke');
+    const told: unknown[] = [];
+    answer = () => Promise.reject(broken);
     journal.append(recordedEvent());
-    start();
+    start({ onTrouble: error => told.push(error) });
     await clock.advance(0);
+    assert.deepEqual(told, [broken]);
     answer = async () => 'stored';
     await clock.advance(FIRST_RETRY_MS);
     assert.equal(journal.pending(), 0);

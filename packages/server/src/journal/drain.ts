@@ -20,6 +20,8 @@ export type DrainOptions = {
   readonly clock: Pick<Clock, 'after'>;
   /** A draw from [0, 1). */
   readonly random?: () => number;
+  /** A delivery, or the journal itself, failed as a defect; it is tried again. For the log. */
+  readonly onTrouble?: (error: unknown) => void;
   readonly batchEvents?: number;
   readonly batchChars?: number;
 };
@@ -35,7 +37,7 @@ export type Drain = {
 
 /** Carries the journal to the source of record: oldest first, one batch at a time, again and again until it is there. */
 export function createDrain(options: DrainOptions): Drain {
-  const { journal, deliver, clock, random = Math.random } = options;
+  const { journal, deliver, clock, random = Math.random, onTrouble = () => {} } = options;
   const { batchEvents = LINK_DRAIN_EVENTS, batchChars = BATCH_CHARS } = options;
   const emptied = new Set<() => void>();
   let busy = false;
@@ -54,7 +56,8 @@ export function createDrain(options: DrainOptions): Drain {
       if ((await deliver(batch)) === 'later') return 'later';
       journal.markDrained(batch);
       return 'stored';
-    } catch {
+    } catch (error) {
+      onTrouble(error);
       return 'later';
     }
   }

@@ -109,6 +109,7 @@ beforeEach(async () => {
   [primary, secondary] = [await makeHost('primary'), await makeHost('secondary')];
   [stored, databaseIsThere, isPrimary, version] = [[], true, true, { epoch: 1, generation: 7 }];
   const { keyPem: key, certificatePem: cert } = primary.tls;
+  // As the real server: the link judges the peer's key itself.
   https = createServer({ key, cert, ca: site.certificatePem, requestCert: true, rejectUnauthorized: false });
   https.on('secureConnection', connection => {
     connections.add(connection);

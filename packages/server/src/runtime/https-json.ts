@@ -22,6 +22,7 @@ export type HttpsJsonAnswer<T> =
 export function httpsJson<S extends TSchema>(options: HttpsJsonOptions<S>): Promise<HttpsJsonAnswer<Static<S>>> {
   const { url, schema, body, trust, deadlineMs } = options;
   const text = body === undefined ? undefined : JSON.stringify(body);
+  // `trust-nobody` is for the CA itself, which the token's pin judges.
   const tls = trust === 'trust-nobody' ? { rejectUnauthorized: false } : { ca: [...trust] };
   return new Promise(resolve => {
     const fail = (why: string) => resolve({ kind: 'failed', why });
