@@ -18,6 +18,7 @@ export const OfflineRules = Type.Object({
 });
 export type OfflineRules = Static<typeof OfflineRules>;
 
+/** What holds where no administrator has said otherwise: finite everywhere (`failover.md`, "Offline login"). */
 export const DEFAULT_OFFLINE_RULES: OfflineRules = {
   allowed: true,
   maxAgeMs: 7 * 24 * 60 * 60_000,
@@ -64,10 +65,12 @@ export type UserBundle = Static<typeof UserBundle>;
 /** Answer of `GET …/bundle` with 304: nothing changed up to this version. Sent as `epoch.generation`. */
 export const VERSION_HEADER = 'thinman-version';
 
+/** `epoch.generation`. */
 export function formatVersion(version: Version): string {
   return `${version.epoch}.${version.generation}`;
 }
 
+/** Reads `epoch.generation`; undefined: it is none. */
 export function parseVersion(text: string): Version | undefined {
   const match = /^(\d{1,9})\.(\d{1,15})$/.exec(text);
   return match === null ? undefined : { epoch: Number(match[1]), generation: Number(match[2]) };

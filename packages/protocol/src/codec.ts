@@ -3,6 +3,7 @@ import { Compile } from 'typebox/compile';
 import type { FieldProblem } from './errors.ts';
 import { MAX_JSON_DEPTH } from './limits.ts';
 
+/** A value from outside that fits its schema, or everything that is wrong with it. */
 export type Parsed<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly problems: FieldProblem[] };

@@ -74,16 +74,21 @@ export const ERRORS = {
   },
 } as const satisfies Record<string, ErrorEntry>;
 
+/** A stable code of the table. */
 export type ErrorCode = keyof typeof ERRORS;
+/** The codes of one scope. */
 export type CodeOf<S extends ErrorScope> = {
   [C in ErrorCode]: (typeof ERRORS)[C]['scope'] extends S ? C : never;
 }[ErrorCode];
+/** Why a server denies a login, finally. */
 export type VerdictCode = CodeOf<'verdict'>;
+/** Why a device denies a login by itself. */
 export type OfflineCode = CodeOf<'offline'>;
 
 /** Answers of scope `server` that concern one request only: they open no breaker. */
 export const ONE_REQUEST_ONLY: readonly ErrorCode[] = ['overloaded', 'directory_unavailable'];
 
+/** RFC 9457. */
 export const PROBLEM_CONTENT_TYPE = 'application/problem+json';
 
 /** One mistake in a body or a file: where it is (a JSON pointer or a dotted field) and what is wrong. */
@@ -118,13 +123,16 @@ export const Problem = Type.Object({
 });
 export type Problem = Static<typeof Problem>;
 
+/** What a problem document may say beside what the table says. */
 export type ProblemExtras = Partial<Omit<Problem, 'type' | 'title' | 'status' | 'code'>>;
 
+/** The problem document of a code. */
 export function problem(code: ErrorCode, extras: ProblemExtras = {}): Problem {
   const { status, title } = ERRORS[code];
   return { type: `urn:thinman:error:${code}`, title, status, code, ...extras };
 }
 
+/** Whether the table has this code. */
 export function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERRORS, code);
 }

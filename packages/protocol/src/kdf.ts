@@ -12,11 +12,14 @@ export type KdfParameters = Static<typeof KdfParameters>;
 /** What a new password gets: 131 ms on the reference machine (`design.md`, idea 6). */
 export const DEFAULT_KDF: KdfParameters = { algorithm: 'argon2id', memoryKib: 64 * 1024, passes: 2, lanes: 1 };
 
+/** A salt of its own for every password. */
 export const SALT_BYTES = 16;
+/** What Argon2id gives: 256 bits, as both keys that are made of it need. */
 export const DERIVED_KEY_BYTES = 32;
 
 /** What an agent refuses: below, a stolen database is cheap to attack; above, a rogue server stalls the device. */
 export const KDF_FLOOR = { memoryKib: 19 * 1024, passes: 2, saltBytes: SALT_BYTES } as const;
+/** Above this an agent refuses: a rogue server must not stall a thin client of 2 GB. */
 export const KDF_CEILING = { memoryKib: 256 * 1024, passes: 10, lanes: 4 } as const;
 
 /** Why the agent refuses these parameters, or undefined. `lastUsed`: those of this user's last login here. */
@@ -34,5 +37,7 @@ export function kdfRefusal(kdf: KdfParameters, saltBytes: number, lastUsed?: Kdf
 
 /** Labels of the derivations (`design.md`, idea 6). A change of any of them is a new protocol. */
 export const AUTH_INFO = 'thinman/1/auth';
+/** Label of the key that seals a user's row on a device. */
 export const SEAL_INFO = 'thinman/1/seal';
+/** First part of what a login proof signs. */
 export const LOGIN_INFO = 'thinman/1/login';

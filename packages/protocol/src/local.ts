@@ -7,6 +7,7 @@ import { AgentMode, AgentStatus } from './status.ts';
 
 export * from './local-api.ts';
 
+/** `POST /v1/login` on a local socket. */
 export const LocalLoginRequest = closed({
   user: LoginName,
   password: Type.String({ minLength: 1, maxLength: MAX_PASSWORD_LENGTH }),

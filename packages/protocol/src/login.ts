@@ -12,6 +12,7 @@ import { Version } from './versioned.ts';
 export const LoginBeginRequest = closed({ user: LoginName });
 export type LoginBeginRequest = Static<typeof LoginBeginRequest>;
 
+/** A local user: the password stays on the device, which proves that it knows it. */
 export const DerivedMethod = Type.Object({
   method: Type.Literal('derived'),
   salt: Base64Url(128),
@@ -25,6 +26,7 @@ export type DerivedMethod = Static<typeof DerivedMethod>;
 export const PasswordMethod = Type.Object({ method: Type.Literal('password') });
 export type PasswordMethod = Static<typeof PasswordMethod>;
 
+/** How this user logs in. For unknown names a stable false answer, the same on all servers. */
 export const LoginBeginAnswer = Type.Union([DerivedMethod, PasswordMethod]);
 export type LoginBeginAnswer = Static<typeof LoginBeginAnswer>;
 
@@ -45,11 +47,13 @@ export const DerivedLoginRequest = closed({
   kdf: closed(KdfParameters.properties),
   proof: Base64Url(128),
 });
+/** `POST /v1/login` of a directory's user, inside the mutual TLS. */
 export const PasswordLoginRequest = closed({
   ...attempt,
   method: Type.Literal('password'),
   password: Type.String({ minLength: 1, maxLength: MAX_PASSWORD_LENGTH }),
 });
+/** `POST /v1/login`. */
 export const LoginRequest = Type.Union([DerivedLoginRequest, PasswordLoginRequest]);
 export type LoginRequest = Static<typeof LoginRequest>;
 export type DerivedLoginRequest = Static<typeof DerivedLoginRequest>;
@@ -63,6 +67,7 @@ export type LoginProofParts = {
   readonly loginId: string;
 };
 
+/** What the proof signs: good for one server, one device, one user, one login. */
 export function loginProofBytes(parts: LoginProofParts): Uint8Array {
   return lengthPrefixed([
     LOGIN_INFO,
@@ -74,6 +79,7 @@ export function loginProofBytes(parts: LoginProofParts): Uint8Array {
   ]);
 }
 
+/** A session token (JWT, 15 minutes) and when it ends, in Unix ms. */
 export const Session = Type.Object({
   /** A JWT of the server; opaque to the agent. */
   token: Type.String({ maxLength: 4096 }),

@@ -7,6 +7,7 @@ export const MAX_NAME_LENGTH = 128;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses
 const NAME = /^(?![.-])[^\u0000-\u0020\u007f-\u00a0/\\?#%"<>|*:;,`'$&(){}[\]\u2028\u2029]{1,128}$/;
 
+/** A name of an object: see `nameProblem`. */
 export const ObjectName = Type.String({
   minLength: 1,
   maxLength: MAX_NAME_LENGTH,
@@ -27,6 +28,7 @@ export function nameProblem(name: string): string | undefined {
 /** A user name as typed at login: an object's name, or one with a domain (`alice@lab.test`, `LAB\alice`). */
 export const LoginName = Type.String({ minLength: 1, maxLength: 256 });
 
+/** A UUID in lower case. */
 export const Uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' });
 
 /** SHA-256 as base64url without padding (43 characters). */

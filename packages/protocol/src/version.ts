@@ -13,6 +13,7 @@ export const PROTOCOL_HISTORY: readonly number[] = [PROTOCOL_VERSION];
 /** How many versions before the current one a server still serves. */
 export const VERSIONS_BACK = 2;
 
+/** Header of every device request, the WebSocket upgrade included. */
 export const PROTOCOL_HEADER = 'thinman-protocol';
 
 /** Versions that a server built from `history` serves. */

@@ -15,10 +15,12 @@ export function compareVersions(a: Version, b: Version): number {
   return a.epoch - b.epoch || a.generation - b.generation;
 }
 
+/** Whether `a` comes before `b`. */
 export function isOlder(a: Version, b: Version): boolean {
   return compareVersions(a, b) < 0;
 }
 
+/** The later one. */
 export function newestVersion(a: Version, b: Version): Version {
   return isOlder(a, b) ? b : a;
 }

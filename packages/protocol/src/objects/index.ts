@@ -40,8 +40,10 @@ export const OBJECT_KINDS = {
   EnrollmentToken: EnrollmentTokenBody,
 } as const satisfies Record<string, TSchema>;
 
+/** A kind of object. */
 export type ObjectKind = keyof typeof OBJECT_KINDS;
 
+/** Whether there is such a kind. */
 export function isObjectKind(kind: string): kind is ObjectKind {
   return Object.hasOwn(OBJECT_KINDS, kind);
 }

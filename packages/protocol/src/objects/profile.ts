@@ -21,6 +21,7 @@ const common = {
   order: Type.Optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
 };
 
+/** Remote Desktop: a host, or through a gateway. */
 export const RdpConnection = closed({
   ...common,
   type: Type.Literal('rdp'),
@@ -30,12 +31,14 @@ export const RdpConnection = closed({
   gateway: Type.Optional(Host),
   domain: Type.Optional(Type.String({ maxLength: 128 })),
 });
+/** Citrix: a StoreFront and what to open there. */
 export const CitrixConnection = closed({
   ...common,
   type: Type.Literal('citrix'),
   storeUrl: WebUrl,
   application: Type.Optional(Type.String({ maxLength: 256 })),
 });
+/** Omnissa (VMware) Horizon. */
 export const HorizonConnection = closed({
   ...common,
   type: Type.Literal('horizon'),
@@ -43,18 +46,21 @@ export const HorizonConnection = closed({
   desktop: Type.Optional(Type.String({ maxLength: 256 })),
   protocol: Type.Optional(Type.Union([Type.Literal('blast'), Type.Literal('pcoip'), Type.Literal('rdp')])),
 });
+/** Azure Virtual Desktop and Windows 365. */
 export const AvdConnection = closed({
   ...common,
   type: Type.Literal('avd'),
   workspaceUrl: WebUrl,
   resource: Type.Optional(Type.String({ maxLength: 256 })),
 });
+/** A page in the browser. */
 export const WebConnection = closed({
   ...common,
   type: Type.Literal('web'),
   url: WebUrl,
   kiosk: Type.Optional(Type.Boolean()),
 });
+/** A terminal on a host. */
 export const SshConnection = closed({
   ...common,
   type: Type.Literal('ssh'),
@@ -63,6 +69,7 @@ export const SshConnection = closed({
   user: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9._@$-]{1,128}$', description: 'a user name without spaces' })),
 });
 
+/** Schema by `type`. */
 export const CONNECTION_TYPES = {
   rdp: RdpConnection,
   citrix: CitrixConnection,

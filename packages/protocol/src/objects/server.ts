@@ -10,6 +10,7 @@ export const ServerBody = closed({
 });
 export type ServerBody = Static<typeof ServerBody>;
 
+/** What the site knows a server by: its keys, and the installation that holds them. */
 export const ServerSystem = Type.Object({
   /** This server's instance: the site row names the Primary's. */
   instance: Type.String(),

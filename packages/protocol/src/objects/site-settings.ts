@@ -29,4 +29,5 @@ export const SiteSettingsBody = closed({
 });
 export type SiteSettingsBody = Static<typeof SiteSettingsBody>;
 
+/** The one object of kind `SiteSettings`. */
 export const SITE_SETTINGS_NAME = 'site';

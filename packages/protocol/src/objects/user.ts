@@ -36,5 +36,6 @@ export const UserCredential = Type.Object({
 });
 export type UserCredential = Static<typeof UserCredential>;
 
+/** What servers keep of a user beside the body; without `credential` nobody logs in by password. */
 export const UserSystem = Type.Object({ credential: Type.Optional(UserCredential) });
 export type UserSystem = Static<typeof UserSystem>;

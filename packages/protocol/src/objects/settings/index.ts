@@ -9,6 +9,7 @@ export type { Section, Setting, SettingMerge, SettingScope } from './setting.ts'
 /** The catalogue of policy settings: the one source for validation, resolution, documents and forms. */
 export const SETTING_SECTIONS: readonly Section[] = [browser, display, keyboard, locale, network, power, session, usb];
 
+/** Every setting of the catalogue by its dotted key. */
 export const SETTINGS: ReadonlyMap<string, Setting> = new Map(
   SETTING_SECTIONS.flatMap(section => section.settings.map(setting => [setting.key, setting] as const)),
 );
@@ -17,6 +18,7 @@ const PREFIXES: ReadonlySet<string> = new Set(
   [...SETTINGS.keys()].flatMap(key => key.split('.').map((_, end, parts) => parts.slice(0, end).join('.'))),
 );
 
+/** Settings by dotted key, and the keys that the catalogue does not have. */
 export type FlatSettings = { readonly known: ReadonlyMap<string, unknown>; readonly unknown: readonly string[] };
 
 /** `{ power: { screenOffAfterMinutes: 10 } }` → `power.screenOffAfterMinutes: 10`; keys outside the catalogue apart. */
