@@ -45,6 +45,8 @@ export type Running = {
 export type StartOptions = {
   /** Written to stdin, which is then closed. */
   readonly input?: string;
+  /** Where it runs: a host of `network/namespaces.ts`. Its command becomes the process that it is given. */
+  readonly inside?: { readonly command: readonly string[] };
 };
 
 /** Starts processes and sees to it that none of them is left. */
@@ -77,7 +79,8 @@ export function createProcesses(logs: string, home: string): Processes {
   const start: Processes['start'] = (name, script, args, options = {}) => {
     if (over) throw new Error(`${name} is not started: everything is being ended`);
     const path = Object.hasOwn(COMMANDS, script) ? COMMANDS[script as Command] : script;
-    const child = spawn(process.execPath, [path, ...args], {
+    const [program = process.execPath, ...rest] = [...(options.inside?.command ?? []), process.execPath, path, ...args];
+    const child = spawn(program, rest, {
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       env: { ...environment(), HOME: home, XDG_CONFIG_HOME: join(home, '.config') },
     });
@@ -113,7 +116,8 @@ function environment(): NodeJS.ProcessEnv {
   return rest;
 }
 
-function follow(name: string, child: ChildProcess, logFile: string): Running {
+/** What `child` says and how it ends, from now on; what it says goes to `logFile` as well. */
+export function follow(name: string, child: ChildProcess, logFile: string): Running {
   const startedMs = performance.now();
   const log = createWriteStream(logFile, { flags: 'a' });
   const said = { stdout: '', stderr: '' };
