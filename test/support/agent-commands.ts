@@ -3,7 +3,7 @@ import { AgentStatus, LOCAL_PATHS, LoginResult, type Version } from '@thinman/pr
 import { asPromised } from './contract.ts';
 import { createDaemon, type Daemon } from './daemon.ts';
 import { askSocket } from './local-socket.ts';
-import type { Finished, Processes } from './processes.ts';
+import type { Environment, Finished, Processes } from './processes.ts';
 import { waitFor } from './wait.ts';
 
 /** One login as the person saw it. Without an answer (`code` 2, 3 or 4) it may have been recorded or not. */
@@ -35,7 +35,14 @@ export type Agent = Daemon & {
   waitForStatus(what: string, wanted: (status: AgentStatus) => boolean, withinMs?: number): Promise<AgentStatus>;
 };
 
-export function createAgentCommands(processes: Processes, name: string, data: string, history: DeviceHistory): Agent {
+/** `environment`: of what runs as the device itself (enrolment and agent), not of the commands that ask it. */
+export function createAgentCommands(
+  processes: Processes,
+  name: string,
+  data: string,
+  history: DeviceHistory,
+  environment: Environment = {},
+): Agent {
   const command = (verb: string, args: readonly string[], input?: string) =>
     processes.run('thinman-agent', [verb, '--data', data, ...args], input === undefined ? {} : { input });
 
@@ -50,9 +57,9 @@ export function createAgentCommands(processes: Processes, name: string, data: st
   };
 
   return {
-    ...createDaemon(processes, name, 'thinman-agent', ['start', '--data', data]),
+    ...createDaemon(processes, name, 'thinman-agent', ['start', '--data', data], environment),
     data,
-    enroll: token => processes.run('thinman-agent', ['enroll', token, '--data', data, '--name', name]),
+    enroll: token => processes.run('thinman-agent', ['enroll', token, '--data', data, '--name', name], { environment }),
     login: async (user, password) => {
       const finished = await command('login', ['--user', user, '--password-stdin', '--json'], password);
       const { code, stdout, stderr, elapsedMs } = finished;

@@ -1,4 +1,4 @@
-import type { Command, Finished, Processes, Running } from './processes.ts';
+import type { Command, Environment, Finished, Processes, Running } from './processes.ts';
 
 /** A command that runs in the foreground until it is ended: a server or an agent, which is started many times here. */
 export type Daemon = {
@@ -17,7 +17,13 @@ export type Daemon = {
   process(): Running;
 };
 
-export function createDaemon(processes: Processes, name: string, command: Command, args: readonly string[]): Daemon {
+export function createDaemon(
+  processes: Processes,
+  name: string,
+  command: Command,
+  args: readonly string[],
+  environment: Environment = {},
+): Daemon {
   let current: Running | undefined;
   const process = () => {
     if (current === undefined) throw new Error(`${name} has not been started`);
@@ -28,7 +34,7 @@ export function createDaemon(processes: Processes, name: string, command: Comman
     name,
     start: () => {
       if (isRunning()) throw new Error(`${name} runs already`);
-      current = processes.start(name, command, args);
+      current = processes.start(name, command, args, { environment });
       return current.waitForLine(/^READY /);
     },
     kill: async () => {

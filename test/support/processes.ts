@@ -47,7 +47,11 @@ export type StartOptions = {
   readonly input?: string;
   /** Where it runs: a host of `network/namespaces.ts`. Its command becomes the process that it is given. */
   readonly inside?: { readonly command: readonly string[] };
+  /** Beside the variables that every process here has. */
+  readonly environment?: Environment;
 };
+
+export type Environment = Readonly<Record<string, string>>;
 
 /** Starts processes and sees to it that none of them is left. */
 export type Processes = {
@@ -82,7 +86,7 @@ export function createProcesses(logs: string, home: string): Processes {
     const [program = process.execPath, ...rest] = [...(options.inside?.command ?? []), process.execPath, path, ...args];
     const child = spawn(program, rest, {
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-      env: { ...environment(), HOME: home, XDG_CONFIG_HOME: join(home, '.config') },
+      env: { ...environment(), HOME: home, XDG_CONFIG_HOME: join(home, '.config'), ...options.environment },
     });
     const running = follow(name, child, join(logs, `${name}.log`));
     alive.set(child, running);

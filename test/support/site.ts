@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseValue, type RecordedEvent, Version } from '@thinman/protocol';
 import { type Agent, createAgentCommands, type DeviceHistory } from './agent-commands.ts';
 import { freePort } from './loopback.ts';
-import type { Finished, Processes } from './processes.ts';
+import type { Environment, Finished, Processes } from './processes.ts';
 import { createServerCommands, type Server } from './server-commands.ts';
 import { createTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 import { waitFor } from './wait.ts';
@@ -27,8 +27,8 @@ export type Site = {
   /** `thinman token server` on the Primary, `thinman-server join` and `start`; gives the line READY. */
   joinSecondary(): Promise<string>;
   agent(name: string): Agent;
-  /** Enrols one more thin client with a token of the Primary. It is not started. */
-  addAgent(name: string, group: string): Promise<Agent>;
+  /** Enrols one more thin client with a token of the Primary. It is not started. `environment`: of its own processes. */
+  addAgent(name: string, group: string, environment?: Environment): Promise<Agent>;
   /** `thinman apply` of this text on the Primary; gives what it printed. */
   apply(yaml: string): Promise<string>;
   /** Waits until nothing is on its way any more: no device and no server has an event that the site lacks. */
@@ -81,9 +81,9 @@ export async function createSite({ folder, processes, wires: wired = false }: Si
       if (agent === undefined) throw new Error(`there is no thin client "${name}" in this site`);
       return agent;
     },
-    addAgent: async (name, group) => {
+    addAgent: async (name, group, environment) => {
       const token = await primary.administer(['token', 'device', '--group', group]);
-      const agent = createAgentCommands(processes, name, join(folder, name), history);
+      const agent = createAgentCommands(processes, name, join(folder, name), history, environment);
       await succeed(['enroll'], agent.enroll(token.trim()));
       agents.push(agent);
       return agent;

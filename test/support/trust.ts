@@ -9,7 +9,11 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 import type { SignedStatement, SiteStatement, StatementServer } from '@thinman/protocol';
-import { createSiteCa, openCertificateAuthority } from '../../packages/server/src/identity/certificate-authority.ts';
+import {
+  createSiteCa,
+  openCertificateAuthority,
+  type SiteCa,
+} from '../../packages/server/src/identity/certificate-authority.ts';
 import { createCsr, P256, P256_SHA256 } from '../../packages/server/src/identity/csr.ts';
 import { keyHashOf } from '../../packages/server/src/identity/key-hash.ts';
 import { signStatement } from '../../packages/server/src/identity/statement.ts';
@@ -28,6 +32,8 @@ export type Oddities = {
   readonly notBefore?: Date;
   readonly notAfter?: Date;
   readonly purpose?: 'server' | 'client' | 'none';
+  /** PEM; left out: a new one. */
+  readonly key?: string;
 };
 
 /** A site's CA with all that it signs: real certificates, made by the server's own code where they are right. */
@@ -41,9 +47,14 @@ export type Trust = {
   sign(statement: SiteStatement): SignedStatement;
 };
 
+/** The trust of a site that is made for it alone. */
 export async function createTrust(): Promise<Trust> {
+  return trustOf(await createSiteCa(SITE_ID, manualClock().nowMs()));
+}
+
+/** The same of a site that is there: with its CA's key. */
+export function trustOf(ca: SiteCa): Trust {
   const clock = manualClock();
-  const ca = await createSiteCa(SITE_ID, clock.nowMs());
   const caKey = ca.key.export({ type: 'pkcs8', format: 'pem' }).toString();
   const authority = openCertificateAuthority(caKey, ca.certificatePem, clock);
 
@@ -51,7 +62,7 @@ export async function createTrust(): Promise<Trust> {
     caCertificate: ca.certificatePem,
     pin: keyHashOf(ca.key),
     async server(oddities) {
-      const key = newKey();
+      const key = oddities?.key === undefined ? newKey() : createPrivateKey(oddities.key);
       const certificate =
         oddities === undefined
           ? (await authority.issueServer(await createCsr(key), 'primary', ['https://127.0.0.1'])).pem
@@ -117,7 +128,7 @@ function credential(key: KeyObject, certificate: string): Credential {
 const DAY_MS = 24 * 3_600_000;
 
 async function oddCertificate(
-  ca: { readonly key: KeyObject; readonly certificatePem: string },
+  ca: SiteCa,
   key: KeyObject,
   { name = '127.0.0.1', notBefore, notAfter, purpose = 'server' }: Oddities,
 ): Promise<string> {
