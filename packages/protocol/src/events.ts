@@ -10,7 +10,7 @@ import { closed } from './objects/shape.ts';
  *   server, subject), `failover`, `failback` (from, to, why), `offline` (no server left), `online`.
  * - `alarm.tls` (a server's certificate or key was refused), `alarm.kdf`, `alarm.statement`.
  * - `bundle.applied` (which, etag, version), `cache.damaged`, `events.lost` (how many could not be carried over),
- *   `certificate.renewed` (expiresAt).
+ *   `certificate.renewed` (expiresAt), `trust.held` (while the CA is changed: caPins, issuer of the own certificate).
  */
 export const DEVICE_EVENT_TYPES = [
   'login',
@@ -28,6 +28,7 @@ export const DEVICE_EVENT_TYPES = [
   'cache.damaged',
   'events.lost',
   'certificate.renewed',
+  'trust.held',
   'agent.started',
 ] as const;
 export type DeviceEventType = (typeof DEVICE_EVENT_TYPES)[number];
@@ -35,8 +36,11 @@ export type DeviceEventType = (typeof DEVICE_EVENT_TYPES)[number];
 /**
  * Events that a server makes.
  * - `login.answered`: id = UUIDv5(loginId, server). data: loginId, device, verdict, reason, subject.
- * - `device.enrolled`, `device.unknown`, `server.joined`, `server.started`, `server.state` (from, to, why), `server.stopped`.
+ * - `device.enrolled`, `device.unknown`, `server.joined`, `server.started`, `server.state` (from, to, why), `server.stopped`,
+ *   `certificate.renewed` (its own: expiresAt, issuer), `ca.changed` (phase, caPins, actor, forced).
  * - `admin.login`, `admin.commit` (generation, actor, what), `event.quarantined`.
+ * - `journal.filling` (percent, pendingBytes, limitBytes), `journal.reserve` (state, bytes: what the full disk has left of it),
+ *   `journal.bypassed` (why: events go straight to the source of record), `journal.resumed`.
  */
 export const SERVER_EVENT_TYPES = [
   'login.answered',
@@ -48,9 +52,15 @@ export const SERVER_EVENT_TYPES = [
   'server.started',
   'server.state',
   'server.stopped',
+  'certificate.renewed',
+  'ca.changed',
   'admin.login',
   'admin.commit',
   'event.quarantined',
+  'journal.filling',
+  'journal.reserve',
+  'journal.bypassed',
+  'journal.resumed',
 ] as const;
 export type ServerEventType = (typeof SERVER_EVENT_TYPES)[number];
 

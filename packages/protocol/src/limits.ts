@@ -24,3 +24,10 @@ export const DEFAULT_PAGE_SIZE = 200;
 export const MAX_PAGE_SIZE = 1000;
 /** Administration while the database is away is answered within this time (`design.md`, contract). */
 export const ADMIN_DATABASE_DEADLINE_MS = 10_000;
+/**
+ * Events that wait in a server's journal, and those kept after they went out: 2,000 thin clients make some 100 MB a day, so two
+ * weeks without a database, and still small beside what a server's disk is today.
+ */
+export const JOURNAL_LIMIT_BYTES = 2 * 1024 ** 3;
+/** Room that a server keeps for its journal on a disk that others fill (`failover.md`, row 18): some 100,000 events. */
+export const JOURNAL_RESERVE_BYTES = 64 * 1024 ** 2;

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { ObjectName } from './names.ts';
 import { ServerRole } from './statement.ts';
 
 /** What a server can do now (`failover.md`, "When is a server what?"). */
@@ -10,7 +11,7 @@ export const ServerState = Type.Union([
 ]);
 export type ServerState = Static<typeof ServerState>;
 
-/** `thinman-server status --json` and `GET /readyz` (200 when it can serve a login, else 503). A contract. */
+/** `GET /readyz` (200 when it can serve a login, else 503), for anyone: it names no object. A contract. */
 export const ServerStatus = Type.Object({
   name: Type.String(),
   role: ServerRole,
@@ -29,6 +30,75 @@ export const ServerStatus = Type.Object({
   schema: Type.Integer(),
 });
 export type ServerStatus = Static<typeof ServerStatus>;
+
+/** Objects named in one `Missing`: enough to see what is behind, and a fifth of a frame at the longest names. */
+export const MAX_MISSING_NAMED = 100;
+
+/** What has not arrived. The newest are named, newest first: where one of them has arrived, so have all that are not named. */
+export const Missing = Type.Object({
+  /** All of them, named or not; deletions count. */
+  count: Type.Integer({ minimum: 0 }),
+  objects: Type.Array(
+    Type.Object({
+      kind: Type.String({ maxLength: 64 }),
+      name: ObjectName,
+      /** Of the newest commit that touched it. */
+      generation: Type.Integer({ minimum: 0 }),
+    }),
+    { maxItems: MAX_MISSING_NAMED },
+  ),
+});
+export type Missing = Static<typeof Missing>;
+
+/**
+ * Where events go: into the journal; `direct`: it takes none, each goes to the source of record (a Secondary's: by the
+ * Primary) before anything is answered; `nowhere`: neither works, and the server is unavailable.
+ */
+export const EventPath = Type.Union([Type.Literal('journal'), Type.Literal('direct'), Type.Literal('nowhere')]);
+export type EventPath = Static<typeof EventPath>;
+
+/** How full a server's journal is. */
+export const JournalStatus = Type.Object({
+  path: EventPath,
+  /** Of the file, with what is kept of drained entries. */
+  bytes: Type.Integer({ minimum: 0 }),
+  /** Of entries that wait; at `limitBytes` no more is taken. */
+  pendingBytes: Type.Integer({ minimum: 0 }),
+  limitBytes: Type.Integer({ minimum: 0 }),
+  /** How long the oldest entry has waited; 0: none waits. */
+  oldestPendingMs: Type.Integer({ minimum: 0 }),
+  /** What is left of the room that is kept for the journal on a full disk. */
+  reserveBytes: Type.Integer({ minimum: 0 }),
+});
+export type JournalStatus = Static<typeof JournalStatus>;
+
+/** A Secondary as its Primary knows it. */
+export const SecondaryStatus = Type.Object({
+  name: Type.String(),
+  linked: Type.Boolean(),
+  /** As it last said; null: nothing since this Primary started. */
+  state: Type.Union([ServerState, Type.Null()]),
+  epoch: Type.Integer(),
+  generation: Type.Integer(),
+  lagMs: Type.Integer({ minimum: 0 }),
+  journalPending: Type.Integer({ minimum: 0 }),
+  /** What it lacked when it last said where it stands. */
+  missing: Missing,
+});
+export type SecondaryStatus = Static<typeof SecondaryStatus>;
+
+/** `thinman-server status --json`, `thinman status`: for administrators, as it names objects. A contract. */
+export const ServerReport = Type.Object({
+  ...ServerStatus.properties,
+  /** What this server has heard of and lacks. */
+  missing: Type.Optional(Missing),
+  journal: Type.Optional(JournalStatus),
+  /** On a Secondary: whether it sees the Primary. */
+  link: Type.Optional(Type.Object({ connected: Type.Boolean() })),
+  /** On the Primary: every Secondary of the site statement. */
+  secondaries: Type.Optional(Type.Array(SecondaryStatus)),
+});
+export type ServerReport = Static<typeof ServerReport>;
 
 /** Where the agent stands. `degraded`: online on a server that says so of itself. */
 export const AgentMode = Type.Union([Type.Literal('online'), Type.Literal('degraded'), Type.Literal('offline')]);
