@@ -29,6 +29,8 @@ export const ServerFrame = Type.Union([
     state: ServerState,
     version: Version,
     statement: SignedStatement,
+    /** PEM, while there are two: what the statement's `caPins` name. A certificate that they do not name is worth nothing. */
+    caCertificates: Type.Optional(Type.Array(Type.String({ maxLength: 16_384 }), { maxItems: 4 })),
     /** Unix milliseconds. */
     serverTime: Type.Integer(),
     /** About the users that the device named in its own hello, or whose state has changed. */

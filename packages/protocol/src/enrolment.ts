@@ -33,10 +33,19 @@ export type EnrollAnswer = Static<typeof EnrollAnswer>;
 /** Renewed at two thirds, so a device may be away for four months and still renew by itself in time. */
 export const DEVICE_CERTIFICATE_LIFETIME_MS = 365 * 24 * 3_600_000;
 
-/** `POST /v1/renew`: the key stays; the certificate of the TLS connection, valid or expired, says which. */
+/**
+ * `POST /v1/renew` (a device), `POST /v1/renew-server` (a Secondary): the key stays; the certificate of the TLS connection,
+ * valid or expired, says which.
+ */
 export const RenewRequest = closed({ csr: Csr });
 export type RenewRequest = Static<typeof RenewRequest>;
-export const RenewAnswer = Type.Object({ certificate: Type.String(), caCertificates: Type.Array(Type.String()) });
+export const RenewAnswer = Type.Object({
+  /** PEM; a server's may be followed by the certificate that ties its CA to the one before. */
+  certificate: Type.String(),
+  caCertificates: Type.Array(Type.String()),
+  /** Which of `caCertificates` may be believed: an expired device hears of a changed CA in no other way. */
+  statement: Type.Optional(SignedStatement),
+});
 export type RenewAnswer = Static<typeof RenewAnswer>;
 
 /** `POST /v1/join`: a Secondary becomes a server of the site. */

@@ -1,5 +1,6 @@
 export * from './admin.ts';
 export * from './bundle.ts';
+export * from './ca-rotation.ts';
 export * from './canonical.ts';
 export * from './channel.ts';
 export * from './codec.ts';
@@ -13,6 +14,7 @@ export * from './local.ts';
 export * from './login.ts';
 export * from './names.ts';
 export * from './objects/index.ts';
+export * from './renewal.ts';
 export * from './statement.ts';
 export * from './status.ts';
 export * from './timings.ts';

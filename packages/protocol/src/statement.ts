@@ -26,21 +26,27 @@ export const SiteStatement = Type.Object({
   /** Counts statements within the site; of two of the same epoch the higher one holds. */
   version: Type.Integer({ minimum: 1 }),
   servers: Type.Array(StatementServer, { minItems: 1, maxItems: 64 }),
-  /** SHA-256 of the SPKIs of the CAs that devices trust: one, or two while the CA is changed. */
+  /** SHA-256 of the SPKIs of the CAs that devices trust: one, or two while the CA is changed. The first one issues. */
   caPins: Type.Array(Sha256, { minItems: 1, maxItems: 4 }),
   /** Suffixes of directories: only users of these may be asked for a password (`method: password`). */
   directorySuffixes: Type.Array(Type.String({ maxLength: 253 }), { maxItems: 256 }),
 });
 export type SiteStatement = Static<typeof SiteStatement>;
 
-/** A statement on the wire: the very text that was signed, and the signature. */
-export const SignedStatement = Type.Object({
-  /** Canonical JSON of a SiteStatement. */
-  statement: Type.String({ maxLength: 128 * 1024 }),
+const Signature = {
   /** ECDSA P-256 over SHA-256 of `statement`, IEEE P1363 form (64 bytes), base64url. */
   signature: Base64Url(128),
   /** SHA-256 of the SPKI of the CA key that signed. */
   signedBy: Sha256,
+};
+
+/** A statement on the wire: the very text that was signed, and the signature. */
+export const SignedStatement = Type.Object({
+  /** Canonical JSON of a SiteStatement. */
+  statement: Type.String({ maxLength: 128 * 1024 }),
+  ...Signature,
+  /** While the CA is changed: the same text signed by the other one, for whoever holds one of the two. */
+  cosignatures: Type.Optional(Type.Array(Type.Object(Signature), { maxItems: 3 })),
 });
 export type SignedStatement = Static<typeof SignedStatement>;
 

@@ -1,7 +1,6 @@
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
-import { DEVICE_CERTIFICATE_LIFETIME_MS, type StatementServer } from '@thinman/protocol';
+import { DEVICE_CERTIFICATE_LIFETIME_MS, renewalDueAtMs, type StatementServer } from '@thinman/protocol';
 import pRetry from 'p-retry';
-import { renewalDueAtMs } from '../core/renewal-rule.ts';
 import type { Answer, Clock, DeviceIdentity, Random, ServerClient } from '../ports.ts';
 import { createCsr, isCertificateFor } from './device-key.ts';
 

@@ -22,5 +22,7 @@ export const DeviceSystem = Type.Object({
   certificateExpiresAt: Type.Integer(),
   enrolledAt: Type.Integer(),
   enrolledBy: Type.String(),
+  /** The CAs that it was given when it enrolled, the issuing one first. */
+  caPins: Type.Optional(Type.Array(Sha256)),
 });
 export type DeviceSystem = Static<typeof DeviceSystem>;

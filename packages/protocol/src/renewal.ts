@@ -3,7 +3,7 @@ export type CertificateTimes = { readonly issuedAtMs: number | undefined; readon
 
 /** `design.md`, Identity and trust; as ACME clients do. */
 const RENEW_AT = 2 / 3;
-/** ± 5 % of the lifetime, five weeks of a year: a ward that was enrolled on one day is not renewed on one day. */
+/** ± 5 % of the lifetime, five weeks of a year: what was certified on one day (a ward, a pair) is not renewed on one day. */
 const SPREAD = 0.1;
 const YEAR_MS = 365 * 24 * 3_600_000;
 /** A longer lifetime than any site's: the time of issue was read from a dead clock. */
@@ -12,7 +12,7 @@ const LONGEST_LIFETIME_MS = 10 * YEAR_MS;
 /**
  * From when on a certificate is to be renewed, in Unix ms. notBefore tells nothing (it is 2020-01-01 for every one): where the time of
  * issue is not known, or cannot be right, what remains is measured against `siteLifetimeMs`. `draw`: from [0, 1), the
- * same for a device each time it is asked, so that restarts do not draw the earliest of many.
+ * same for its holder each time it is asked, so that restarts do not draw the earliest of many.
  */
 export function renewalDueAtMs(
   { issuedAtMs, expiresAtMs }: CertificateTimes,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { renewalDueAtMs } from './renewal-rule.ts';
+import { renewalDueAtMs } from './renewal.ts';
 
 const DAY_MS = 24 * 3_600_000;
 const SITE_LIFETIME_MS = 300 * DAY_MS;
