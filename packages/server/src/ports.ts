@@ -96,6 +96,34 @@ export type HistoryEntry = {
   readonly body: Readonly<Record<string, unknown>> | null;
 };
 
+/** Which objects, in the order of kind and name. */
+export type ChangedPage = {
+  readonly kinds: readonly ObjectKind[];
+  /** `next` of the page before. */
+  readonly after?: Pick<StoredObject, 'kind' | 'name'> | undefined;
+  readonly limit: number;
+};
+
+/** Objects that commits after a generation have touched, each beside what it was at that generation. */
+export type ChangedSince = {
+  /** As they were when this page was read. */
+  readonly site: Pick<SiteRow, 'version' | 'compactedGeneration'>;
+  /** In which that generation was made; undefined: no commit of that generation is known. */
+  readonly epoch: number | undefined;
+  readonly items: readonly {
+    /** Live object or tombstone. */
+    readonly now: StoredObject;
+    /** undefined: it did not exist then. */
+    readonly before: Pick<StoredObject, 'body' | 'system'> | undefined;
+  }[];
+  readonly next: Pick<StoredObject, 'kind' | 'name'> | undefined;
+};
+
+export type CompactionOutcome =
+  /** `generation`: the site's `compactedGeneration` from now on. */
+  | { readonly kind: 'compacted'; readonly removed: number; readonly generation: number }
+  | { readonly kind: 'stepped_down' };
+
 export type EventQuery = {
   readonly limit: number;
   /** `sequence` (decimal) of the last event of the page before. */
@@ -122,6 +150,14 @@ export type SourceOfRecord = {
     work: (transaction: CommitTransaction) => Promise<{ readonly write: boolean; readonly result: T }>,
   ): Promise<CommitOutcome<T>>;
   history(kind: ObjectKind, name: string, limit: number): Promise<readonly HistoryEntry[]>;
+  /** A page of what changed after `generation`; complete down to the site's `compactedGeneration`. */
+  changedSince(generation: number, page: ChangedPage): Promise<ChangedSince>;
+  /** Removes tombstones whose time is over at `nowMs` (Unix ms), in small transactions; `signal` ends it between two. */
+  compact(
+    by: { readonly instance: string; readonly epoch: number },
+    nowMs: number,
+    signal?: AbortSignal,
+  ): Promise<CompactionOutcome>;
   /** Each exactly once, by (origin, id). Returns when they are durable. An event that the database refuses goes to its quarantine. */
   storeEvents(events: readonly RecordedEvent[]): Promise<{ readonly quarantined: number }>;
   events(query: EventQuery): Promise<readonly StoredEvent[]>;

@@ -1,14 +1,16 @@
 import { resolve } from 'node:path';
 import type { Clock, SourceOfRecord } from '../ports.ts';
 import { runCommit } from './commit.ts';
+import { compactRecord } from './compaction.ts';
 import type { RecordDialect } from './dialects/dialect.ts';
 import { sqliteDialect } from './dialects/sqlite.ts';
 import { BadDatabaseUrl } from './errors.ts';
-import { readEvents, storeEvents } from './events.ts';
+import { lastHeardFrom, readEvents, storeEvents } from './events.ts';
 import { readFeed } from './feed.ts';
 import { readHistory } from './history.ts';
 import { migrate } from './migrations/index.ts';
 import { findSite, initialise } from './site.ts';
+import { readChangedSince } from './site-history.ts';
 
 export type RecordOptions = {
   /** Relative paths of `sqlite:` start here. */
@@ -58,8 +60,11 @@ function sourceOfRecord(dialect: RecordDialect, { readOnly = false, clock }: Rec
     feed: async position => readFeed(await ready(), position),
     commit: async (by, work) => runCommit(await ready(), clock, by, work),
     history: async (kind, name, limit) => readHistory(await ready(), kind, name, limit),
+    changedSince: async (generation, page) => readChangedSince(await ready(), generation, page),
+    compact: async (by, nowMs, signal) => compactRecord(await ready(), by, nowMs, signal),
     storeEvents: async events => storeEvents(await ready(), clock, events),
     events: async query => readEvents(await ready(), query),
+    lastHeardFrom: async origins => lastHeardFrom(await ready(), origins),
     close: () => dialect.close(),
   };
 }
