@@ -36,8 +36,21 @@ export type DatabaseServer = AsyncDisposable & {
   stop(): Promise<void>;
   /** Stops it if it runs, starts it again on the same data and port, and waits until it answers. */
   restart(): Promise<void>;
+  /** Now, and at every later start: as a slave should be, which its replication alone may write to. */
+  setReadOnly(on: boolean): Promise<void>;
+  /** PEM file of the CA that its own certificate is from; none when it offers no TLS. */
+  readonly caFile: string | undefined;
   /** `mysql://…` as a server of the site takes it. */
   url(user: string, password: string, database: string): string;
+};
+
+/** PEM files. The client's is for `REQUIRE X509` accounts. */
+export type DatabaseTls = {
+  readonly caFile: string;
+  readonly serverCertificateFile: string;
+  readonly serverKeyFile: string;
+  readonly clientCertificateFile: string;
+  readonly clientKeyFile: string;
 };
 
 export type DatabaseOptions = {
@@ -49,6 +62,8 @@ export type DatabaseOptions = {
   readonly bindAddress?: string;
   /** Of replication. Default 1. */
   readonly serverId?: number;
+  /** Certificates for it; else MySQL makes its own, which name no host, and MariaDB offers no TLS. */
+  readonly tls?: DatabaseTls;
   /** More options of the server program, `--name=value`; they win over the defaults. */
   readonly options?: readonly string[];
   /** The host of `network/namespaces.ts` that it runs on. */
@@ -60,15 +75,11 @@ export type DatabaseProgram = {
   readonly kind: DatabaseKind;
   /** Fills the data folder before the first start. */
   prepare(dataFolder: string): Promise<void>;
-  command(paths: DatabasePaths): readonly [string, ...string[]];
-};
-
-export type DatabasePaths = {
-  readonly dataFolder: string;
-  readonly socketPath: string;
-  readonly temporaryFolder: string;
-  readonly port: number;
-  readonly host: string;
+  /** Up to its own options; those that both kinds have come after them. */
+  command(dataFolder: string): readonly [string, ...string[]];
+  readonly readOnlyOption: 'read_only' | 'super_read_only';
+  /** The CA that it makes for itself in its data folder. */
+  readonly ownCaFile?: string;
 };
 
 /** `sun_path` of Linux, without the zero at its end. */
@@ -77,17 +88,29 @@ const SOCKET_PATH_MAX_BYTES = 107;
 const START_PATIENCE_MS = 60_000;
 
 export async function startDatabase(program: DatabaseProgram, options: DatabaseOptions): Promise<DatabaseServer> {
-  const { folder, bindAddress: host = '127.0.0.1', port = await freePort() } = options;
-  const paths = {
-    host,
-    port,
-    dataFolder: join(folder, 'data'),
-    temporaryFolder: join(folder, 'tmp'),
-    socketPath: join(folder, 'db.sock'),
-  };
-  if (Buffer.byteLength(paths.socketPath) > SOCKET_PATH_MAX_BYTES) {
-    throw new Error(`the path of a socket has at most ${SOCKET_PATH_MAX_BYTES} bytes: ${paths.socketPath}`);
+  const { folder, bindAddress: host = '127.0.0.1', port = await freePort(), serverId = 1, tls } = options;
+  const dataFolder = join(folder, 'data');
+  const temporaryFolder = join(folder, 'tmp');
+  const socketPath = join(folder, 'db.sock');
+  if (Buffer.byteLength(socketPath) > SOCKET_PATH_MAX_BYTES) {
+    throw new Error(`the path of a socket has at most ${SOCKET_PATH_MAX_BYTES} bytes: ${socketPath}`);
   }
+  let isReadOnly = false;
+  const command = () =>
+    [
+      ...program.command(dataFolder),
+      `--datadir=${dataFolder}`,
+      `--tmpdir=${temporaryFolder}`,
+      `--socket=${socketPath}`,
+      `--pid-file=${join(folder, 'pid')}`,
+      `--bind-address=${host}`,
+      `--port=${port}`,
+      `--server-id=${serverId}`,
+      '--skip-name-resolve',
+      ...(tls === undefined ? [] : tlsOptions(tls)),
+      ...(options.options ?? []),
+      `--${program.readOnlyOption}=${isReadOnly ? 'ON' : 'OFF'}`,
+    ] as const;
 
   let running: Running | undefined;
   const end = async (signal: NodeJS.Signals) => {
@@ -100,7 +123,7 @@ export async function startDatabase(program: DatabaseProgram, options: DatabaseO
   };
   const asRoot = async <T>(use: (connection: Connection) => Promise<T>, multipleStatements = false) => {
     const connection = await createConnection({
-      socketPath: paths.socketPath,
+      socketPath,
       user: 'root',
       timezone: 'Z',
       multipleStatements,
@@ -121,7 +144,7 @@ export async function startDatabase(program: DatabaseProgram, options: DatabaseO
   const start = async () => {
     const started = startProgram({
       name: program.kind,
-      command: program.command(paths),
+      command: command(),
       logs: folder,
       ...(options.inside === undefined ? {} : { inside: options.inside }),
     });
@@ -139,17 +162,18 @@ export async function startDatabase(program: DatabaseProgram, options: DatabaseO
   };
 
   try {
-    await mkdir(paths.temporaryFolder, { recursive: true, mode: 0o700 });
-    await program.prepare(paths.dataFolder);
+    await mkdir(temporaryFolder, { recursive: true, mode: 0o700 });
+    await program.prepare(dataFolder);
     const version = await start();
     return {
       kind: program.kind,
       version,
       host,
       port,
-      socketPath: paths.socketPath,
+      socketPath,
       folder,
-      dataFolder: paths.dataFolder,
+      dataFolder,
+      caFile: tls?.caFile ?? (program.ownCaFile === undefined ? undefined : join(dataFolder, program.ownCaFile)),
       get pid() {
         return running?.pid ?? -1;
       },
@@ -164,6 +188,12 @@ export async function startDatabase(program: DatabaseProgram, options: DatabaseO
         if (running?.isRunning()) await end('SIGTERM');
         await start();
       },
+      setReadOnly: async on => {
+        isReadOnly = on;
+        // On MySQL, without `super` it would stay read-only for everybody else.
+        const off = program.readOnlyOption === 'super_read_only' && !on ? ', GLOBAL read_only = OFF' : '';
+        await rootQuery(`SET GLOBAL ${program.readOnlyOption} = ${on ? 'ON' : 'OFF'}${off}`);
+      },
       url: (user, password, database) =>
         `mysql://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${host}:${port}/${database}`,
       [Symbol.asyncDispose]: dispose,
@@ -173,3 +203,12 @@ export async function startDatabase(program: DatabaseProgram, options: DatabaseO
     throw error;
   }
 }
+
+const tlsOptions = ({ caFile, serverCertificateFile, serverKeyFile }: DatabaseTls) => [
+  `--ssl-ca=${caFile}`,
+  `--ssl-cert=${serverCertificateFile}`,
+  `--ssl-key=${serverKeyFile}`,
+];
+
+/** Without it the programs refuse to run as root. */
+export const AS_ROOT: readonly string[] = process.getuid?.() === 0 ? ['--user=root'] : [];

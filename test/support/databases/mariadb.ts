@@ -2,7 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runProgram } from '../programs.ts';
 import { copyTemplate } from './data-template.ts';
-import { type DatabaseOptions, type DatabaseServer, startDatabase } from './database-server.ts';
+import { AS_ROOT, type DatabaseOptions, type DatabaseServer, startDatabase } from './database-server.ts';
 
 /** Small files and buffers: they decide how long making, copying and recovering takes. */
 const SMALL = [
@@ -22,10 +22,9 @@ const DURABLE = [
   '--sync-binlog=1',
   '--innodb-flush-log-at-trx-commit=1',
   '--gtid-strict-mode=ON',
+  // A master that went silent is noticed, with the heartbeats of `replication.ts`.
+  '--slave-net-timeout=5',
 ] as const;
-
-/** Without it the program refuses to run as root. */
-const AS_ROOT = process.getuid?.() === 0 ? ['--user=root'] : [];
 
 /** Starts the machine's MariaDB. Only root@localhost exists, without a password, and is reached by the socket alone. */
 export function startMariadb(options: DatabaseOptions): Promise<DatabaseServer> {
@@ -33,24 +32,8 @@ export function startMariadb(options: DatabaseOptions): Promise<DatabaseServer> 
     {
       kind: 'mariadb',
       prepare: async dataFolder => copyTemplate(`mariadb-${await installedVersion()}`, dataFolder, install),
-      command: ({ dataFolder, socketPath, temporaryFolder, host, port }) => [
-        'mariadbd',
-        '--no-defaults',
-        ...AS_ROOT,
-        ...SMALL,
-        ...DURABLE,
-        // As Debian's configuration has it.
-        '--character-set-server=utf8mb4',
-        '--skip-name-resolve',
-        `--server-id=${options.serverId ?? 1}`,
-        `--datadir=${dataFolder}`,
-        `--tmpdir=${temporaryFolder}`,
-        `--socket=${socketPath}`,
-        `--pid-file=${join(dataFolder, 'pid')}`,
-        `--bind-address=${host}`,
-        `--port=${port}`,
-        ...(options.options ?? []),
-      ],
+      command: () => ['mariadbd', '--no-defaults', ...AS_ROOT, ...SMALL, ...DURABLE, '--character-set-server=utf8mb4'],
+      readOnlyOption: 'read_only',
     },
     options,
   );
