@@ -9,13 +9,19 @@ const MIN_SECRET_BYTES = 6;
 
 /** Searches every regular file under `folders` for the secrets, as they are and in the usual ways to write bytes as text. */
 export function findSecrets(folders: readonly string[], secrets: readonly string[]): Find[] {
+  const findIn = finder(secrets);
+  return folders.flatMap(filesUnder).flatMap(file => findIn(readFileSync(file)).map(find => ({ file, ...find })));
+}
+
+/** The same in bytes that went over a wire. */
+export function findSecretsIn(bytes: Buffer, secrets: readonly string[]): Omit<Find, 'file'>[] {
+  return finder(secrets)(bytes);
+}
+
+function finder(secrets: readonly string[]): (content: Buffer) => Omit<Find, 'file'>[] {
   const needles = secrets.flatMap(secret => formsOf(secret).map(([form, bytes]) => ({ secret, form, bytes })));
-  return folders.flatMap(filesUnder).flatMap(file => {
-    const content = readFileSync(file);
-    return needles
-      .filter(({ bytes }) => content.includes(bytes))
-      .map(({ secret, form }) => ({ file, secret, form }) as const);
-  });
+  return content =>
+    needles.filter(({ bytes }) => content.includes(bytes)).map(({ secret, form }) => ({ secret, form }));
 }
 
 /** Regular files: what is in a socket or behind a link is not this folder's. */
