@@ -2,11 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { canonicalJson, type ObjectKind, type Version } from '@thinman/protocol';
 import type { CommitTransaction, StoredObject } from '../ports.ts';
+import { inBatches } from './batches.ts';
 import type { RecordDb } from './schema.ts';
 import { fromRow, toRow } from './stored-object.ts';
 
-/** Rows of one INSERT: 8 columns each, well below SQLite's 32,766 parameters, and a packet of MySQL's default size. */
-const ROWS_PER_INSERT = 200;
 /** An embedded database works in this thread: after so many calls, some milliseconds, devices are answered in between. */
 const CALLS_PER_TURN = 50;
 
@@ -71,7 +70,7 @@ export function createChangeSet(db: RecordDb, version: Version) {
     touched.set(`${object.kind}/${object.name}`, object);
   }
 
-  const transaction: Omit<CommitTransaction, 'setStatement'> = {
+  const transaction: Pick<CommitTransaction, 'version' | 'get' | 'list' | 'put' | 'remove'> = {
     version,
     async get(kind, name) {
       const found = await find(kind, name);
@@ -111,8 +110,7 @@ export function createChangeSet(db: RecordDb, version: Version) {
 /** The objects of one commit, their history, and the commit itself. */
 export async function writeObjects(db: RecordDb, objects: readonly StoredObject[], mark: CommitMark): Promise<void> {
   const { version, commitId, actor, atMs } = mark;
-  for (let from = 0; from < objects.length; from += ROWS_PER_INSERT) {
-    const rows = objects.slice(from, from + ROWS_PER_INSERT).map(toRow);
+  for (const rows of inBatches(objects.map(toRow), ({ body, system }) => body.length + system.length)) {
     await db
       .replaceInto('objects')
       .values(rows.map(row => ({ ...row, deletedAtMs: row.deleted ? atMs : null })))
@@ -132,6 +130,17 @@ export async function writeObjects(db: RecordDb, objects: readonly StoredObject[
     .insertInto('commits')
     .values({ ...version, commitId, at: atMs, actor, summary })
     .execute();
+}
+
+/** Whether the database has this very commit. */
+export async function isCommitted(db: RecordDb, version: Version, commitId: string): Promise<boolean> {
+  const found = await db
+    .selectFrom('commits')
+    .select('commitId')
+    .where('epoch', '=', version.epoch)
+    .where('generation', '=', version.generation)
+    .executeTakeFirst();
+  return found?.commitId === commitId;
 }
 
 /** How many objects of which kind were put and removed: bounded, whatever the size of the commit. */

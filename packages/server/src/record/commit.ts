@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { canonicalJson } from '@thinman/protocol';
 import type { Clock, CommitOutcome, CommitTransaction, SourceOfRecord } from '../ports.ts';
-import { createChangeSet, writeObjects } from './change-set.ts';
+import { createChangeSet, isCommitted, writeObjects } from './change-set.ts';
 import type { Ending, RecordDialect } from './dialects/dialect.ts';
 import { requireReadable, SITE_ROW } from './site.ts';
 
@@ -36,6 +36,23 @@ export function runCommit<T>(
     const changes = createChangeSet(db, version);
     const { write, result } = await work({
       ...changes.transaction,
+      async siteCas() {
+        changes.mustBeOpen();
+        const row = await db
+          .selectFrom('site')
+          .select(['caCertificates', 'wrappedCaKey'])
+          .where('id', '=', SITE_ROW)
+          .executeTakeFirstOrThrow();
+        return { ...row, caCertificates: JSON.parse(row.caCertificates) as string[] };
+      },
+      async setSiteCas({ caCertificates, wrappedCaKey }) {
+        changes.mustBeOpen();
+        await db
+          .updateTable('site')
+          .set({ caCertificates: canonicalJson(caCertificates), wrappedCaKey })
+          .where('id', '=', SITE_ROW)
+          .execute();
+      },
       async setStatement(statement) {
         changes.mustBeOpen();
         await db
@@ -49,6 +66,10 @@ export function runCommit<T>(
     if (!write) return { keep: false, value: { kind: 'abandoned', result } };
 
     await writeObjects(db, objects, { version, commitId, actor: by.actor, atMs: clock.nowMs() });
-    return { keep: true, value: { kind: 'committed', version, commitId, result } };
+    return {
+      keep: true,
+      value: { kind: 'committed', version, commitId, result },
+      landed: now => isCommitted(now, version, commitId),
+    };
   });
 }

@@ -4,6 +4,8 @@
  * - `no_site`: a database without a site in it (not initialised yet, or not replicated yet).
  * - `damaged`: it cannot be read as a database. `foreign`: it is one, but not a ThinMan source of record.
  * - `busy`: another process holds its lock. `full`: no room on its disk. `refused`: it lets us in, but not do this.
+ * - `read_only`: it can be read, and refuses to be written. `unfit`: it would lose what it has acknowledged, or the account
+ *   cannot do what the Primary's must.
  * - `older_schema`, `newer_schema`: written by a version of ThinMan that this one does not work with.
  */
 export type DatabaseTrouble =
@@ -15,6 +17,8 @@ export type DatabaseTrouble =
   | 'busy'
   | 'full'
   | 'refused'
+  | 'read_only'
+  | 'unfit'
   | 'older_schema'
   | 'newer_schema';
 

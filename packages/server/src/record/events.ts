@@ -1,10 +1,8 @@
-import { canonicalJson, type RecordedEvent } from '@thinman/protocol';
+import { canonicalJson, MAX_EVENT_BYTES, type RecordedEvent } from '@thinman/protocol';
 import type { Clock, EventQuery, StoredEvent } from '../ports.ts';
+import { inBatches } from './batches.ts';
 import type { RecordDialect } from './dialects/dialect.ts';
 import type { RecordDb } from './schema.ts';
-
-/** Rows of one INSERT: 8 columns each, far below every database's limit of parameters. */
-const ROWS_PER_INSERT = 100;
 
 /**
  * Each event exactly once, all in one transaction. A row that the database refuses is put aside in the quarantine, alone:
@@ -17,8 +15,7 @@ export function storeEvents(
 ): Promise<{ readonly quarantined: number }> {
   return dialect.write(async db => {
     let quarantined = 0;
-    for (let from = 0; from < events.length; from += ROWS_PER_INSERT) {
-      const some = events.slice(from, from + ROWS_PER_INSERT);
+    for (const some of inBatches(events, () => MAX_EVENT_BYTES)) {
       if ((await refusal(dialect, () => insert(dialect, db, some))) === undefined) continue;
       for (const event of some) {
         const reason = await refusal(dialect, () => insert(dialect, db, [event]));
@@ -78,5 +75,26 @@ export function readEvents(dialect: RecordDialect, query: EventQuery): Promise<r
       ...(user === null ? {} : { user }),
       data: JSON.parse(data) as Record<string, unknown>,
     }));
+  });
+}
+
+/** By the index of (origin, id): ids of devices rise with their time, so one row of each is looked at. */
+export function lastHeardFrom(
+  dialect: RecordDialect,
+  origins: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  return dialect.snapshot(async db => {
+    const heard = new Map<string, number>();
+    for (const origin of origins) {
+      const newest = db
+        .selectFrom('events')
+        .select('takenAt')
+        .where('origin', '=', origin)
+        .orderBy('id', 'desc')
+        .limit(1);
+      const row = await newest.executeTakeFirst();
+      if (row !== undefined) heard.set(origin, row.takenAt);
+    }
+    return heard;
   });
 }

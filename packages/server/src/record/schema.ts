@@ -91,4 +91,15 @@ export type RecordSchema = {
   event_quarantine: EventQuarantineTable;
 };
 
+/** The names of all tables. */
+export const TABLES: Readonly<Record<keyof RecordSchema, true>> = {
+  site: true,
+  heartbeat: true,
+  commits: true,
+  objects: true,
+  history: true,
+  events: true,
+  event_quarantine: true,
+};
+
 export type RecordDb = Kysely<RecordSchema>;

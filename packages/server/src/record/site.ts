@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { canonicalJson, type SignedStatement, type Version } from '@thinman/protocol';
 import type { Clock, NewSite, SiteRow, StoredObject } from '../ports.ts';
-import { writeObjects } from './change-set.ts';
+import { isCommitted, writeObjects } from './change-set.ts';
 import type { RecordDialect } from './dialects/dialect.ts';
 import { DatabaseUnavailable } from './errors.ts';
 import { createSchema } from './migrations/index.ts';
@@ -61,45 +61,39 @@ export function requireReadable(schema: number): void {
   }
 }
 
-/** Schema, site row, first commit and first objects, in one transaction. Rejects with SiteExists where there is a site. */
+/** Schema, site row, first commit and first objects. Rejects with SiteExists where there is a site. */
 export function initialise(
   dialect: RecordDialect,
   clock: Pick<Clock, 'nowMs'>,
   site: NewSite,
   objects: readonly Pick<StoredObject, 'kind' | 'name' | 'body' | 'system'>[],
 ): Promise<SiteRow> {
-  return dialect.create(async db => {
-    await createSchema(db, dialect);
-    const row: SiteRow = {
-      ...site,
-      version: FIRST_VERSION,
-      commitId: randomUUID(),
-      compactedGeneration: 0,
-      schema: SCHEMA,
-    };
+  const row: SiteRow = {
+    ...site,
+    version: FIRST_VERSION,
+    commitId: randomUUID(),
+    compactedGeneration: 0,
+    schema: SCHEMA,
+  };
+  const { version, statement, caCertificates, ...columns } = row;
+  const stored = objects.map(object => ({
+    ...object,
+    uid: randomUUID(),
+    generation: version.generation,
+    deleted: false,
+  }));
+  const mark = { version, commitId: row.commitId, actor: INITIAL_ACTOR, atMs: clock.nowMs() };
+  const makeSchema = (db: RecordDb) => createSchema(db, dialect);
+  return dialect.create(makeSchema, async db => {
     await db
       .insertInto('site')
       .values({
-        id: SITE_ROW,
-        siteId: row.siteId,
-        ...FIRST_VERSION,
-        commitId: row.commitId,
-        primaryInstance: row.primaryInstance,
-        compactedGeneration: row.compactedGeneration,
-        schema: row.schema,
-        statement: canonicalJson(row.statement),
-        caCertificates: canonicalJson(row.caCertificates),
-        wrappedCaKey: row.wrappedCaKey,
+        ...{ id: SITE_ROW, ...columns, ...version },
+        statement: canonicalJson(statement),
+        caCertificates: canonicalJson(caCertificates),
       })
       .execute();
-    const stored = objects.map(object => ({
-      ...object,
-      uid: randomUUID(),
-      generation: FIRST_VERSION.generation,
-      deleted: false,
-    }));
-    const mark = { version: FIRST_VERSION, commitId: row.commitId, actor: INITIAL_ACTOR, atMs: clock.nowMs() };
     await writeObjects(db, stored, mark);
-    return { keep: true, value: row };
+    return { keep: true, value: row, landed: now => isCommitted(now, version, row.commitId) };
   });
 }

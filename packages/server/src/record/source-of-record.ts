@@ -3,6 +3,8 @@ import type { Clock, SourceOfRecord } from '../ports.ts';
 import { runCommit } from './commit.ts';
 import { compactRecord } from './compaction.ts';
 import type { RecordDialect } from './dialects/dialect.ts';
+import { parseMysqlUrl } from './dialects/mysql/address.ts';
+import { mysqlDialect } from './dialects/mysql/mysql.ts';
 import { sqliteDialect } from './dialects/sqlite.ts';
 import { BadDatabaseUrl } from './errors.ts';
 import { lastHeardFrom, readEvents, storeEvents } from './events.ts';
@@ -35,8 +37,14 @@ function dialectFor(url: string, { dataDir, readOnly = false }: RecordOptions): 
     case 'sqlite:':
       if (rest === '') throw new BadDatabaseUrl('the database URL needs a path: sqlite:PATH');
       return sqliteDialect(resolve(dataDir, rest), { readOnly });
+    case 'mysql:':
+    case 'mariadb:': {
+      const parsed = parseMysqlUrl(url, path => resolve(dataDir, path));
+      if (parsed.kind === 'wrong') throw new BadDatabaseUrl(parsed.why);
+      return mysqlDialect(parsed.address, { readOnly });
+    }
     default:
-      throw new BadDatabaseUrl('the database URL must begin with sqlite:');
+      throw new BadDatabaseUrl('the database URL must begin with sqlite: or mysql:');
   }
 }
 
@@ -50,7 +58,9 @@ function sourceOfRecord(dialect: RecordDialect, { readOnly = false, clock }: Rec
   }
 
   return {
-    kind: dialect.kind,
+    get kind() {
+      return dialect.kind;
+    },
     async initialise(site, objects) {
       const row = await initialise(dialect, clock, site, objects);
       migrated = true;

@@ -3,7 +3,12 @@ import type { SourceOfRecord } from '../../ports.ts';
 import type { RecordDb, RecordSchema } from '../schema.ts';
 
 /** How a transaction ends: kept (committed) or rolled back, and what it gives. */
-export type Ending<T> = { readonly keep: boolean; readonly value: T };
+export type Ending<T> = {
+  readonly keep: boolean;
+  readonly value: T;
+  /** Whether it is in the database: asked where its COMMIT got no answer. Without it nobody can tell. */
+  readonly landed?: (db: RecordDb) => Promise<boolean>;
+};
 
 type DataTypeExpression = Parameters<CreateTableBuilder<string>['addColumn']>[1];
 
@@ -28,10 +33,18 @@ export type RecordDialect = {
   table<T extends string, C extends string>(builder: CreateTableBuilder<T, C>): CreateTableBuilder<T, C>;
   /** One consistent snapshot, taken at the first read. */
   snapshot<T>(work: (db: RecordDb) => Promise<T>): Promise<T>;
-  /** One transaction. A row that it updates is locked from there to the end. Rolled back if `work` rejects. */
+  /**
+   * One transaction. A row that it updates is locked from there to the end. Rolled back if `work` rejects. `work` is run
+   * again, from its beginning, if another transaction was in the way.
+   */
   write<T>(work: (db: RecordDb) => Promise<Ending<T>>): Promise<T>;
-  /** As `write`, on a database in which nothing need be yet. `work` runs only if it holds no site; else SiteExists. */
-  create<T>(work: (db: RecordDb) => Promise<Ending<T>>): Promise<T>;
+  /** Changes the schema. Each statement is kept by itself, and is run again after a cut: see `Migration`. */
+  alter(work: (db: RecordDb) => Promise<void>): Promise<void>;
+  /**
+   * On a database in which nothing need be yet: the schema, then `work` as in `write`, which puts the site row in. Both run
+   * only where there is no site; else SiteExists. What was cut off in the middle is completed by the next one.
+   */
+  create<T>(makeSchema: (db: RecordDb) => Promise<void>, work: (db: RecordDb) => Promise<Ending<T>>): Promise<T>;
   /** An insert that leaves a row with the same key as it is, and raises every other error. */
   ignoringDuplicates<T extends keyof RecordSchema>(
     insert: InsertQueryBuilder<RecordSchema, T, InsertResult>,

@@ -37,11 +37,13 @@ export function sqliteDialect(path: string, { readOnly }: { readonly readOnly: b
     table: builder => builder.modifyEnd(sql`strict`),
     snapshot: work => reader.run(db => transaction(db, 'begin', async () => ({ keep: false, value: await work(db) }))),
     write: work => writer.run(db => transaction(db, 'begin immediate', () => work(db))),
-    async create(work) {
+    alter: work =>
+      writer.run(db => transaction(db, 'begin immediate', async () => ({ keep: true, value: await work(db) }))),
+    async create(makeSchema, work) {
       if (readOnly) throw new Error('a read-only source of record was asked to make a site');
       const maker = openSeat(path, () => createSqliteFile(path, { applicationId: APPLICATION_ID }));
       try {
-        return await maker.run(db => transaction(db, 'begin immediate', () => inEmptyFile(db, path, work)));
+        return await maker.run(db => transaction(db, 'begin immediate', () => inEmptyFile(db, path, makeSchema, work)));
       } finally {
         await maker.close();
       }
@@ -54,11 +56,17 @@ export function sqliteDialect(path: string, { readOnly }: { readonly readOnly: b
   };
 }
 
-async function inEmptyFile<T>(db: RecordDb, path: string, work: (db: RecordDb) => Promise<Ending<T>>) {
+async function inEmptyFile<T>(
+  db: RecordDb,
+  path: string,
+  makeSchema: (db: RecordDb) => Promise<void>,
+  work: (db: RecordDb) => Promise<Ending<T>>,
+) {
   const held = await sql<{ tables: number }>`select count(*) as tables from sqlite_schema`.execute(db);
   if (held.rows[0]?.tables !== 0)
     throw new SiteExists(`${path} is not empty: a site is never written over what is there`);
   await sql.raw(`pragma application_id = ${APPLICATION_ID}`).execute(db);
+  await makeSchema(db);
   return work(db);
 }
 

@@ -16,13 +16,12 @@ export async function migrate(dialect: RecordDialect, migrations: readonly Migra
   const target = migrations.at(-1)?.number ?? SCHEMA;
   const behind = await dialect.snapshot(async db => (await schemaOf(db)) < target);
   if (!behind) return;
-  await dialect.write(async db => {
+  await dialect.alter(async db => {
     const from = await schemaOf(db);
     for (const migration of migrations.filter(step => step.number > from)) {
       await migration.up(db, dialect);
       await db.updateTable('site').set({ schema: migration.number }).execute();
     }
-    return { keep: true, value: undefined };
   });
 }
 
