@@ -100,16 +100,30 @@ describe('what the flags may say', () => {
       url: 'sqlite:/a/site.db',
       path: '/a/site.db',
     });
-    assert.equal(parseDatabaseUrl('sqlite:site.db').path, join(process.cwd(), 'site.db'));
+    assert.equal(parseDatabaseUrl('sqlite:site.db').url, `sqlite:${join(process.cwd(), 'site.db')}`);
     for (const bad of ['', 'sqlite:', 'sqlite://host/x', 'postgres://x', '/a/site.db']) {
       assert.throws(() => parseDatabaseUrl(bad), refused(/sqlite:PATH/), bad);
     }
   });
 
-  it('--database: MySQL is known and refused for now, and its password is never repeated', () => {
-    assert.throws(
-      () => parseDatabaseUrl('mysql://user:hunter2@host/db'),
-      error => refused(/MySQL/)(error) && !String(error).includes('hunter2'),
-    );
+  it('--database: mysql://, with the files that it names made absolute', () => {
+    const named = parseDatabaseUrl('mysql://thinman@db.example.org/thinman?ssl-ca=ca.pem&password-file=/run/password');
+    assert.deepEqual(named, {
+      kind: 'mysql',
+      url: `mysql://thinman@db.example.org/thinman?ssl-ca=${encodeURIComponent(join(process.cwd(), 'ca.pem'))}&password-file=%2Frun%2Fpassword`,
+      passwordShown: false,
+    });
+    const shown = parseDatabaseUrl('mariadb://user:hunter2@127.0.0.1:3307/db');
+    assert.deepEqual([shown.kind, 'passwordShown' in shown && shown.passwordShown], ['mysql', true]);
+  });
+
+  it('--database: a password in it is never repeated', () => {
+    for (const bad of ['mysql://user:hunter2@host/db', 'mysql://user:hunter2@127.0.0.1/', 'mysql://u:hunter2#@::/db']) {
+      assert.throws(
+        () => parseDatabaseUrl(bad),
+        error => refused(/--database/)(error) && !String(error).includes('hunter2'),
+        bad,
+      );
+    }
   });
 });

@@ -4,6 +4,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { canonicalJson, describeProblems, ObjectName, parseJson, Uuid } from '@thinman/protocol';
 import Type, { type Static } from 'typebox';
 import { writeFileAtomically } from './identity/key-files.ts';
+import { MYSQL_SCHEMES, parseMysqlUrl } from './record/dialects/mysql/address.ts';
 
 /** What `server.json` of this build looks like; a folder of a newer ThinMan is refused, not guessed at. */
 const FORMAT = 1;
@@ -21,8 +22,10 @@ export const ServerConfig = Type.Object(
     listen: Type.String({ maxLength: 300 }),
     /** How devices and other servers reach it. */
     url: Type.String({ maxLength: 512 }),
-    /** `sqlite:ABSOLUTE_PATH`. */
+    /** `sqlite:PATH` or `mysql://…`: relative paths begin at the data folder. */
     database: Type.String({ maxLength: 4096 }),
+    /** `init --accept-weak-durability`: a database that may lose what it has acknowledged was good enough. */
+    acceptWeakDurability: Type.Optional(Type.Boolean()),
     /** Random UUID of this installation; the site row names the Primary's. */
     instance: Uuid,
     siteId: Uuid,
@@ -136,23 +139,27 @@ export function parseServerUrl(text: string): string {
   return url.origin;
 }
 
+export type DatabaseUrl =
+  | { readonly kind: 'sqlite'; readonly url: string; readonly path: string }
+  /** `passwordShown`: the password stands in the URL itself. */
+  | { readonly kind: 'mysql'; readonly url: string; readonly passwordShown: boolean };
+
 /**
- * `sqlite:PATH` with its path made absolute. Throws ConfigError; its text never shows the URL, which may hold a password.
+ * `sqlite:PATH` or `mysql://…`, with its paths made absolute. Throws ConfigError; its text never shows the URL, which may
+ * hold a password.
  */
-export function parseDatabaseUrl(text: string): {
-  readonly kind: 'sqlite';
-  readonly url: string;
-  readonly path: string;
-} {
+export function parseDatabaseUrl(text: string): DatabaseUrl {
   const path = /^sqlite:(.+)$/s.exec(text)?.[1];
   if (path !== undefined && !path.startsWith('//') && !path.includes('\0')) {
     const absolute = isAbsolute(path) ? path : resolve(path);
     return { kind: 'sqlite', url: `sqlite:${absolute}`, path: absolute };
   }
-  if (/^(mysql|mariadb):/.test(text)) {
-    throw new ConfigError(
-      'this version works with the embedded database only (sqlite:PATH); MySQL and MariaDB come with the release for redundant databases',
-    );
+  if (MYSQL_SCHEMES.test(text)) {
+    const parsed = parseMysqlUrl(text, file => resolve(file));
+    if (parsed.kind === 'wrong') throw new ConfigError(`--database: ${parsed.why}`);
+    return { kind: 'mysql', url: parsed.url, passwordShown: parsed.address.password !== undefined };
   }
-  throw new ConfigError('--database is not sqlite:PATH (for example sqlite:/var/lib/thinman/site.db)');
+  throw new ConfigError(
+    '--database is neither sqlite:PATH (for example sqlite:/var/lib/thinman/site.db) nor mysql://USER:PASSWORD@HOST:PORT/NAME',
+  );
 }
