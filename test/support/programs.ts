@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { follow, type Running } from './processes.ts';
@@ -10,6 +10,15 @@ const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 /** Servers of the system are in sbin, which is not on everyone's PATH. */
 export const SYSTEM_PATH = `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`;
+
+/** The path of a program of the machine, for where `SYSTEM_PATH` is not looked at. */
+export function systemProgram(program: string): string {
+  const path = SYSTEM_PATH.split(':')
+    .map(folder => join(folder, program))
+    .find(existsSync);
+  if (path === undefined) throw new Error(`${program} is not installed`);
+  return path;
+}
 
 export type ProgramOptions = {
   readonly name: string;
@@ -37,10 +46,15 @@ export function startProgram({ name, command, logs, inside, env }: ProgramOption
 }
 
 /** Runs a program to its end and gives back what it wrote. Throws, with what it said, if it failed. */
-export async function runProgram(program: string, ...args: readonly string[]): Promise<string> {
-  const { stdout } = await execute('setpriv', ['--pdeathsig', 'KILL', '--', program, ...args], {
+export const runProgram = (program: string, ...args: readonly string[]) => feedProgram('', program, ...args);
+
+/** The same, with something to read. */
+export async function feedProgram(input: string, program: string, ...args: readonly string[]): Promise<string> {
+  const running = execute('setpriv', ['--pdeathsig', 'KILL', '--', program, ...args], {
     env: { ...process.env, PATH: SYSTEM_PATH },
     maxBuffer: MAX_OUTPUT_BYTES,
   });
-  return stdout;
+  // A program that ends without reading closes the pipe: it has said why by its exit code.
+  running.child.stdin?.on('error', () => {}).end(input);
+  return (await running).stdout;
 }

@@ -1,0 +1,71 @@
+import { feedProgram, systemProgram } from '../programs.ts';
+import { OUTSIDE, SWITCH, wire } from './namespaces.ts';
+import { type Faults, pairOf, switchRules } from './switch-rules.ts';
+
+/** A machine of a test: a network namespace. */
+export type Host = {
+  readonly name: string;
+  /** Where the others and this process reach it; what runs on it listens here. It has a loopback of its own. */
+  readonly address: string;
+  /** Put before a command, this runs it on the host, as the same process. `inside` of what starts processes here. */
+  readonly command: readonly string[];
+  /** From now on packets to and from it vanish: nobody is told. */
+  dropPackets(): Promise<void>;
+  /** Packets come through again, also those that `dropBetween` cut off. */
+  restore(): Promise<void>;
+};
+
+export type Network = AsyncDisposable & {
+  host(name: string): Host;
+  /** Of this process, which is a host too, named `outside` in `dropBetween`. */
+  readonly outsideAddress: string;
+  /** From now on packets between the two vanish, both ways. */
+  dropBetween(a: string, b: string): Promise<void>;
+  mendBetween(a: string, b: string): Promise<void>;
+};
+
+/** Of an interface (IFNAMSIZ), which has the host's name. */
+const NAME = /^[a-z][a-z0-9-]{0,14}$/;
+
+/**
+ * Hosts with these names on one switch; this process reaches them all. Needs Linux, root, and the packages iproute2 and nftables.
+ * Nothing is left of it, also when this process is killed: the next one removes it.
+ */
+export async function createNetwork(names: readonly string[]): Promise<Network> {
+  for (const name of names) {
+    if (!NAME.test(name) || [OUTSIDE, SWITCH, 'bridge', 'lo'].includes(name))
+      throw new Error(`no name for a host: ${name}`);
+  }
+  const wiring = await wire(names);
+  const ip = systemProgram('ip');
+  let faults: Faults = { silent: new Set(), cut: new Set() };
+  let changed: Promise<unknown> = Promise.resolve();
+  const change = async (next: Partial<Faults>) => {
+    faults = { ...faults, ...next };
+    const rules = switchRules(faults);
+    const nft = [ip, 'netns', 'exec', wiring.namespaceOf(SWITCH), 'nft', '--file', '-'] as const;
+    changed = changed.then(() => feedProgram(rules, ...nft));
+    await changed;
+  };
+  const known = (name: string) => {
+    if (name !== OUTSIDE && !names.includes(name)) throw new Error(`the network has no host ${name}`);
+    return name;
+  };
+  return {
+    host: name => ({
+      name: known(name),
+      address: wiring.addressOf(name),
+      command: [ip, 'netns', 'exec', wiring.namespaceOf(name)],
+      dropPackets: () => change({ silent: new Set([...faults.silent, name]) }),
+      restore: () =>
+        change({
+          silent: new Set([...faults.silent].filter(each => each !== name)),
+          cut: new Set([...faults.cut].filter(pair => !pair.split(' ').includes(name))),
+        }),
+    }),
+    outsideAddress: wiring.addressOf(OUTSIDE),
+    dropBetween: (a, b) => change({ cut: new Set([...faults.cut, pairOf(known(a), known(b))]) }),
+    mendBetween: (a, b) => change({ cut: new Set([...faults.cut].filter(pair => pair !== pairOf(a, b))) }),
+    [Symbol.asyncDispose]: wiring.remove,
+  };
+}
