@@ -34,6 +34,26 @@ export class DatabaseUnavailable extends Error {
   }
 }
 
+/** Something about a database that an administrator of it should mend. */
+export type DatabaseFinding = {
+  /** What it is, in words that go on from "database NAME at HOST: ". */
+  readonly what: string;
+  /** SQL statements to run there, each to its `;`. */
+  readonly mend: readonly string[];
+};
+
+/** A database that a Primary does not use: it would lose what it has acknowledged, or the account cannot do what it must. */
+export class DatabaseUnfit extends DatabaseUnavailable {
+  readonly finding: DatabaseFinding;
+  readonly where: string;
+
+  constructor(where: string, finding: DatabaseFinding) {
+    super('unfit', `${where}: ${finding.what}. Run there: ${finding.mend.join(' ')}`);
+    this.where = where;
+    this.finding = finding;
+  }
+}
+
 /** `initialise` found a site in the database: it is never overwritten. */
 export class SiteExists extends Error {
   override readonly name = 'SiteExists';

@@ -6,7 +6,7 @@ import type { RecordDialect } from './dialects/dialect.ts';
 import { parseMysqlUrl } from './dialects/mysql/address.ts';
 import { mysqlDialect } from './dialects/mysql/mysql.ts';
 import { sqliteDialect } from './dialects/sqlite.ts';
-import { BadDatabaseUrl } from './errors.ts';
+import { BadDatabaseUrl, type DatabaseFinding } from './errors.ts';
 import { lastHeardFrom, readEvents, storeEvents } from './events.ts';
 import { readFeed } from './feed.ts';
 import { readHistory } from './history.ts';
@@ -19,18 +19,23 @@ export type RecordOptions = {
   readonly dataDir: string;
   /** A Secondary's: it reads, and never writes. */
   readonly readOnly?: boolean;
+  /** A Primary's: use a database even if its settings may lose what it has acknowledged. */
+  readonly acceptWeakDurability?: boolean;
+  /** What an administrator should mend, and yet no reason not to use the database. `where`: which one. */
+  readonly onFinding?: (where: string, finding: DatabaseFinding) => void;
   readonly clock: Pick<Clock, 'nowMs'>;
 };
 
 /**
- * Opens the database behind a server: `sqlite:PATH`. Nothing is connected until the first call, and every call connects
+ * Opens the database behind a server: `sqlite:PATH` or `mysql://…`. Nothing is connected until the first call, and every call connects
  * anew where need be, so it may be opened while the database is away. Throws BadDatabaseUrl.
  */
 export function openSourceOfRecord(url: string, options: RecordOptions): SourceOfRecord {
   return sourceOfRecord(dialectFor(url, options), options);
 }
 
-function dialectFor(url: string, { dataDir, readOnly = false }: RecordOptions): RecordDialect {
+function dialectFor(url: string, options: RecordOptions): RecordDialect {
+  const { dataDir, readOnly = false } = options;
   const scheme = url.slice(0, url.indexOf(':') + 1);
   const rest = url.slice(scheme.length);
   switch (scheme) {
@@ -41,7 +46,7 @@ function dialectFor(url: string, { dataDir, readOnly = false }: RecordOptions): 
     case 'mariadb:': {
       const parsed = parseMysqlUrl(url, path => resolve(dataDir, path));
       if (parsed.kind === 'wrong') throw new BadDatabaseUrl(parsed.why);
-      return mysqlDialect(parsed.address, { readOnly });
+      return mysqlDialect(parsed.address, { ...options, readOnly });
     }
     default:
       throw new BadDatabaseUrl('the database URL must begin with sqlite: or mysql:');

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
-import { DatabaseUnavailable, SiteExists } from '../../errors.ts';
+import { type DatabaseFinding, DatabaseUnavailable, SiteExists } from '../../errors.ts';
 import { type RecordDb, TABLES } from '../../schema.ts';
 import type { ColumnTypes, Ending, RecordDialect } from '../dialect.ts';
 import type { MysqlAddress } from './address.ts';
 import { openConnection, type SqlConnection } from './connection.ts';
+import { createInspector } from './inspect.ts';
 import { kyselyOn } from './kysely-on.ts';
 import { createPool } from './pool.ts';
 import { createSecretsReader } from './secrets.ts';
@@ -44,8 +45,10 @@ export type MysqlOptions = {
   /** A Secondary's: it never writes. */
   readonly readOnly: boolean;
   readonly environment?: NodeJS.ProcessEnv;
-  /** Looks at a server that was connected to; rejects where it is not fit to be used. */
-  readonly inspect?: (connection: SqlConnection, facts: ServerFacts) => Promise<void>;
+  /** A Primary's: use a database even if it may lose what it has acknowledged. */
+  readonly acceptWeakDurability?: boolean;
+  /** What is wrong with the database, and yet no reason not to use it. */
+  readonly onFinding?: (where: string, finding: DatabaseFinding) => void;
 };
 
 type Seat = SqlConnection & { readonly facts: ServerFacts };
@@ -68,9 +71,10 @@ const types: ColumnTypes = { key: chars => sql`varchar(${sql.lit(chars)})`, text
 
 /** The source of record in MySQL or MariaDB. Connects when first used, and anew by itself whenever it must. */
 export function mysqlDialect(address: MysqlAddress, options: MysqlOptions): RecordDialect {
-  const { readOnly, environment = process.env, inspect } = options;
+  const { readOnly, environment = process.env, acceptWeakDurability = false, onFinding = () => {} } = options;
   const where = `database ${address.database} at ${address.host}:${address.port}`;
   const secrets = createSecretsReader(address, environment);
+  const inspect = createInspector({ database: address.database, where, readOnly, acceptWeakDurability, onFinding });
   let kind: RecordDialect['kind'] = 'mysql';
 
   async function open(role: SessionRole, signal: AbortSignal): Promise<Seat> {
@@ -79,7 +83,7 @@ export function mysqlDialect(address: MysqlAddress, options: MysqlOptions): Reco
     try {
       const facts = await beginSession(connection, role);
       kind = facts.kind;
-      await inspect?.(connection, facts);
+      await inspect(connection, facts);
       return { ...connection, facts };
     } catch (error) {
       connection.destroy();
