@@ -1,19 +1,21 @@
 // `npm test -- [--no-check] [PATTERN...]`: static checks, then all test files (or those whose path has one of the patterns in
-// it), first the fast ones, then real processes one after the other. The last line is `N passed, N failed, N skipped`.
+// it), first the fast ones, then those with real processes, one file after the other. The last line is `N passed, N failed, N skipped`.
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { installPackages, leftOut } from './debian-packages.ts';
+import { countLeftOut, type LeftOut, leftOut, provide } from './machine-needs.ts';
 import { NO_TESTS, runTests, type TestRun, type Totals } from './test-run.ts';
 
-/** Real processes, databases and browsers; every other test file is fast. */
-const SYSTEM = /^test\/(?:system|console)\//;
-
-const PHASES: readonly (TestRun & { readonly name: string; readonly has: (file: string) => boolean })[] = [
+/** In this order; a file belongs to the last one that has it. */
+const PHASES: readonly (TestRun & { readonly name: string; readonly has: RegExp })[] = [
   // Two: the machines that build this have two cores.
-  { name: 'fast', has: file => !SYSTEM.test(file), concurrency: 2 },
-  // One: these measure how long people wait, and each starts several processes.
-  { name: 'system', has: file => SYSTEM.test(file), concurrency: 1 },
+  { name: 'fast', has: /^/, concurrency: 2 },
+  // From here on one: these measure how long people wait, and each starts several processes.
+  { name: 'system', has: /^test\/(?:system|console)\//, concurrency: 1 },
+  { name: 'database', has: /^test\/(?:.*\/)?databases?\//, concurrency: 1 },
+  { name: 'network', has: /^test\/(?:.*\/)?network\//, concurrency: 1 },
+  { name: 'galera', has: /^test\/.*galera/, concurrency: 1 },
+  { name: 'mysql9', has: /^test\/.*mysql9/, concurrency: 1 },
 ];
 
 process.chdir(`${import.meta.dirname}/..`);
@@ -27,14 +29,17 @@ async function main(): Promise<number> {
   const selected = select(options.patterns);
   let totals = NO_TESTS;
   for (const phase of PHASES) {
-    const files = selected.filter(phase.has);
+    const files = selected.filter(file => PHASES.findLast(({ has }) => has.test(file)) === phase);
     if (files.length === 0) continue;
     console.log(`\n— ${phase.name}: ${files.length} files`);
-    const absent = lackingPackages(files);
+    const startedMs = performance.now();
+    provide(files);
+    const absent = leftOut(files);
+    report(absent);
+    totals = add(totals, countLeftOut(absent, process.env.CI === 'true'));
     const runnable = files.filter(file => !absent.some(lack => lack.file === file));
-    if (process.env.CI === 'true') totals = add(totals, { passed: 0, failed: absent.length, skipped: 0 });
-    else totals = add(totals, { passed: 0, failed: 0, skipped: absent.length });
     if (runnable.length > 0) totals = add(totals, await runTests(runnable, phase));
+    console.log(`— ${phase.name}: ${Math.round((performance.now() - startedMs) / 1000)} s`);
   }
 
   if (totals.passed + totals.failed === 0) console.error('\nNo test ran: no test file fits, or all were skipped.');
@@ -58,15 +63,10 @@ function select(patterns: readonly string[]): readonly string[] {
     .toSorted();
 }
 
-/** The files that still cannot run after an attempt to install what they need. */
-function lackingPackages(files: readonly string[]) {
-  const packages = leftOut(files).flatMap(lack => lack.packages);
-  if (packages.length > 0) installPackages([...new Set(packages)]);
-  const absent = leftOut(files);
-  for (const { file, packages } of absent) {
-    console.error(`!!! NOT RUN: ${file} needs the Debian packages ${packages.join(', ')} (as root: apt-get install)`);
+function report(absent: readonly LeftOut[]): void {
+  for (const { file, lacks } of absent) {
+    console.error(`!!! NOT RUN: ${file} needs ${lacks.map(({ name }) => name).join(', ')}`);
   }
-  return absent;
 }
 
 function add(a: Totals, b: Totals): Totals {

@@ -1,0 +1,77 @@
+// What some suites need of the machine beside Node.js. `npm test` gets it where it may, else says aloud what it leaves out.
+import { ensureMysql9, hasMysql9 } from '../test/support/databases/mysql9-root.ts';
+import { hasProgram, installPackages } from './debian-packages.ts';
+import type { Totals } from './test-run.ts';
+
+export interface Need {
+  readonly name: string;
+  /** Paths of the test files that need it. */
+  readonly suites: RegExp;
+  isMet(): boolean;
+  /** How to get it, if there is a way: a Debian package, or a function that says what it does. */
+  readonly source?: { readonly debianPackage: string } | (() => void);
+  /** Not even CI insists on it. */
+  readonly mayBeMissing?: true;
+}
+
+export interface LeftOut {
+  readonly file: string;
+  readonly lacks: readonly Need[];
+}
+
+const MARIADB =
+  /^test\/(?:.*\/)?databases?\/(?!.*mysql9)|^test\/.*(?:mariadb|galera)|^test\/(?!.*mysql9).*\/(?:half|full)[-.]/;
+const MYSQL9 = /^test\/.*mysql9/;
+const GALERA = /^test\/.*galera/;
+const NETWORK = /^test\/(?:.*\/)?network\//;
+const CLOCKS = /^test\/system\/.*clock/;
+
+/** Add a line when a suite needs more of the machine. Where `program` is, its package counts as installed, on any system. */
+export const NEEDS: readonly Need[] = [
+  debian('util-linux', 'setpriv', any(MARIADB, MYSQL9, GALERA, NETWORK)),
+  debian('mariadb-server', 'mariadbd', MARIADB),
+  debian('openssl', 'openssl', any(MARIADB, MYSQL9)),
+  debian('galera-4', '/usr/lib/galera/libgalera_smm.so', GALERA),
+  debian('haproxy', 'haproxy', GALERA),
+  debian('rsync', 'rsync', GALERA),
+  debian('lsof', 'lsof', GALERA),
+  debian('iproute2', 'ip', NETWORK),
+  debian('nftables', 'nft', NETWORK),
+  debian('socat', 'socat', NETWORK),
+  debian('faketime', 'faketime', CLOCKS),
+  { name: 'root', suites: NETWORK, isMet: () => process.getuid?.() === 0 },
+  // Out of a distribution that moves: on some days it cannot be had.
+  { name: 'MySQL 9', suites: MYSQL9, isMet: hasMysql9, source: ensureMysql9, mayBeMissing: true },
+];
+
+function any(...suites: readonly RegExp[]): RegExp {
+  return new RegExp(suites.map(({ source }) => source).join('|'));
+}
+
+function debian(debianPackage: string, program: string, suites: RegExp): Need {
+  const name = `the Debian package ${debianPackage}`;
+  return { name, suites, isMet: () => hasProgram(program), source: { debianPackage } };
+}
+
+/** The files that cannot run here, each with what it lacks. */
+export function leftOut(files: readonly string[], needs: readonly Need[] = NEEDS): readonly LeftOut[] {
+  const asked = needs.filter(need => files.some(file => need.suites.test(file)));
+  const missing = asked.filter(need => !need.isMet());
+  return files
+    .map(file => ({ file, lacks: missing.filter(need => need.suites.test(file)) }))
+    .filter(({ lacks }) => lacks.length > 0);
+}
+
+/** Gets what the files lack, as far as that is possible here. */
+export function provide(files: readonly string[]): void {
+  const lacks = [...new Set(leftOut(files).flatMap(lack => lack.lacks))];
+  const packages = lacks.flatMap(({ source }) => (typeof source === 'object' ? [source.debianPackage] : []));
+  if (packages.length > 0) installPackages(packages);
+  for (const { source } of lacks) if (typeof source === 'function') source();
+}
+
+/** How a file that could not run counts: in CI as failed, unless it lacks only what may be missing there. */
+export function countLeftOut(absent: readonly LeftOut[], isCi: boolean): Totals {
+  const failed = absent.filter(({ lacks }) => isCi && !lacks.every(need => need.mayBeMissing)).length;
+  return { passed: 0, failed, skipped: absent.length - failed };
+}
