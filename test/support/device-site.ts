@@ -34,7 +34,7 @@ import { newDataKey, openDataKey } from '../../packages/server/src/identity/data
 import { toPem } from '../../packages/server/src/identity/identity-files.ts';
 import { keyHashOf } from '../../packages/server/src/identity/key-hash.ts';
 import { ed25519FromSeed, rawPublicKey } from '../../packages/server/src/identity/raw-keys.ts';
-import { pinsOf } from '../../packages/server/src/identity/restate.ts';
+import { pinsOf } from '../../packages/server/src/identity/pins.ts';
 import { createSessionTokens } from '../../packages/server/src/identity/session-tokens.ts';
 import { signStatement } from '../../packages/server/src/identity/statement.ts';
 import { hashTokenSecret } from '../../packages/server/src/identity/token-secret.ts';

@@ -21,10 +21,17 @@ import { health } from './http/health.ts';
 import { listenLocal } from './http/local-socket.ts';
 import { createLogger } from './http/logger.ts';
 import { createMetrics } from './http/metrics/metrics.ts';
+import { askToRenew } from './identity/ask-to-renew.ts';
+import { createCaRotation, noCaRotation } from './identity/ca-rotation.ts';
+import { caRoutes } from './identity/ca-routes.ts';
+import { ownFacts } from './identity/ca-status.ts';
+import { followCas } from './identity/follow-cas.ts';
 import { joinRoute } from './identity/join-route.ts';
 import { loadIdentity } from './identity/load-identity.ts';
 import { createPasswordHasher } from './identity/password-hasher.ts';
+import { renewServerRoute } from './identity/renew-server-route.ts';
 import { createRestate, type Restate } from './identity/restate.ts';
+import { createServerRenewal } from './identity/server-renewal.ts';
 import { createDrain } from './journal/drain.ts';
 import { openLink } from './link/link-client.ts';
 import { createLinkServer } from './link/link-server.ts';
@@ -52,6 +59,8 @@ export type ServerOptions = {
   /** Default: JSON lines on standard error. */
   readonly log?: Logger;
   readonly clock?: Clock;
+  /** A draw from [0, 1). */
+  readonly random?: () => number;
 };
 
 export type StateChange = {
@@ -95,9 +104,13 @@ export function createServer(options: ServerOptions): ThinmanServer {
 }
 
 function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, options: ServerOptions): ThinmanServer {
-  const { clock = systemClock, log = createLogger({ destination: process.stderr }) } = options;
+  const { clock = systemClock, random = Math.random } = options;
+  const { log = createLogger({ destination: process.stderr }) } = options;
   const listen = parseListen(config.listen);
-  const { identity, authority, dataKey, sessions, statements } = loadIdentity(folder.path, config, { clock, log });
+  const loaded = loadIdentity(folder.path, config, { clock, log });
+  const { own, ca, dataKey, sessions, statements } = loaded;
+  const { identity } = own;
+  const authority = ca?.authority;
   const stores = openStores(folder, config, { readOnly: authority === undefined, clock, log });
   const { record, replica } = stores;
   const site = followReplica(replica);
@@ -140,7 +153,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     version: PACKAGE_VERSION,
     schema: replica.site()?.schema ?? 0,
   });
-  const metrics = createMetrics(status);
+  const metrics = createMetrics(status, own.expiresAtMs);
 
   const restate: Restate | undefined = authority && createRestate(identity, authority);
   const admin: AdminDeps = {
@@ -180,7 +193,8 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   });
   const route = createEventRoute(role, storeEvents, () =>
     openLink({
-      ...{ identity, status, clock, random: Math.random, log },
+      ...{ identity, status, clock, random, log },
+      certificate: () => ownFacts(identity),
       statement: () => statements.current().statement,
       onCommitted(committed, statement) {
         statements.offer(statement);
@@ -201,14 +215,14 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   });
 
   replica.onApplied(change => {
-    const { statement } = replica.site() ?? {};
-    if (statement !== undefined) statements.offer(statement);
+    followCas(loaded, replica);
     monitor.reached(change.version);
     queueMicrotask(monitor.look);
     route.follow();
     linkServer.announce();
   });
   statements.onChange(() => {
+    followCas(loaded, replica);
     linkServer.announce();
     devices.announce();
   });
@@ -219,10 +233,8 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     monitor.look();
   });
 
-  const https = createHttpApp({
-    tls: { key: identity.tls.keyPem, cert: identity.tls.certificatePem, ca: identity.caCertificates },
-    log,
-  });
+  const tls = () => ({ key: identity.tls.keyPem, cert: identity.tls.certificatePem, ca: identity.caCertificates });
+  const https = createHttpApp({ tls: tls(), log });
   https.app.register(health({ status, metrics }));
   https.app.register(devices.routes);
   https.app.register(adminPlane(admin, 'network'), { prefix: ADMIN_PREFIX });
@@ -232,10 +244,40 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       authority: () => authority && restate && { issue: authority.issueServer, restate },
     }),
   );
+  const renewing = { identity, write: admin, statement: statements.current, authority: () => authority };
+  https.app.register(renewServerRoute({ ...renewing, log }));
   https.upgrades.on(devices.channelPath, devices.upgrade);
   https.upgrades.on(LINK_PATH, linkServer.handleUpgrade);
   const local = createLocalApp({ log });
   local.register(adminPlane(admin, 'local'), { prefix: ADMIN_PREFIX });
+  const rotation =
+    ca && restate
+      ? createCaRotation({
+          ...{ identity, keys: ca.keys, record, replica, clock, write: admin, restate },
+          ...{ statement: () => statements.current().statement, secondaries: linkServer.secondaries },
+        })
+      : noCaRotation(admin);
+  local.register(caRoutes(rotation), { prefix: ADMIN_PREFIX });
+
+  const renewal = createServerRenewal({
+    ...{ identity, clock, random },
+    issuingPin: () => statements.current().statement.caPins[0],
+    issue: (csr, signal) => askToRenew(renewing, role(), csr, signal),
+    keep(certificatePem, facts) {
+      own.takeCertificate(certificatePem);
+      log.info(facts, 'this server has a new certificate');
+      void tell('certificate.renewed', facts);
+    },
+    onTrouble: error => log.warn({ err: error }, 'this server has no new certificate yet; it tries again'),
+  });
+  own.onChange(() => {
+    https.setTls(tls());
+    devices.announce();
+    route.link()?.tellStatus();
+    renewal.look();
+  });
+  // What a crash kept from the identity's files is in the replica.
+  followCas(loaded, replica);
 
   const stateListeners = new Set<(change: StateChange) => void>();
   const stopped = Promise.withResolvers<void>();
@@ -260,6 +302,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       await drain();
       throw error;
     }
+    renewal.look();
     void tell('server.started', { version: PACKAGE_VERSION, role: role(), ...monitor.current() });
     log.info(
       { name: config.name, url: config.url, listen: config.listen, role: role(), ...monitor.current() },
@@ -278,7 +321,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
         stopWorkers() {
           for (const part of [route, linkServer, site]) part.close();
           for (const part of [monitor, guard]) part.stop();
-          return sync.stop();
+          return Promise.all([sync.stop(), renewal.stop()]);
         },
         closeStores: stores.close,
       })

@@ -92,6 +92,8 @@ function audible(transaction: CommitTransaction, heard: () => void): CommitTrans
     put: telling(transaction.put),
     remove: telling(transaction.remove),
     setStatement: telling(transaction.setStatement),
+    siteCas: telling(transaction.siteCas),
+    setSiteCas: telling(transaction.setSiteCas),
   };
 }
 

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import {
   createPrivateKey,
+  createPublicKey,
   generateKeyPairSync,
   type KeyObject,
   randomBytes,
@@ -39,12 +40,15 @@ const SERIAL_BYTES = 16;
 
 export type SiteCa = { readonly key: KeyObject; readonly certificatePem: string };
 
-/** A new site CA: ECDSA P-256, signs leaves only. `nowMs`: Unix milliseconds. */
-export async function createSiteCa(siteId: string, nowMs: number): Promise<SiteCa> {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: P256.namedCurve });
+export function newCaKey(): KeyObject {
+  return generateKeyPairSync('ec', { namedCurve: P256.namedCurve }).privateKey;
+}
+
+/** A new site CA: ECDSA P-256, signs leaves only. `nowMs`: Unix milliseconds. All CAs of a site have one name. */
+export async function createSiteCa(siteId: string, nowMs: number, privateKey = newCaKey()): Promise<SiteCa> {
   const keys = {
     privateKey: privateKey.toCryptoKey(P256, true, ['sign']),
-    publicKey: publicKey.toCryptoKey(P256, true, ['verify']),
+    publicKey: createPublicKey(privateKey).toCryptoKey(P256, true, ['verify']),
   };
   const certificate = await X509CertificateGenerator.createSelfSigned(
     {
@@ -63,6 +67,35 @@ export async function createSiteCa(siteId: string, nowMs: number): Promise<SiteC
     webcrypto,
   );
   return { key: privateKey, certificatePem: `${certificate.toString('pem')}\n` };
+}
+
+/**
+ * The next CA certified by the previous one ("new with old", RFC 4210, 4.4): whoever trusts the previous one alone can verify
+ * what the next one issues. Both have one name, so that it is self-issued and the previous one's path length of 0 allows it.
+ */
+export async function bridgeCa(previous: SiteCa, nextCertificatePem: string): Promise<string> {
+  const issuer = new ParsedCertificate(previous.certificatePem);
+  const next = new ParsedCertificate(nextCertificatePem);
+  const certificate = await X509CertificateGenerator.create(
+    {
+      serialNumber: newSerial(),
+      issuer: issuer.subjectName,
+      subject: next.subjectName,
+      notBefore: NOT_BEFORE,
+      notAfter: issuer.notAfter,
+      publicKey: next.publicKey,
+      signingKey: previous.key.toCryptoKey(P256, false, ['sign']),
+      signingAlgorithm: P256_SHA256,
+      extensions: [
+        new BasicConstraintsExtension(true, 0, true),
+        new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true),
+        await SubjectKeyIdentifierExtension.create(next.publicKey, false, webcrypto),
+        await AuthorityKeyIdentifierExtension.create(issuer.publicKey, false, webcrypto),
+      ],
+    },
+    webcrypto,
+  );
+  return `${certificate.toString('pem')}\n`;
 }
 
 /** The site CA at work. Throws when key and certificate are not a pair. */

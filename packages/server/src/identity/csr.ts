@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { createPublicKey, type KeyObject, webcrypto } from 'node:crypto';
 import { Pkcs10CertificateRequest, Pkcs10CertificateRequestGenerator } from '@peculiar/x509';
 import { CsrRefused } from './errors.ts';
+import { keyHashOf } from './key-hash.ts';
 
 /** Keys and signatures of the site: ECDSA on P-256. */
 export const P256 = { name: 'ECDSA', namedCurve: 'P-256' } as const;
@@ -34,4 +35,14 @@ export async function publicKeyOfCsr(pem: string): Promise<KeyObject> {
     throw new CsrRefused('the certificate request is not signed by its own key');
   }
   return key;
+}
+
+/** Hash of the key of a request; undefined when it is none that the site takes. */
+export async function keyHashOfCsr(pem: string): Promise<string | undefined> {
+  try {
+    return keyHashOf(await publicKeyOfCsr(pem));
+  } catch (error) {
+    if (error instanceof CsrRefused) return undefined;
+    throw error;
+  }
 }

@@ -21,7 +21,7 @@ export type SiteKeys = {
   readonly certificatePem: string;
   readonly caCertificates: readonly string[];
   readonly dataKey: Buffer;
-  /** PEM; on the Primary alone. */
+  /** PEM; on the Primary alone, and only written here (`ca-keys.ts` reads it). */
   readonly caKeyPem: string | undefined;
 };
 
@@ -33,17 +33,17 @@ export class IdentityDamaged extends Error {
 const KEY_FILES = { tls: 'tls.key', session: 'session.key', wrapping: 'wrapping.key' } as const;
 const CERTIFICATE_FILE = 'tls.crt';
 const DATA_KEY_FILE = 'data.key';
-const CA_KEY_FILE = 'ca.key';
+export const CA_KEY_FILE = 'ca.key';
 const STATEMENT_FILE = 'statement.json';
 /** Beside the identity folder, for people: `thinman --ca DIR/ca.crt`. */
 const CA_CERTIFICATE_FILE = 'ca.crt';
 const PUBLIC_FILE_MODE = 0o644;
 
-const folderOf = (dataFolder: string) => join(dataFolder, 'identity');
+export const identityFolder = (dataFolder: string) => join(dataFolder, 'identity');
 
 /** The keys in this folder, or new ones: a join that was cut off goes on with the keys that it began with. */
 export function loadOrCreateServerKeys(dataFolder: string): ServerKeys {
-  const folder = folderOf(dataFolder);
+  const folder = identityFolder(dataFolder);
   makePrivateFolder(folder);
   const keyOf = (file: string, create: () => KeyObject): KeyObject => {
     const path = join(folder, file);
@@ -60,26 +60,39 @@ export function loadOrCreateServerKeys(dataFolder: string): ServerKeys {
 }
 
 export function saveSiteKeys(dataFolder: string, site: SiteKeys): void {
-  const folder = folderOf(dataFolder);
+  const folder = identityFolder(dataFolder);
   makePrivateFolder(folder);
-  writeFileAtomically(join(folder, CERTIFICATE_FILE), site.certificatePem);
+  saveServerCertificate(dataFolder, site.certificatePem);
   writeFileAtomically(join(folder, DATA_KEY_FILE), site.dataKey.toString('base64url'));
   if (site.caKeyPem !== undefined) writeFileAtomically(join(folder, CA_KEY_FILE), site.caKeyPem);
-  writeFileAtomically(join(dataFolder, CA_CERTIFICATE_FILE), site.caCertificates.join(''), PUBLIC_FILE_MODE);
+  saveCaCertificates(dataFolder, site.caCertificates);
+}
+
+/** A new certificate for the same key; what ties its CA to the one before may follow it. */
+export function saveServerCertificate(dataFolder: string, pem: string): void {
+  writeFileAtomically(join(identityFolder(dataFolder), CERTIFICATE_FILE), pem);
+}
+
+/** The site's CA, or two while it is changed. */
+export function saveCaCertificates(dataFolder: string, caCertificates: readonly string[]): void {
+  writeFileAtomically(join(dataFolder, CA_CERTIFICATE_FILE), caCertificates.join(''), PUBLIC_FILE_MODE);
 }
 
 /** The newest site statement, so that a restart without a database never goes back. */
 export function saveStatementFile(dataFolder: string, signed: SignedStatement): void {
-  writeFileAtomically(join(folderOf(dataFolder), STATEMENT_FILE), JSON.stringify(signed));
+  writeFileAtomically(join(identityFolder(dataFolder), STATEMENT_FILE), JSON.stringify(signed));
 }
 
 export function loadStatementFile(dataFolder: string): string {
-  return readText(join(folderOf(dataFolder), STATEMENT_FILE));
+  return readText(join(identityFolder(dataFolder), STATEMENT_FILE));
 }
 
 /** Everything in the folder. Throws IdentityDamaged. */
-export function loadIdentityFiles(dataFolder: string): { readonly keys: ServerKeys; readonly site: SiteKeys } {
-  const folder = folderOf(dataFolder);
+export function loadIdentityFiles(dataFolder: string): {
+  readonly keys: ServerKeys;
+  readonly site: Omit<SiteKeys, 'caKeyPem'>;
+} {
+  const folder = identityFolder(dataFolder);
   const keys: ServerKeys = {
     tls: readKey(join(folder, KEY_FILES.tls)),
     session: readKey(join(folder, KEY_FILES.session)),
@@ -93,9 +106,7 @@ export function loadIdentityFiles(dataFolder: string): { readonly keys: ServerKe
   if (keyHashOf(readCertificate(join(folder, CERTIFICATE_FILE), certificatePem).publicKey) !== keyHashOf(keys.tls)) {
     throw damaged(join(folder, CERTIFICATE_FILE), 'does not belong to tls.key');
   }
-  const caKeyPath = join(folder, CA_KEY_FILE);
-  const caKeyPem = existsSync(caKeyPath) ? readText(caKeyPath) : undefined;
-  return { keys, site: { certificatePem, caCertificates, dataKey, caKeyPem } };
+  return { keys, site: { certificatePem, caCertificates, dataKey } };
 }
 
 export function toPem(key: KeyObject): string {

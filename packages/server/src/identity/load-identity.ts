@@ -1,22 +1,33 @@
 import type { SignedStatement } from '@thinman/protocol';
 import type { Logger } from 'pino';
 import type { ServerConfig } from '../config.ts';
-import type { CertificateAuthority, Clock, ServerIdentity, SessionTokens, SiteDataKey } from '../ports.ts';
-import { openCertificateAuthority } from './certificate-authority.ts';
+import type { CertificateAuthority, Clock, SessionTokens, SiteDataKey } from '../ports.ts';
+import { type CaKeys, openCaKeys } from './ca-keys.ts';
 import { openDataKey } from './data-key.ts';
-import { IdentityDamaged, loadIdentityFiles, loadStatementFile, saveStatementFile, toPem } from './identity-files.ts';
+import {
+  IdentityDamaged,
+  identityFolder,
+  loadIdentityFiles,
+  loadStatementFile,
+  saveCaCertificates,
+  saveServerCertificate,
+  saveStatementFile,
+  toPem,
+} from './identity-files.ts';
 import { keyHashOf } from './key-hash.ts';
+import { createOwnIdentity, type OwnIdentity } from './own-identity.ts';
 import { createSessionTokens } from './session-tokens.ts';
+import { createSiteAuthority } from './site-authority.ts';
 import { createStatementHolder, readHeldStatement, type StatementHolder } from './statement-holder.ts';
 
 /** Everything that follows from the files in a server's identity folder. */
 export type LoadedIdentity = {
-  readonly identity: ServerIdentity;
+  readonly own: OwnIdentity;
   readonly dataKey: SiteDataKey;
   readonly sessions: SessionTokens;
   readonly statements: StatementHolder;
-  /** Where the CA's key lies: on the Primary. */
-  readonly authority: CertificateAuthority | undefined;
+  /** Where the CAs' keys lie: on the Primary. */
+  readonly ca: { readonly keys: CaKeys; readonly authority: CertificateAuthority } | undefined;
 };
 
 /** Throws IdentityDamaged. */
@@ -27,7 +38,7 @@ export function loadIdentity(
 ): LoadedIdentity {
   const { siteId, instance, name } = config;
   const { keys, site } = loadIdentityFiles(dataFolder);
-  const { caCertificates, certificatePem, caKeyPem } = site;
+  const { caCertificates, certificatePem } = site;
   const held = readHeldStatement(loadStatementFile(dataFolder), caCertificates);
   if (held === undefined) {
     throw new IdentityDamaged(
@@ -36,25 +47,32 @@ export function loadIdentity(
   }
   const dataKey = openDataKey(site.dataKey, siteId);
   site.dataKey.fill(0);
-  const [caPem] = caCertificates;
-  const save = (signed: SignedStatement) => {
+  /** What is held in this process all the same; the source of record has it too. */
+  const tryTo = (write: () => void, what: string): boolean => {
     try {
-      saveStatementFile(dataFolder, signed);
+      write();
+      return true;
     } catch (error) {
-      // Held in this process all the same; the source of record has it too.
-      log.error({ err: error }, 'the site statement cannot be written down');
+      log.error({ err: error }, `${what} cannot be written down`);
+      return false;
     }
   };
-  return {
-    identity: {
-      ...{ siteId, instance, name, caCertificates },
-      keyHash: keyHashOf(keys.tls),
-      tls: { keyPem: toPem(keys.tls), certificatePem },
+  const save = (signed: SignedStatement) => tryTo(() => saveStatementFile(dataFolder, signed), 'the site statement');
+  const tls = { keyPem: toPem(keys.tls), certificatePem };
+  const own = createOwnIdentity(
+    { siteId, instance, name, caCertificates, keyHash: keyHashOf(keys.tls), tls },
+    {
+      certificate: pem => saveServerCertificate(dataFolder, pem),
+      caCertificates: pems => tryTo(() => saveCaCertificates(dataFolder, pems), 'the CAs of the site'),
     },
+  );
+  const trusted = () => own.identity.caCertificates;
+  const caKeys = openCaKeys(identityFolder(dataFolder));
+  return {
+    own,
     dataKey,
     sessions: createSessionTokens(siteId, name, keys.session, clock),
-    statements: createStatementHolder(held, caCertificates, save),
-    authority:
-      caKeyPem === undefined || caPem === undefined ? undefined : openCertificateAuthority(caKeyPem, caPem, clock),
+    statements: createStatementHolder(held, trusted, save),
+    ca: caKeys && { keys: caKeys, authority: createSiteAuthority(caKeys, trusted, clock) },
   };
 }

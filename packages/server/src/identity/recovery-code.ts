@@ -11,6 +11,8 @@ const GROUP_DIGITS = 4;
 
 const CA_KEY_INFO = 'thinman/1/ca-key';
 const SALT_BYTES = 16;
+/** Between several wrapped keys: no letter of base64url. */
+const BETWEEN = '.';
 
 export type ReadRecoveryCode =
   | { readonly ok: true; readonly code: Buffer }
@@ -58,7 +60,28 @@ export function wrapCaKey(caKey: KeyObject, code: Uint8Array, siteId: string): s
   }
 }
 
-/** undefined: the code of another site, or a changed row. */
+/**
+ * What the site row holds while the CA is changed: the current key as it was wrapped before, and both keys under the new code.
+ * So either code gives a key that works, and the new one gives all.
+ */
+export function wrapCaKeys(before: string, keys: readonly KeyObject[], code: Uint8Array, siteId: string): string {
+  return [before.split(BETWEEN)[0] ?? '', ...keys.map(key => wrapCaKey(key, code, siteId))].join(BETWEEN);
+}
+
+/** What it holds when the change is over: the new key under the new code. */
+export function lastWrappedCaKey(wrapped: string): string {
+  return wrapped.split(BETWEEN).at(-1) ?? '';
+}
+
+/** Every CA's key that this code opens, an older CA's first. None: the code of another site, or a changed row. */
+export function unwrapCaKeys(wrapped: string, code: Uint8Array, siteId: string): KeyObject[] {
+  return wrapped
+    .split(BETWEEN)
+    .map(one => unwrapCaKey(one, code, siteId))
+    .filter(key => key !== undefined);
+}
+
+/** One of them. undefined: the code of another site, or a changed row. */
 export function unwrapCaKey(wrapped: string, code: Uint8Array, siteId: string): KeyObject | undefined {
   const bytes = Buffer.from(wrapped, 'base64url');
   const key = deriveKey(code, bytes.subarray(0, SALT_BYTES), CA_KEY_INFO);

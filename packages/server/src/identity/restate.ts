@@ -1,18 +1,18 @@
-import { X509Certificate } from 'node:crypto';
 import type { SignedStatement } from '@thinman/protocol';
 import type { CertificateAuthority, CommitTransaction, ServerIdentity } from '../ports.ts';
-import { keyHashOfCertificate } from './key-hash.ts';
+import { pinsOf } from './pins.ts';
 import { composeStatement } from './site-statement.ts';
 
 /** Signs what the site says of itself by the objects of this transaction, and sets it there. Primary only. */
 export type Restate = (transaction: CommitTransaction) => Promise<SignedStatement>;
 
 export function createRestate(
-  identity: Pick<ServerIdentity, 'siteId' | 'instance' | 'caCertificates'>,
+  identity: Pick<ServerIdentity, 'siteId' | 'instance'>,
   authority: Pick<CertificateAuthority, 'sign'>,
 ): Restate {
-  const caPins = pinsOf(identity.caCertificates);
   return async transaction => {
+    // Of the row that this transaction holds: a commit just before may have begun to change the CA.
+    const caPins = pinsOf((await transaction.siteCas()).caCertificates);
     const statement = composeStatement({
       siteId: identity.siteId,
       epoch: transaction.version.epoch,
@@ -26,9 +26,4 @@ export function createRestate(
     await transaction.setStatement(signed);
     return signed;
   };
-}
-
-/** SHA-256 of the keys of CAs (PEM): what devices pin. */
-export function pinsOf(caCertificates: readonly string[]): string[] {
-  return caCertificates.map(pem => keyHashOfCertificate(new X509Certificate(pem)));
 }

@@ -13,11 +13,14 @@ export type StatementHolder = {
   onChange(listener: (held: HeldStatement) => void): () => void;
 };
 
-/** `save` puts a newer one on disk before anybody is told of it, so that a restart never goes back. */
+/**
+ * `trusted`: the CAs that this server holds now. `save` puts a newer one on disk before anybody is told of it, so that a
+ * restart never goes back.
+ */
 export function createStatementHolder(
   first: HeldStatement,
-  caCertificates: readonly string[],
-  save: (signed: SignedStatement) => void,
+  trusted: () => readonly string[],
+  save: (signed: SignedStatement) => unknown,
 ): StatementHolder {
   let held = first;
   const listeners = new Set<(held: HeldStatement) => void>();
@@ -26,7 +29,7 @@ export function createStatementHolder(
     offer(signed) {
       // The same text again and again is the normal case: not verified again.
       if (signed.statement === held.signed.statement) return false;
-      const statement = verifyStatement(signed, caCertificates);
+      const statement = verifyStatement(signed, trusted());
       if (statement === undefined || !isNewerStatement(statement, held.statement)) return false;
       save(signed);
       held = { signed, statement };

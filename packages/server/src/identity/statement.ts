@@ -6,21 +6,31 @@ import { keyHashOf, keyHashOfCertificate } from './key-hash.ts';
 const MAX_STATEMENT_CHARS = 128 * 1024;
 const SIGNATURE_FORM = 'ieee-p1363';
 
-export function signStatement(statement: SiteStatement, caKey: KeyObject): SignedStatement {
+/** `cosigners`: the keys of the other CAs, while the CA is changed. */
+export function signStatement(
+  statement: SiteStatement,
+  caKey: KeyObject,
+  cosigners: readonly KeyObject[] = [],
+): SignedStatement {
   const text = encodeStatement(statement);
-  const signature = sign('sha256', statementBytes(text), { key: caKey, dsaEncoding: SIGNATURE_FORM });
-  return { statement: text, signature: signature.toString('base64url'), signedBy: keyHashOf(caKey) };
+  const bytes = statementBytes(text);
+  const signatureOf = (key: KeyObject) => ({
+    signature: sign('sha256', bytes, { key, dsaEncoding: SIGNATURE_FORM }).toString('base64url'),
+    signedBy: keyHashOf(key),
+  });
+  const cosignatures = cosigners.map(signatureOf);
+  return { statement: text, ...signatureOf(caKey), ...(cosignatures.length > 0 && { cosignatures }) };
 }
 
 /** Reads a statement that one of these CAs (PEM) has signed. undefined: forged, changed, or not in the right form. */
 export function verifyStatement(signed: SignedStatement, caCertificates: readonly string[]): SiteStatement | undefined {
-  const ca = caCertificates
-    .map(pem => new X509Certificate(pem))
-    .find(certificate => keyHashOfCertificate(certificate) === signed.signedBy);
-  if (ca === undefined) return undefined;
-  const signature = Buffer.from(signed.signature, 'base64url');
-  const key = { key: ca.publicKey, dsaEncoding: SIGNATURE_FORM } as const;
-  if (!verify('sha256', statementBytes(signed.statement), key, signature)) return undefined;
-  const parsed = parseJson(SiteStatement, signed.statement, MAX_STATEMENT_CHARS);
-  return parsed.ok ? parsed.value : undefined;
+  const cas = caCertificates.map(pem => new X509Certificate(pem));
+  const bytes = statementBytes(signed.statement);
+  const isSigned = [signed, ...(signed.cosignatures ?? [])].some(({ signature, signedBy }) => {
+    const ca = cas.find(certificate => keyHashOfCertificate(certificate) === signedBy);
+    const key = ca && ({ key: ca.publicKey, dsaEncoding: SIGNATURE_FORM } as const);
+    return key !== undefined && verify('sha256', bytes, key, Buffer.from(signature, 'base64url'));
+  });
+  const parsed = isSigned ? parseJson(SiteStatement, signed.statement, MAX_STATEMENT_CHARS) : undefined;
+  return parsed?.ok ? parsed.value : undefined;
 }

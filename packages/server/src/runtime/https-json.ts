@@ -1,4 +1,5 @@
 import { request } from 'node:https';
+import type { ConnectionOptions } from 'node:tls';
 import { MAX_BODY_BYTES, Problem, parseJson } from '@thinman/protocol';
 import type { Static, TSchema } from 'typebox';
 
@@ -8,8 +9,13 @@ export type HttpsJsonOptions<S extends TSchema> = {
   /** Sent as JSON by POST; GET without it. */
   readonly body?: unknown;
   /** CAs (PEM) to trust. `trust-nobody`: the answer is believed by other means, and nothing secret is sent. */
-  readonly trust: readonly string[] | 'trust-nobody';
+  readonly trust:
+    | readonly string[]
+    | 'trust-nobody'
+    | Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'minVersion' | 'checkServerIdentity'>;
   readonly deadlineMs: number;
+  /** Ends it before the deadline. */
+  readonly signal?: AbortSignal;
 };
 
 export type HttpsJsonAnswer<T> =
@@ -20,10 +26,11 @@ export type HttpsJsonAnswer<T> =
 
 /** One question to another server, over a connection of its own. Never rejects. */
 export function httpsJson<S extends TSchema>(options: HttpsJsonOptions<S>): Promise<HttpsJsonAnswer<Static<S>>> {
-  const { url, schema, body, trust, deadlineMs } = options;
+  const { url, schema, body, trust, deadlineMs, signal } = options;
   const text = body === undefined ? undefined : JSON.stringify(body);
   // `trust-nobody` is for the CA itself, which the token's pin judges.
-  const tls = trust === 'trust-nobody' ? { rejectUnauthorized: false } : { ca: [...trust] };
+  const tls = trust === 'trust-nobody' ? { rejectUnauthorized: false } : isList(trust) ? { ca: [...trust] } : trust;
+  const deadline = AbortSignal.timeout(deadlineMs);
   return new Promise(resolve => {
     const fail = (why: string) => resolve({ kind: 'failed', why });
     const outgoing = request(
@@ -33,7 +40,7 @@ export function httpsJson<S extends TSchema>(options: HttpsJsonOptions<S>): Prom
         agent: false,
         method: text === undefined ? 'GET' : 'POST',
         headers: text === undefined ? {} : { 'content-type': 'application/json' },
-        signal: AbortSignal.timeout(deadlineMs),
+        signal: signal === undefined ? deadline : AbortSignal.any([deadline, signal]),
       },
       answer => {
         let received = '';
@@ -50,6 +57,10 @@ export function httpsJson<S extends TSchema>(options: HttpsJsonOptions<S>): Prom
     outgoing.on('error', error => fail(error.name === 'AbortError' ? 'no answer in time' : error.message));
     outgoing.end(text);
   });
+}
+
+function isList(trust: object): trust is readonly string[] {
+  return Array.isArray(trust);
 }
 
 function read<S extends TSchema>(schema: S, text: string, status: number): HttpsJsonAnswer<Static<S>> {

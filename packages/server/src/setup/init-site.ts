@@ -9,7 +9,7 @@ import { loadOrCreateServerKeys, saveSiteKeys, saveStatementFile, toPem } from '
 import { createPasswordHasher } from '../identity/password-hasher.ts';
 import { rawPublicKey } from '../identity/raw-keys.ts';
 import { formatRecoveryCode, newRecoveryCode, wrapCaKey } from '../identity/recovery-code.ts';
-import { pinsOf } from '../identity/restate.ts';
+import { pinsOf } from '../identity/pins.ts';
 import { composeStatement } from '../identity/site-statement.ts';
 import type { StoredObject } from '../ports.ts';
 import { SiteExists } from '../record/errors.ts';

@@ -28,7 +28,7 @@ import {
 } from '../identity/identity-files.ts';
 import { keyHashOf, keyHashOfCertificate } from '../identity/key-hash.ts';
 import { rawPublicKey } from '../identity/raw-keys.ts';
-import { pinsOf } from '../identity/restate.ts';
+import { pinsOf } from '../identity/pins.ts';
 import { verifyStatement } from '../identity/statement.ts';
 import type { SourceOfRecord } from '../ports.ts';
 import { DatabaseUnavailable } from '../record/errors.ts';

@@ -1,5 +1,6 @@
 import type { ServerStatus } from '@thinman/protocol';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { certificateExpiry } from './certificate-expiry.ts';
 import { connectedDevices } from './connected-devices.ts';
 import { generation } from './generation.ts';
 import { journalPending } from './journal-pending.ts';
@@ -15,13 +16,14 @@ export type Metrics = {
   render(): Promise<string>;
 };
 
-/** `status` is read when the metrics are: nothing is kept twice. */
-export function createMetrics(status: () => ServerStatus): Metrics {
+/** Both are read when the metrics are: nothing is kept twice. `certificateExpiresAtMs`: Unix milliseconds. */
+export function createMetrics(status: () => ServerStatus, certificateExpiresAtMs?: () => number): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const answered = logins(registry);
   const duration = loginDuration(registry);
   for (const gauge of [connectedDevices, journalPending, generation, serverState]) gauge(registry, status);
+  if (certificateExpiresAtMs !== undefined) certificateExpiry(registry, certificateExpiresAtMs);
   return {
     loginAnswered(outcome, durationMs) {
       answered(outcome);
