@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { PACKAGE_VERSION } from '../../runtime/version.ts';
+import type { CaResult } from './ca-command.ts';
 
 /**
  * The command line of `thinman-server`. Results go to `out`; what goes wrong is thrown. Each command loads what it needs
@@ -48,5 +49,31 @@ export function serverProgram(out: (text: string) => void): Command {
       .option('--json', 'print the state as JSON')
       .action(async options => out(await (await import('./running-server.ts'))[run](options)));
   }
+
+  const ca = program.command('ca').description("changes the site's CA, on the running Primary: begin, switch, finish");
+  const caCommand = (name: string, description: string) =>
+    ca
+      .command(name)
+      .description(description)
+      .requiredOption('--data <dir>', 'its data folder')
+      .option('--json', 'print the answer as JSON');
+  const show = ({ text, exitCode }: CaResult) => {
+    out(text);
+    if (exitCode !== undefined) process.exitCode = exitCode;
+  };
+  caCommand('status', 'shows where the change stands, and whom it waits for').action(async options =>
+    show(await (await import('./ca-command.ts')).caStatusCommand(options)),
+  );
+  for (const [step, description] of CA_STEPS) {
+    const command = caCommand(step, description);
+    if (step !== 'begin') command.option('--force', 'do not wait for servers and devices that are not ready');
+    command.action(async options => show(await (await import('./ca-command.ts')).caStepCommand(step, options)));
+  }
   return program;
 }
+
+const CA_STEPS = [
+  ['begin', 'makes the next CA, and a new recovery code; servers and devices learn to trust it'],
+  ['switch', 'lets the next CA issue; servers and devices renew their certificates'],
+  ['finish', 'ends the trust in the old CA'],
+] as const;

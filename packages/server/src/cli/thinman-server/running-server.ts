@@ -13,13 +13,13 @@ const LOOK_INTERVAL_MS = 100;
 
 /** `thinman-server status`: asked of the running server. */
 export async function statusCommand(options: Options): Promise<string> {
-  const status = await asking(options.data, client => client.ask(ServerStatus, { path: '/status' }));
+  const status = await askRunning(options.data, client => client.ask(ServerStatus, { path: '/status' }));
   return options.json ? json(status) : inWords(status);
 }
 
 /** `thinman-server drain`: returns when the server has stopped. */
 export async function drainCommand(options: Options): Promise<string> {
-  const status = await asking(options.data, client =>
+  const status = await askRunning(options.data, client =>
     client.ask(ServerStatus, { method: 'POST', path: '/drain', body: {} }),
   );
   const end = performance.now() + DRAIN_DEADLINE_MS;
@@ -39,7 +39,8 @@ function isInUse(data: string): boolean {
   return release === undefined;
 }
 
-async function asking<T>(data: string, ask: (client: AdminClient) => Promise<T>): Promise<T> {
+/** Asks the server that runs in this folder, over its admin socket. */
+export async function askRunning<T>(data: string, ask: (client: AdminClient) => Promise<T>): Promise<T> {
   const folder = dataFolder(data);
   if (!hasConfig(folder)) {
     throw new CommandError(EXIT.misuse, `${folder.path} is not the data folder of a server; check --data`);
