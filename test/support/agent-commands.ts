@@ -57,7 +57,7 @@ export function createAgentCommands(
   };
 
   return {
-    ...createDaemon(processes, name, 'thinman-agent', ['start', '--data', data], environment),
+    ...createDaemon(processes, name, 'thinman-agent', ['start', '--data', data], { environment }),
     data,
     enroll: token => processes.run('thinman-agent', ['enroll', token, '--data', data, '--name', name], { environment }),
     login: async (user, password) => {

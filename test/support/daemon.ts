@@ -1,4 +1,4 @@
-import type { Command, Environment, Finished, Processes, Running } from './processes.ts';
+import type { Command, Finished, Processes, Running, StartOptions } from './processes.ts';
 
 /** A command that runs in the foreground until it is ended: a server or an agent, which is started many times here. */
 export type Daemon = {
@@ -22,7 +22,7 @@ export function createDaemon(
   name: string,
   command: Command,
   args: readonly string[],
-  environment: Environment = {},
+  options: Pick<StartOptions, 'environment' | 'inside'> = {},
 ): Daemon {
   let current: Running | undefined;
   const process = () => {
@@ -34,7 +34,7 @@ export function createDaemon(
     name,
     start: () => {
       if (isRunning()) throw new Error(`${name} runs already`);
-      current = processes.start(name, command, args, { environment });
+      current = processes.start(name, command, args, options);
       return current.waitForLine(/^READY /);
     },
     kill: async () => {

@@ -3,7 +3,7 @@ import { type RecordedEvent, ServerStatus } from '@thinman/protocol';
 import { asPromised } from './contract.ts';
 import { createDaemon, type Daemon } from './daemon.ts';
 import { askSocket } from './local-socket.ts';
-import type { Finished, Processes } from './processes.ts';
+import type { Finished, Processes, StartOptions } from './processes.ts';
 import { waitFor } from './wait.ts';
 
 /** An object as `thinman get -o json` gives it. */
@@ -30,7 +30,14 @@ export type Server = Daemon & {
   events(): Promise<readonly RecordedEvent[]>;
 };
 
-export function createServerCommands(processes: Processes, name: string, data: string, url: string): Server {
+/** `options`: of the server itself, not of the commands that ask it. */
+export function createServerCommands(
+  processes: Processes,
+  name: string,
+  data: string,
+  url: string,
+  options: Pick<StartOptions, 'environment' | 'inside'> = {},
+): Server {
   const thinman: Server['thinman'] = (args, input) =>
     processes.run('thinman', [...args, '--data', data], input === undefined ? {} : { input });
   const administer: Server['administer'] = async (args, input) => {
@@ -48,7 +55,7 @@ export function createServerCommands(processes: Processes, name: string, data: s
   };
 
   return {
-    ...createDaemon(processes, name, 'thinman-server', ['start', '--data', data]),
+    ...createDaemon(processes, name, 'thinman-server', ['start', '--data', data], options),
     data,
     url,
     status,

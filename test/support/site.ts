@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseValue, type RecordedEvent, Version } from '@thinman/protocol';
 import { type Agent, createAgentCommands, type DeviceHistory } from './agent-commands.ts';
 import { freePort } from './loopback.ts';
-import type { Environment, Finished, Processes } from './processes.ts';
+import type { Environment, Finished, Processes, StartOptions } from './processes.ts';
 import { createServerCommands, type Server } from './server-commands.ts';
 import { createTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 import { waitFor } from './wait.ts';
@@ -11,13 +11,15 @@ import { waitFor } from './wait.ts';
 export const ADMIN_PASSWORD = 'an-administrators-password';
 
 /**
- * A whole site on this machine, in one folder: a Primary and a Secondary on the embedded database, and thin clients. All are
- * real processes that are reached through their commands alone.
+ * A whole site on this machine, in one folder: a Primary and a Secondary on the embedded database (or on those given), and thin
+ * clients. All are real processes that are reached through their commands alone.
  */
 export type Site = {
   readonly folder: string;
   readonly primary: Server;
   readonly secondary: Server;
+  /** Both, and those that were added. */
+  readonly servers: readonly Server[];
   readonly agents: readonly Agent[];
   /** The wire in front of each server, where the site was made with `wires`. */
   readonly wires: { readonly primary: TcpProxy; readonly secondary: TcpProxy } | undefined;
@@ -26,6 +28,8 @@ export type Site = {
   foundPrimary(): Promise<string>;
   /** `thinman token server` on the Primary, `thinman-server join` and `start`; gives the line READY. */
   joinSecondary(): Promise<string>;
+  /** One more Secondary, after the others in the list, on a source of record of its own; it is started. */
+  addSecondary(name: string, database: string): Promise<Server>;
   agent(name: string): Agent;
   /** Enrols one more thin client with a token of the Primary. It is not started. `environment`: of its own processes. */
   addAgent(name: string, group: string, environment?: Environment): Promise<Agent>;
@@ -40,41 +44,66 @@ export type SiteOptions = {
   readonly processes: Processes;
   /** Puts a wire before each server that can be cut. */
   readonly wires?: boolean;
+  /** URLs of both servers' sources of record; default: the embedded one of the Primary. */
+  readonly databases?: Readonly<Record<FirstTwo, string>>;
+  /** Machines for them (`network/network.ts`); default: this one. */
+  readonly hosts?: Readonly<Record<FirstTwo, ServerHost>>;
 };
 
+type FirstTwo = 'primary' | 'secondary';
+export type ServerHost = { readonly address: string; readonly command: readonly string[] };
+
 /** Finds places for the two servers. Nothing runs yet. */
-export async function createSite({ folder, processes, wires: wired = false }: SiteOptions): Promise<Site> {
+export async function createSite(options: SiteOptions): Promise<Site> {
+  const { folder, processes, wires: wired = false, databases, hosts } = options;
   const history: DeviceHistory = { logins: [], versions: [] };
   const agents: Agent[] = [];
-  const places = { primary: await findPlace(wired), secondary: await findPlace(wired) };
-  const server = (name: keyof typeof places) =>
-    createServerCommands(processes, name, join(folder, name), places[name].url);
-  const primary = server('primary');
-  const secondary = server('secondary');
-  const serverArgs = ({ name, data, url }: Server, { listen }: Place) => [
-    ...['--data', data, '--name', name],
-    ...['--listen', `127.0.0.1:${listen}`, '--url', url],
-  ];
+  const place = async (name: string, host?: ServerHost): Promise<Placed> => {
+    const { listen, wire, url } = await findPlace(host?.address, wired);
+    const inside: Pick<StartOptions, 'inside'> = host === undefined ? {} : { inside: { command: host.command } };
+    const server = createServerCommands(processes, name, join(folder, name), url, inside);
+    return { server, wire, inside, args: ['--data', server.data, '--name', name, '--listen', listen, '--url', url] };
+  };
+  const [first, second] = [await place('primary', hosts?.primary), await place('secondary', hosts?.secondary)];
+  const primary = first.server;
+  const servers = [primary, second.server];
+  const run = (verb: string, { inside, args }: Placed, more: readonly string[], input?: string) => {
+    const given = input === undefined ? inside : { ...inside, input };
+    return succeed([verb], processes.run('thinman-server', [verb, ...more, ...args], given));
+  };
+  const joinAs = async (joiner: Placed, database: readonly string[]) => {
+    const { name, url } = joiner.server;
+    const token = await primary.administer(['token', 'server', '--name', name, '--url', url]);
+    await run('join', joiner, [token.trim(), ...database]);
+    return joiner.server.start();
+  };
 
   let inputs = 0;
   return {
     folder,
     primary,
-    secondary,
+    secondary: second.server,
+    servers,
     agents,
-    wires: bothWires(places.primary.wire, places.secondary.wire),
+    wires: bothWires(first.wire, second.wire),
     history,
     foundPrimary: async () => {
-      const args = ['init', ...serverArgs(primary, places.primary), '--admin-password-stdin'];
-      await succeed(args, processes.run('thinman-server', args, { input: ADMIN_PASSWORD }));
+      const database = databases === undefined ? [] : ['--database', databases.primary];
+      await run('init', first, ['--admin-password-stdin', ...database], ADMIN_PASSWORD);
       return primary.start();
     },
-    joinSecondary: async () => {
-      const token = await primary.administer(['token', 'server', '--name', secondary.name, '--url', secondary.url]);
-      const database = ['--database', `sqlite:${join(primary.data, 'site.db')}`, '--single-host'];
-      const args = ['join', token.trim(), ...serverArgs(secondary, places.secondary), ...database];
-      await succeed(args, processes.run('thinman-server', args));
-      return secondary.start();
+    joinSecondary: () =>
+      joinAs(
+        second,
+        databases === undefined
+          ? ['--database', `sqlite:${join(primary.data, 'site.db')}`, '--single-host']
+          : ['--database', databases.secondary],
+      ),
+    addSecondary: async (name, database) => {
+      const added = await place(name);
+      await joinAs(added, ['--database', database]);
+      servers.push(added.server);
+      return added.server;
     },
     agent: name => {
       const agent = agents.find(known => known.name === name);
@@ -99,20 +128,26 @@ export async function createSite({ folder, processes, wires: wired = false }: Si
       for (const agent of agents.filter(known => known.isRunning())) {
         await agent.waitForStatus('to have handed on its events', ({ pendingEvents }) => pendingEvents === 0);
       }
-      for (const known of [secondary, primary]) {
+      for (const known of servers.filter(server => server.isRunning()).toReversed()) {
         await known.waitForStatus('to have handed on its events', ({ journalPending }) => journalPending === 0);
       }
     },
   };
 }
 
-/** Where a server listens, and the wire before it, if there is one. */
-type Place = { readonly listen: number; readonly wire: TcpProxy | undefined; readonly url: string };
+/** A server, where it is, and what its commands are told about that. */
+type Placed = {
+  readonly server: Server;
+  readonly wire: TcpProxy | undefined;
+  readonly inside: Pick<StartOptions, 'inside'>;
+  readonly args: readonly string[];
+};
 
-async function findPlace(wired: boolean): Promise<Place> {
-  const listen = await freePort();
-  const wire = wired ? await createTcpProxy(await freePort(), listen) : undefined;
-  return { listen, wire, url: `https://127.0.0.1:${wire?.port ?? listen}` };
+/** Where a server listens, and the wire before it, if there is one. */
+async function findPlace(address = '127.0.0.1', wired = false) {
+  const port = await freePort();
+  const wire = wired ? await createTcpProxy(await freePort(), port) : undefined;
+  return { listen: `${address}:${port}`, wire, url: `https://${address}:${wire?.port ?? port}` };
 }
 
 function bothWires(primary: TcpProxy | undefined, secondary: TcpProxy | undefined): Site['wires'] {

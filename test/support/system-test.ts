@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { SiteSettingsBody } from '@thinman/protocol';
 import { brokenInvariants } from './invariants.ts';
 import type { Processes } from './processes.ts';
 import { createScratch } from './scratch.ts';
@@ -16,18 +17,24 @@ const LOG_LINES = 25;
 const HEDGE_DELAY_MS = 1_000;
 
 /** JSON is YAML. */
-const SETTINGS = JSON.stringify({
-  kind: 'SiteSettings',
-  name: 'site',
-  body: { agent: { ...FAST_TIMINGS, hedgeDelayMs: HEDGE_DELAY_MS } },
-});
+const settings = (server: SystemTestOptions['serverSettings'] = {}) =>
+  JSON.stringify({
+    kind: 'SiteSettings',
+    name: 'site',
+    body: { agent: { ...FAST_TIMINGS, hedgeDelayMs: HEDGE_DELAY_MS }, server },
+  });
 
-type Options = Pick<SiteOptions, 'wires'> & {
+export type SystemTestOptions = Pick<SiteOptions, 'wires'> & {
   /** Thin clients in the group of `ward.ts`, enrolled and started before the test begins. */
   readonly agents?: readonly string[];
+  readonly serverSettings?: NonNullable<SiteSettingsBody['server']>;
 };
+type Options = SystemTestOptions;
 
 type Body = (site: Site, processes: Processes) => Promise<void>;
+
+/** What a site stands on that it does not make itself. */
+export type Surroundings = AsyncDisposable & Pick<SiteOptions, 'databases' | 'hosts'>;
 
 /**
  * A test on a site of real processes, made for it alone: both servers, thin clients, users and profiles of `ward.ts`, short
@@ -46,20 +53,37 @@ export function systemTests(about: string, options: Options, bodies: Readonly<Re
   );
 }
 
-async function onSite({ agents = ['tc-1'], wires = false }: Options, body: Body): Promise<void> {
+async function onSite(options: Options, body: Body): Promise<void> {
+  await onSiteIn(
+    async () => ({ [Symbol.asyncDispose]: async () => {} }),
+    options,
+    (site, _surroundings, processes) => body(site, processes),
+  );
+}
+
+/** A site of its own on what `surround` makes in its folder. Afterwards the invariants are held, and all of it is removed. */
+export async function onSiteIn<S extends Surroundings>(
+  surround: (folder: string) => Promise<S>,
+  { agents = ['tc-1'], wires = false, serverSettings }: Options,
+  body: (site: Site, surroundings: S, processes: Processes) => Promise<void>,
+): Promise<void> {
   await using scratch = createScratch('thinman-system-');
   const { folder, processes } = scratch;
+  await using surroundings = await surround(folder);
+  const { databases, hosts } = surroundings;
   let site: Site | undefined;
   try {
-    site = await createSite({ folder, processes, wires });
+    site = await createSite({ folder, processes, wires, ...(databases && { databases }), ...(hosts && { hosts }) });
     await site.foundPrimary();
-    await Promise.all([site.joinSecondary(), furnish(site, agents)]);
+    await Promise.all([site.joinSecondary(), furnish(site, agents, settings(serverSettings))]);
     for (const agent of site.agents) {
       await agent.waitForStatus('to know both servers', ({ servers }) => servers.length === 2);
     }
-    await body(site, processes);
+    await body(site, surroundings, processes);
     await site.settle();
     assert.deepEqual(brokenInvariants(site.history, await site.primary.events()), []);
+    // Before what they stand on.
+    await processes.endAll();
   } catch (error) {
     showLogs(folder);
     throw error;
@@ -69,8 +93,8 @@ async function onSite({ agents = ['tc-1'], wires = false }: Options, body: Body)
   }
 }
 
-async function furnish(site: Site, agents: readonly string[]): Promise<void> {
-  await site.apply(`${SETTINGS}\n---${WARD}`);
+async function furnish(site: Site, agents: readonly string[], siteSettings: string): Promise<void> {
+  await site.apply(`${siteSettings}\n---${WARD}`);
   for (const agent of agents) await (await site.addAgent(agent, GROUP)).start();
 }
 
