@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { ObjectKind, RecordedEvent } from '@thinman/protocol';
-import type { Feed, SourceOfRecord } from '../../packages/server/src/ports.ts';
+import type { ChangedSince, Feed, SourceOfRecord } from '../../packages/server/src/ports.ts';
 import { AS_PRIMARY, newSite, recordedEvent, SITE_ID } from '../support/record-fixtures.ts';
 import { assertUnavailable, commit, followFeed, positionOf, putUser, standing } from '../support/record-steps.ts';
 
@@ -338,6 +338,196 @@ export function sourceOfRecordContract(name: string, prepare: () => RecordLab | 
           history.map(({ body }) => body),
           [{ displayName: 'final' }],
         );
+      });
+    });
+
+    describe('what changed since a generation', () => {
+      beforeEach(() => record.initialise(newSite(), []));
+
+      const KINDS: readonly ObjectKind[] = ['Policy', 'User'];
+      const told = ({ items }: ChangedSince) =>
+        items.map(({ now, before }) => [now.kind, now.name, now.deleted ? 'gone' : now.body, before?.body]);
+
+      it('gives each object that was touched since, as it is and as it was', async () => {
+        await putUser(record, 'alice', 'one');
+        await putUser(record, 'bob');
+        await commit(record, transaction => transaction.put(USER, 'carol', {}, { credential: 'secret' }));
+        const { version } = await standing(record);
+        await putUser(record, 'alice', 'two');
+        await putUser(record, 'alice', 'three');
+        await commit(record, transaction => transaction.remove(USER, 'carol'));
+        await commit(record, transaction => transaction.put('Policy', 'new', { settings: {} }, {}));
+        await commit(record, transaction => transaction.put('Device', 'tc-1', {}, {}));
+
+        const since = await record.changedSince(version.generation, { kinds: KINDS, limit: 10 });
+        assert.deepEqual(told(since), [
+          ['Policy', 'new', { settings: {} }, undefined],
+          ['User', 'alice', { displayName: 'three' }, { displayName: 'one' }],
+          ['User', 'carol', 'gone', {}],
+        ]);
+        assert.deepEqual(since.items[2]?.before?.system, { credential: 'secret' });
+        assert.equal(since.next, undefined);
+        assert.equal(since.epoch, 1);
+        assert.deepEqual(since.site, { version: (await standing(record)).version, compactedGeneration: 0 });
+      });
+
+      it('says of a name what it was then, though it was deleted and made again in between', async () => {
+        await putUser(record, 'alice', 'one');
+        const { version } = await standing(record);
+        await commit(record, transaction => transaction.remove(USER, 'alice'));
+        const gone = await standing(record);
+        await putUser(record, 'alice', 'two');
+        const at = (generation: number) => record.changedSince(generation, { kinds: KINDS, limit: 10 });
+        assert.deepEqual(told(await at(version.generation)), [
+          [USER, 'alice', { displayName: 'two' }, { displayName: 'one' }],
+        ]);
+        assert.deepEqual(told(await at(gone.version.generation)), [[USER, 'alice', { displayName: 'two' }, undefined]]);
+      });
+
+      it('comes in pages, each object once', async () => {
+        const names = Array.from({ length: 7 }, (_, n) => `user-${n}`);
+        for (const user of names) await putUser(record, user);
+        await commit(record, transaction => transaction.put('Policy', 'p', {}, {}));
+        const found: string[] = [];
+        let after: ChangedSince['next'];
+        do {
+          const page = await record.changedSince(1, { kinds: KINDS, after, limit: 3 });
+          found.push(...page.items.map(({ now }) => now.name));
+          after = page.next;
+        } while (after !== undefined);
+        assert.deepEqual(found, ['p', ...names]);
+      });
+
+      it('knows no epoch of a generation that was never made, nor one of before this database', async () => {
+        const epochOf = async (generation: number) =>
+          (await record.changedSince(generation, { kinds: KINDS, limit: 1 })).epoch;
+        assert.deepEqual([await epochOf(0), await epochOf(1), await epochOf(2)], [undefined, 1, undefined]);
+      });
+    });
+
+    describe('compaction', () => {
+      beforeEach(() => record.initialise(newSite(), []));
+
+      const DAY_MS = 24 * 60 * 60_000;
+      const names = async () => objectsOf(await record.feed(undefined)).map(({ kind, name }) => `${kind}/${name}`);
+      const compactAfter = async (days: number, by: Parameters<SourceOfRecord['compact']>[0] = AS_PRIMARY) => {
+        const [last] = await record.history(USER, 'last', 1);
+        return record.compact(by, (last?.atMs ?? 0) + days * DAY_MS);
+      };
+
+      it('removes tombstones after 90 days, and nothing else', async () => {
+        await putUser(record, 'alice');
+        await putUser(record, 'bob');
+        const gone = await commit(record, transaction => transaction.remove(USER, 'alice'));
+        await putUser(record, 'last');
+        const before = await record.site();
+
+        assert.deepEqual(await compactAfter(89), { kind: 'compacted', removed: 0, generation: 0 });
+        assert.deepEqual((await names()).sort(), ['User/alice', 'User/bob', 'User/last']);
+        assert.deepEqual(await compactAfter(91), {
+          kind: 'compacted',
+          removed: 1,
+          generation: gone.version.generation,
+        });
+        assert.deepEqual((await names()).sort(), ['User/bob', 'User/last']);
+        assert.deepEqual(await record.site(), { ...before, compactedGeneration: gone.version.generation });
+        assert.deepEqual(await compactAfter(91), {
+          kind: 'compacted',
+          removed: 0,
+          generation: gone.version.generation,
+        });
+      });
+
+      it('has a replica of before the deletion sync fully, and one of after it not', async () => {
+        await putUser(record, 'alice');
+        const before = await standing(record);
+        await commit(record, transaction => transaction.remove(USER, 'alice'));
+        const after = await standing(record);
+        await putUser(record, 'last');
+        await compactAfter(91);
+        assert.equal((await record.feed(before)).kind, 'full');
+        assert.equal((await record.feed(after)).kind, 'incremental');
+        assert.equal((await record.feed(await standing(record))).kind, 'current');
+      });
+
+      it('keeps the history of what is gone, without what servers kept beside it', async () => {
+        await commit(record, transaction =>
+          transaction.put(USER, 'alice', { displayName: 'one' }, { credential: 'secret' }),
+        );
+        await commit(record, transaction => transaction.remove(USER, 'alice'));
+        await putUser(record, 'last');
+        const history = await record.history(USER, 'alice', 10);
+        assert.equal(history.length, 2);
+        await compactAfter(91);
+        assert.deepEqual(await record.history(USER, 'alice', 10), history);
+        // A new object of that name has nothing to do with the first one.
+        const made = await putUser(record, 'alice');
+        const { items } = await record.changedSince(made.version.generation - 1, { kinds: [USER], limit: 10 });
+        assert.deepEqual(
+          items.map(({ before }) => before),
+          [undefined],
+        );
+        const then = await record.changedSince(2, { kinds: [USER], limit: 10 });
+        assert.deepEqual(then.items.find(({ now }) => now.name === 'alice')?.before, {
+          body: { displayName: 'one' },
+          system: {},
+        });
+      });
+
+      it("keeps a device's tombstone until 90 days after its certificate has expired: it is what revokes the key", async () => {
+        await putUser(record, 'last');
+        const [{ atMs } = assert.fail('no history')] = await record.history(USER, 'last', 1);
+        const certificateExpiresAt = atMs + 365 * DAY_MS;
+        for (const device of ['tc-1', 'tc-2']) {
+          const system = { keyHash: device, ...(device === 'tc-1' && { certificateExpiresAt }) };
+          await commit(record, transaction => transaction.put('Device', device, {}, system));
+          await commit(record, transaction => transaction.remove('Device', device));
+        }
+        await compactAfter(100);
+        assert.deepEqual((await names()).sort(), ['Device/tc-1', 'User/last']);
+        await compactAfter(365 + 89);
+        assert.ok((await names()).includes('Device/tc-1'));
+        await compactAfter(365 + 91);
+        assert.deepEqual(await names(), ['User/last']);
+      });
+
+      it('removes thousands, and leaves a name that lives again', async () => {
+        const many = Array.from({ length: 1_200 }, (_, n) => `user-${n}`);
+        await commit(record, async transaction => {
+          for (const user of many) await transaction.put(USER, user, {}, {});
+        });
+        await commit(record, async transaction => {
+          for (const user of many) await transaction.remove(USER, user);
+        });
+        await putUser(record, 'user-7');
+        await putUser(record, 'last');
+        assert.deepEqual(await compactAfter(91), { kind: 'compacted', removed: 1_199, generation: 3 });
+        assert.deepEqual((await names()).sort(), ['User/last', 'User/user-7']);
+      });
+
+      it('is the business of the Primary alone', async () => {
+        await putUser(record, 'alice');
+        await commit(record, transaction => transaction.remove(USER, 'alice'));
+        await putUser(record, 'last');
+        for (const by of [
+          { ...AS_PRIMARY, instance: 'somebody-else' },
+          { ...AS_PRIMARY, epoch: 2 },
+        ]) {
+          assert.deepEqual(await compactAfter(91, by), { kind: 'stepped_down' });
+        }
+        assert.ok((await names()).includes('User/alice'));
+        assert.equal((await record.site())?.compactedGeneration, 0);
+      });
+
+      it('can be ended between two transactions, and goes on the next time', async () => {
+        await putUser(record, 'alice');
+        await commit(record, transaction => transaction.remove(USER, 'alice'));
+        const [gone] = await record.history(USER, 'alice', 1);
+        const later = (gone?.atMs ?? 0) + 91 * DAY_MS;
+        await record.compact(AS_PRIMARY, later, AbortSignal.abort());
+        assert.deepEqual(await names(), ['User/alice']);
+        await record.compact(AS_PRIMARY, later);
+        assert.deepEqual(await names(), []);
       });
     });
 

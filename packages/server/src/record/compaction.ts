@@ -104,14 +104,14 @@ function raise(dialect: RecordDialect, by: Parameters<SourceOfRecord['compact']>
       .executeTakeFirst();
     if (site?.epoch !== by.epoch || site.primaryInstance !== by.instance) return { keep: false, value: undefined };
     if (site.compactedGeneration >= generation) return { keep: false, value: site.compactedGeneration };
-    await db
+    const { numUpdatedRows } = await db
       .updateTable('site')
       .set({ compactedGeneration: generation })
       .where('id', '=', SITE_ROW)
       .where('epoch', '=', by.epoch)
       .where('primaryInstance', '=', by.instance)
-      .execute();
-    return { keep: true, value: generation };
+      .executeTakeFirst();
+    return numUpdatedRows === 0n ? { keep: false, value: undefined } : { keep: true, value: generation };
   });
 }
 
