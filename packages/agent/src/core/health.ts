@@ -115,9 +115,19 @@ export function onProbeAnswered(turn: Turn, event: Extract<Event, { kind: 'probe
     }
     return;
   }
-  if (answer.kind === 'problem') couldNotServe(turn, server, answer.problem);
-  else gaveNoAnswer(turn, server, answer);
+  if (answer.kind === 'failed') gaveNoAnswer(turn, server, answer);
+  else {
+    couldNotServe(turn, server, answer.problem);
+    // Nothing but a probe was asked here: a refusal that opened no breaker would be asked again at once, for ever.
+    if (mayBeProbed(turn, server)) failedHard(turn, server, answer.problem.code);
+  }
   setHealth(turn, server, { good: undefined });
+}
+
+/** No breaker holds back the next probe. */
+function mayBeProbed(turn: Turn, server: string): boolean {
+  const { breaker } = healthOf(turn.state, server);
+  return breaker.kind === 'closed' || breaker.probeAt <= turn.at.now;
 }
 
 export function noteRoundTrip(turn: Turn, event: Extract<Event, { kind: 'probeAnswered' }>): void {
