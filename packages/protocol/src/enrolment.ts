@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox';
 import { Base64Url, ObjectName, Sha256, Uuid } from './names.ts';
 import { closed, HttpsUrl } from './objects/shape.ts';
 import { SignedStatement } from './statement.ts';
+import { DatabaseKind } from './status.ts';
 import { Version } from './versioned.ts';
 
 /** `GET /v1/ca`: asked over a connection that trusts nobody and sends nothing; believed only by the token's pin. */
@@ -57,6 +58,8 @@ export const JoinRequest = closed({
   instance: Uuid,
   sessionKey: Base64Url(64),
   wrappingKey: Base64Url(64),
+  /** Of the joiner's source of record: where it does not fit the Primary's, the token stays unused. */
+  databaseKind: Type.Optional(DatabaseKind),
 });
 export type JoinRequest = Static<typeof JoinRequest>;
 

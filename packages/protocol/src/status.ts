@@ -2,6 +2,9 @@ import Type, { type Static } from 'typebox';
 import { ObjectName } from './names.ts';
 import { ServerRole } from './statement.ts';
 
+/** Kinds of sources of record. */
+export const DatabaseKind = Type.Union([Type.Literal('sqlite'), Type.Literal('mysql'), Type.Literal('mariadb')]);
+
 /** What a server can do now (`failover.md`, "When is a server what?"). */
 export const ServerState = Type.Union([
   Type.Literal('serving'),
@@ -19,7 +22,7 @@ export const ServerStatus = Type.Object({
   epoch: Type.Integer(),
   generation: Type.Integer(),
   database: Type.Object({
-    kind: Type.Union([Type.Literal('sqlite'), Type.Literal('mysql'), Type.Literal('mariadb')]),
+    kind: DatabaseKind,
     reachable: Type.Boolean(),
     /** 0 = lacks nothing it has heard of. */
     lagMs: Type.Integer({ minimum: 0 }),

@@ -3,15 +3,15 @@ import {
   isOlder,
   LINK_PATH,
   NO_VERSION,
+  type ServerReport,
   type ServerState,
   type ServerStatus,
-  SYNC_INTERVAL_MS,
-  type Version,
 } from '@thinman/protocol';
 import type { Logger } from 'pino';
 import type { AdminDeps } from './admin-plane/admin-deps.ts';
 import { ADMIN_PREFIX, adminPlane } from './admin-plane/admin-plane.ts';
 import { ConfigError, type DataFolder, dataFolder, parseListen, readConfig, type ServerConfig } from './config.ts';
+import { describeMissing } from './core/missing.ts';
 import { canServeLogin, type ServingReason } from './core/serving-state.ts';
 import { createDevicePlane } from './device-plane/device-plane.ts';
 import { followReplica } from './device-plane/site-view.ts';
@@ -33,25 +33,28 @@ import { renewServerRoute } from './identity/renew-server-route.ts';
 import { createRestate, type Restate } from './identity/restate.ts';
 import { createServerRenewal } from './identity/server-renewal.ts';
 import { createDrain } from './journal/drain.ts';
+import { createFactExchange } from './link/fact-exchange.ts';
 import { openLink } from './link/link-client.ts';
 import { createLinkServer } from './link/link-server.ts';
 import type { Clock } from './ports.ts';
 import { lockFolder } from './record/dialects/folder-lock.ts';
-import { DatabaseUnavailable } from './record/errors.ts';
+import { DatabaseUnavailable, DatabaseUnfit } from './record/errors.ts';
 import { createSync } from './replica/sync.ts';
 import { systemClock } from './runtime/clock.ts';
+import { keepEvents } from './runtime/event-keeping.ts';
 import { createEventRoute } from './runtime/event-route.ts';
 import { createEventStore } from './runtime/event-store.ts';
-import { createEventWriter } from './runtime/event-writer.ts';
-import { guardJournal } from './runtime/guarded-journal.ts';
-import { monitoredFacts, servingLimits } from './runtime/monitored-facts.ts';
+import { createHeardOf } from './runtime/heard-of.ts';
+import { journalLimitBytes, monitoredFacts, servingLimits, syncIntervalMs } from './runtime/monitored-facts.ts';
 import { stopInOrder } from './runtime/planned-stop.ts';
 import { roleOf } from './runtime/role.ts';
+import { serverReport } from './runtime/server-report.ts';
 import { createServingMonitor } from './runtime/serving-monitor.ts';
 import { openStores } from './runtime/stores.ts';
 import { PACKAGE_VERSION } from './runtime/version.ts';
 
-const CANNOT_RECORD: ServingReason = 'cannot_record_events';
+/** A generation that every object comes after. */
+const BEFORE_ALL = -1;
 
 export type ServerOptions = {
   /** Made by `initSite` or `joinSite`. */
@@ -61,6 +64,8 @@ export type ServerOptions = {
   readonly clock?: Clock;
   /** A draw from [0, 1). */
   readonly random?: () => number;
+  /** A Primary's: use a database even if its settings may lose what it has acknowledged. */
+  readonly acceptWeakDurability?: boolean;
 };
 
 export type StateChange = {
@@ -71,7 +76,7 @@ export type StateChange = {
 
 /** One ThinMan server in this process. */
 export type ThinmanServer = {
-  /** Resolves when it listens; what it can do then, its state says. To be called once. */
+  /** Resolves when it listens; what it can do then, its state says. To be called once. Rejects with DatabaseUnfit. */
   start(): Promise<void>;
   /** How devices and other servers reach it. */
   readonly url: string;
@@ -111,35 +116,41 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   const { own, ca, dataKey, sessions, statements } = loaded;
   const { identity } = own;
   const authority = ca?.authority;
-  const stores = openStores(folder, config, { readOnly: authority === undefined, clock, log });
+  const acceptWeakDurability = options.acceptWeakDurability ?? config.acceptWeakDurability ?? false;
+  const stores = openStores(folder, config, { readOnly: authority === undefined, acceptWeakDurability, clock, log,
+    journalLimitBytes: () => journalLimitBytes(site.settings()),
+    onReserve: change => keeping.reserveChanged(change),
+  });
   const { record, replica } = stores;
   const site = followReplica(replica);
   const role = () => roleOf(identity, replica, statements.current());
   const version = () => replica.site()?.version ?? NO_VERSION;
 
-  const guard = guardJournal(stores.journal, {
-    clock,
-    probe: guarded => createEventWriter(identity.name, guarded, clock).write('server.state', { why: CANNOT_RECORD }),
-    onTurn(healthy) {
-      if (healthy) log.info('the journal takes events again');
-      else log.error('the journal cannot take events: no login is granted; look at the disk');
-      monitor.look();
-    },
+  const keeping = keepEvents({
+    ...{ name: identity.name, journal: stores.journal, reserve: stores.reserve, wayIsOpen, clock, log },
+    deliver: events => route.deliver(events),
+    onTurn: () => monitor.look(),
+    onEvidence: evidence => facts.happened(evidence),
   });
-  const { journal } = guard;
-  const events = createEventWriter(identity.name, journal, clock);
-  const tell = (type: string, data: Record<string, unknown>) =>
-    events.write(type, data).catch(error => log.error({ err: error, type }, 'an event was not written'));
+  const { journal, events, tell } = keeping;
+  const facts = createFactExchange({
+    knows: {
+      device: uid => replica.findByUid('Device', uid) !== undefined,
+      user: name => replica.find('User', name) !== undefined,
+    },
+    ...{ journal, clock, log },
+  });
+  const heardOf = createHeardOf(journal, log);
 
   const sync = createSync({
     ...{ record, replica, clock, siteId: identity.siteId },
-    ...{ intervalMs: site.settings().server?.syncIntervalMs ?? SYNC_INTERVAL_MS },
+    intervalMs: () => syncIntervalMs(site.settings()),
   });
   const monitor = createServingMonitor({
-    facts: () => monitoredFacts(replica, sync.condition(), guard.healthy()),
+    facts: () => monitoredFacts(replica, sync.condition(), keeping.healthy()),
     limits: () => servingLimits(site.settings()),
     clock,
-    restored: { heard: role() === 'secondary' ? journal.heardVersion() : undefined, has: version() },
+    restored: { heard: role() === 'secondary' ? heardOf.version() : undefined, has: version() },
   });
 
   const status = (): ServerStatus => ({
@@ -153,12 +164,19 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     version: PACKAGE_VERSION,
     schema: replica.site()?.schema ?? 0,
   });
-  const metrics = createMetrics(status, own.expiresAtMs);
+  const missing = () => heardOf.missing(version());
+  const report = (): ServerReport =>
+    serverReport(status(), {
+      ...{ missing: missing(), journal: keeping.status() },
+      link: role() === 'primary' ? undefined : { server: primaryName(), connected: wayIsOpen() },
+      secondaries: role() === 'primary' ? linkServer.report() : undefined,
+    });
+  const metrics = createMetrics(report, own.expiresAtMs);
 
   const restate: Restate | undefined = authority && createRestate(identity, authority);
   const admin: AdminDeps = {
     ...{ record, replica, identity, hasher: createPasswordHasher(), dataKey, events, clock },
-    ...{ config: site.config, syncNow: sync.syncNow, status, statement: () => statements.current().statement },
+    ...{ config: site.config, syncNow: sync.syncNow, status: report, statement: () => statements.current().statement },
     async restate(transaction) {
       if (restate === undefined) throw new Error('a server without the CA key makes no statement');
       return restate(transaction);
@@ -175,30 +193,22 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     randomUUID,
   );
 
-  /** On disk, so that lag is not forgotten over a restart; with the disk full it is still known in this process. */
-  function rememberHeard(committed: Version): void {
-    try {
-      journal.setHeardVersion(committed);
-    } catch (error) {
-      log.error({ err: error }, 'the version that the Primary has committed cannot be written down');
-    }
-  }
-
   const storeEvents = createEventStore({ record, tell, log });
   const linkServer = createLinkServer({
     isPrimary: () => role() === 'primary',
     statement: statements.current,
     version: () => replica.site()?.version,
-    ...{ storeEvents, clock, log },
+    missingSince: has => replica.touchedSince(has.epoch === version().epoch ? has.generation : BEFORE_ALL),
+    ...{ facts, storeEvents, clock, log },
   });
   const route = createEventRoute(role, storeEvents, () =>
     openLink({
-      ...{ identity, status, clock, random, log },
+      ...{ identity, status, facts, clock, random, log },
       certificate: () => ownFacts(identity),
       statement: () => statements.current().statement,
-      onCommitted(committed, statement) {
+      onCommitted(committed, statement, touched) {
         statements.offer(statement);
-        rememberHeard(committed);
+        heardOf.hear(committed, touched, version());
         monitor.heard(committed, version());
         if (isOlder(version(), committed)) void sync.syncNow();
       },
@@ -219,10 +229,12 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     monitor.reached(change.version);
     queueMicrotask(monitor.look);
     route.follow();
+    route.link()?.tellStatus();
     linkServer.announce();
   });
   statements.onChange(() => {
     followCas(loaded, replica);
+    route.link()?.follow();
     linkServer.announce();
     devices.announce();
   });
@@ -284,12 +296,19 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   let stopping = false;
 
   async function start(): Promise<void> {
-    await sync.syncNow();
+    const { error: trouble } = await sync.syncNow();
     if (stopping) return stopped.promise;
+    // A database that is away is waited for. One that would lose what it acknowledges is refused, while somebody looks.
+    if (trouble?.cause instanceof DatabaseUnfit) {
+      await drain();
+      throw trouble.cause;
+    }
     monitor.look();
     monitor.onChange(({ state, why }, { state: before }) => {
-      log[state === 'serving' ? 'info' : 'warn']({ state, before, why }, 'the state of this server has changed');
-      void tell('server.state', { from: before, to: state, why });
+      const lacks = why === 'lagging' ? { missing: missing() } : {};
+      const words = lacks.missing === undefined ? '' : `: ${describeMissing(lacks.missing)}`;
+      log[state === 'serving' ? 'info' : 'warn']({ state, before, why }, `the state of this server has changed${words}`);
+      void tell('server.state', { from: before, to: state, why, ...lacks });
       devices.announce();
       route.link()?.tellStatus();
       for (const listener of stateListeners) listener({ state, before, why });
@@ -317,10 +336,10 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
         ...{ devices, https, local, outflow, hasSuccessor, clock, log },
         announceDrain: monitor.drain,
         sayStopped: () => tell('server.stopped', { version: PACKAGE_VERSION }),
-        wayIsOpen: () => (role() === 'primary' ? sync.condition().reachable : route.link()?.connected() === true),
+        wayIsOpen,
         stopWorkers() {
           for (const part of [route, linkServer, site]) part.close();
-          for (const part of [monitor, guard]) part.stop();
+          for (const part of [monitor, keeping]) part.stop();
           return Promise.all([sync.stop(), renewal.stop()]);
         },
         closeStores: stores.close,
@@ -329,6 +348,15 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
         .then(stopped.resolve, stopped.reject);
     }
     return stopped.promise;
+  }
+
+  /** To the source of record; a Secondary's leads over the link. */
+  function wayIsOpen(): boolean {
+    return role() === 'primary' ? sync.condition().reachable : route.link()?.connected() === true;
+  }
+
+  function primaryName(): string {
+    return statements.current().statement.servers.find(server => server.role === 'primary')?.name ?? '';
   }
 
   /** On the Primary the link tells whether a Secondary is there and serves. */

@@ -3,7 +3,7 @@ import { ConfigError } from '../config.ts';
 import { IdentityDamaged } from '../identity/identity-files.ts';
 import { JournalOfNewerVersion } from '../journal/errors.ts';
 import { type SqliteTrouble, troubleOf } from '../record/dialects/sqlite-file.ts';
-import { DatabaseUnavailable } from '../record/errors.ts';
+import { DatabaseUnavailable, DatabaseUnfit } from '../record/errors.ts';
 import { JoinDenied, PrimaryUnreachable } from '../setup/errors.ts';
 import { outliveReaders } from './standard-streams.ts';
 import { CommandError, EXIT, type ExitCode, exitCodeOf, misuse, RefusedByServer } from './thinman/command-error.ts';
@@ -21,9 +21,10 @@ export async function main(argv: string[]): Promise<void> {
   try {
     await program.parseAsync(argv);
   } catch (error) {
-    const { exitCode, line } = explain(error);
+    const { exitCode, line, sql = [] } = explain(error);
     process.exitCode = exitCode;
     if (line !== '') process.stderr.write(`thinman-server: ${line.replaceAll('\n', ' ')}\n`);
+    for (const statement of sql) process.stderr.write(`  ${statement}\n`);
   }
 }
 
@@ -33,7 +34,18 @@ function quiet(command: Command): void {
   for (const inner of command.commands) quiet(inner);
 }
 
-function explain(error: unknown): { readonly exitCode: ExitCode; readonly line: string } {
+type Explanation = {
+  readonly exitCode: ExitCode;
+  readonly line: string;
+  /** What to run on the database, to be copied. */
+  readonly sql?: readonly string[];
+};
+
+function explain(error: unknown): Explanation {
+  if (error instanceof DatabaseUnfit) {
+    const { where, finding } = error;
+    return { exitCode: EXIT.misuse, line: `${where}: ${finding.what}. Run there:`, sql: finding.mend };
+  }
   if (error instanceof CommandError) return { exitCode: error.exitCode, line: error.message };
   if (error instanceof ConfigError || error instanceof IdentityDamaged || error instanceof JournalOfNewerVersion) {
     return { exitCode: EXIT.misuse, line: error.message };

@@ -39,6 +39,11 @@ export async function join(deps: JoinDeps, request: JoinRequest): Promise<Outcom
   if (authority === undefined) {
     return refusalUnlessPrimary(write) ?? refused('not_primary', { detail: 'The site CA is not here.' });
   }
+  if (!kindsFit(write.record.kind, request.databaseKind)) {
+    return refused('bad_request', {
+      detail: DATABASES_DIFFER[write.record.kind === 'sqlite' ? 'embedded' : 'external'],
+    });
+  }
   const keyHash = await keyOf(request);
   if (keyHash === undefined) return refused('bad_request', { detail: 'a key of the request is of the wrong kind' });
 
@@ -65,6 +70,18 @@ export async function join(deps: JoinDeps, request: JoinRequest): Promise<Outcom
   const { siteId, caCertificates } = identity;
   return done({ siteId, ...result, caCertificates: [...caCertificates], version, databaseKind: write.record.kind });
 }
+
+/** Replication and shared databases are between databases of one kind of SQL server: an SQLite file has neither. */
+function kindsFit(mine: JoinAnswer['databaseKind'], theirs: JoinRequest['databaseKind']): boolean {
+  return theirs === undefined || (mine === 'sqlite') === (theirs === 'sqlite');
+}
+
+const DATABASES_DIFFER = {
+  embedded:
+    'the Primary is on an embedded database, whose data can reach no other one: --database must be its file, with --single-host, for a trial on its own machine',
+  external:
+    'the Primary is on an external database: --database must be the same one, or a Slave of it, not an SQLite file',
+} as const;
 
 /** Hash of the TLS key, once all three keys are what they should be. */
 async function keyOf({ csr, sessionKey, wrappingKey }: JoinRequest): Promise<string | undefined> {

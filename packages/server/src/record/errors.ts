@@ -42,13 +42,17 @@ export type DatabaseFinding = {
   readonly mend: readonly string[];
 };
 
+export function describeFinding(where: string, { what, mend }: DatabaseFinding): string {
+  return `${where}: ${what}. Run there: ${mend.join(' ')}`;
+}
+
 /** A database that a Primary does not use: it would lose what it has acknowledged, or the account cannot do what it must. */
 export class DatabaseUnfit extends DatabaseUnavailable {
   readonly finding: DatabaseFinding;
   readonly where: string;
 
   constructor(where: string, finding: DatabaseFinding) {
-    super('unfit', `${where}: ${finding.what}. Run there: ${finding.mend.join(' ')}`);
+    super('unfit', describeFinding(where, finding));
     this.where = where;
     this.finding = finding;
   }

@@ -17,6 +17,8 @@ export type SyncError = {
   readonly code: string;
   /** For administrators. */
   readonly message: string;
+  /** What was thrown, where it was no deadline. */
+  readonly cause?: unknown;
 };
 
 export type Sync = {
@@ -148,6 +150,6 @@ export function createSync(options: SyncOptions): Sync {
 }
 
 function explain(error: unknown): SyncError {
-  if (error instanceof DatabaseUnavailable) return { code: error.trouble, message: error.message };
+  if (error instanceof DatabaseUnavailable) return { code: error.trouble, message: error.message, cause: error };
   return { code: 'failed', message: error instanceof Error ? error.message : String(error) };
 }

@@ -17,15 +17,24 @@ export type Stores = {
 export function openStores(
   folder: DataFolder,
   config: ServerConfig,
-  options: { readonly readOnly: boolean; readonly clock: Clock; readonly log: Logger },
+  options: {
+    readonly readOnly: boolean;
+    readonly acceptWeakDurability: boolean;
+    readonly clock: Clock;
+    readonly log: Logger;
+  },
 ): Stores {
-  const { clock, log, readOnly } = options;
+  const { clock, log, readOnly, acceptWeakDurability } = options;
   const journal = openJournal(folder.journal, { clock });
   if (journal.setAside !== undefined) log.error({ journal: journal.setAside }, 'the journal was damaged and set aside');
   const replica = openReplica(folder.replica, { clock, siteId: config.siteId });
   const aside = replica.setAside();
   if (aside !== undefined) log.warn({ replica: aside }, 'the replica was unfit and set aside; it is filled anew');
-  const record = openSourceOfRecord(config.database, { dataDir: folder.path, readOnly, clock });
+  const record = openSourceOfRecord(config.database, {
+    ...{ dataDir: folder.path, readOnly, acceptWeakDurability, clock },
+    onFinding: (where, { what, mend }) =>
+      log.warn({ database: where, sql: mend }, `something to mend in the database: ${what}`),
+  });
   return {
     ...{ record, replica, journal },
     async close() {

@@ -7,12 +7,12 @@ import { createCsr } from '../identity/csr.ts';
 import { newDataKey, openDataKey } from '../identity/data-key.ts';
 import { loadOrCreateServerKeys, saveSiteKeys, saveStatementFile, toPem } from '../identity/identity-files.ts';
 import { createPasswordHasher } from '../identity/password-hasher.ts';
+import { pinsOf } from '../identity/pins.ts';
 import { rawPublicKey } from '../identity/raw-keys.ts';
 import { formatRecoveryCode, newRecoveryCode, wrapCaKey } from '../identity/recovery-code.ts';
-import { pinsOf } from '../identity/pins.ts';
 import { composeStatement } from '../identity/site-statement.ts';
 import type { StoredObject } from '../ports.ts';
-import { SiteExists } from '../record/errors.ts';
+import { describeFinding, SiteExists } from '../record/errors.ts';
 import { openSourceOfRecord } from '../record/source-of-record.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { checkServerName, withNewFolder } from './new-folder.ts';
@@ -22,8 +22,12 @@ export type InitOptions = {
   readonly name: string;
   readonly listen: string;
   readonly url: string;
-  /** `sqlite:PATH`; in the data folder where left out. */
+  /** `sqlite:PATH` or `mysql://…`; in the data folder where left out. */
   readonly database?: string;
+  /** Take a database whose settings may lose what it has acknowledged, now and at every start. */
+  readonly acceptWeakDurability?: boolean;
+  /** Told what an administrator should mend, one line each. */
+  readonly warn?: (line: string) => void;
   /** Of the administrator `admin`; without it only the local socket lets anybody in. */
   readonly adminPassword?: string;
 };
@@ -76,7 +80,11 @@ export async function initSite(options: InitOptions): Promise<NewSite> {
       }),
     );
     const code = newRecoveryCode();
+    saveSiteKeys(folder.path, { certificatePem: tls.pem, caCertificates, dataKey, caKeyPem: toPem(ca.key) });
+    saveStatementFile(folder.path, statement);
+    // Last but for the configuration: files can be taken back, and an external database is not cleared by this.
     await fillDatabase(
+      options,
       database.url,
       folder.path,
       {
@@ -85,11 +93,10 @@ export async function initSite(options: InitOptions): Promise<NewSite> {
       },
       [server, await administrator(options.adminPassword), settings],
     );
-    saveSiteKeys(folder.path, { certificatePem: tls.pem, caCertificates, dataKey, caKeyPem: toPem(ca.key) });
-    saveStatementFile(folder.path, statement);
     // A folder that is moved or restored elsewhere takes its own database with it: the default is relative to it.
     const written = options.database === undefined ? `sqlite:${basename(folder.record)}` : database.url;
-    writeConfig(folder, { name, listen: options.listen, url, database: written, instance, siteId });
+    const weak = options.acceptWeakDurability === true ? { acceptWeakDurability: true } : {};
+    writeConfig(folder, { name, listen: options.listen, url, database: written, ...weak, instance, siteId });
     const recoveryCode = formatRecoveryCode(code);
     code.fill(0);
     dataKey.fill(0);
@@ -105,11 +112,15 @@ async function administrator(password: string | undefined): Promise<NewObject> {
 }
 
 async function fillDatabase(
+  { acceptWeakDurability = false, warn = () => {} }: InitOptions,
   url: string,
   dataDir: string,
   ...[site, objects]: Parameters<ReturnType<typeof openSourceOfRecord>['initialise']>
 ): Promise<void> {
-  const record = openSourceOfRecord(url, { dataDir, clock: systemClock });
+  const record = openSourceOfRecord(url, {
+    ...{ dataDir, acceptWeakDurability, clock: systemClock },
+    onFinding: (where, finding) => warn(describeFinding(where, finding)),
+  });
   try {
     await record.initialise(site, objects);
   } catch (error) {

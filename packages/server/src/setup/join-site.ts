@@ -27,11 +27,11 @@ import {
   saveStatementFile,
 } from '../identity/identity-files.ts';
 import { keyHashOf, keyHashOfCertificate } from '../identity/key-hash.ts';
-import { rawPublicKey } from '../identity/raw-keys.ts';
 import { pinsOf } from '../identity/pins.ts';
+import { rawPublicKey } from '../identity/raw-keys.ts';
 import { verifyStatement } from '../identity/statement.ts';
 import type { SourceOfRecord } from '../ports.ts';
-import { DatabaseUnavailable } from '../record/errors.ts';
+import { DatabaseUnavailable, describeFinding } from '../record/errors.ts';
 import { openSourceOfRecord } from '../record/source-of-record.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { httpsJson } from '../runtime/https-json.ts';
@@ -55,6 +55,8 @@ export type JoinOptions = {
   readonly database?: string;
   /** A trial: both servers on this machine, on the Primary's SQLite file. */
   readonly singleHost?: boolean;
+  /** Told what an administrator should mend, one line each. */
+  readonly warn?: (line: string) => void;
   /** How long to wait until the database has what the Primary committed, in milliseconds. */
   readonly databaseDeadlineMs?: number;
 };
@@ -75,7 +77,10 @@ export async function joinSite(options: JoinOptions): Promise<JoinedSite> {
 
   // The keys stay if the join is cut off: the same joiner may use its token again.
   return withNewFolder(folder, ['identity'], async () => {
-    const record = openSourceOfRecord(database, { dataDir: folder.path, readOnly: true, clock: systemClock });
+    const record = openSourceOfRecord(database, {
+      ...{ dataDir: folder.path, readOnly: true, clock: systemClock },
+      onFinding: (where, finding) => options.warn?.(describeFinding(where, finding)),
+    });
     try {
       await refuseForeignDatabase(record, token);
       const keys = loadOrCreateServerKeys(folder.path);
@@ -83,6 +88,7 @@ export async function joinSite(options: JoinOptions): Promise<JoinedSite> {
       const answer = await askToJoin(token, {
         ...{ secret: token.secret, name, url, instance, csr: await createCsr(keys.tls) },
         ...{ sessionKey: rawPublicKey(keys.session), wrappingKey: rawPublicKey(keys.wrapping) },
+        databaseKind: record.kind,
       });
       saveJoined(folder, keys, answer);
       writeConfig(folder, { name, listen: options.listen, url, database, instance, siteId: answer.siteId });
@@ -111,8 +117,8 @@ function secondaryDatabase({ database, singleHost = false }: JoinOptions): strin
       'a Secondary needs --database: its own MySQL or MariaDB, or for a trial on one machine sqlite:PRIMARY_DIR/site.db with --single-host',
     );
   }
-  const { url } = parseDatabaseUrl(database);
-  if (!singleHost) {
+  const { kind, url } = parseDatabaseUrl(database);
+  if (kind === 'sqlite' && !singleHost) {
     throw new ConfigError(
       'a redundant pair needs an external database: an SQLite file is lost with its host; for a trial on one machine add --single-host',
     );
@@ -135,8 +141,10 @@ async function siteIn(record: SourceOfRecord) {
   try {
     return await record.site();
   } catch (error) {
-    if (error instanceof DatabaseUnavailable) throw new JoinFailed(`the database cannot be used: ${error.message}`);
-    throw error;
+    if (!(error instanceof DatabaseUnavailable)) throw error;
+    // A Slave that replicates from the very beginning gets the database itself from its Master.
+    if (error.trouble === 'missing' && record.kind !== 'sqlite') return undefined;
+    throw new JoinFailed(`the database cannot be used: ${error.message}`);
   }
 }
 

@@ -1,5 +1,5 @@
 import { MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from '@thinman/protocol';
-import { ConfigError } from '../../config.ts';
+import { ConfigError, parseDatabaseUrl } from '../../config.ts';
 import { initSite } from '../../setup/init-site.ts';
 import { readPassword } from '../thinman/password.ts';
 
@@ -11,11 +11,26 @@ export type NewServerOptions = {
   readonly database?: string;
 };
 
+/** For people who run the command, beside what it gives. */
+export const warn = (line: string) => void process.stderr.write(`thinman-server: warning: ${line}\n`);
+
+/** Arguments can be read by every user of the host, and stay in a shell's history. */
+export function warnOfShownPassword(database: string | undefined): void {
+  const parsed = database === undefined ? undefined : parseDatabaseUrl(database);
+  if (parsed?.kind !== 'mysql' || !parsed.passwordShown) return;
+  warn(
+    'the password in --database is readable by others on this host while the command runs; ?password-file=FILE or THINMAN_DATABASE_PASSWORD keep it secret',
+  );
+}
+
 /** `thinman-server init`: what it gives is shown once, and must be kept. */
-export async function initCommand(options: NewServerOptions & { readonly adminPasswordStdin?: true }): Promise<string> {
+export async function initCommand(
+  options: NewServerOptions & { readonly adminPasswordStdin?: true; readonly acceptWeakDurability?: true },
+): Promise<string> {
+  warnOfShownPassword(options.database);
   const { data: dataDir, adminPasswordStdin, ...rest } = options;
   const adminPassword = adminPasswordStdin ? await newPassword() : undefined;
-  const site = await initSite({ dataDir, ...rest, ...(adminPassword === undefined ? {} : { adminPassword }) });
+  const site = await initSite({ dataDir, ...rest, warn, ...(adminPassword === undefined ? {} : { adminPassword }) });
   const entry =
     adminPassword === undefined
       ? `On this host, thinman --data ${dataDir} needs no login. The administrator "admin" has no password yet; for thinman login from elsewhere:

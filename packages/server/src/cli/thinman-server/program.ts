@@ -2,6 +2,11 @@ import { Command } from 'commander';
 import { PACKAGE_VERSION } from '../../runtime/version.ts';
 import type { CaResult } from './ca-command.ts';
 
+const ACCEPT_WEAK_DURABILITY = [
+  '--accept-weak-durability',
+  'use a database that may lose what it has acknowledged (sync_binlog, innodb_flush_log_at_trx_commit, binlog_format)',
+] as const;
+
 /**
  * The command line of `thinman-server`. Results go to `out`; what goes wrong is thrown. Each command loads what it needs
  * alone: `status` is asked often and needs no server.
@@ -21,12 +26,13 @@ export function serverProgram(out: (text: string) => void): Command {
       );
 
   newServer(program.command('init').description('makes a new site and its Primary'))
-    .option('--database <url>', 'the source of record; default: sqlite:DIR/site.db')
+    .option('--database <url>', 'the source of record, sqlite:PATH or mysql://…; default: sqlite:DIR/site.db')
+    .option(...ACCEPT_WEAK_DURABILITY)
     .option('--admin-password-stdin', 'read the password of the administrator "admin" from standard input')
     .action(async options => out(await (await import('./init-command.ts')).initCommand(options)));
 
   newServer(program.command('join').description('makes this host a Secondary of a site').argument('<token>'))
-    .option('--database <url>', 'its own source of record')
+    .option('--database <url>', 'its own source of record: the same MySQL or MariaDB as the Primary, or its Slave')
     .option('--single-host', 'a trial: both servers on this machine, on one SQLite file')
     .action(async (token: string, options) =>
       out(await (await import('./join-command.ts')).joinCommand(token, options)),
@@ -36,6 +42,7 @@ export function serverProgram(out: (text: string) => void): Command {
     .command('start')
     .description('runs the server in the foreground, until SIGTERM')
     .requiredOption('--data <dir>', 'its data folder')
+    .option(...ACCEPT_WEAK_DURABILITY)
     .action(async options => (await import('./start-command.ts')).startCommand(options, out));
 
   for (const [name, description, run] of [

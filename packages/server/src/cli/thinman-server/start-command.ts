@@ -10,7 +10,10 @@ const STDERR = 2;
 const LOG_LEVEL_VARIABLE = 'THINMAN_LOG_LEVEL';
 
 /** `thinman-server start`: runs until SIGTERM, SIGINT or `drain`. READY is said once, when it can serve a login. */
-export async function startCommand(options: { readonly data: string }, out: (text: string) => void): Promise<void> {
+export async function startCommand(
+  options: { readonly data: string; readonly acceptWeakDurability?: true },
+  out: (text: string) => void,
+): Promise<void> {
   const level = process.env[LOG_LEVEL_VARIABLE];
   const log = createLogger({
     destination: destination({ fd: STDERR, sync: true }),
@@ -22,7 +25,10 @@ export async function startCommand(options: { readonly data: string }, out: (tex
       process.exit(EXIT.failed);
     });
   }
-  const server = createServer({ dataDir: options.data, log });
+  const server = createServer({
+    ...{ dataDir: options.data, log },
+    ...(options.acceptWeakDurability ? { acceptWeakDurability: true } : {}),
+  });
   stopOnSignals(server);
   await server.start();
   void readiness(server).then(() => {
