@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -91,6 +92,30 @@ describe('a data folder that cannot be used is told in one line', () => {
     set(1);
   });
 
+  test('a database of a newer version: logins go on, administration says what to do', async () => {
+    await startAndStop();
+    const was = setSchema(99);
+    const server = scratch.processes.start('primary', 'thinman-server', ['start', '--data', data]);
+    assert.match(await server.waitForLine(/^READY /), / state=degraded$/);
+    assert.match(server.stderr(), /has schema 99, this server reads up to \d+: update this server/);
+    const write = await scratch.processes.run('thinman', ['apply', '-f', '-', '--data', data], {
+      input: '{ kind: DeviceGroup, name: ward-1, body: {} }',
+    });
+    assert.match(write.stderr, /^thinman: [^\n]*database[^\n]*update this server[^\n]*\n$/);
+    assert.equal(write.code, 4);
+    assert.equal((await server.stop()).code, 0);
+    assert.equal(setSchema(was), 99, 'nothing was done to it');
+  });
+
+  /** Gives what it was. */
+  function setSchema(schema: number): number {
+    const handle = new Database(join(data, 'site.db'));
+    const was = handle.prepare<[], number>('SELECT schema FROM site').pluck().get() ?? 0;
+    handle.prepare('UPDATE site SET schema = ?').run(schema);
+    handle.close();
+    return was;
+  }
+
   test('a folder in use by another process', async () => {
     const running = scratch.processes.start('primary', 'thinman-server', ['start', '--data', data]);
     await running.waitForLine(/^READY /);
@@ -131,6 +156,23 @@ describe('a data folder that cannot be used is told in one line', () => {
     } finally {
       rmSync(open, { recursive: true });
     }
+  });
+
+  test('where no folder can be made, and a path that is too long for a socket', async () => {
+    refused(
+      await init('/proc/thinman-nowhere'),
+      2,
+      /cannot be used as a data folder \(ENOENT\); choose one that you may/,
+    );
+    refused(
+      await init(join(data, 'server.json')),
+      2,
+      /cannot be used as a data folder \(EEXIST\); choose one that you may/,
+    );
+    const long = join(scratch.folder, 'x'.repeat(100));
+    refused(await init(long), 2, /the path of the data folder is too long: .*; choose a shorter one/);
+    refused(await start(long), 2, /the path of the data folder is too long: .*; choose a shorter one/);
+    assert.equal(existsSync(long), false);
   });
 
   test('a full disk', async t => {

@@ -19,7 +19,7 @@ import { createSealing } from './adapters/sealing.ts';
 import { verifyStatement } from './adapters/statement.ts';
 import { type Applier, applyBundle } from './apply/applier.ts';
 import { devicePolicyFile } from './apply/device-policy-file.ts';
-import { prepareDataFolder } from './config.ts';
+import { agentPaths, prepareDataFolder } from './config.ts';
 import { createLocalServers, type LocalServers } from './local/local-servers.ts';
 import type { Cache, Clock, Random } from './ports.ts';
 import { createRunner } from './runtime/runner.ts';
@@ -81,7 +81,7 @@ export class AgentCannotStart extends Error {
  */
 export function createAgent(options: AgentOptions): Agent {
   const { clock = systemClock, random = Math.random, onDefect = tellDefect } = options;
-  const paths = prepareDataFolder(options.dataDir);
+  const paths = agentPaths(options.dataDir);
   const identityStore = openIdentityStore(paths.identityDir);
   const enrolled = identityStore.load();
   if (enrolled === undefined) {
@@ -90,6 +90,7 @@ export function createAgent(options: AgentOptions): Agent {
       `${paths.dataDir} is not enrolled: run \`thinman-agent enroll TOKEN --data ${paths.dataDir}\` first`,
     );
   }
+  prepareDataFolder(options.dataDir);
   const held = identityStore.loadStatement();
   if (held === undefined) {
     throw new AgentCannotStart(

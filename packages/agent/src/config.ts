@@ -1,5 +1,5 @@
-import { mkdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { makeFolder } from './make-folder.ts';
 
 /** What lies where in an agent's data folder. */
 export type AgentPaths = {
@@ -42,14 +42,4 @@ export function prepareDataFolder(dataDir: string): AgentPaths {
   makeFolder(paths.identityDir, IDENTITY_DIR_MODE);
   makeFolder(paths.appliedDir, APPLIED_DIR_MODE);
   return paths;
-}
-
-function makeFolder(path: string, mode: number): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
-  const umask = process.umask(0o777 & ~mode);
-  try {
-    mkdirSync(path, { recursive: true, mode });
-  } finally {
-    process.umask(umask);
-  }
 }

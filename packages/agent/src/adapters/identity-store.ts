@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   isNewerStatement,
@@ -12,6 +12,7 @@ import {
 } from '@thinman/protocol';
 import { writeFileAtomic } from '../atomic-file.ts';
 import { errorCode } from '../error-code.ts';
+import { makeFolder } from '../make-folder.ts';
 import type { DeviceIdentity, IdentityStore } from '../ports.ts';
 import { generateDeviceKey, spkiHash } from './device-key.ts';
 import { verifyStatement } from './statement.ts';
@@ -54,13 +55,15 @@ export class IdentityDamaged extends Error {
 }
 
 /**
- * The identity's folder: seven files, 0600 in 0700, each replaced atomically.
+ * The identity's folder: seven files, 0600 in 0700, each replaced atomically; made with the first of them.
  * `saveStatement` keeps nothing that is not verified and newer than what is held.
  */
 export function openIdentityStore(identityDir: string): IdentityStore {
-  mkdirSync(identityDir, { recursive: true, mode: FOLDER_MODE });
   const path = (file: string) => join(identityDir, file);
-  const write = (file: string, content: string | Uint8Array) => writeFileAtomic(path(file), content, FILE_MODE);
+  const write = (file: string, content: string | Uint8Array) => {
+    makeFolder(identityDir, FOLDER_MODE);
+    writeFileAtomic(path(file), content, FILE_MODE);
+  };
 
   function saveCertificate(certificate: string, issuedAtMs: number | undefined): void {
     if (issuedAtMs !== undefined) {
@@ -70,23 +73,22 @@ export function openIdentityStore(identityDir: string): IdentityStore {
     write(FILES.certificate, certificate);
   }
 
+  function saveCaCertificates(caCertificates: readonly string[]): void {
+    write(FILES.ca, `${caCertificates.map(pem => pem.trim()).join('\n')}\n`);
+  }
+
   const store: IdentityStore = {
     load: () => loadIdentity(identityDir),
     save(identity) {
       const { siteId, deviceId, name } = identity;
       write(FILES.key, identity.privateKey);
       saveCertificate(identity.certificate, identity.certificateIssuedAtMs);
-      write(
-        FILES.ca,
-        identity.caCertificates
-          .map(pem => pem.trim())
-          .join('\n')
-          .concat('\n'),
-      );
+      saveCaCertificates(identity.caCertificates);
       write(FILES.secret, identity.deviceSecret);
       write(FILES.device, `${JSON.stringify({ format: FORMAT, siteId, deviceId, name }, null, 2)}\n`);
     },
     saveCertificate,
+    saveCaCertificates,
     loadStatement() {
       const identity = store.load();
       const text = readIfThere(path(FILES.statement))?.toString();
@@ -113,7 +115,7 @@ export function openIdentityStore(identityDir: string): IdentityStore {
  * with the same key. PKCS#8 PEM.
  */
 export function keyForEnrolment(identityDir: string): string {
-  mkdirSync(identityDir, { recursive: true, mode: FOLDER_MODE });
+  makeFolder(identityDir, FOLDER_MODE);
   const path = join(identityDir, FILES.key);
   const kept = readIfThere(path)?.toString();
   if (kept !== undefined && parsePrivateKey(kept) !== undefined) return kept;

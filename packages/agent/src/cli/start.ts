@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { type Agent, AgentCannotStart, createAgent, IdentityDamaged, IdentityOfNewerVersion } from '../agent.ts';
-import { errorCode } from '../error-code.ts';
 import { SocketUnusable } from '../local/unix-socket.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
+import { folderFailure } from './folder-failure.ts';
 
 /** Runs the agent until SIGTERM or SIGINT. Nothing else ends it: servers that are away are what it is for. */
 export async function runStart(dataDir: string): Promise<ExitCode> {
@@ -20,7 +20,7 @@ export async function runStart(dataDir: string): Promise<ExitCode> {
     return EXIT.done;
   } catch (error) {
     if (error instanceof SocketUnusable) throw new CommandFailure(EXIT.wrongUse, error.message);
-    throw error;
+    throw folderFailure(error, dataDir) ?? error;
   } finally {
     await agent.stop();
   }
@@ -33,12 +33,7 @@ function build(dataDir: string): Agent {
     if (error instanceof AgentCannotStart) throw new CommandFailure(EXIT_CODES[error.reason], error.message);
     if (error instanceof IdentityOfNewerVersion) throw new CommandFailure(EXIT.wrongUse, error.message);
     if (error instanceof IdentityDamaged) throw new CommandFailure(EXIT.failed, error.message);
-    const code = errorCode(error);
-    if (code === 'EACCES' || code === 'EPERM') {
-      throw new CommandFailure(EXIT.wrongUse, `${dataDir} cannot be used (${code}); run as the user that owns it`);
-    }
-    if (code === 'ENOSPC') throw new CommandFailure(EXIT.failed, 'the disk is full; make room and try again');
-    throw error;
+    throw folderFailure(error, dataDir) ?? error;
   }
 }
 

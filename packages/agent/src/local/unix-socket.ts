@@ -13,14 +13,18 @@ export class SocketUnusable extends Error {
   override readonly name = 'SocketUnusable';
 }
 
+/** Throws SocketUnusable where no socket of this path can be. */
+export function requireSocketPath(path: string): void {
+  const bytes = Buffer.byteLength(path);
+  if (bytes <= MAX_SOCKET_PATH_BYTES) return;
+  throw new SocketUnusable(
+    `the path of the socket ${path} has ${bytes} bytes, and Linux allows ${MAX_SOCKET_PATH_BYTES}: choose a data folder with a shorter path`,
+  );
+}
+
 /** Listens on a Unix socket of this mode. A socket left behind by a dead process is replaced. Throws SocketUnusable. */
 export async function listenOnSocket(server: Server, path: string, mode: number): Promise<void> {
-  const bytes = Buffer.byteLength(path);
-  if (bytes > MAX_SOCKET_PATH_BYTES) {
-    throw new SocketUnusable(
-      `the path of the socket ${path} has ${bytes} bytes, and Linux allows ${MAX_SOCKET_PATH_BYTES}: choose a data folder with a shorter path`,
-    );
-  }
+  requireSocketPath(path);
   await removeStale(path);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -1,15 +1,24 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 const PRIVATE_FILE_MODE = 0o600;
 const PRIVATE_FOLDER_MODE = 0o700;
 
-/** A folder that only this Unix user may enter. */
+/** A folder that only this Unix user may enter. Throws as `node:fs` does. */
 export function makePrivateFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: PRIVATE_FOLDER_MODE });
+  if (!isFolder(path)) makeFolder(path);
   chmodSync(path, PRIVATE_FOLDER_MODE);
 }
+
+/** With its parents. Not Node's `recursive`: it tries for ever where a folder cannot be made although its parent is there (/proc). */
+function makeFolder(path: string): void {
+  const parent = dirname(path);
+  if (parent !== path && !isFolder(parent)) makeFolder(parent);
+  mkdirSync(path, PRIVATE_FOLDER_MODE);
+}
+
+const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
 /** Replaces a file as a whole: whoever reads it, and whenever the power goes, it is the old one or the new one. */
 export function writeFileAtomically(path: string, content: string | Uint8Array, mode = PRIVATE_FILE_MODE): void {

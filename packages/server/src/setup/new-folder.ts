@@ -36,13 +36,17 @@ export async function withNewFolder<T>(
   }
 }
 
+/** The disk is full, or read-only: another folder on it would fare no better. */
+const NO_FAULT_OF_THE_PATH: readonly string[] = ['ENOSPC', 'EDQUOT', 'EROFS'];
+
 class FolderNotEmpty extends ConfigError {}
 
 function openFolder(folder: DataFolder): void {
   try {
     makePrivateFolder(folder.path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (NO_FAULT_OF_THE_PATH.includes(code)) throw error;
     throw new ConfigError(`${folder.path} cannot be used as a data folder (${code}); choose one that you may write to`);
   }
 }
