@@ -394,40 +394,48 @@ describe('a server that is not who it should be gets no byte of HTTP', () => {
   }
 });
 
-describe('a device whose clock is dead', () => {
-  const deadClock = { ...systemClock, nowMs: () => 0 };
-  const future = { notBefore: new Date(Date.now() + 3_600_000), notAfter: new Date(Date.now() + 7_200_000) };
-  const ask = async (lab: Lab, keyHash = lab.server.keyHash): Promise<string> => {
-    labs.push(lab);
-    const lost = createServerClient({ clock: deadClock, identity: () => identity });
-    const result = await lost.readyz({ ...lab.server, keyHash }, patience());
-    await lost.close();
-    return reasonOf(result);
-  };
+const past = { notBefore: new Date(Date.now() - 7_200_000), notAfter: new Date(Date.now() - 3_600_000) };
+const future = { notBefore: new Date(Date.now() + 3_600_000), notAfter: new Date(Date.now() + 7_200_000) };
+const LOST_CLOCKS = [
+  ['stands in 1970', 0, future, past],
+  ['is ten years ahead', Date.now() + 10 * 365 * 24 * 3_600_000, past, future],
+  ['stands in 2099', Date.UTC(2099, 0), past, future],
+] as const;
 
-  test('reaches the server that the statement names, though its certificate seems to lie in the future', async () => {
-    const text = JSON.stringify(status);
-    const lab = await tlsLab(trust, await trust.server(future), socket =>
-      socket.on('data', () => socket.end(`HTTP/1.1 200 OK\r\ncontent-length: ${text.length}\r\n\r\n${text}`)),
-    );
-    assert.equal(await ask(lab), 'ok');
-    assert.ok(lab.seen.bytes > 0);
-  });
+for (const [where, nowMs, seems, never] of LOST_CLOCKS)
+  describe(`a device whose clock ${where}`, () => {
+    const lostClock = { ...systemClock, nowMs: () => nowMs };
+    const ask = async (lab: Lab, keyHash = lab.server.keyHash): Promise<string> => {
+      labs.push(lab);
+      const lost = createServerClient({ clock: lostClock, identity: () => identity });
+      const result = await lost.readyz({ ...lab.server, keyHash }, patience());
+      await lost.close();
+      return reasonOf(result);
+    };
 
-  test('reaches nobody else: every other rule holds', async () => {
-    const refused: readonly [Credential, string?][] = [
-      [await trust.server(future), credential.keyHash],
-      [await trust.server({ ...future, name: 'elsewhere.example.org' })],
-      [await trust.server({ ...future, purpose: 'client' })],
-      [await trust.server({ ...future, purpose: 'none' })],
-      [await (await createTrust()).server(future)],
-      [await (await createTrust()).server()],
-      [await trust.server({ notAfter: new Date(Date.now() - 3_600_000), notBefore: new Date(Date.now() - 7_200_000) })],
-    ];
-    for (const [by, keyHash] of refused) {
-      const lab = await tlsLab(trust, by, () => {});
-      assert.match(await ask(lab, keyHash), /^(tls|not_in_statement)$/);
-      assert.equal(lab.seen.bytes, 0);
-    }
+    test('reaches the server that the statement names, though its certificate does not seem to hold', async () => {
+      const text = JSON.stringify(status);
+      const lab = await tlsLab(trust, await trust.server(seems), socket =>
+        socket.on('data', () => socket.end(`HTTP/1.1 200 OK\r\ncontent-length: ${text.length}\r\n\r\n${text}`)),
+      );
+      assert.equal(await ask(lab), 'ok');
+      assert.ok(lab.seen.bytes > 0);
+    });
+
+    test('reaches nobody else: every other rule holds', async () => {
+      const refused: readonly [Credential, string?][] = [
+        [await trust.server(seems), credential.keyHash],
+        [await trust.server({ ...seems, name: 'elsewhere.example.org' })],
+        [await trust.server({ ...seems, purpose: 'client' })],
+        [await trust.server({ ...seems, purpose: 'none' })],
+        [await (await createTrust()).server(seems)],
+        [await (await createTrust()).server()],
+        [await trust.server(never)],
+      ];
+      for (const [by, keyHash] of refused) {
+        const lab = await tlsLab(trust, by, () => {});
+        assert.match(await ask(lab, keyHash), /^(tls|not_in_statement)$/);
+        assert.equal(lab.seen.bytes, 0);
+      }
+    });
   });
-});

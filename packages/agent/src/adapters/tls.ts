@@ -17,7 +17,12 @@ export class ConnectFailure extends Error {
 }
 
 /** What the device shows and whom it trusts, made once for many connections. */
-export type TlsCredentials = { readonly context: SecureContext; readonly caCertificates: readonly string[] };
+export type TlsCredentials = {
+  readonly context: SecureContext;
+  readonly caCertificates: readonly string[];
+  /** Unix ms: of the device's own certificate; before it has one, of the site's CAs. */
+  readonly validity: { readonly fromMs: number; readonly untilMs: number };
+};
 
 export function tlsCredentials(
   identity: Pick<DeviceIdentity, 'caCertificates'> & Partial<Pick<DeviceIdentity, 'certificate' | 'privateKey'>>,
@@ -29,7 +34,15 @@ export function tlsCredentials(
     ...(privateKey !== undefined && { key: privateKey }),
     minVersion: 'TLSv1.3',
   });
-  return { context, caCertificates };
+  return { context, caCertificates, validity: validityOf(certificate === undefined ? caCertificates : [certificate]) };
+}
+
+function validityOf(certificates: readonly string[]): TlsCredentials['validity'] {
+  const parsed = certificates.map(pem => new X509Certificate(pem));
+  return {
+    fromMs: Math.min(...parsed.map(({ validFromDate }) => validFromDate.getTime())),
+    untilMs: Math.max(...parsed.map(({ validToDate }) => validToDate.getTime())),
+  };
 }
 
 export type ConnectRequest = {
@@ -55,7 +68,7 @@ export function connectTls(
 ): () => void {
   const { url, credentials, clock, deadlineMs, keyHash } = request;
   const host = hostOf(url);
-  const deadClock = clock.nowMs() < CLOCK_IS_DEAD_BEFORE_MS;
+  const excused = excusedAt(clock.nowMs(), credentials);
   const startedMs = clock.monotonicMs();
   let lookedUpMs = startedMs;
 
@@ -65,7 +78,7 @@ export function connectTls(
     ...(isIP(host) === 0 && { servername: host }),
     secureContext: credentials.context,
     ALPNProtocols: ['http/1.1'],
-    rejectUnauthorized: !deadClock,
+    rejectUnauthorized: excused === undefined,
     checkServerIdentity,
   });
   socket.setNoDelay(true);
@@ -88,7 +101,7 @@ export function connectTls(
   const onError = (error: Error) => finish(connectFailure(error));
   socket.on('error', onError);
   socket.once('close', () => finish(new ConnectFailure('reset', 'the connection was closed during the handshake')));
-  socket.once('secureConnect', () => finish(verifyPeer(socket, host, credentials, keyHash, deadClock)));
+  socket.once('secureConnect', () => finish(verifyPeer(socket, host, credentials, keyHash, excused)));
   const cancelDeadline = clock.after(deadlineMs, () =>
     finish(new ConnectFailure('timeout', `no connection within ${Math.round(deadlineMs)} ms`)),
   );
@@ -98,11 +111,15 @@ export function connectTls(
 const HTTPS_PORT = 443;
 
 /**
- * Certificates of a site begin on 2020-01-01 (`design.md`, Identity and trust): a device whose clock stands before that
- * has lost its time, and must reach a server to learn it. For it alone the dates of certificates say nothing.
+ * A device by whose clock its own certificate does not hold has most likely lost its time, and must reach a server to learn
+ * it: for it alone the dates of others' certificates say nothing (ADR 0021). What OpenSSL then says of a right certificate;
+ * undefined: the clock is believed.
  */
-const CLOCK_IS_DEAD_BEFORE_MS = Date.UTC(2020, 0, 1);
-const NOT_YET_VALID = 'CERT_NOT_YET_VALID';
+function excusedAt(nowMs: number, { validity }: TlsCredentials): string | undefined {
+  if (nowMs < validity.fromMs) return 'CERT_NOT_YET_VALID';
+  return nowMs > validity.untilMs ? 'CERT_HAS_EXPIRED' : undefined;
+}
+
 const EKU_SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 
 function verifyPeer(
@@ -110,15 +127,14 @@ function verifyPeer(
   host: string,
   credentials: TlsCredentials,
   keyHash: string | undefined,
-  deadClock: boolean,
+  excused: string | undefined,
 ): ConnectFailure | undefined {
   const raw = socket.getPeerCertificate().raw;
   if (raw === undefined) return new ConnectFailure('tls', 'the server showed no certificate');
   const certificate = new X509Certificate(raw);
   if (!socket.authorized) {
     const code = String(socket.authorizationError);
-    const onlyTheClock = deadClock && code === NOT_YET_VALID;
-    if (!onlyTheClock || !fitsButForDates(certificate, host, credentials)) {
+    if (code !== excused || !fitsButForDates(socket, certificate, host, credentials)) {
       return new ConnectFailure('tls', `the server's certificate was refused (${code})`);
     }
   }
@@ -129,12 +145,30 @@ function verifyPeer(
 }
 
 /** OpenSSL reports one error of several: what else it checks is checked again here. */
-function fitsButForDates(certificate: X509Certificate, host: string, { caCertificates }: TlsCredentials): boolean {
+function fitsButForDates(
+  socket: TLSSocket,
+  certificate: X509Certificate,
+  host: string,
+  { caCertificates }: TlsCredentials,
+): boolean {
   const named = isIP(host) === 0 ? certificate.checkHost(host, { wildcards: false }) : certificate.checkIP(host);
-  const signed = caCertificates
-    .map(pem => new X509Certificate(pem))
-    .some(ca => certificate.checkIssued(ca) && certificate.verify(ca.publicKey));
+  const cas = caCertificates.map(pem => new X509Certificate(pem));
+  const isOf = (issued: X509Certificate, issuers: readonly X509Certificate[]) =>
+    issuers.some(ca => issued.checkIssued(ca) && issued.verify(ca.publicKey));
+  const signed =
+    isOf(certificate, cas) ||
+    isOf(
+      certificate,
+      bridgesOf(socket).filter(bridge => isOf(bridge, cas)),
+    );
   return named !== undefined && signed && !certificate.ca && (certificate.keyUsage ?? []).includes(EKU_SERVER_AUTH);
+}
+
+/** While the site changes its CA, a server shows the new one certified by the old one: both have one name. */
+function bridgesOf(socket: TLSSocket): readonly X509Certificate[] {
+  const raw = socket.getPeerCertificate(true).issuerCertificate?.raw;
+  const issuer = raw === undefined ? undefined : new X509Certificate(raw);
+  return issuer?.ca === true && issuer.subject === issuer.issuer ? [issuer] : [];
 }
 
 export function hostOf(url: URL): string {
