@@ -3,13 +3,13 @@ import type { Clock } from '../ports.ts';
 
 /** How often the host is looked at: a person who opens the lid has not typed a password by then. */
 const LOOK_EVERY_MS = 2_000;
-/** The monotonic clock stands still in suspend, the other does not: a gap above this is a night, not a clock's drift. */
+/** Timers stand still in suspend, the clock does not: a look that is later than this was slept through, not delayed. */
 const SUSPENDED_MS = 10_000;
 
 export type HostWatch = {
   /** An address has come: servers may be reachable that were not. */
   readonly onLinkUp: () => void;
-  /** The machine woke from suspend; also when its clock was set forward, which does no harm. */
+  /** The machine woke from suspend; also when this process alone was stopped, which does no harm. */
   readonly onResumed: () => void;
 };
 
@@ -20,17 +20,17 @@ export function watchHost(
   addresses: () => ReadonlySet<string> = hostAddresses,
 ): () => void {
   let seen = addresses();
-  let gapMs = clock.nowMs() - clock.monotonicMs();
+  let lookedAtMs = clock.monotonicMs();
   let cancel = clock.after(LOOK_EVERY_MS, look);
 
   function look(): void {
     cancel = clock.after(LOOK_EVERY_MS, look);
     const now = addresses();
-    const gapNow = clock.nowMs() - clock.monotonicMs();
+    const nowMs = clock.monotonicMs();
     const hasNew = [...now].some(address => !seen.has(address));
-    const wasSuspended = gapNow - gapMs > SUSPENDED_MS;
+    const wasSuspended = nowMs - lookedAtMs > LOOK_EVERY_MS + SUSPENDED_MS;
     seen = now;
-    gapMs = gapNow;
+    lookedAtMs = nowMs;
     if (wasSuspended) watch.onResumed();
     if (hasNew) watch.onLinkUp();
   }
