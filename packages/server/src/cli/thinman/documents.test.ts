@@ -60,6 +60,21 @@ test('text that is no YAML is told by its line, and so is a key that is there tw
   }
 });
 
+test('a key that is no plain text is a mistake, and nothing of it is shown', t => {
+  const warned = t.mock.method(process, 'emitWarning', () => {});
+  for (const bad of [
+    'kind: User\nname: a\nbody:\n  ? { password: a-first-password }\n  : 1\n',
+    '? [a-first-password]\n: 1\n',
+    'a: &x [a-first-password]\n*x : 1\n',
+  ]) {
+    const { objects, mistakes } = parseFile('x.yaml', bad);
+    assert.deepEqual(objects, []);
+    assert.match(mistakes.join('\n'), /^x\.yaml:\d \(document 1\): a key is a list or an object/);
+    assert.doesNotMatch(mistakes.join('\n'), /a-first-password/);
+  }
+  assert.equal(warned.mock.callCount(), 0, 'the library would have told it on standard error');
+});
+
 test('a small file does not become a huge object', () => {
   const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]'];
   for (let n = 1; n < 9; n++)

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { MAX_JSON_DEPTH } from '@thinman/protocol';
-import { type Document, isCollection, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
+import { type Document, isAlias, isCollection, isSeq, LineCounter, type Node, parseAllDocuments, visit } from 'yaml';
 import { CommandError, EXIT } from './command-error.ts';
 
 /** One object out of a file. */
@@ -84,6 +84,13 @@ export function parseFile(
     mistakes.push(...errors.map(({ pos, message }) => `${place(pos[0])}: ${message.replaceAll('\n', ' ')}`));
     if (errors.length > 0 || contents === null) continue;
     try {
+      const oddKey = collectionAsKey(document);
+      if (oddKey !== undefined) {
+        mistakes.push(
+          `${place(oddKey.range?.[0])}: a key is a list or an object: look for brackets or a question mark`,
+        );
+        continue;
+      }
       const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
       if (value === null) continue;
       const nodes =
@@ -119,6 +126,20 @@ function parseAll(content: string, lineCounter: LineCounter): readonly Document.
     if (isStackOverflow(error)) return 'too_deep';
     throw error;
   }
+}
+
+/** YAML allows it, JSON does not. The library would make text of it, and warn on standard error with all that is in it. */
+function collectionAsKey(document: Document.Parsed): Node | undefined {
+  let found: Node | undefined;
+  visit(document, {
+    Pair(_at, { key }) {
+      const node = isAlias(key) ? key.resolve(document) : key;
+      if (!isCollection(node)) return undefined;
+      found = key as Node;
+      return visit.BREAK;
+    },
+  });
+  return found;
 }
 
 /** What no server takes in a body, whatever its kind, and where: it would refuse the request without saying of which object. */
