@@ -45,7 +45,7 @@ export type Running = {
 export type StartOptions = {
   /** Written to stdin, which is then closed. */
   readonly input?: string;
-  /** Where it runs: a host of `network/namespaces.ts`. Its command becomes the process that it is given. */
+  /** Where it runs: a host of `network/network.ts`. Its command becomes the process that it is given. */
   readonly inside?: { readonly command: readonly string[] };
   /** Beside the variables that every process here has. */
   readonly environment?: Environment;

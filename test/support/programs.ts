@@ -26,7 +26,7 @@ export type ProgramOptions = {
   readonly command: readonly [program: string, ...args: string[]];
   /** Folder for what it says: NAME.log. */
   readonly logs: string;
-  /** Where it runs: a host of `network/namespaces.ts`. */
+  /** Where it runs: a host of `network/network.ts`. */
   readonly inside?: { readonly command: readonly string[] };
   readonly env?: Readonly<Record<string, string>>;
 };
@@ -40,7 +40,7 @@ export function startProgram({ name, command, logs, inside, env }: ProgramOption
   const [first = 'setpriv', ...rest] = [...(inside?.command ?? []), 'setpriv', '--pdeathsig', 'KILL', '--', ...command];
   const child = spawn(first, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...env, PATH: SYSTEM_PATH },
+    env: { ...process.env, PATH: SYSTEM_PATH, ...env },
   });
   return follow(name, child, join(logs, `${name}.log`));
 }

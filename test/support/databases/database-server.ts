@@ -66,7 +66,11 @@ export type DatabaseOptions = {
   readonly tls?: DatabaseTls;
   /** More options of the server program, `--name=value`; they win over the defaults. */
   readonly options?: readonly string[];
-  /** The host of `network/namespaces.ts` that it runs on. */
+  /** Those that only the very first start has. */
+  readonly firstOptions?: readonly string[];
+  /** Variables beside those of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The host of `network/network.ts` that it runs on. */
   readonly inside?: { readonly command: readonly string[] };
 };
 
@@ -95,6 +99,7 @@ export async function startDatabase(program: DatabaseProgram, options: DatabaseO
   if (Buffer.byteLength(socketPath) > SOCKET_PATH_MAX_BYTES) {
     throw new Error(`the path of a socket has at most ${SOCKET_PATH_MAX_BYTES} bytes: ${socketPath}`);
   }
+  let running: Running | undefined;
   let isReadOnly = false;
   const command = () =>
     [
@@ -109,10 +114,9 @@ export async function startDatabase(program: DatabaseProgram, options: DatabaseO
       '--skip-name-resolve',
       ...(tls === undefined ? [] : tlsOptions(tls)),
       ...(options.options ?? []),
+      ...(running === undefined ? (options.firstOptions ?? []) : []),
       `--${program.readOnlyOption}=${isReadOnly ? 'ON' : 'OFF'}`,
     ] as const;
-
-  let running: Running | undefined;
   const end = async (signal: NodeJS.Signals) => {
     running?.signal(signal);
     await running?.exited;
@@ -146,6 +150,7 @@ export async function startDatabase(program: DatabaseProgram, options: DatabaseO
       name: program.kind,
       command: command(),
       logs: folder,
+      env: options.env ?? {},
       ...(options.inside === undefined ? {} : { inside: options.inside }),
     });
     running = started;
