@@ -18,10 +18,11 @@ import { createHttpApp } from '../../packages/server/src/http/app.ts';
 import { createCsr } from '../../packages/server/src/identity/csr.ts';
 import { toPem } from '../../packages/server/src/identity/identity-files.ts';
 import { keyHashOf } from '../../packages/server/src/identity/key-hash.ts';
+import { createFactExchange } from '../../packages/server/src/link/fact-exchange.ts';
 import { createLinkServer } from '../../packages/server/src/link/link-server.ts';
 import { createDeviceSite, type DeviceSite } from '../support/device-site.ts';
 import type { OpenTarget, Target } from './target.ts';
-import { bodiesOf } from './values.ts';
+import { bodiesOf, valuesOf } from './values.ts';
 
 const FRAMES = { DeviceFrame, ServerFrame, SecondaryFrame, PrimaryFrame } as const;
 type FrameText = { readonly frame: keyof typeof FRAMES; readonly text: string };
@@ -31,6 +32,7 @@ export function frameParsers(): Target<FrameText> {
   const names = Object.keys(FRAMES) as (keyof typeof FRAMES)[];
   return {
     name: 'frames',
+    share: 16,
     inputs: fc.oneof(...names.map(frame => bodiesOf(FRAMES[frame]).map(text => ({ frame, text })))),
     open: async () => ({
       async check({ frame, text }) {
@@ -47,13 +49,18 @@ export function frameParsers(): Target<FrameText> {
 
 type Message = { readonly text: string; readonly isBinary: boolean };
 
+/** Mostly frames that are taken: one that is not closes its connection, and `frames` has those by the thousand. */
 const messagesOf = (schema: TSchema): Arbitrary<Message> =>
-  fc.record({ text: bodiesOf(schema), isBinary: fc.nat(19).map(n => n === 0) });
+  fc.oneof(
+    { weight: 9, arbitrary: valuesOf(schema).map(value => ({ text: JSON.stringify(value), isBinary: false })) },
+    { weight: 1, arbitrary: fc.record({ text: bodiesOf(schema), isBinary: fc.nat(9).map(n => n === 0) }) },
+  );
 
 /** The channel of an enrolled device. */
 export function deviceChannel(): Target<Message> {
   return {
     name: 'channel',
+    share: 6,
     inputs: messagesOf(DeviceFrame),
     async open() {
       const site = await createDeviceSite();
@@ -72,6 +79,7 @@ export function deviceChannel(): Target<Message> {
 export function serverLink(): Target<Message> {
   return {
     name: 'link',
+    share: 5,
     inputs: messagesOf(SecondaryFrame),
     async open() {
       const site = await createDeviceSite();
@@ -103,6 +111,18 @@ async function openLinkServer(site: DeviceSite) {
     isPrimary: () => true,
     statement: () => ({ ...held, statement: { ...held.statement, servers } }),
     version: () => ({ epoch: 1, generation: 1 }),
+    missingSince: () => ({ count: 0, objects: [] }),
+    facts: createFactExchange({
+      journal: {
+        append: async () => {},
+        knowsFailure: () => false,
+        lastGrantMs: () => undefined,
+        failuresFor: () => [],
+        grantsFor: () => [],
+      },
+      knows: { device: () => true, user: () => true },
+      ...{ clock, log },
+    }),
     storeEvents: async () => {},
     ...{ clock, log },
   });

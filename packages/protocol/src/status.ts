@@ -97,7 +97,7 @@ export const ServerReport = Type.Object({
   missing: Type.Optional(Missing),
   journal: Type.Optional(JournalStatus),
   /** On a Secondary: whether it sees the Primary. */
-  link: Type.Optional(Type.Object({ connected: Type.Boolean() })),
+  link: Type.Optional(Type.Object({ server: Type.String(), connected: Type.Boolean() })),
   /** On the Primary: every Secondary of the site statement. */
   secondaries: Type.Optional(Type.Array(SecondaryStatus)),
 });

@@ -46,6 +46,7 @@ export type DataFolder = {
   readonly record: string;
   readonly replica: string;
   readonly journal: string;
+  readonly journalReserve: string;
   readonly adminSocket: string;
 };
 
@@ -65,6 +66,7 @@ export function dataFolder(path: string): DataFolder {
     record: join(absolute, 'site.db'),
     replica: join(absolute, 'replica.db'),
     journal: join(absolute, 'journal.db'),
+    journalReserve: join(absolute, 'journal.reserve'),
     adminSocket,
   };
 }

@@ -1,6 +1,7 @@
 import type {
   KdfParameters,
   LoginBeginAnswer,
+  Missing,
   ObjectKind,
   RecordedEvent,
   ServerStatus,
@@ -44,13 +45,15 @@ export type SiteRow = {
   readonly compactedGeneration: number;
   readonly schema: number;
   readonly statement: SignedStatement;
-  /** PEM; the site's CA, or two while it is changed. */
+  /** PEM; the site's CA, or two while it is changed: then the one that issues comes first. */
   readonly caCertificates: readonly string[];
-  /** The CA's private key under the recovery code. */
+  /** The CA's private key under the recovery code; while it is changed, several (`identity/recovery-code.ts`). */
   readonly wrappedCaKey: string;
 };
 
 export type NewSite = Omit<SiteRow, 'version' | 'commitId' | 'compactedGeneration' | 'schema'>;
+
+export type SiteCas = Pick<SiteRow, 'caCertificates' | 'wrappedCaKey'>;
 
 /** What a replica must do to become current. All of it was read in one snapshot, site row first. */
 export type Feed =
@@ -79,6 +82,9 @@ export type CommitTransaction = {
   /** Leaves a tombstone. False when there was nothing. */
   remove(kind: ObjectKind, name: string): Promise<boolean>;
   setStatement(statement: SignedStatement): Promise<void>;
+  /** The site's CAs as this transaction sees them. */
+  siteCas(): Promise<SiteCas>;
+  setSiteCas(cas: SiteCas): Promise<void>;
 };
 
 export type CommitOutcome<T> =
@@ -161,6 +167,8 @@ export type SourceOfRecord = {
   /** Each exactly once, by (origin, id). Returns when they are durable. An event that the database refuses goes to its quarantine. */
   storeEvents(events: readonly RecordedEvent[]): Promise<{ readonly quarantined: number }>;
   events(query: EventQuery): Promise<readonly StoredEvent[]>;
+  /** When the newest event of each of these origins was taken, Unix ms. Who has sent none is not in it. */
+  lastHeardFrom(origins: readonly string[]): Promise<ReadonlyMap<string, number>>;
   close(): Promise<void>;
 };
 
@@ -192,6 +200,8 @@ export type Replica = {
   count(kind: ObjectKind): number;
   /** The live object of this kind whose uid follows `uid` in order, else the first: a stable choice by a hash. */
   nextByUid(kind: ObjectKind, uid: string): StoredObject | undefined;
+  /** Objects that were touched after this generation, tombstones too; the newest are named. */
+  touchedSince(generation: number): Missing;
   close(): void;
 };
 
@@ -216,16 +226,28 @@ export type FailureFact = {
   readonly atMs: number;
 };
 
+/** A granted login as a fact: this pair's failures before it count no more, and the limit per user exempts this device for 7 days. */
+export type GrantFact = { readonly deviceId: string; readonly user: string; readonly atMs: number };
+
+/** What counts for the lockout, as servers share it. */
+export type LockoutEvidence = { readonly failures: readonly FailureFact[]; readonly grants: readonly GrantFact[] };
+
+export type JournalEntry = {
+  readonly events: readonly RecordedEvent[];
+  readonly remember?: RememberedLogin;
+  readonly failure?: FailureFact;
+  readonly granted?: GrantFact;
+  /** What another server saw; `from` is its name. Each fact is kept once, whoever tells it. */
+  readonly heard?: LockoutEvidence & { readonly from: string };
+};
+
+/** The newest version that the Primary was heard to have committed, and the objects that were missing here then. */
+export type Heard = { readonly version: Version; readonly missing: Missing };
+
 /** A server's durable queue of events, and its memory of logins (SQLite, synchronous=FULL, group commit). */
 export type Journal = {
-  /** Resolves when they are on disk. With `remember`/`failure`, all in the one transaction. */
-  append(entry: {
-    readonly events: readonly RecordedEvent[];
-    readonly remember?: RememberedLogin;
-    readonly failure?: FailureFact;
-    /** A granted login: clears nothing, but exempts this device from the per-user limit for 7 days. */
-    readonly granted?: { readonly deviceId: string; readonly user: string; readonly atMs: number };
-  }): Promise<void>;
+  /** Resolves when all of it is on disk, in one transaction. Rejects with JournalUnavailable: then nothing of it is. */
+  append(entry: JournalEntry): Promise<void>;
   remembered(loginId: string): RememberedLogin | undefined;
   failures(query: {
     readonly sinceMs: number;
@@ -233,20 +255,52 @@ export type Journal = {
     readonly user?: string;
   }): readonly FailureFact[];
   lastGrantMs(deviceId: string, user: string): number | undefined;
+  /** Whether this very fact is known, whoever told it. */
+  knowsFailure(fact: FailureFact): boolean;
+  /** A page of the facts that another server lacks: all but those that it told itself. Ordered by their keys. */
+  failuresFor(query: {
+    readonly server: string;
+    readonly sinceMs: number;
+    readonly after?: FailureFact;
+    readonly limit: number;
+  }): readonly FailureFact[];
+  grantsFor(query: {
+    readonly server: string;
+    readonly sinceMs: number;
+    readonly after?: GrantFact;
+    readonly limit: number;
+  }): readonly GrantFact[];
   /** Not yet in the source of record. */
   pending(): number;
   /** Oldest pending entries. */
   next(limit: number): readonly RecordedEvent[];
-  /** They are in the source of record; kept 7 days more. */
+  /** They are in the source of record; kept 7 days more, or until the room is needed. */
   markDrained(events: readonly Pick<RecordedEvent, 'origin' | 'id'>[]): void;
   onAppended(listener: () => void): () => void;
-  /** Newest version that the Primary was heard to have committed; on disk, so that lag survives a restart. */
-  heardVersion(): Version | undefined;
-  setHeardVersion(version: Version): void;
+  load(): JournalLoad;
+  footprint(): JournalFootprint;
+  /** On disk, so that what is missing is known after a restart, with the Primary gone. */
+  heard(): Heard | undefined;
+  /** An older version than the one held changes nothing. */
+  hear(heard: Heard): void;
   close(): void;
 };
 
-/** This server's own keys and the site's, as they lie in its data folder. */
+/** How full a journal is, in bytes. */
+export type JournalLoad = {
+  /** Entries that wait. */
+  readonly pendingBytes: number;
+  /** More than this is not taken. */
+  readonly limitBytes: number;
+};
+export type JournalFootprint = {
+  /** Of its files on the disk. */
+  readonly fileBytes: number;
+  /** When the oldest entry that waits was taken, Unix milliseconds by this server's clock; undefined: none waits. */
+  readonly oldestPendingAtMs: number | undefined;
+};
+
+/** This server's own keys and the site's, as they are now: a certificate is renewed, a CA changed, while it runs. */
 export type ServerIdentity = {
   readonly siteId: string;
   readonly instance: string;
@@ -257,10 +311,12 @@ export type ServerIdentity = {
   readonly caCertificates: readonly string[];
 };
 
-/** The site CA; only where its key lies (the Primary). */
+/** The site CA that issues now; only where its key lies (the Primary). */
 export type CertificateAuthority = {
   issueDevice(csrPem: string, deviceId: string): Promise<IssuedCertificate>;
+  /** While the CA is changed, `pem` ends with the certificate that ties the new one to the old one. */
   issueServer(csrPem: string, name: string, urls: readonly string[]): Promise<IssuedCertificate>;
+  /** By the key of its first pin, and by those of the others that are here. */
   sign(statement: SiteStatement): SignedStatement;
 };
 export type IssuedCertificate = {

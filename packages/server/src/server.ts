@@ -117,7 +117,11 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   const { identity } = own;
   const authority = ca?.authority;
   const acceptWeakDurability = options.acceptWeakDurability ?? config.acceptWeakDurability ?? false;
-  const stores = openStores(folder, config, { readOnly: authority === undefined, acceptWeakDurability, clock, log,
+  const stores = openStores(folder, config, {
+    readOnly: authority === undefined,
+    acceptWeakDurability,
+    clock,
+    log,
     journalLimitBytes: () => journalLimitBytes(site.settings()),
     onReserve: change => keeping.reserveChanged(change),
   });
@@ -307,7 +311,10 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     monitor.onChange(({ state, why }, { state: before }) => {
       const lacks = why === 'lagging' ? { missing: missing() } : {};
       const words = lacks.missing === undefined ? '' : `: ${describeMissing(lacks.missing)}`;
-      log[state === 'serving' ? 'info' : 'warn']({ state, before, why }, `the state of this server has changed${words}`);
+      log[state === 'serving' ? 'info' : 'warn'](
+        { state, before, why },
+        `the state of this server has changed${words}`,
+      );
       void tell('server.state', { from: before, to: state, why, ...lacks });
       devices.announce();
       route.link()?.tellStatus();

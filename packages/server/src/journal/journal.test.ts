@@ -10,8 +10,10 @@ import Database from 'better-sqlite3';
 import { type ManualClock, manualClock } from '../../../../test/support/manual-clock.ts';
 import { recordedEvent } from '../../../../test/support/record-fixtures.ts';
 import type { FailureFact, RememberedLogin } from '../ports.ts';
+import { entryBytes } from './entries.ts';
 import { type OpenJournal, openJournal } from './journal.ts';
 import { DRAINED_KEPT_MS, FAILURES_KEPT_MS, GRANTS_KEPT_MS } from './prune.ts';
+import { createFormat1, JOURNAL_APPLICATION_ID, JOURNAL_FORMAT } from './tables.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 
@@ -45,7 +47,7 @@ describe('journal', () => {
     assert.throws(open, { name: 'JournalOfNewerVersion', message: /install that version again$/ });
     assert.deepEqual(readdirSync(dir), ['journal.db']);
     const again = new Database(path);
-    again.pragma('user_version = 1');
+    again.pragma(`user_version = ${JOURNAL_FORMAT}`);
     again.close();
     journal = open();
     assert.equal(journal.pending(), 1);
@@ -262,15 +264,218 @@ describe('journal', () => {
     });
   });
 
-  it('remembers the newest version it heard of, and never an older one', () => {
-    assert.equal(journal.heardVersion(), undefined);
-    journal.setHeardVersion({ epoch: 1, generation: 7 });
-    journal.setHeardVersion({ epoch: 1, generation: 5 });
+  it('remembers the newest version it heard of, with what was missing, and never an older one', () => {
+    const missing = (...names: string[]) => ({
+      count: names.length,
+      objects: names.map((name, at) => ({ kind: 'User', name, generation: 9 - at })),
+    });
+    assert.equal(journal.heard(), undefined);
+    journal.hear({ version: { epoch: 1, generation: 7 }, missing: missing('alice', 'bob') });
+    journal.hear({ version: { epoch: 1, generation: 5 }, missing: missing() });
     journal.close();
     journal = open();
-    assert.deepEqual(journal.heardVersion(), { epoch: 1, generation: 7 });
-    journal.setHeardVersion({ epoch: 2, generation: 1 });
-    assert.deepEqual(journal.heardVersion(), { epoch: 2, generation: 1 });
+    assert.deepEqual(journal.heard(), { version: { epoch: 1, generation: 7 }, missing: missing('alice', 'bob') });
+    journal.hear({ version: { epoch: 1, generation: 7 }, missing: missing('alice') });
+    assert.deepEqual(journal.heard()?.missing, missing('alice'));
+    journal.hear({ version: { epoch: 2, generation: 1 }, missing: missing() });
+    assert.deepEqual(journal.heard(), { version: { epoch: 2, generation: 1 }, missing: missing() });
+  });
+
+  describe('its limit', () => {
+    const textOf = (bytes: number) => recordedEvent({ data: { text: 'x'.repeat(bytes) } });
+    const limited = (limitBytes: number) => {
+      journal.close();
+      journal = openJournal(path, { clock, limitBytes: () => limitBytes });
+    };
+
+    it('is counted by what waits, also by who opens it again', async () => {
+      const events = [recordedEvent(), textOf(5_000), recordedEvent({ data: { text: 'é€😀' } })];
+      await append(...events);
+      const { pendingBytes } = journal.load();
+      assert.equal(
+        pendingBytes,
+        events.map(entryBytes).reduce((sum, bytes) => sum + bytes),
+      );
+      journal.markDrained(events.slice(0, 1));
+      journal.close();
+      journal = open();
+      assert.equal(
+        journal.load().pendingBytes,
+        events
+          .slice(1)
+          .map(entryBytes)
+          .reduce((sum, bytes) => sum + bytes),
+      );
+    });
+
+    it('refuses, and loses nothing, when all that waits is needed', async () => {
+      limited(20_000);
+      const first = textOf(15_000);
+      await append(first);
+      await assert.rejects(append(textOf(6_000)), { name: 'JournalUnavailable', trouble: 'limit' });
+      await append(recordedEvent());
+      assert.equal(journal.pending(), 2);
+      journal.markDrained([first]);
+      await append(textOf(6_000));
+      assert.equal(journal.pending(), 2);
+    });
+
+    it('lets what is drained go early when the room is needed', async () => {
+      limited(20_000);
+      const drained = [textOf(5_000), textOf(5_000)];
+      for (const event of drained) {
+        await append(event);
+        journal.markDrained([event]);
+        clock.setNow(clock.nowMs() + 1_000);
+      }
+      await append(textOf(7_000));
+      assert.equal(held(path), 3, 'nothing goes while there is room');
+      await append(textOf(12_000));
+      assert.equal(held(path), 2);
+      assert.equal(journal.pending(), 2);
+    });
+
+    it('takes what is no event all the same: what counts for the lockout is small and must not be lost', async () => {
+      limited(1_000);
+      await assert.rejects(append(textOf(1_000)));
+      const failure = { loginId: randomUUID(), deviceId: 'd', user: 'u', sentHash: 'h', atMs: clock.nowMs() };
+      await journal.append({ events: [], failure });
+      assert.equal(journal.failures({ sinceMs: 0 }).length, 1);
+    });
+  });
+
+  describe('on a full disk', () => {
+    it('goes on with the room that is made for it, and asks for no more than it needs', async () => {
+      journal.close();
+      let asked = 0;
+      let room = 2;
+      const tool = new Database(path);
+      tool.exec('BEGIN IMMEDIATE');
+      journal = openJournal(path, {
+        clock,
+        makeRoom(trouble) {
+          assert.equal(trouble, 'busy');
+          asked++;
+          if (--room === 0) tool.exec('ROLLBACK');
+          return true;
+        },
+      });
+      await append(recordedEvent());
+      assert.equal(asked, 2);
+      assert.equal(journal.pending(), 1);
+      tool.close();
+    });
+  });
+
+  describe('facts for another server', () => {
+    const fact = (more: Partial<FailureFact> = {}): FailureFact => ({
+      ...{ loginId: randomUUID(), deviceId: 'd1', user: 'alice', sentHash: randomUUID(), atMs: clock.nowMs() },
+      ...more,
+    });
+    const all = { sinceMs: 0, limit: 100 };
+
+    it('are all but those that it told itself, and none that is too old', async () => {
+      const [mine, its, old] = [fact(), fact(), fact({ atMs: clock.nowMs() - DAY_MS })];
+      await journal.append({ events: [], failure: mine });
+      await journal.append({ events: [], failure: old });
+      await journal.append({ events: [], heard: { from: 'secondary', failures: [its], grants: [] } });
+      const idsFor = (server: string) =>
+        journal
+          .failuresFor({ ...all, sinceMs: clock.nowMs() - 1_000, server })
+          .map(({ loginId }) => loginId)
+          .sort();
+      assert.deepEqual(idsFor('secondary'), [mine.loginId]);
+      assert.deepEqual(idsFor('another'), [mine.loginId, its.loginId].sort());
+      assert.equal(journal.failures({ sinceMs: 0, deviceId: 'd1' }).length, 3, 'for the lockout they are alike');
+    });
+
+    it('come page by page, each once', async () => {
+      const facts = Array.from({ length: 25 }, (_, i) =>
+        fact({ deviceId: `d${i % 3}`, user: i % 2 ? 'alice' : 'bob' }),
+      );
+      await journal.append({ events: [], heard: { from: 'x', failures: facts, grants: [] } });
+      const seen: string[] = [];
+      const page = (after?: FailureFact) =>
+        journal.failuresFor({ ...all, server: 'secondary', limit: 4, ...(after && { after }) });
+      for (let some = page(); some.length > 0; some = page(some.at(-1))) seen.push(...some.map(one => one.sentHash));
+      assert.deepEqual(seen.sort(), facts.map(({ sentHash }) => sentHash).sort());
+    });
+
+    it('is kept once, whoever tells it, as old as it was when it was told first', async () => {
+      const first = fact();
+      await journal.append({ events: [], failure: first });
+      const again = { ...first, atMs: first.atMs + 60_000 };
+      assert.ok(journal.knowsFailure(again));
+      await journal.append({ events: [], heard: { from: 'secondary', failures: [again], grants: [] } });
+      assert.deepEqual(journal.failures({ sinceMs: 0 }), [first]);
+    });
+
+    it('has the last grant of each device and user, with who told it', async () => {
+      const atMs = clock.nowMs();
+      const grant = (at: number) => ({ deviceId: 'd1', user: 'alice', atMs: at });
+      await journal.append({ events: [], granted: grant(atMs) });
+      await journal.append({ events: [], heard: { from: 'secondary', failures: [], grants: [grant(atMs - 5)] } });
+      assert.deepEqual(journal.grantsFor({ ...all, server: 'secondary' }), [grant(atMs)]);
+      await journal.append({ events: [], heard: { from: 'secondary', failures: [], grants: [grant(atMs + 5)] } });
+      assert.equal(journal.lastGrantMs('d1', 'alice'), atMs + 5);
+      assert.deepEqual(journal.grantsFor({ ...all, server: 'secondary' }), []);
+      assert.deepEqual(journal.grantsFor({ ...all, server: 'another' }), [grant(atMs + 5)]);
+    });
+  });
+
+  describe('of another server', () => {
+    const owner = { siteId: randomUUID(), instance: randomUUID() };
+    const openAs = (who: typeof owner) => {
+      journal.close();
+      journal = openJournal(path, { clock, owner: who });
+    };
+
+    it("is set aside: its events are not this server's to hand on", async () => {
+      openAs(owner);
+      await append(recordedEvent());
+      openAs(owner);
+      assert.deepEqual([journal.setAside, journal.pending()], [undefined, 1]);
+      openAs({ ...owner, instance: randomUUID() });
+      assert.deepEqual([journal.setAside?.why, journal.pending()], ['other_server', 0]);
+      assert.equal(held(String(journal.setAside?.path)), 1);
+    });
+
+    it('of another site likewise', () => {
+      openAs(owner);
+      openAs({ ...owner, siteId: randomUUID() });
+      assert.equal(journal.setAside?.why, 'other_site');
+    });
+  });
+
+  it('is brought up from the first format, with every row', async () => {
+    journal.close();
+    rmSync(path);
+    const [waiting, drained] = [recordedEvent(), recordedEvent()];
+    const failure = { loginId: randomUUID(), deviceId: 'd', user: 'u', sentHash: 'h', atMs: clock.nowMs() };
+    const login1 = login();
+    makeFormat1(path, handle => {
+      const add = handle.prepare('INSERT INTO entries (origin, id, event, drainedAtMs) VALUES (?, ?, ?, ?)');
+      add.run(waiting.origin, waiting.id, JSON.stringify(waiting), null);
+      add.run(drained.origin, drained.id, JSON.stringify(drained), clock.nowMs());
+      handle.prepare('INSERT INTO failures VALUES (@loginId, @deviceId, @user, @sentHash, @atMs)').run(failure);
+      handle.prepare('INSERT INTO grants VALUES (?, ?, ?)').run('d', 'u', 5);
+      handle.prepare('INSERT INTO logins VALUES (?, ?, ?, ?, ?, NULL, ?)').run(login1.loginId, 'b', 'granted', 1, 4, 0);
+      handle.prepare('INSERT INTO heard VALUES (1, 1, 7)').run();
+    });
+    const owner = { siteId: randomUUID(), instance: randomUUID() };
+    journal = openJournal(path, { clock, owner });
+    assert.equal(journal.setAside, undefined);
+    assert.deepEqual(journal.next(10), [waiting]);
+    assert.equal(journal.pending(), 1);
+    assert.equal(journal.load().pendingBytes, entryBytes(waiting));
+    assert.deepEqual(journal.failures({ sinceMs: 0 }), [failure]);
+    assert.equal(journal.lastGrantMs('d', 'u'), 5);
+    assert.deepEqual(journal.remembered(login1.loginId), login1);
+    assert.deepEqual(journal.heard(), { version: { epoch: 1, generation: 7 }, missing: { count: 0, objects: [] } });
+    assert.equal(held(path), 2);
+    journal.close();
+    journal = openJournal(path, { clock, owner });
+    assert.equal(journal.setAside, undefined, 'it is its own now');
   });
 
   it('is set aside, not overwritten, when it cannot be read, and says so', async () => {
@@ -305,4 +510,13 @@ function held(path: string): number {
   const count = handle.prepare<[], number>('SELECT count(*) FROM entries').pluck().get();
   handle.close();
   return count ?? 0;
+}
+
+/** A journal as the first release of the format left it. */
+function makeFormat1(path: string, fill: (handle: Database.Database) => void): void {
+  const handle = new Database(path);
+  createFormat1(handle);
+  handle.pragma(`application_id = ${JOURNAL_APPLICATION_ID}`);
+  fill(handle);
+  handle.close();
 }

@@ -1,62 +1,115 @@
-import { NO_VERSION, newestVersion, type RecordedEvent, type Version } from '@thinman/protocol';
-import type Database from 'better-sqlite3';
-import type { Clock, FailureFact, Journal, RememberedLogin } from '../ports.ts';
+import { statSync } from 'node:fs';
+import { JOURNAL_LIMIT_BYTES } from '@thinman/protocol';
+import type { Clock, Journal, JournalEntry } from '../ports.ts';
 import { openOrRebuild, type SetAside } from '../record/dialects/set-aside.ts';
-import { troubleOf } from '../record/dialects/sqlite-file.ts';
-import { JournalOfNewerVersion, JournalUnavailable } from './errors.ts';
+import { type SqliteTrouble, troubleOf } from '../record/dialects/sqlite-file.ts';
+import { entryBytes, prepareEntries, type Totals } from './entries.ts';
+import { JournalAtLimit, JournalOfNewerVersion, JournalUnavailable, journalTroubleOf } from './errors.ts';
+import { prepareFacts, SEEN_HERE } from './facts.ts';
 import { createGroupCommit } from './group-commit.ts';
+import { prepareHeard } from './heard.ts';
+import { prepareLogins } from './logins.ts';
+import { type Owner, unfitFor } from './owner.ts';
 import { preparePruning } from './prune.ts';
-import { createTables, JOURNAL_APPLICATION_ID, JOURNAL_FORMAT } from './tables.ts';
+import { createTables, JOURNAL_APPLICATION_ID, JOURNAL_FORMAT, migrate } from './tables.ts';
 
-export type JournalEntry = Parameters<Journal['append']>[0];
+/** A limit that was lowered by much is reached in many small steps: each write makes this much more room at most. */
+const ROUNDS_FOR_ROOM = 20;
 
 export type OpenJournal = Journal & {
   /** A file that could not be used when it was opened, and was renamed; undefined: nothing. */
   readonly setAside: SetAside | undefined;
 };
 
+export type JournalOptions = {
+  readonly clock: Pick<Clock, 'nowMs'>;
+  /** Whose journal it is: that of another server is set aside. undefined: whoever's. */
+  readonly owner?: Owner;
+  /** Entries that wait, in bytes; asked at each write. */
+  readonly limitBytes?: () => number;
+  /** Makes room on a full disk; false: there is none to be made. */
+  readonly makeRoom?: (trouble: SqliteTrouble) => boolean;
+  /** Room was made and is not there again: what is drained goes early. */
+  readonly isTight?: () => boolean;
+};
+
 /**
  * Opens the server's durable queue and its memory of logins; `append` rejects with JournalUnavailable. Throws when there is
  * no room or no permission for a file at `path` (see `troubleOf`), and JournalOfNewerVersion.
  */
-export function openJournal(path: string, { clock }: { readonly clock: Pick<Clock, 'nowMs'> }): OpenJournal {
+export function openJournal(path: string, options: JournalOptions): OpenJournal {
+  const { clock, owner, limitBytes = () => JOURNAL_LIMIT_BYTES } = options;
+  const { makeRoom = () => false, isTight = () => false } = options;
   const { handle, setAside } = openOrRebuild(path, {
     applicationId: JOURNAL_APPLICATION_ID,
-    create: createTables,
+    create(made) {
+      createTables(made);
+      unfitFor(made, owner);
+    },
     // No full check: a journal may be large, and each page that can be read holds events that are nowhere else.
     check(found) {
       if (Number(found.pragma('user_version', { simple: true })) > JOURNAL_FORMAT)
         throw new JournalOfNewerVersion(path);
-      return undefined;
+      migrate(found);
+      return unfitFor(found, owner);
     },
     nowMs: clock.nowMs(),
   });
   const listeners = new Set<() => void>();
   const entries = prepareEntries(handle);
   const logins = prepareLogins(handle);
-  const failures = prepareFailures(handle);
+  const facts = prepareFacts(handle);
   const heard = prepareHeard(handle);
   const prune = preparePruning(handle);
+  let totals = entries.totals();
 
-  const write = handle.transaction((group: readonly JournalEntry[]) => {
-    const nowMs = clock.nowMs();
-    let added = 0;
-    for (const { events, remember, failure, granted } of group) {
-      for (const event of events) added += entries.add(event);
-      if (remember !== undefined) logins.remember(remember, nowMs);
-      if (failure !== undefined) failures.add(failure);
-      if (granted !== undefined) logins.grant(granted);
+  const inTransaction = handle.transaction((work: () => void) => work());
+
+  /** One transaction; on a full disk again, as long as room can be made. */
+  function write(work: () => void): void {
+    for (;;) {
+      try {
+        inTransaction(work);
+        totals = entries.totals();
+        return;
+      } catch (error) {
+        const trouble = troubleOf(error);
+        if (trouble === undefined || !makeRoom(trouble)) throw error;
+      }
     }
-    prune(nowMs);
-    return added;
-  });
+  }
 
-  let pending = entries.countPending();
+  /** What went out goes early when its room is needed; what waits never does. */
+  function keepWithinLimit(neededBytes: number): void {
+    if (isTight()) entries.forgetDrained();
+    const limit = limitBytes();
+    const fits = ({ pendingBytes, drainedBytes }: Totals) => pendingBytes + drainedBytes + neededBytes <= limit;
+    for (let round = 0; round < ROUNDS_FOR_ROOM && !fits(entries.totals()); round++) {
+      if (!entries.forgetDrained()) break;
+    }
+    const { pendingBytes } = entries.totals();
+    if (neededBytes === 0 || pendingBytes + neededBytes <= limit) return;
+    throw new JournalAtLimit(`${pendingBytes} bytes wait, and ${limit} may`);
+  }
+
+  function put({ events, remember, failure, granted, heard }: JournalEntry, nowMs: number): void {
+    for (const event of events) entries.add(event);
+    if (remember !== undefined) logins.remember(remember, nowMs);
+    if (failure !== undefined) facts.addFailure(failure, SEEN_HERE);
+    if (granted !== undefined) facts.addGrant(granted, SEEN_HERE);
+    for (const fact of heard?.failures ?? []) facts.addFailure(fact, heard?.from ?? SEEN_HERE);
+    for (const fact of heard?.grants ?? []) facts.addGrant(fact, heard?.from ?? SEEN_HERE);
+  }
+
   const group = createGroupCommit<JournalEntry>({
-    write(some) {
-      pending += write(some);
-    },
-    concernsAll: error => troubleOf(error) !== undefined,
+    write: some =>
+      write(() => {
+        const nowMs = clock.nowMs();
+        prune(nowMs);
+        keepWithinLimit(some.flatMap(({ events }) => events).reduce((sum, event) => sum + entryBytes(event), 0));
+        for (const entry of some) put(entry, nowMs);
+      }),
+    concernsAll: error => journalTroubleOf(error) !== undefined,
     onWritten() {
       for (const listener of listeners) listener();
     },
@@ -69,19 +122,22 @@ export function openJournal(path: string, { clock }: { readonly clock: Pick<Cloc
         throw new JournalUnavailable(error);
       }),
     remembered: logins.remembered,
-    failures: failures.find,
-    lastGrantMs: logins.lastGrantMs,
-    pending: () => pending,
+    failures: facts.failures,
+    lastGrantMs: facts.lastGrantMs,
+    knowsFailure: facts.knowsFailure,
+    failuresFor: facts.failuresFor,
+    grantsFor: facts.grantsFor,
+    pending: () => totals.pending,
     next: entries.next,
-    markDrained(events) {
-      pending -= entries.markDrained(events, clock.nowMs());
-    },
+    markDrained: events => write(() => entries.markDrained(events, clock.nowMs())),
     onAppended(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    heardVersion: heard.read,
-    setHeardVersion: heard.write,
+    load: () => ({ pendingBytes: totals.pendingBytes, limitBytes: limitBytes() }),
+    footprint: () => ({ fileBytes: fileBytes(path), oldestPendingAtMs: entries.next(1)[0]?.takenAt }),
+    heard: heard.heard,
+    hear: news => write(() => heard.hear(news)),
     close() {
       group.flush();
       handle.close();
@@ -89,93 +145,9 @@ export function openJournal(path: string, { clock }: { readonly clock: Pick<Cloc
   };
 }
 
-function prepareEntries(handle: Database.Database) {
-  const insert = handle.prepare(
-    'INSERT INTO entries (origin, id, event) VALUES (?, ?, ?) ON CONFLICT (origin, id) DO NOTHING',
-  );
-  const oldest = handle
-    .prepare<unknown[], string>('SELECT event FROM entries WHERE drainedAtMs IS NULL ORDER BY sequence LIMIT ?')
-    .pluck();
-  const drained = handle.prepare(
-    'UPDATE entries SET drainedAtMs = ? WHERE origin = ? AND id = ? AND drainedAtMs IS NULL',
-  );
-  const count = handle.prepare<unknown[], number>('SELECT count(*) FROM entries WHERE drainedAtMs IS NULL').pluck();
-  return {
-    add: (event: RecordedEvent) => insert.run(event.origin, event.id, JSON.stringify(event)).changes,
-    next: (limit: number) => oldest.all(limit).map(event => JSON.parse(event) as RecordedEvent),
-    countPending: () => count.get() ?? 0,
-    markDrained: handle.transaction((events: readonly Pick<RecordedEvent, 'origin' | 'id'>[], nowMs: number) =>
-      events.reduce((sum, { origin, id }) => sum + drained.run(nowMs, origin, id).changes, 0),
-    ),
-  };
-}
-
-function prepareLogins(handle: Database.Database) {
-  // The first answer to a loginId stands: a repeat is given it again.
-  const remember = handle.prepare(
-    `INSERT INTO logins (loginId, binding, outcome, epoch, generation, retryAfterMs, atMs) VALUES (?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (loginId) DO NOTHING`,
-  );
-  const byId = handle.prepare<
-    unknown[],
-    { binding: string; outcome: string; epoch: number; generation: number; retryAfterMs: number | null }
-  >('SELECT binding, outcome, epoch, generation, retryAfterMs FROM logins WHERE loginId = ?');
-  const grant = handle.prepare(
-    `INSERT INTO grants (deviceId, user, atMs) VALUES (?, ?, ?)
-     ON CONFLICT (deviceId, user) DO UPDATE SET atMs = max(atMs, excluded.atMs)`,
-  );
-  const lastGrant = handle
-    .prepare<unknown[], number>('SELECT atMs FROM grants WHERE deviceId = ? AND user = ?')
-    .pluck();
-  return {
-    remember({ loginId, binding, outcome, subject, retryAfterMs }: RememberedLogin, nowMs: number): void {
-      remember.run(loginId, binding, outcome, subject.epoch, subject.generation, retryAfterMs ?? null, nowMs);
-    },
-    remembered(loginId: string): RememberedLogin | undefined {
-      const row = byId.get(loginId);
-      if (row === undefined) return undefined;
-      const { binding, outcome, epoch, generation, retryAfterMs } = row;
-      const login = { loginId, binding, outcome, subject: { epoch, generation } };
-      return retryAfterMs === null ? login : { ...login, retryAfterMs };
-    },
-    grant: ({ deviceId, user, atMs }: NonNullable<JournalEntry['granted']>) => void grant.run(deviceId, user, atMs),
-    lastGrantMs: (deviceId: string, user: string) => lastGrant.get(deviceId, user),
-  };
-}
-
-function prepareFailures(handle: Database.Database) {
-  const add = handle.prepare(
-    `INSERT INTO failures (loginId, deviceId, user, sentHash, atMs) VALUES (?, ?, ?, ?, ?)
-     ON CONFLICT (deviceId, user, loginId, sentHash) DO NOTHING`,
-  );
-  const select = (where: string) =>
-    handle.prepare<unknown[], FailureFact>(
-      `SELECT loginId, deviceId, user, sentHash, atMs FROM failures WHERE ${where} AND atMs >= ? ORDER BY atMs`,
-    );
-  const all = select('true');
-  const ofDevice = select('deviceId = ?');
-  const ofUser = select('user = ?');
-  const ofBoth = select('deviceId = ? AND user = ?');
-  return {
-    add: (fact: FailureFact) => void add.run(fact.loginId, fact.deviceId, fact.user, fact.sentHash, fact.atMs),
-    find: ({ sinceMs, deviceId, user }: Parameters<Journal['failures']>[0]): readonly FailureFact[] => {
-      if (deviceId !== undefined && user !== undefined) return ofBoth.all(deviceId, user, sinceMs);
-      if (deviceId !== undefined) return ofDevice.all(deviceId, sinceMs);
-      return user === undefined ? all.all(sinceMs) : ofUser.all(user, sinceMs);
-    },
-  };
-}
-
-function prepareHeard(handle: Database.Database) {
-  const read = handle.prepare<unknown[], Version>('SELECT epoch, generation FROM heard');
-  const write = handle.prepare('INSERT OR REPLACE INTO heard (id, epoch, generation) VALUES (1, ?, ?)');
-  return {
-    read: () => read.get(),
-    /** What was heard once is not unheard: an older version changes nothing. */
-    write(version: Version): void {
-      const held = read.get() ?? NO_VERSION;
-      if (newestVersion(held, version) === held) return;
-      write.run(version.epoch, version.generation);
-    },
-  };
+/** The database and what is not yet folded into it. */
+function fileBytes(path: string): number {
+  return [path, `${path}-wal`]
+    .map(file => statSync(file, { throwIfNoEntry: false })?.size ?? 0)
+    .reduce((sum, size) => sum + size, 0);
 }

@@ -1,12 +1,13 @@
-import { randomUUID, X509Certificate } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { Agent } from 'node:https';
-import { checkServerIdentity } from 'node:tls';
 import {
   ADMIN_DATABASE_DEADLINE_MS,
+  type CertificateFacts,
+  LINK_DRAIN_EVENTS,
   LINK_PATH,
   MAX_FRAME_BYTES,
+  type Missing,
   PrimaryFrame,
-  parseJson,
   type RecordedEvent,
   type SecondaryFrame,
   type ServerStatus,
@@ -17,9 +18,11 @@ import {
 } from '@thinman/protocol';
 import type { Logger } from 'pino';
 import { WebSocket } from 'ws';
-import { keyHashOfCertificate } from '../identity/key-hash.ts';
 import type { Clock, ServerIdentity } from '../ports.ts';
-import { chunkEvents } from './chunk-events.ts';
+import { inChunks } from './chunks.ts';
+import type { FactExchange, FactPeer } from './fact-exchange.ts';
+import { readFrame } from './frames.ts';
+import { primaryTls } from './primary-tls.ts';
 import { watchPulse } from './pulse.ts';
 
 /** Connect, TLS and upgrade together: the agent's own least deadline is 1.5 s, and nobody waits for the link. */
@@ -31,12 +34,18 @@ const STATUS_INTERVAL_MS = 5_000;
 /** The Primary's own deadline towards its database, and a little for the way. */
 const DRAIN_DEADLINE_MS = ADMIN_DATABASE_DEADLINE_MS + 1_000;
 
+const FRAME_TYPES: readonly PrimaryFrame['type'][] = ['committed', 'drained', 'refused', 'facts'];
+
 export type LinkClientOptions = {
   readonly identity: Pick<ServerIdentity, 'name' | 'tls' | 'caCertificates'>;
   readonly statement: () => SiteStatement;
   readonly status: () => ServerStatus;
-  readonly onCommitted: (version: Version, statement: SignedStatement) => void;
+  /** What this server shows now; undefined: a certificate of no CA of the site. */
+  readonly certificate?: () => CertificateFacts | undefined;
+  /** `touched`: what the Primary has beyond the version of the status that it last got; undefined: it does not say. */
+  readonly onCommitted: (version: Version, statement: SignedStatement, touched: Missing | undefined) => void;
   readonly onConnected: () => void;
+  readonly facts: Pick<FactExchange, 'meet'>;
   readonly clock: Clock;
   /** A draw from [0, 1). */
   readonly random: () => number;
@@ -49,15 +58,20 @@ export type Delivery = 'stored' | 'refused' | 'no_link';
 /** A Secondary's end of the link. It connects by itself, for as long as it is open. */
 export type LinkClient = {
   connected(): boolean;
-  /** At least once: after `no_link` some of them may have arrived. One call at a time. */
+  /** At least once: after `no_link` some of them may have arrived. */
   deliver(events: readonly RecordedEvent[]): Promise<Delivery>;
   /** Our status has changed: the Primary is told now. */
   tellStatus(): void;
+  /** The statement has changed: a link to who is no Primary any more is ended. */
+  follow(): void;
   close(): void;
 };
 
 export function openLink(options: LinkClientOptions): LinkClient {
-  const { identity, statement, status, onCommitted, onConnected, clock, random, log } = options;
+  const { identity, statement, status, onCommitted, onConnected, facts, clock, random, log } = options;
+  const primaryNow = () => statement().servers.find(({ role }) => role === 'primary');
+  let linkedTo: StatementServer | undefined;
+  let factPeer: FactPeer | undefined;
   let socket: WebSocket | undefined;
   let failures = 0;
   let closed = false;
@@ -67,12 +81,17 @@ export function openLink(options: LinkClientOptions): LinkClient {
   const send = (frame: SecondaryFrame) => {
     if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame), () => {});
   };
-  const tellStatus = () => send({ type: 'status', status: status() });
+  const tellStatus = () => {
+    const certificate = options.certificate?.();
+    send({ type: 'status', status: status(), ...(certificate && { certificate }) });
+  };
 
   const take = (frame: PrimaryFrame) => {
     switch (frame.type) {
       case 'committed':
-        return onCommitted(frame.version, frame.statement);
+        return onCommitted(frame.version, frame.statement, frame.touched);
+      case 'facts':
+        return void factPeer?.take(frame);
       case 'drained':
         return waiting.get(frame.batch)?.('stored');
       case 'refused':
@@ -89,7 +108,7 @@ export function openLink(options: LinkClientOptions): LinkClient {
   };
 
   const connect = () => {
-    const primary = statement().servers.find(({ role }) => role === 'primary');
+    const primary = primaryNow();
     if (primary === undefined || primary.name === identity.name) return reconnectLater();
     const mine = new WebSocket(`${primary.url.replace(/^https:/, 'wss:')}${LINK_PATH}`, tlsOptions(identity, primary));
     let stopPulse = () => {};
@@ -103,18 +122,23 @@ export function openLink(options: LinkClientOptions): LinkClient {
       failures = 0;
       stopPulse = watchPulse(mine, clock);
       log.info({ primary: primary.name }, 'link: connected to the Primary');
+      linkedTo = primary;
       tellRegularly();
+      const tellFacts = (frame: SecondaryFrame) =>
+        new Promise<void>(resolve => mine.send(JSON.stringify(frame), () => resolve()));
+      factPeer = facts.meet(primary.name, tellFacts, 'primary');
       onConnected();
     });
     mine.on('message', data => {
-      const frame = parseJson(PrimaryFrame, data.toString(), MAX_FRAME_BYTES);
-      if (frame.ok) take(frame.value);
-      else mine.terminate();
+      const read = readFrame(PrimaryFrame, FRAME_TYPES, data.toString());
+      if (read.kind === 'frame') take(read.frame);
+      else if (read.kind === 'bad') mine.terminate();
     });
     mine.on('error', error => log.debug({ primary: primary.name, err: error }, 'link: no connection to the Primary'));
     mine.on('close', () => {
       stopPulse();
       stopStatus();
+      factPeer?.leave();
       if (socket === mine) log.warn({ primary: primary.name }, 'link: the Primary is gone');
       socket = undefined;
       for (const settle of waiting.values()) settle('no_link');
@@ -143,13 +167,16 @@ export function openLink(options: LinkClientOptions): LinkClient {
   return {
     connected: () => socket?.readyState === WebSocket.OPEN,
     async deliver(events) {
-      for (const chunk of chunkEvents(events)) {
+      for (const chunk of inChunks(events, LINK_DRAIN_EVENTS)) {
         const delivery = await deliverChunk(chunk);
         if (delivery !== 'stored') return delivery;
       }
       return 'stored';
     },
     tellStatus,
+    follow() {
+      if (socket !== undefined && linkedTo?.keyHash !== primaryNow()?.keyHash) socket.terminate();
+    },
     close() {
       closed = true;
       cancelTimer();
@@ -158,22 +185,8 @@ export function openLink(options: LinkClientOptions): LinkClient {
   };
 }
 
-/** The Primary must have a valid chain, its URL's name, *and* the key that the site statement says. */
+/** On a resumed session no certificate is looked at: none is. */
 function tlsOptions(identity: LinkClientOptions['identity'], primary: StatementServer) {
-  const agent = new Agent({
-    ca: [...identity.caCertificates],
-    cert: identity.tls.certificatePem,
-    key: identity.tls.keyPem,
-    minVersion: 'TLSv1.3',
-    // On a resumed session no certificate is looked at.
-    maxCachedSessions: 0,
-    checkServerIdentity: (host, certificate) => {
-      const wrongName = checkServerIdentity(host, certificate);
-      if (wrongName !== undefined) return wrongName;
-      return keyHashOfCertificate(new X509Certificate(certificate.raw)) === primary.keyHash
-        ? undefined
-        : new Error('the key of this server is not in the site statement');
-    },
-  });
+  const agent = new Agent({ ...primaryTls(identity, primary), maxCachedSessions: 0 });
   return { agent, handshakeTimeout: HANDSHAKE_DEADLINE_MS, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false };
 }

@@ -1,12 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import {
-  MAX_FRAME_BYTES,
+  type CertificateFacts,
+  isOlder,
+  type Missing,
+  NO_VERSION,
   type PrimaryFrame,
-  parseJson,
   problem,
   type RecordedEvent,
   SecondaryFrame,
+  type SecondaryStatus,
   type ServerStatus,
   type StatementServer,
   type Version,
@@ -17,20 +20,40 @@ import { devicePeer } from '../http/peer.ts';
 import { createWebSocketServer, refuseUpgrade } from '../http/upgrades.ts';
 import type { HeldStatement } from '../identity/statement-holder.ts';
 import type { Clock } from '../ports.ts';
+import type { FactExchange, FactPeer } from './fact-exchange.ts';
+import { readFrame } from './frames.ts';
 import { watchPulse } from './pulse.ts';
+
+const FRAME_TYPES: readonly SecondaryFrame['type'][] = ['status', 'drain', 'facts'];
 
 export type LinkServerOptions = {
   readonly isPrimary: () => boolean;
   readonly statement: () => HeldStatement;
   /** Newest committed version. */
   readonly version: () => Version | undefined;
+  /** What a server lacks that has reached this version. */
+  readonly missingSince: (has: Version) => Missing;
+  readonly facts: Pick<FactExchange, 'meet'>;
   /** Resolves when they are durable in the source of record. */
   readonly storeEvents: (events: readonly RecordedEvent[]) => Promise<unknown>;
   readonly clock: Clock;
   readonly log: Logger;
 };
 
-export type LinkedSecondary = { readonly name: string; readonly status: ServerStatus | undefined };
+export type LinkedSecondary = {
+  readonly name: string;
+  readonly status: ServerStatus | undefined;
+  /** What it shows now, as it says; undefined: a certificate of no CA of the site. */
+  readonly certificate: CertificateFacts | undefined;
+};
+
+const NOBODY_SAID: Pick<SecondaryStatus, 'state' | 'epoch' | 'generation' | 'lagMs' | 'journalPending'> = {
+  state: null,
+  epoch: 0,
+  generation: 0,
+  lagMs: 0,
+  journalPending: 0,
+};
 
 /** The Primary's end of the link. */
 export type LinkServer = {
@@ -39,6 +62,8 @@ export type LinkServer = {
   /** A commit, or a new statement: tells every Secondary. */
   announce(): void;
   secondaries(): readonly LinkedSecondary[];
+  /** Every Secondary of the statement, linked or not, for administrators. */
+  report(): readonly SecondaryStatus[];
   close(): void;
 };
 
@@ -46,18 +71,39 @@ type Peer = {
   readonly name: string;
   readonly keyHash: string;
   readonly socket: WebSocket;
+  readonly facts: FactPeer;
   status: ServerStatus | undefined;
+  certificate: CertificateFacts | undefined;
 };
 
 export function createLinkServer(options: LinkServerOptions): LinkServer {
-  const { isPrimary, statement, version, storeEvents, clock, log } = options;
+  const { isPrimary, statement, version, missingSince, facts, storeEvents, clock, log } = options;
   const sockets = createWebSocketServer();
   const peers = new Set<Peer>();
+  /** What each Secondary said last, also when its link is gone. */
+  const lastSaid = new Map<string, ServerStatus>();
 
   const send = (peer: Peer, frame: PrimaryFrame) => peer.socket.send(JSON.stringify(frame), () => {});
+  const isMember = ({ keyHash }: Pick<Peer, 'keyHash'>) =>
+    statement().statement.servers.some(server => server.keyHash === keyHash && server.role === 'secondary');
+
+  /** Who has not said where it stands is told when it does. */
   const tellCommitted = (peer: Peer) => {
     const committed = version();
-    if (committed !== undefined) send(peer, { type: 'committed', version: committed, statement: statement().signed });
+    if (committed === undefined || peer.status === undefined) return;
+    const touched = missingSince(peer.status);
+    send(peer, { type: 'committed', version: committed, statement: statement().signed, touched });
+  };
+
+  /** At first, and when it has moved on but not all the way, it is told anew: what is not named may have arrived. */
+  const takeStatus = (peer: Peer, status: ServerStatus) => {
+    const before = peer.status;
+    peer.status = status;
+    lastSaid.set(peer.name, status);
+    const committed = version();
+    const movedOn =
+      before !== undefined && isOlder(before, status) && committed !== undefined && isOlder(status, committed);
+    if (before === undefined || movedOn) tellCommitted(peer);
   };
 
   const drain = async (peer: Peer, frame: Extract<SecondaryFrame, { type: 'drain' }>) => {
@@ -77,29 +123,52 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
 
   const drop = (peer: Peer) => {
     peers.delete(peer);
+    peer.facts.leave();
     peer.socket.terminate();
   };
 
+  const take = (peer: Peer, text: string) => {
+    // Who has left the statement is no server any more, whatever is still on the way.
+    if (!isMember(peer) || !isPrimary()) return drop(peer);
+    const read = readFrame(SecondaryFrame, FRAME_TYPES, text);
+    if (read.kind === 'newer') return;
+    if (read.kind === 'bad') return peer.socket.close(CLOSE_BAD_FRAME);
+    switch (read.frame.type) {
+      case 'status':
+        peer.certificate = read.frame.certificate;
+        return takeStatus(peer, read.frame.status);
+      case 'drain':
+        return void drain(peer, read.frame);
+      case 'facts':
+        // One frame at a time: nobody fills this process with what it has not written down yet.
+        peer.socket.pause();
+        return void peer.facts.take(read.frame).finally(() => peer.socket.resume());
+    }
+  };
+
   const accept = (socket: WebSocket, { name, keyHash }: StatementServer) => {
-    const peer: Peer = { name, keyHash, socket, status: undefined };
     // A server has one link: an older one is a connection that died without a word.
     for (const older of peers) if (older.name === name) drop(older);
+    const tellFacts = (frame: PrimaryFrame) =>
+      new Promise<void>(resolve => socket.send(JSON.stringify(frame), () => resolve()));
+    const peer: Peer = {
+      name,
+      keyHash,
+      socket,
+      facts: facts.meet(name, tellFacts, 'secondary'),
+      status: undefined,
+      certificate: undefined,
+    };
     peers.add(peer);
     const stopPulse = watchPulse(socket, clock);
     log.info({ secondary: name }, 'link: a Secondary is connected');
     socket.on('error', error => log.debug({ secondary: name, err: error }, 'link: connection failed'));
     socket.on('close', () => {
       stopPulse();
-      peers.delete(peer);
+      drop(peer);
       log.info({ secondary: name }, 'link: a Secondary is gone');
     });
-    socket.on('message', data => {
-      const frame = parseJson(SecondaryFrame, data.toString(), MAX_FRAME_BYTES);
-      if (!frame.ok) return socket.close(CLOSE_BAD_FRAME);
-      if (frame.value.type === 'status') peer.status = frame.value.status;
-      else void drain(peer, frame.value);
-    });
-    tellCommitted(peer);
+    socket.on('message', data => take(peer, data.toString()));
   };
 
   return {
@@ -113,14 +182,31 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
       sockets.handleUpgrade(request, socket, head, accepted => accept(accepted, server));
     },
     announce() {
-      const { servers } = statement().statement;
       for (const peer of peers) {
-        // Who has left the statement is no server any more, from now on.
-        if (isPrimary() && servers.some(({ keyHash }) => keyHash === peer.keyHash)) tellCommitted(peer);
+        if (isPrimary() && isMember(peer)) tellCommitted(peer);
         else drop(peer);
       }
     },
-    secondaries: () => [...peers].map(({ name, status }) => ({ name, status })),
+    secondaries: () => [...peers].map(({ name, status, certificate }) => ({ name, status, certificate })),
+    report: () =>
+      statement()
+        .statement.servers.filter(({ role }) => role === 'secondary')
+        .map(({ name }) => {
+          const linked = [...peers].some(peer => peer.name === name);
+          const said = lastSaid.get(name);
+          if (said === undefined) return { name, linked, ...NOBODY_SAID, missing: missingSince(NO_VERSION) };
+          const { state, epoch, generation, database, journalPending } = said;
+          return {
+            name,
+            linked,
+            state,
+            epoch,
+            generation,
+            lagMs: database.lagMs,
+            journalPending,
+            missing: missingSince(said),
+          };
+        }),
     close() {
       for (const { socket } of peers) socket.terminate();
       sockets.close();

@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { TLSSocket } from 'node:tls';
-import type { RecordedEvent, ServerStatus, SiteStatement, StatementServer, Version } from '@thinman/protocol';
+import type { Missing, RecordedEvent, ServerStatus, SiteStatement, StatementServer, Version } from '@thinman/protocol';
 import { pino } from 'pino';
 import { createSiteCa, openCertificateAuthority, type SiteCa } from '../identity/certificate-authority.ts';
 import { createCsr } from '../identity/csr.ts';
@@ -15,7 +15,7 @@ import { signStatement } from '../identity/statement.ts';
 import type { HeldStatement } from '../identity/statement-holder.ts';
 import type { CertificateAuthority } from '../ports.ts';
 import { systemClock } from '../runtime/clock.ts';
-import { chunkEvents } from './chunk-events.ts';
+import { inChunks } from './chunks.ts';
 import { type LinkClient, type LinkClientOptions, openLink } from './link-client.ts';
 import { createLinkServer, type LinkServer } from './link-server.ts';
 
@@ -52,6 +52,8 @@ let version: Version;
 let stored: RecordedEvent[];
 let databaseIsThere: boolean;
 let isPrimary: boolean;
+let missingSince: (has: Version) => Missing;
+const noFacts = { meet: () => ({ take: async () => {}, leave: () => {} }) };
 const links: LinkClient[] = [];
 const connections = new Set<TLSSocket>();
 
@@ -89,6 +91,7 @@ function link(more: Partial<LinkClientOptions> = {}): LinkClient {
     status: () => status,
     onCommitted: () => {},
     onConnected: () => {},
+    facts: noFacts,
     clock: systemClock,
     random: () => 0,
     log,
@@ -107,6 +110,7 @@ beforeEach(async () => {
   site = await createSiteCa(siteId, Date.now());
   ca = openCertificateAuthority(toPem(site.key), site.certificatePem, systemClock);
   [primary, secondary] = [await makeHost('primary'), await makeHost('secondary')];
+  missingSince = () => ({ count: 0, objects: [] });
   [stored, databaseIsThere, isPrimary, version] = [[], true, true, { epoch: 1, generation: 7 }];
   const { keyPem: key, certificatePem: cert } = primary.tls;
   // As the real server: the link judges the peer's key itself.
@@ -122,6 +126,8 @@ beforeEach(async () => {
     isPrimary: () => isPrimary,
     statement: () => held,
     version: () => version,
+    missingSince: has => missingSince(has),
+    facts: noFacts,
     storeEvents: async events => {
       if (!databaseIsThere) throw new Error('the database is away');
       stored.push(...events);
@@ -258,12 +264,12 @@ describe('frames of events', () => {
       ...event('device:tc-1'),
       data: { text: 'é'.repeat(i * 20) },
     }));
-    const chunks = chunkEvents(events, 20_000);
+    const chunks = inChunks(events, 100, 20_000);
     assert.deepEqual(chunks.flat(), events);
     for (const chunk of chunks) {
       assert.ok(chunk.length <= 100);
       assert.ok(chunk.length === 1 || Buffer.byteLength(JSON.stringify(chunk)) <= 20_000 + 1);
     }
-    assert.deepEqual(chunkEvents([]), []);
+    assert.deepEqual(inChunks([], 100), []);
   });
 });

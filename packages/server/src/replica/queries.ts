@@ -1,3 +1,4 @@
+import { MAX_MISSING_NAMED, type Missing } from '@thinman/protocol';
 import type Database from 'better-sqlite3';
 import type { Replica } from '../ports.ts';
 import { fromRow, type ObjectRow } from '../record/stored-object.ts';
@@ -5,7 +6,10 @@ import { fromRow, type ObjectRow } from '../record/stored-object.ts';
 /** A page larger than any site: "all". */
 const NO_LIMIT = -1;
 
-type Queries = Pick<Replica, 'get' | 'find' | 'findByUid' | 'findDeviceByKey' | 'list' | 'count' | 'nextByUid'>;
+type Queries = Pick<
+  Replica,
+  'get' | 'find' | 'findByUid' | 'findDeviceByKey' | 'list' | 'count' | 'nextByUid' | 'touchedSince'
+>;
 
 /** The reads of logins and policy resolution, each one prepared statement on an index. */
 export function prepareQueries(handle: Database.Database): Queries {
@@ -22,6 +26,11 @@ export function prepareQueries(handle: Database.Database): Queries {
     .prepare<unknown[], number>('SELECT count(*) FROM objects WHERE kind = ? AND deleted = 0')
     .pluck();
 
+  const touched = handle.prepare<unknown[], Missing['objects'][number]>(
+    `SELECT kind, name, generation FROM objects WHERE generation > ? ORDER BY generation DESC LIMIT ${MAX_MISSING_NAMED}`,
+  );
+  const touchedCount = handle.prepare<unknown[], number>('SELECT count(*) FROM objects WHERE generation > ?').pluck();
+
   const object = (row: ObjectRow | undefined) => row && fromRow(row);
   return {
     get(kind, name) {
@@ -34,5 +43,9 @@ export function prepareQueries(handle: Database.Database): Queries {
     list: (kind, { after = '', limit } = { limit: NO_LIMIT }) => page.all(kind, after, limit).map(fromRow),
     count: kind => counted.get(kind) ?? 0,
     nextByUid: (kind, uid) => object(following.get(kind, uid) ?? following.get(kind, '')),
+    touchedSince: generation => ({
+      count: touchedCount.get(generation) ?? 0,
+      objects: touched.all(generation),
+    }),
   };
 }

@@ -5,7 +5,7 @@ import { moveAside, openOrRebuild, type SetAside } from '../record/dialects/set-
 import { troubleOf } from '../record/dialects/sqlite-file.ts';
 import { toRow } from '../record/stored-object.ts';
 import { prepareQueries } from './queries.ts';
-import { createTables, REPLICA_APPLICATION_ID, REPLICA_FORMAT } from './tables.ts';
+import { addIndexes, createTables, REPLICA_APPLICATION_ID, REPLICA_FORMAT } from './tables.ts';
 
 export type ReplicaOptions = {
   readonly clock: Pick<Clock, 'nowMs'>;
@@ -73,6 +73,7 @@ export function openReplica(path: string, { clock, siteId }: ReplicaOptions): Op
     list: (kind, page) => guarded(({ queries }) => queries.list(kind, page)),
     count: kind => guarded(({ queries }) => queries.count(kind)),
     nextByUid: (kind, uid) => guarded(({ queries }) => queries.nextByUid(kind, uid)),
+    touchedSince: generation => guarded(({ queries }) => queries.touchedSince(generation)),
     setAside: () => store.setAside,
     close: () => void store.handle.close(),
   };
@@ -87,6 +88,7 @@ function openStore(path: string, siteId: string | undefined, nowMs: number) {
     check: found => unfit(found, siteId),
     nowMs,
   });
+  addIndexes(handle);
   let standing = readStanding(handle);
   const queries = prepareQueries(handle);
   const write = prepareWrites(handle);
@@ -100,8 +102,9 @@ function openStore(path: string, siteId: string | undefined, nowMs: number) {
       const { kind, site } = feed;
       if (kind === 'forked') return undefined;
       if (kind === 'current') {
-        // The schema is migrated without a commit.
-        if (standing !== undefined && site.commitId === standing.position.commitId) standing = write.site(site);
+        // The schema is migrated without a commit. Else nothing is written: this comes twice a second, on a full disk too.
+        const isSameCommit = standing !== undefined && site.commitId === standing.position.commitId;
+        if (isSameCommit && canonicalJson(site) !== canonicalJson(standing?.site)) standing = write.site(site);
         return undefined;
       }
       if (!isForward(kind, site, standing?.position)) return undefined;

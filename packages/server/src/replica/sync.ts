@@ -35,8 +35,8 @@ export type SyncOptions = {
   readonly record: Pick<SourceOfRecord, 'feed'>;
   readonly replica: Pick<Replica, 'position' | 'apply'>;
   readonly clock: Clock;
-  /** Pause between two reads. */
-  readonly intervalMs?: number;
+  /** Pause between two reads; asked anew after each. */
+  readonly intervalMs?: number | (() => number);
   /** A read without an answer for this long counts as none (it is left to end by itself: never two at once). */
   readonly deadlineMs?: number;
   /** The site that this server belongs to: nothing is taken from a database of another one. */
@@ -60,6 +60,7 @@ export function createSync(options: SyncOptions): Sync {
   let following: Promise<SyncCondition> | undefined;
   let stopped = false;
   let cancelPoll = () => {};
+  const pauseMs = () => (typeof intervalMs === 'number' ? intervalMs : intervalMs());
 
   function become(next: SyncCondition): void {
     const before = condition;
@@ -105,7 +106,7 @@ export function createSync(options: SyncOptions): Sync {
     cancelPoll();
     reading ??= read().finally(() => {
       reading = undefined;
-      if (!stopped) cancelPoll = clock.after(intervalMs, () => void start());
+      if (!stopped) cancelPoll = clock.after(pauseMs(), () => void start());
     });
     return reading;
   }
@@ -129,7 +130,7 @@ export function createSync(options: SyncOptions): Sync {
     });
   }
 
-  cancelPoll = clock.after(intervalMs, () => void start());
+  cancelPoll = clock.after(pauseMs(), () => void start());
 
   return {
     condition: () => condition,

@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3';
+import { troubleOf } from '../record/dialects/sqlite-file.ts';
 
 /** "TMrp": ThinMan replica. */
 export const REPLICA_APPLICATION_ID = 0x544d7270;
@@ -34,4 +35,13 @@ export function createTables(handle: Database.Database): void {
     CREATE INDEX devices_by_key ON objects (json_extract(system, '$.keyHash')) WHERE kind = 'Device';
     PRAGMA user_version = ${REPLICA_FORMAT};
   `);
+}
+
+/** What came after the first release of the format. Without it nothing is wrong: a full disk may put it off. */
+export function addIndexes(handle: Database.Database): void {
+  try {
+    handle.exec('CREATE INDEX IF NOT EXISTS objects_by_generation ON objects (generation)');
+  } catch (error) {
+    if (troubleOf(error) === undefined) throw error;
+  }
 }

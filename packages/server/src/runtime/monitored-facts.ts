@@ -1,4 +1,4 @@
-import type { SiteSettingsBody } from '@thinman/protocol';
+import { JOURNAL_LIMIT_BYTES, type SiteSettingsBody, SYNC_INTERVAL_MS } from '@thinman/protocol';
 import { DEFAULT_SERVING_LIMITS, type ServingLimits } from '../core/serving-state.ts';
 import type { Replica } from '../ports.ts';
 import { NEWEST_READABLE_SCHEMA } from '../record/schema.ts';
@@ -27,4 +27,13 @@ export function servingLimits({ server }: SiteSettingsBody): ServingLimits {
     databaseLostAfterMs: server?.databaseLostAfterMs ?? DEFAULT_SERVING_LIMITS.databaseLostAfterMs,
     lagLimitMs: server?.lagLimitMs ?? DEFAULT_SERVING_LIMITS.lagLimitMs,
   };
+}
+
+/** Two reads at least within the time after which a database counts as gone: a slow poll must not look like a loss. */
+export function syncIntervalMs(settings: SiteSettingsBody): number {
+  return Math.min(settings.server?.syncIntervalMs ?? SYNC_INTERVAL_MS, servingLimits(settings).databaseLostAfterMs / 2);
+}
+
+export function journalLimitBytes({ server }: SiteSettingsBody): number {
+  return server?.journalLimitBytes ?? JOURNAL_LIMIT_BYTES;
 }

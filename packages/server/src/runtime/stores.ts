@@ -1,7 +1,9 @@
 import type { Logger } from 'pino';
 import type { DataFolder, ServerConfig } from '../config.ts';
 import { openJournal } from '../journal/journal.ts';
+import { openReserve, type Reserve, type ReserveChange } from '../journal/reserve.ts';
 import type { Clock, Journal, Replica, SourceOfRecord } from '../ports.ts';
+import type { SetAside } from '../record/dialects/set-aside.ts';
 import { openSourceOfRecord } from '../record/source-of-record.ts';
 import { openReplica } from '../replica/replica.ts';
 
@@ -9,6 +11,7 @@ export type Stores = {
   readonly record: SourceOfRecord;
   readonly replica: Replica;
   readonly journal: Journal;
+  readonly reserve: Reserve;
   /** In the order in which they rest on each other. */
   close(): Promise<void>;
 };
@@ -20,13 +23,26 @@ export function openStores(
   options: {
     readonly readOnly: boolean;
     readonly acceptWeakDurability: boolean;
+    readonly journalLimitBytes: () => number;
+    readonly onReserve: (change: ReserveChange) => void;
     readonly clock: Clock;
     readonly log: Logger;
   },
 ): Stores {
   const { clock, log, readOnly, acceptWeakDurability } = options;
-  const journal = openJournal(folder.journal, { clock });
-  if (journal.setAside !== undefined) log.error({ journal: journal.setAside }, 'the journal was damaged and set aside');
+  const reserve = openReserve(folder.journalReserve, {
+    clock,
+    onChange: options.onReserve,
+    onTrouble: error => log.warn({ err: error }, 'the room that is kept for the journal cannot be made; tried again'),
+  });
+  const journal = openJournal(folder.journal, {
+    clock,
+    owner: { siteId: config.siteId, instance: config.instance },
+    limitBytes: options.journalLimitBytes,
+    makeRoom: reserve.giveUp,
+    isTight: reserve.isTight,
+  });
+  if (journal.setAside !== undefined) log.error({ journal: journal.setAside }, setAsideWords(journal.setAside));
   const replica = openReplica(folder.replica, { clock, siteId: config.siteId });
   const aside = replica.setAside();
   if (aside !== undefined) log.warn({ replica: aside }, 'the replica was unfit and set aside; it is filled anew');
@@ -36,11 +52,18 @@ export function openStores(
       log.warn({ database: where, sql: mend }, `something to mend in the database: ${what}`),
   });
   return {
-    ...{ record, replica, journal },
+    ...{ record, replica, journal, reserve },
     async close() {
+      await reserve.stop();
       await record.close();
       replica.close();
       journal.close();
     },
   };
+}
+
+function setAsideWords({ why, path }: SetAside): string {
+  return why === 'other_site' || why === 'other_server'
+    ? `the journal is that of another ${why === 'other_site' ? 'site' : 'server'}; its events wait in ${path} and are not handed on`
+    : 'the journal was damaged and set aside';
 }

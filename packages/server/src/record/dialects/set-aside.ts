@@ -10,7 +10,7 @@ import {
 } from './sqlite-file.ts';
 
 /** A file that could not be used was renamed, for people to look at, and a new one was begun. */
-export type SetAside = { readonly path: string; readonly why: SqliteTrouble | 'other_site' };
+export type SetAside = { readonly path: string; readonly why: SqliteTrouble | 'other_site' | 'other_server' };
 
 /** Trouble that a new file cures. With the rest (no room, no permission) a new file would fare no better. */
 const CURABLE: readonly (SqliteTrouble | undefined)[] = ['missing', 'empty', 'damaged', 'foreign'];

@@ -1,0 +1,26 @@
+import { isOlder, type Missing, type Version } from '@thinman/protocol';
+
+export const NOTHING_MISSING: Missing = { count: 0, objects: [] };
+
+/** What of it is still missing, now that the data have reached `has`. `told`: what the Primary had committed beyond some older version. */
+export function stillMissing(told: { readonly version: Version; readonly missing: Missing }, has: Version): Missing {
+  const { version, missing } = told;
+  if (!isOlder(has, version)) return NOTHING_MISSING;
+  // Another epoch has another line of commits: nothing of it is here.
+  if (has.epoch !== version.epoch) return missing;
+  const objects = missing.objects.filter(({ generation }) => generation > has.generation);
+  // The newest are named: where one of them has arrived, so have all that are not named.
+  return { count: objects.length < missing.objects.length ? objects.length : missing.count, objects };
+}
+
+/** Named in a sentence: more would not be read. */
+const NAMED_IN_WORDS = 10;
+
+/** For people: `3 objects have not arrived: User/alice (generation 41), …`, oldest first. */
+export function describeMissing({ count, objects }: Missing): string {
+  const named = objects.toReversed().slice(0, NAMED_IN_WORDS);
+  const list = named.map(({ kind, name, generation }) => `${kind}/${name} (generation ${generation})`);
+  const more = count - named.length;
+  const have = count === 1 ? 'object has' : 'objects have';
+  return `${count} ${have} not arrived${list.length > 0 ? ': ' : ''}${list.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}

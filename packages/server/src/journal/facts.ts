@@ -1,0 +1,62 @@
+import type Database from 'better-sqlite3';
+import type { FailureFact, GrantFact, Journal } from '../ports.ts';
+
+/** `toldBy` of what was seen here. */
+export const SEEN_HERE = '';
+
+/** Failures and grants, from here and from other servers. */
+export function prepareFacts(handle: Database.Database) {
+  return { ...prepareFailures(handle), ...prepareGrants(handle) };
+}
+
+function prepareFailures(handle: Database.Database) {
+  // The first who tells it stands: that it comes again makes it no younger.
+  const add = handle.prepare(
+    `INSERT INTO failures (loginId, deviceId, user, sentHash, atMs, toldBy) VALUES (?, ?, ?, ?, ?, ?)
+     ON CONFLICT (deviceId, user, loginId, sentHash) DO NOTHING`,
+  );
+  const select = (where: string) =>
+    handle.prepare<unknown[], FailureFact>(`SELECT loginId, deviceId, user, sentHash, atMs FROM failures ${where}`);
+  const since = (where: string) => select(`WHERE ${where} AND atMs >= ? ORDER BY atMs`);
+  const all = since('true');
+  const ofDevice = since('deviceId = ?');
+  const ofUser = since('user = ?');
+  const ofBoth = since('deviceId = ? AND user = ?');
+  const known = select('WHERE deviceId = ? AND user = ? AND loginId = ? AND sentHash = ?');
+  const page = select(
+    `WHERE (deviceId, user, loginId, sentHash) > (?, ?, ?, ?) AND toldBy <> ? AND atMs >= ?
+     ORDER BY deviceId, user, loginId, sentHash LIMIT ?`,
+  );
+  const keyOf = ({ deviceId, user, loginId, sentHash }: FailureFact) => [deviceId, user, loginId, sentHash];
+  return {
+    addFailure: (fact: FailureFact, toldBy: string) =>
+      void add.run(fact.loginId, fact.deviceId, fact.user, fact.sentHash, fact.atMs, toldBy),
+    failures({ sinceMs, deviceId, user }: Parameters<Journal['failures']>[0]): readonly FailureFact[] {
+      if (deviceId !== undefined && user !== undefined) return ofBoth.all(deviceId, user, sinceMs);
+      if (deviceId !== undefined) return ofDevice.all(deviceId, sinceMs);
+      return user === undefined ? all.all(sinceMs) : ofUser.all(user, sinceMs);
+    },
+    knowsFailure: (fact: FailureFact) => known.get(...keyOf(fact)) !== undefined,
+    failuresFor: ({ server, sinceMs, after, limit }: Parameters<Journal['failuresFor']>[0]) =>
+      page.all(...(after === undefined ? ['', '', '', ''] : keyOf(after)), server, sinceMs, limit),
+  };
+}
+
+function prepareGrants(handle: Database.Database) {
+  // Only a later grant is news: heard again, it stays with who told it first.
+  const add = handle.prepare(
+    `INSERT INTO grants (deviceId, user, atMs, toldBy) VALUES (?, ?, ?, ?)
+     ON CONFLICT (deviceId, user) DO UPDATE SET atMs = excluded.atMs, toldBy = excluded.toldBy WHERE excluded.atMs > atMs`,
+  );
+  const last = handle.prepare<unknown[], number>('SELECT atMs FROM grants WHERE deviceId = ? AND user = ?').pluck();
+  const page = handle.prepare<unknown[], GrantFact>(
+    `SELECT deviceId, user, atMs FROM grants WHERE (deviceId, user) > (?, ?) AND toldBy <> ? AND atMs >= ?
+     ORDER BY deviceId, user LIMIT ?`,
+  );
+  return {
+    addGrant: ({ deviceId, user, atMs }: GrantFact, toldBy: string) => void add.run(deviceId, user, atMs, toldBy),
+    lastGrantMs: (deviceId: string, user: string) => last.get(deviceId, user),
+    grantsFor: ({ server, sinceMs, after, limit }: Parameters<Journal['grantsFor']>[0]) =>
+      page.all(after?.deviceId ?? '', after?.user ?? '', server, sinceMs, limit),
+  };
+}

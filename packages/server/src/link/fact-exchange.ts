@@ -1,0 +1,179 @@
+import { FAILURES_SHARED_MS, type FactsFrame, GRANTS_SHARED_MS, LINK_FACTS } from '@thinman/protocol';
+import type { Logger } from 'pino';
+import type { Clock, FailureFact, GrantFact, Journal, LockoutEvidence } from '../ports.ts';
+import { inChunks } from './chunks.ts';
+
+/**
+ * New facts that a Secondary may tell at once, and each second after that. A ward full of wrong passwords makes a few a second,
+ * a site of 2,000 devices that was cut in two for a day some 10,000; what is beyond would only fill this server's disk.
+ */
+const FACTS_AT_ONCE = 50_000;
+const FACTS_PER_SECOND = 100;
+const MS_PER_SECOND = 1000;
+
+/** Resolves when the frame has left this process: the next page waits for it. */
+type SendFacts = (frame: FactsFrame) => Promise<void>;
+
+/** The other end of a link, as far as facts go. */
+export type FactPeer = {
+  /** It told this. Never rejects. */
+  take(frame: FactsFrame): Promise<void>;
+  /** Its link is gone. */
+  leave(): void;
+};
+
+/** What counts for the lockout, alike on all servers that see each other (`failover.md`, Lockout). */
+export type FactExchange = {
+  /** These were seen here and are written down. */
+  happened(evidence: LockoutEvidence): void;
+  /**
+   * A link is up: sends what the journal holds and the other end has not told itself, and from then on each new fact.
+   * `trust`: a Primary's word counts as it is; a Secondary's as far as it can know.
+   */
+  meet(server: string, send: SendFacts, trust: 'primary' | 'secondary'): FactPeer;
+};
+
+export type FactExchangeOptions = {
+  readonly journal: Pick<Journal, 'append' | 'knowsFailure' | 'lastGrantMs' | 'failuresFor' | 'grantsFor'>;
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  /** What this server has heard of: a Secondary cannot know of devices and users that the Primary has not. */
+  readonly knows: { device(uid: string): boolean; user(name: string): boolean };
+  readonly log: Pick<Logger, 'warn' | 'error'>;
+};
+
+type Peer = { readonly server: string; readonly send: SendFacts };
+
+export function createFactExchange({ journal, clock, knows, log }: FactExchangeOptions): FactExchange {
+  const peers = new Set<Peer>();
+  const budgets = new Map<string, Budget>();
+  let fresh: { readonly evidence: LockoutEvidence; readonly from: Peer | undefined }[] = [];
+
+  /** What comes together goes together: logins of one group commit make one frame. */
+  function spread(evidence: LockoutEvidence, from: Peer | undefined): void {
+    if (evidence.failures.length === 0 && evidence.grants.length === 0) return;
+    if (fresh.push({ evidence, from }) === 1) setImmediate(spreadNow);
+  }
+
+  function spreadNow(): void {
+    const news = fresh;
+    fresh = [];
+    for (const peer of peers) {
+      const forIt = news.filter(({ from }) => from !== peer).map(({ evidence }) => evidence);
+      const failures = forIt.flatMap(evidence => evidence.failures);
+      const grants = forIt.flatMap(evidence => evidence.grants);
+      void send(peer, { failures, grants });
+    }
+  }
+
+  async function send(peer: Peer, { failures, grants }: LockoutEvidence): Promise<void> {
+    const nowMs = clock.nowMs();
+    const age = (atMs: number) => Math.max(0, nowMs - atMs);
+    const toldFailures = failures
+      .map(({ atMs, ...fact }) => ({ ...fact, ageMs: age(atMs) }))
+      .filter(({ ageMs }) => ageMs <= FAILURES_SHARED_MS);
+    const toldGrants = grants
+      .map(({ atMs, ...fact }) => ({ ...fact, ageMs: age(atMs) }))
+      .filter(({ ageMs }) => ageMs <= GRANTS_SHARED_MS);
+    for (const some of inChunks(toldFailures, LINK_FACTS)) {
+      await peer.send({ type: 'facts', failures: some, grants: [] });
+    }
+    for (const some of inChunks(toldGrants, LINK_FACTS)) {
+      await peer.send({ type: 'facts', failures: [], grants: some });
+    }
+  }
+
+  /** Page by page, so that neither memory nor other work waits for a large window. */
+  async function sendWindow(peer: Peer): Promise<void> {
+    const { server } = peer;
+    const failuresAfter = (after: FailureFact | undefined) =>
+      journal.failuresFor({
+        server,
+        sinceMs: clock.nowMs() - FAILURES_SHARED_MS,
+        limit: LINK_FACTS,
+        ...(after && { after }),
+      });
+    const grantsAfter = (after: GrantFact | undefined) =>
+      journal.grantsFor({
+        server,
+        sinceMs: clock.nowMs() - GRANTS_SHARED_MS,
+        limit: LINK_FACTS,
+        ...(after && { after }),
+      });
+    for (let page = failuresAfter(undefined); page.length > 0 && peers.has(peer); page = failuresAfter(page.at(-1))) {
+      await send(peer, { failures: page, grants: [] });
+    }
+    for (let page = grantsAfter(undefined); page.length > 0 && peers.has(peer); page = grantsAfter(page.at(-1))) {
+      await send(peer, { failures: [], grants: page });
+    }
+  }
+
+  /** What is new here of what was told, by this server's own clock. */
+  function newsIn({ failures, grants }: FactsFrame, trust: 'primary' | 'secondary'): LockoutEvidence {
+    const nowMs = clock.nowMs();
+    const canKnow = (fact: { readonly deviceId: string }) => trust === 'primary' || knows.device(fact.deviceId);
+    return {
+      // A name that nobody has counts as well: it is typed.
+      failures: failures
+        .filter(canKnow)
+        .map(({ ageMs, ...fact }): FailureFact => ({ ...fact, atMs: nowMs - ageMs }))
+        .filter(fact => !journal.knowsFailure(fact)),
+      grants: grants
+        .filter(fact => canKnow(fact) && (trust === 'primary' || knows.user(fact.user)))
+        .map(({ ageMs, ...fact }): GrantFact => ({ ...fact, atMs: nowMs - ageMs }))
+        .filter(({ deviceId, user, atMs }) => atMs > (journal.lastGrantMs(deviceId, user) ?? Number.NEGATIVE_INFINITY)),
+    };
+  }
+
+  function budgetOf(server: string): Budget {
+    const budget = budgets.get(server) ?? createBudget(clock);
+    budgets.set(server, budget);
+    return budget;
+  }
+
+  return {
+    happened: evidence => spread(evidence, undefined),
+    meet(server, sendFacts, trust) {
+      const peer: Peer = { server, send: sendFacts };
+      peers.add(peer);
+      sendWindow(peer).catch(error => log.warn({ server, err: error }, 'link: facts could not be told'));
+      return {
+        async take(frame) {
+          try {
+            const news = newsIn(frame, trust);
+            const count = news.failures.length + news.grants.length;
+            if (count === 0) return;
+            if (trust === 'secondary' && !budgetOf(server).spend(count)) {
+              log.error(
+                { secondary: server, count },
+                'link: a Secondary tells more facts than logins can make; ignored',
+              );
+              return;
+            }
+            await journal.append({ events: [], heard: { from: server, ...news } });
+            spread(news, peer);
+          } catch (error) {
+            log.warn({ server, err: error }, 'link: facts of another server could not be written down');
+          }
+        },
+        leave: () => void peers.delete(peer),
+      };
+    },
+  };
+}
+
+type Budget = { spend(count: number): boolean };
+
+function createBudget(clock: Pick<Clock, 'monotonicMs'>): Budget {
+  let left = FACTS_AT_ONCE;
+  let countedMs = clock.monotonicMs();
+  return {
+    spend(count) {
+      const nowMs = clock.monotonicMs();
+      left = Math.min(FACTS_AT_ONCE, left + ((nowMs - countedMs) * FACTS_PER_SECOND) / MS_PER_SECOND);
+      countedMs = nowMs;
+      if (count > left) return false;
+      left -= count;
+      return true;
+    },
+  };
+}

@@ -1,0 +1,40 @@
+import type { EventPath, JournalStatus, Missing, SecondaryStatus, ServerReport, ServerStatus } from '@thinman/protocol';
+import type { Reserve } from '../journal/reserve.ts';
+import type { Clock, Journal } from '../ports.ts';
+
+export type ReportedParts = {
+  readonly missing: Missing;
+  readonly journal: JournalStatus;
+  /** A Secondary's: the Primary, and whether it is seen. */
+  readonly link: { readonly server: string; readonly connected: boolean } | undefined;
+  /** A Primary's. */
+  readonly secondaries: readonly SecondaryStatus[] | undefined;
+};
+
+/** What a server tells its administrators: its public status, and what names objects. */
+export function serverReport(status: ServerStatus, parts: ReportedParts): ServerReport {
+  const { missing, journal, link, secondaries } = parts;
+  return {
+    ...status,
+    missing,
+    journal,
+    ...(link !== undefined && { link }),
+    ...(secondaries !== undefined && { secondaries: [...secondaries] }),
+  };
+}
+
+export function journalStatus(
+  path: EventPath,
+  journal: Pick<Journal, 'load' | 'footprint'>,
+  reserve: Pick<Reserve, 'bytes'>,
+  clock: Pick<Clock, 'nowMs'>,
+): JournalStatus {
+  const { fileBytes, oldestPendingAtMs } = journal.footprint();
+  return {
+    path,
+    bytes: fileBytes,
+    ...journal.load(),
+    oldestPendingMs: oldestPendingAtMs === undefined ? 0 : Math.max(0, clock.nowMs() - oldestPendingAtMs),
+    reserveBytes: reserve.bytes(),
+  };
+}
