@@ -269,6 +269,7 @@ export function simulate(options: {
       load: () => undefined,
       save() {},
       saveCertificate() {},
+      saveCaCertificates() {},
       loadStatement: () => undefined,
       saveStatement() {},
     },

@@ -5,11 +5,14 @@ import {
   DEFAULT_AGENT_TIMINGS,
   type DeviceBundle,
   type LoginResult,
+  type SignedStatement,
+  type SiteStatement,
 } from '@thinman/protocol';
 import { openCache } from './adapters/cache.ts';
 import { lockDataFolder } from './adapters/cache-lock.ts';
 import { createChannelConnector } from './adapters/channel.ts';
 import { systemClock } from './adapters/clock.ts';
+import { casOf, certificateKeyHash, issuerOf } from './adapters/device-key.ts';
 import { createHasher } from './adapters/hasher.ts';
 import { watchHost } from './adapters/host-watch.ts';
 import { createServerClient } from './adapters/http-client.ts';
@@ -118,6 +121,7 @@ export function createAgent(options: AgentOptions): Agent {
   const client = createServerClient({ clock, identity: () => identity, connectDeadlineMs: () => connectDeadlineMs });
   const appliers = options.appliers ?? [devicePolicyFile(paths.appliedDir)];
   let applying = Promise.resolve<unknown>(undefined);
+  const verified = (signed: SignedStatement) => verifyStatement(signed, identity.caCertificates, identity.siteId);
   const runner = createRunner({
     identity,
     identityStore,
@@ -129,24 +133,51 @@ export function createAgent(options: AgentOptions): Agent {
     clock,
     random,
     uuid: randomUUID,
-    verifyStatement,
+    verifyStatement: verified,
     agentVersion: PACKAGE_VERSION,
     statement: held.statement,
+    onSite: followCas,
     onDeviceBundle: (bundle: DeviceBundle) => {
       connectDeadlineMs = bundle.timings.connectDeadlineMs;
       applying = applying.then(() => applyBundle(bundle, appliers)).catch(onDefect);
     },
     onDefect,
   });
+  /** The CAs are those that the newest statement names, of those held and those offered. */
+  function followCas({ caPins }: SiteStatement, offered: readonly string[]): void {
+    const caCertificates = casOf(caPins, [...identity.caCertificates, ...offered]);
+    if (caCertificates.length === 0 || caCertificates.join() === identity.caCertificates.join()) return;
+    try {
+      identityStore.saveCaCertificates(caCertificates);
+    } catch (error) {
+      onDefect(error); // a full disk: the next hello tries again
+      return;
+    }
+    identity = { ...identity, caCertificates };
+    client.reset();
+    tellTrust();
+    renewal.lookLater();
+  }
+  /** While the CA is changed, the site must know who is ready for the next step. */
+  function tellTrust(): void {
+    const { certificate, caCertificates } = identity;
+    const caPins = caCertificates.map(certificateKeyHash);
+    runner.record('trust.held', { caPins, issuer: issuerOf(certificate, caCertificates) ?? null });
+  }
   const renewal = createRenewal({
     client,
     identity: () => identity,
     primary: runner.primary,
-    keep({ certificate, issuedAtMs, expiresAtMs, hadExpired }) {
+    statement: runner.statement,
+    verifyStatement: verified,
+    keep({ certificate, caCertificates, issuedAtMs, expiresAtMs, hadExpired }) {
+      // First whom to trust: with the new certificate alone the folder would contradict itself.
+      if (caCertificates.length > identity.caCertificates.length) identityStore.saveCaCertificates(caCertificates);
       identityStore.saveCertificate(certificate, issuedAtMs);
-      identity = { ...identity, certificate, certificateIssuedAtMs: issuedAtMs };
+      identity = { ...identity, certificate, caCertificates, certificateIssuedAtMs: issuedAtMs };
       client.reset();
       runner.record('certificate.renewed', { expiresAt: expiresAtMs });
+      if (caCertificates.length > 1) tellTrust();
       if (hadExpired) runner.linkUp();
     },
     clock,
@@ -163,6 +194,7 @@ export function createAgent(options: AgentOptions): Agent {
       if (options.localSockets !== false) local = await createLocalServers({ dataDir: paths.dataDir, agent });
       if (isStopped) return void (await local?.close());
       runner.start();
+      if (identity.caCertificates.length > 1) tellTrust();
       renewal.look();
       stopWatching = watchHost(clock, { onLinkUp: runner.linkUp, onResumed: agent.resumed });
     },

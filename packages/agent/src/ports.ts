@@ -20,7 +20,10 @@ import type {
   Version,
 } from '@thinman/protocol';
 
-/** Time, injected. `nowMs`: Unix milliseconds by the device's clock, right or wrong. `monotonicMs`: since boot of the process. */
+/**
+ * Time, injected. `nowMs`: Unix milliseconds by the device's clock, right or wrong. `monotonicMs`: since any beginning; never goes
+ * back, and counts the time for which the machine was asleep.
+ */
 export type Clock = {
   nowMs(): number;
   monotonicMs(): number;
@@ -41,6 +44,7 @@ export type DeviceIdentity = {
   readonly certificate: string;
   /** Unix ms by this device's clock; undefined: not known. notBefore does not tell it. */
   readonly certificateIssuedAtMs?: number | undefined;
+  /** PEM; two while the site changes its CA. */
   readonly caCertificates: readonly string[];
   /** SHA-256 of the SPKI of its own key, base64url. */
   readonly keyHash: string;
@@ -54,6 +58,8 @@ export type IdentityStore = {
   save(identity: DeviceIdentity): void;
   /** A new certificate for the same key. `issuedAtMs`: Unix ms. */
   saveCertificate(certificate: string, issuedAtMs: number): void;
+  /** The CAs that this device trusts from now on, PEM: never none. */
+  saveCaCertificates(caCertificates: readonly string[]): void;
   /** The newest statement that was verified, with its signed form. */
   loadStatement(): { readonly signed: SignedStatement; readonly statement: SiteStatement } | undefined;
   saveStatement(signed: SignedStatement): void;
@@ -262,8 +268,5 @@ export type SealedAbout = {
   readonly version: Version;
 };
 
-/** Verifies and reads a signed statement against the CAs that this device holds. undefined: not valid. */
-export type StatementVerifier = (
-  signed: SignedStatement,
-  caCertificates: readonly string[],
-) => SiteStatement | undefined;
+/** Verifies and reads a signed statement of this site against the CAs that the device holds now. undefined: not valid. */
+export type StatementVerifier = (signed: SignedStatement) => SiteStatement | undefined;

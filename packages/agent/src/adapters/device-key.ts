@@ -31,11 +31,30 @@ export function certificateKeyHash(certificate: string | Uint8Array): string {
 /** Whether this PEM is a certificate of one of these CAs for this private key. */
 export function isCertificateFor(pem: string, key: KeyObject, caCertificates: readonly string[]): boolean {
   try {
-    const certificate = new X509Certificate(pem);
-    const isSigned = caCertificates.some(ca => certificate.verify(new X509Certificate(ca).publicKey));
-    return certificate.checkPrivateKey(key) && isSigned;
+    return new X509Certificate(pem).checkPrivateKey(key) && issuerOf(pem, caCertificates) !== undefined;
   } catch {
     return false;
+  }
+}
+
+/** The pin of that one of these CAs which signed this certificate. Throws when it is none. */
+export function issuerOf(pem: string, caCertificates: readonly string[]): string | undefined {
+  const certificate = new X509Certificate(pem);
+  const issuer = caCertificates.find(ca => certificate.verify(new X509Certificate(ca).publicKey));
+  return issuer === undefined ? undefined : certificateKeyHash(issuer);
+}
+
+/** CA certificates by their pins, in the order of the pins. A certificate that is no CA's, or is none, is of no use. */
+export function casOf(pins: readonly string[], certificates: readonly string[]): readonly string[] {
+  return pins.flatMap(pin => certificates.find(pem => caPinOf(pem) === pin) ?? []);
+}
+
+function caPinOf(pem: string): string | undefined {
+  try {
+    const certificate = new X509Certificate(pem);
+    return certificate.ca ? spkiHash(certificate.publicKey) : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,18 +1,11 @@
-import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
-import {
-  decodeToken,
-  type EnrollAnswer,
-  nameProblem,
-  type Problem,
-  type SiteStatement,
-  type TokenContent,
-} from '@thinman/protocol';
+import { createPrivateKey, randomBytes } from 'node:crypto';
+import { decodeToken, type EnrollAnswer, nameProblem, type Problem, type TokenContent } from '@thinman/protocol';
 import { prepareDataFolder } from '../config.ts';
 import type { Clock, DeviceIdentity } from '../ports.ts';
 import { openCache } from './cache.ts';
 import { lockDataFolder } from './cache-lock.ts';
 import { systemClock } from './clock.ts';
-import { certificateKeyHash, createCsr, isCertificateFor, spkiHash } from './device-key.ts';
+import { casOf, createCsr, isCertificateFor, spkiHash } from './device-key.ts';
 import { type EnrollOutcome, fetchCa, postEnroll } from './enrolment-http.ts';
 import { DEVICE_SECRET_BYTES, keyForEnrolment, openIdentityStore } from './identity-store.ts';
 import { verifyStatement } from './statement.ts';
@@ -125,7 +118,7 @@ async function askPrimary(
       failures.push(refusal('unreachable', `${target.origin} (${ca.detail})`));
       continue;
     }
-    const caCertificates = pinnedCas(ca.certificates, token.pins);
+    const caCertificates = casOf(token.pins, ca.certificates);
     if (caCertificates.length === 0) {
       failures.push(refusal('pin_mismatch', `${target.origin} shows another CA than the token names`));
       continue;
@@ -143,18 +136,6 @@ async function askPrimary(
     }
   }
   return { ok: false, refusal: summary(failures) };
-}
-
-/** Certificates of CAs under a pinned key. A certificate of the pinned key that is no CA is of no use to anybody. */
-function pinnedCas(certificates: readonly string[], pins: readonly string[]): readonly string[] {
-  return certificates.filter(pem => {
-    try {
-      const certificate = new X509Certificate(pem);
-      return certificate.ca && pins.includes(spkiHash(certificate.publicKey));
-    } catch {
-      return false;
-    }
-  });
 }
 
 /** Any other server would give the same answer. */
@@ -190,7 +171,10 @@ function summary(failures: readonly Refusal[]): Refusal {
   return refusal('unreachable', `no server can be reached: ${where}; check network and addresses, then try again`);
 }
 
-/** What came back must fit: our key, the pinned CA, a statement of that CA which knows the server that we spoke to. */
+/**
+ * What came back must fit: a statement of the pinned CA which knows the server that we spoke to, and a certificate for our key
+ * of a CA which that statement names (two while the CA is changed).
+ */
 function checkAnswer(
   answer: EnrollAnswer,
   pinned: readonly string[],
@@ -207,7 +191,8 @@ function checkAnswer(
   if (!statement.servers.some(server => server.keyHash === serverKeyHash))
     return unfit('the site statement does not know the server that gave it');
   const key = createPrivateKey(privateKey);
-  if (!isCertificateFor(answer.certificate, key, pinned))
+  const caCertificates = casOf(statement.caPins, [...pinned, ...answer.caCertificates]);
+  if (!isCertificateFor(answer.certificate, key, caCertificates))
     return unfit('the certificate does not fit the key of this device');
   const { siteId, deviceId, name, certificate } = answer;
   const identity: DeviceIdentity = {
@@ -217,16 +202,9 @@ function checkAnswer(
     privateKey,
     certificate,
     certificateIssuedAtMs,
-    caCertificates: trustedCas(answer, statement, pinned),
+    caCertificates,
     keyHash: spkiHash(key),
     deviceSecret: randomBytes(DEVICE_SECRET_BYTES),
   };
   return { identity };
-}
-
-/** The pinned ones, and those of the answer that the signed statement names (two while a CA is changed). */
-function trustedCas(answer: EnrollAnswer, statement: SiteStatement, pinned: readonly string[]): readonly string[] {
-  const named = pinnedCas(answer.caCertificates, statement.caPins);
-  const known = new Set(pinned.map(certificateKeyHash));
-  return [...pinned, ...named.filter(pem => !known.has(certificateKeyHash(pem)))];
 }

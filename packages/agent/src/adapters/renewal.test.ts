@@ -1,13 +1,26 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { DEVICE_CERTIFICATE_LIFETIME_MS, type ErrorCode, problem, type RenewAnswer } from '@thinman/protocol';
+import {
+  DEVICE_CERTIFICATE_LIFETIME_MS,
+  type ErrorCode,
+  problem,
+  type RenewAnswer,
+  type SiteStatement,
+} from '@thinman/protocol';
 import { type ManualClock, manualClock } from '../../../../test/support/manual-clock.ts';
 import { deviceIdentity } from '../../../../test/support/tls-lab.ts';
-import { createTrust, publicKeyOfCsr, statementServer, type Trust } from '../../../../test/support/trust.ts';
+import {
+  createTrust,
+  publicKeyOfCsr,
+  statementOf,
+  statementServer,
+  type Trust,
+} from '../../../../test/support/trust.ts';
 import { waitFor } from '../../../../test/support/wait.ts';
 import type { Answer, DeviceIdentity } from '../ports.ts';
 import { spkiHash } from './device-key.ts';
 import { createRenewal, type Renewal, type RenewalOptions, type Renewed } from './renewal.ts';
+import { verifyStatement } from './statement.ts';
 
 /** More than the time from one look to the next. */
 const A_LOOK_MS = 16 * 60_000;
@@ -24,6 +37,7 @@ let asked: string[];
 let kept: Renewed[];
 let defects: unknown[];
 let reply: Reply;
+let statement: SiteStatement;
 let keep: (renewed: Renewed) => void;
 
 const answered = (certificate: string): Answer<RenewAnswer> => {
@@ -44,6 +58,7 @@ beforeEach(async () => {
   identity = { ...(await deviceIdentity(trust)), certificateIssuedAtMs: issuedAtMs };
   [asked, kept, defects] = [[], [], []];
   reply = grant;
+  statement = statementOf(trust, [statementServer('https://127.0.0.1:1', identity.keyHash)]);
   keep = renewed => {
     kept.push(renewed);
     identity = { ...identity, certificate: renewed.certificate, certificateIssuedAtMs: renewed.issuedAtMs };
@@ -61,6 +76,8 @@ function options(): RenewalOptions {
     },
     identity: () => identity,
     primary: () => statementServer('https://127.0.0.1:1', identity.keyHash),
+    statement: () => statement,
+    verifyStatement: signed => verifyStatement(signed, identity.caCertificates),
     keep: renewed => keep(renewed),
     clock,
     nowMs: clock.nowMs,
@@ -193,4 +210,51 @@ test('a stop ends the wait between two attempts', async () => {
   assert.equal(asked.length, 1);
   await patient.stop();
   assert.deepEqual([asked.length, defects], [1, []]);
+});
+
+describe('the site changes its CA', () => {
+  let next: Trust;
+  beforeEach(async () => {
+    next = await createTrust();
+    statement = { ...statement, version: 2, caPins: [next.pin, trust.pin] };
+  });
+  const grantByNext = async (answer: Partial<RenewAnswer> = {}) => {
+    const { certificate } = await next.device(identity.privateKey);
+    return { kind: 'ok', value: { certificate, caCertificates: [], ...answer }, elapsedMs: 1 } as const;
+  };
+
+  test('a device that trusts the CA which issues now renews long before its certificate is due, and once', async () => {
+    identity = { ...identity, caCertificates: [next.caCertificate, trust.caCertificate] };
+    reply = () => grantByNext();
+    renewal.lookLater();
+    await clock.advance(A_LOOK_MS);
+    await settled();
+    await clock.advance(3 * A_LOOK_MS);
+    assert.equal(asked.length, 1);
+  });
+
+  test('a device that does not trust it yet waits', async () => {
+    renewal.lookLater();
+    await clock.advance(3 * A_LOOK_MS);
+    assert.equal(asked.length, 0);
+  });
+
+  test('a device whose certificate expired meanwhile learns of the CA with its certificate, from what the old one signed', async () => {
+    atShare(1.1);
+    const caCertificates = [next.caCertificate, trust.caCertificate];
+    reply = () => grantByNext({ caCertificates, statement: trust.sign(statement) });
+    renewal.look();
+    await clock.advance(0);
+    assert.deepEqual(new Set((await settled()).caCertificates), new Set(caCertificates));
+  });
+
+  test('nobody is believed about a CA that the old one has not signed for', async () => {
+    atShare(1.1);
+    const caCertificates = [next.caCertificate, trust.caCertificate];
+    reply = () => grantByNext({ caCertificates, statement: next.sign(statement) });
+    renewal.look();
+    await clock.advance(60_000);
+    await waitFor('the round to end', () => clock.waiting() || undefined);
+    assert.deepEqual([kept, asked.length], [[], 1]);
+  });
 });

@@ -1,14 +1,22 @@
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
-import { DEVICE_CERTIFICATE_LIFETIME_MS, renewalDueAtMs, type StatementServer } from '@thinman/protocol';
+import {
+  DEVICE_CERTIFICATE_LIFETIME_MS,
+  type RenewAnswer,
+  renewalDueAtMs,
+  type SiteStatement,
+  type StatementServer,
+} from '@thinman/protocol';
 import pRetry from 'p-retry';
-import type { Answer, Clock, DeviceIdentity, Random, ServerClient } from '../ports.ts';
-import { createCsr, isCertificateFor } from './device-key.ts';
+import type { Answer, Clock, DeviceIdentity, Random, ServerClient, StatementVerifier } from '../ports.ts';
+import { casOf, createCsr, isCertificateFor, issuerOf } from './device-key.ts';
 
 /** A due date is months away, but clocks are set and machines sleep: looked at every 10 minutes, ± 50 %. */
 const LOOK_EVERY_MS = 10 * 60_000;
 const LOOK_SPREAD = 0.5;
 /** A start belongs to the person who waits for a login: the first look comes within this, unless the certificate has expired. */
 const FIRST_LOOK_WITHIN_MS = 60_000;
+/** The site has changed its CA: 2,000 devices that renew within this ask the Primary for three certificates a second. */
+const NEW_CA_WITHIN_MS = 10 * 60_000;
 /** Under a clock that is wrong every certificate looks due: no second one within a day of this process. */
 const NOT_AGAIN_WITHIN_MS = 24 * 3_600_000;
 /** One attempt, connection included; nobody waits for it. */
@@ -20,6 +28,8 @@ const RETRIES = 5;
 /** A certificate that was issued to this device. Times in Unix ms. */
 export type Renewed = {
   readonly certificate: string;
+  /** The CAs that came with it and that the site has signed for; held ones too. */
+  readonly caCertificates: readonly string[];
   readonly issuedAtMs: number;
   readonly expiresAtMs: number;
   /** The one before was not valid any more: no server took this device. */
@@ -32,6 +42,9 @@ export type RenewalOptions = {
   readonly identity: () => DeviceIdentity;
   /** The Primary by the newest statement: it alone issues. */
   readonly primary: () => StatementServer | undefined;
+  /** The newest that is valid. */
+  readonly statement: () => SiteStatement;
+  readonly verifyStatement: StatementVerifier;
   /** Writes it down and uses it from now on. */
   readonly keep: (renewed: Renewed) => void;
   readonly clock: Clock;
@@ -46,6 +59,8 @@ export type RenewalOptions = {
 export type Renewal = {
   /** Looks whether the certificate is due: soon, or at once if it has expired. At start, and after a wake-up. */
   look(): void;
+  /** Looks in a while of its own: the site may have changed its CA. */
+  lookLater(): void;
   /** Ends what is under way; nothing is kept afterwards. */
   stop(): Promise<void>;
 };
@@ -59,10 +74,17 @@ export function createRenewal(options: RenewalOptions): Renewal {
   let notBeforeMs = Number.NEGATIVE_INFINITY;
 
   const expiresAtMs = () => expiryOf(identity().certificate);
-  const isDue = () => {
+  const isDueByDate = () => {
     const { certificateIssuedAtMs: issuedAtMs, keyHash } = identity();
     const times = { issuedAtMs, expiresAtMs: expiresAtMs() };
-    return options.nowMs() >= renewalDueAtMs(times, DEVICE_CERTIFICATE_LIFETIME_MS, drawOf(keyHash));
+    const dueAtMs = renewalDueAtMs(times, DEVICE_CERTIFICATE_LIFETIME_MS, drawOf(keyHash));
+    return clock.monotonicMs() >= notBeforeMs && options.nowMs() >= dueAtMs;
+  };
+  /** Another CA issues now, and this device trusts it already. */
+  const isOfOldCa = () => {
+    const { certificate, caCertificates } = identity();
+    const issuing = casOf(options.statement().caPins.slice(0, 1), caCertificates);
+    return issuing.length > 0 && issuerOf(certificate, issuing) === undefined;
   };
 
   function lookAfter(delayMs: number): void {
@@ -71,8 +93,7 @@ export function createRenewal(options: RenewalOptions): Renewal {
   }
 
   function lookNow(): void {
-    const isEarly = clock.monotonicMs() < notBeforeMs;
-    if (round !== undefined || isEarly || !isDue()) return lookAgain();
+    if (round !== undefined || !(isDueByDate() || isOfOldCa())) return lookAgain();
     round = renewWithRetries().finally(() => {
       round = undefined;
       lookAgain();
@@ -110,14 +131,24 @@ export function createRenewal(options: RenewalOptions): Renewal {
     stopping.signal.throwIfAborted();
     if (answer.kind !== 'ok') throw notRenewed(answer);
     const { certificate } = answer.value;
-    if (!isCertificateFor(certificate, createPrivateKey(privateKey), caCertificates))
+    const trusted = [...caCertificates, ...vouchedFor(answer.value, caCertificates)];
+    if (!isCertificateFor(certificate, createPrivateKey(privateKey), trusted))
       throw new NotRenewed('the certificate does not fit the key of this device', false);
     const issuedAtMs = options.nowMs();
     const hadExpired = expiresAtMs() <= issuedAtMs;
-    options.keep({ certificate, issuedAtMs, expiresAtMs: expiryOf(certificate), hadExpired });
+    options.keep({ certificate, caCertificates: trusted, issuedAtMs, expiresAtMs: expiryOf(certificate), hadExpired });
+  }
+
+  /** A device that could not come on line while the CA was changed learns of it here; the statement says what to believe. */
+  function vouchedFor({ caCertificates, statement: signed }: RenewAnswer, held: readonly string[]): readonly string[] {
+    const statement = signed && options.verifyStatement(signed);
+    const isHeld = (pin: string) => casOf([pin], held).length > 0;
+    const news = statement?.caPins.filter(pin => !isHeld(pin)) ?? [];
+    return casOf(news, caCertificates);
   }
 
   return {
+    lookLater: () => lookAfter(NEW_CA_WITHIN_MS * random()),
     look: () => lookAfter(expiresAtMs() <= options.nowMs() ? 0 : FIRST_LOOK_WITHIN_MS * random()),
     async stop() {
       stopping.abort();

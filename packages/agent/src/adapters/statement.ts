@@ -11,14 +11,13 @@ export function verifyStatement(
   caCertificates: readonly string[],
   siteId?: string,
 ): SiteStatement | undefined {
-  const signer = caCertificates.map(publicKeyOf).find(key => key !== undefined && spkiHash(key) === signed.signedBy);
-  if (signer === undefined || signer.asymmetricKeyType !== 'ec') return undefined;
-  const valid = verify(
-    'sha256',
-    statementBytes(signed.statement),
-    { key: signer, dsaEncoding: 'ieee-p1363' },
-    Buffer.from(signed.signature, 'base64url'),
-  );
+  const keys = caCertificates.map(publicKeyOf).filter(key => key?.asymmetricKeyType === 'ec');
+  const bytes = statementBytes(signed.statement);
+  const valid = [signed, ...(signed.cosignatures ?? [])].some(({ signature, signedBy }) => {
+    const key = keys.find(each => each !== undefined && spkiHash(each) === signedBy);
+    if (key === undefined) return false;
+    return verify('sha256', bytes, { key, dsaEncoding: 'ieee-p1363' }, Buffer.from(signature, 'base64url'));
+  });
   if (!valid) return undefined;
   const parsed = parseJson(SiteStatement, signed.statement, MAX_BODY_BYTES);
   if (!parsed.ok || (siteId !== undefined && parsed.value.siteId !== siteId)) return undefined;

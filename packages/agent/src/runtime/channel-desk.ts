@@ -13,7 +13,11 @@ type Do<K extends Effect['kind']> = Extract<Effect, { kind: K }>;
 const MAX_SEEN = 8;
 
 /** The device's end of its channels: frames in, frames out. */
-export function createChannelDesk(context: Context, agentVersion: string) {
+export function createChannelDesk(
+  context: Context,
+  agentVersion: string,
+  onHello: (caCertificates: readonly string[]) => void,
+) {
   const { cache, channels, identity, dispatch, verifyStatement } = context;
   const open = new Map<number, ChannelHandle>();
   /** Statements seen in hellos, until the core takes or leaves them. */
@@ -22,7 +26,7 @@ export function createChannelDesk(context: Context, agentVersion: string) {
   const statementName = ({ epoch, version }: { epoch: number; version: number }) => `${epoch}.${version}`;
 
   function verified(signed: SignedStatement): SiteStatement | 'invalid' {
-    const statement = verifyStatement(signed, identity.caCertificates);
+    const statement = verifyStatement(signed);
     if (statement === undefined || statement.siteId !== identity.siteId) return 'invalid';
     if (seen.size >= MAX_SEEN) seen.clear();
     seen.set(statementName(statement), { signed, statement });
@@ -52,6 +56,7 @@ export function createChannelDesk(context: Context, agentVersion: string) {
         const statement = frame.server === server ? verified(frame.statement) : 'invalid';
         const known = knownUsers(words);
         dispatch({ kind: 'channelHello', channel, server, state, version, serverTime, statement, words, known });
+        onHello(frame.caCertificates ?? []);
         return;
       }
       case 'changed':

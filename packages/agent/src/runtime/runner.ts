@@ -32,6 +32,8 @@ import { createTrustedTime, unlessTrouble } from './store.ts';
 export type RunnerOptions = RunnerPorts & {
   readonly agentVersion: string;
   readonly statement: SiteStatement;
+  /** After each hello: the newest statement, and the CAs (PEM) that came with the hello, of which nothing is proved. */
+  readonly onSite?: (statement: SiteStatement, caCertificates: readonly string[]) => void;
   /** A device bundle to apply: the cached one at start, then each new one. */
   readonly onDeviceBundle?: (bundle: DeviceBundle) => void;
   /** Something that should not have happened. The agent goes on. */
@@ -47,7 +49,8 @@ export function createRunner(options: RunnerOptions) {
   const queue: Happening[] = [];
   const listeners = new Set<() => void>();
   const awaitingDecision = new Set<() => void>();
-  let servers = byName(options.statement);
+  let { statement } = options;
+  let servers = byName(statement);
   let timings: AgentTimings = cache.deviceBundle()?.timings ?? DEFAULT_AGENT_TIMINGS;
   let state: AgentState = initialState(siteOf(options.statement), {
     accepted: cache.acceptedVersion(),
@@ -73,7 +76,7 @@ export function createRunner(options: RunnerOptions) {
   const grants = createGrants(context);
   const logins = createLoginDesk(context, grants);
   const sessions = createSessionDesk(context, grants);
-  const channels = createChannelDesk(context, options.agentVersion);
+  const channels = createChannelDesk(context, options.agentVersion, offered => options.onSite?.(statement, offered));
   const keeping = createKeepingDesk(context, sessions, takeDeviceBundle);
 
   function dispatch(happening: Happening): void {
@@ -169,7 +172,8 @@ export function createRunner(options: RunnerOptions) {
     saveStatement(which) {
       const taken = channels.statementSeen(which);
       if (taken === undefined) return;
-      servers = byName(taken.statement);
+      statement = taken.statement;
+      servers = byName(statement);
       identityStore.saveStatement(taken.signed);
       client.reset();
     },
@@ -230,6 +234,8 @@ export function createRunner(options: RunnerOptions) {
     nowMs: () => time.nowMs() ?? clock.nowMs(),
     /** An event of the device's own, beside those of the machine. */
     record: (type: DeviceEventType, data: Readonly<Record<string, unknown>>) => record(type, data),
+    /** The newest that is valid. */
+    statement: () => statement,
     primary: () => [...servers.values()].find(({ role }) => role === 'primary'),
     /** Calls `listener` once the first connection was made, or every server is known not to answer. Returns how to stop. */
     onDecided(listener: () => void): () => void {

@@ -121,6 +121,7 @@ export function createEnrolment(deps: DeviceDeps, randomUuid: () => string): Enr
       ...certificateOf(issued),
       enrolledAt: clock.nowMs(),
       enrolledBy: token.name,
+      caPins: [...deps.statement().statement.caPins],
     };
     return {
       device: await transaction.put('Device', device.name, { ...device.body }, system),
@@ -160,7 +161,8 @@ export function createEnrolment(deps: DeviceDeps, randomUuid: () => string): Enr
       if (!outcome.ok) return outcome;
       if (!outcome.value.result) return refused('device_revoked', { subject: outcome.value.version });
       await deps.events.write('device.renewed', { device: device.name, expiresAt: issued.expiresAt });
-      return done({ certificate: issued.pem, caCertificates: [...identity.caCertificates] });
+      const caCertificates = [...identity.caCertificates];
+      return done({ certificate: issued.pem, caCertificates, statement: deps.statement().signed });
     },
   };
 }

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { ConfigError, dataFolder, readConfig } from '../config.ts';
-import { loadIdentityFiles, loadStatementFile, toPem } from '../identity/identity-files.ts';
+import { loadStatementFile, toPem } from '../identity/identity-files.ts';
 import { keyHashOfCertificate } from '../identity/key-hash.ts';
 import { createPasswordHasher } from '../identity/password-hasher.ts';
 import { readRecoveryCode, unwrapCaKey } from '../identity/recovery-code.ts';
@@ -94,7 +94,7 @@ describe('init', () => {
     assert.ok(read.ok);
     const key = unwrapCaKey(site.wrappedCaKey, read.code, siteId);
     assert.ok(key !== undefined);
-    assert.equal(toPem(key), loadIdentityFiles(options.dataDir).site.caKeyPem);
+    assert.equal(toPem(key), readFileSync(join(options.dataDir, 'identity/ca.key'), 'utf8'));
   });
 
   it('refuses a folder that is a server already, and leaves it as it is', async () => {

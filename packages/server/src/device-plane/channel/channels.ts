@@ -62,12 +62,14 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
   function hello(users: readonly UserWord[]): ServerFrame | undefined {
     const version = replica.site()?.version;
     if (version === undefined) return undefined;
+    const { caCertificates } = deps.identity;
     return {
       type: 'hello',
       server: deps.identity.name,
       state: deps.state(),
       version,
       statement: deps.statement().signed,
+      ...(caCertificates.length > 1 && { caCertificates: [...caCertificates] }),
       serverTime: clock.nowMs(),
       users: [...users],
     };
