@@ -3,12 +3,15 @@ import type { FuzzRequest, Route } from './requests.ts';
 
 export type Answer = { readonly status: number; readonly contentType: string | undefined; readonly text: string };
 
+const OK = 200;
 const NOT_MODIFIED = 304;
 
 /** What is wrong with an answer, whatever was asked; undefined: it is one of the protocol. */
 export function wrongIn(routes: readonly Route[], request: FuzzRequest, answer: Answer): string | undefined {
   const { status, text } = answer;
   if (status === NOT_MODIFIED) return text === '' ? undefined : '304 with a body';
+  const fitting = routes.filter(route => route.method === request.method && isAt(route, request.path));
+  if (status === OK && fitting.some(route => route.answer === 'text')) return undefined;
   let body: unknown;
   try {
     body = JSON.parse(text);
@@ -16,9 +19,9 @@ export function wrongIn(routes: readonly Route[], request: FuzzRequest, answer: 
     return `${status}, and no JSON: ${text.slice(0, 200)}`;
   }
   if (status >= 400) return wrongProblem(answer, body);
-  const fitting = routes.filter(route => route.method === request.method && isAt(route, request.path));
-  const wrong = fitting.map(route => parseValue(route.answer, body)).filter(parsed => !parsed.ok);
-  if (fitting.length > 0 && wrong.length < fitting.length) return undefined;
+  const schemas = fitting.flatMap(({ answer: schema }) => (schema === 'text' ? [] : [schema]));
+  const wrong = schemas.map(schema => parseValue(schema, body)).filter(parsed => !parsed.ok);
+  if (schemas.length > 0 && wrong.length < schemas.length) return undefined;
   return `${status}, and not the answer of this route: ${wrong.map(({ problems }) => describeProblems(problems)).join(' | ')}`;
 }
 

@@ -3,8 +3,12 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { deviceChannel, frameParsers, serverLink } from './frames.ts';
-import { adminPlane, devicePlane, joinPlane } from './planes.ts';
+import { hostileServers } from './hostile-server.ts';
+import { localSocket } from './local-sockets.ts';
+import { adminPlane, devicePlane, healthRoutes, joinPlane } from './planes.ts';
+import { agentBytes, serverBytes } from './raw-bytes.ts';
 import type { Target } from './target.ts';
+import { texts } from './texts.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: each target knows its own inputs
 type AnyTarget = Target<any>;
@@ -12,8 +16,16 @@ type AnyTarget = Target<any>;
 /** Everything that listens to what is outside. */
 export const TARGETS: readonly AnyTarget[] = [
   ...[devicePlane('device'), devicePlane('stranger'), adminPlane('local'), adminPlane('network'), joinPlane()],
-  ...[frameParsers(), deviceChannel(), serverLink()],
+  ...[healthRoutes(), serverBytes(), frameParsers(), deviceChannel(), serverLink()],
+  ...[localSocket('control'), localSocket('login'), agentBytes(), hostileServers(), texts()],
 ];
+
+const ALL_SHARES = TARGETS.reduce((sum, { share }) => sum + share, 0);
+
+/** What a target gets of so many inputs. */
+export function runsOf({ share }: AnyTarget, inputs: number): number {
+  return Math.ceil((inputs * share) / ALL_SHARES);
+}
 
 /** What was wrong, and all that it takes to see it again. */
 export class Found extends Error {

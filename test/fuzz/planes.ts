@@ -2,11 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { Agent, request as httpsRequest } from 'node:https';
 import { pino } from 'pino';
 import { createLocalApp } from '../../packages/server/src/http/app.ts';
+import { health } from '../../packages/server/src/http/health.ts';
+import { createMetrics } from '../../packages/server/src/http/metrics/metrics.ts';
 import { joinRoute } from '../../packages/server/src/identity/join-route.ts';
+import { renewServerRoute } from '../../packages/server/src/identity/renew-server-route.ts';
 import { createAdminSite } from '../support/admin-site.ts';
 import { createDeviceSite, type DeviceSite, PASSWORD, type TestDevice } from '../support/device-site.ts';
 import { type Answer, wrongIn } from './answers.ts';
-import { ADMIN_ROUTES, DEVICE_ROUTES, type FuzzRequest, JOIN_ROUTES, requestsTo } from './requests.ts';
+import { ADMIN_ROUTES, DEVICE_ROUTES, type FuzzRequest, HEALTH_ROUTES, JOIN_ROUTES, requestsTo } from './requests.ts';
 import type { Target } from './target.ts';
 
 /** Stands for the session's token, which changes as sessions end. */
@@ -28,6 +31,7 @@ export function devicePlane(name: 'device' | 'stranger'): Target<FuzzRequest> {
   const asDevice = name === 'device';
   return {
     name,
+    share: asDevice ? 10 : 6,
     inputs: requestsTo(DEVICE_ROUTES, asDevice ? { authorization: SESSION } : {}),
     async open() {
       const site = await createDeviceSite();
@@ -95,6 +99,7 @@ function sendOnce(agent: Agent, port: number, { method, path, headers, body }: F
 export function adminPlane(way: 'local' | 'network'): Target<FuzzRequest> {
   return {
     name: `admin-${way}`,
+    share: way === 'local' ? 14 : 8,
     inputs: requestsTo(ADMIN_ROUTES, way === 'network' ? { authorization: SESSION } : {}),
     async open() {
       const site = await createAdminSite();
@@ -116,10 +121,11 @@ export function adminPlane(way: 'local' | 'network'): Target<FuzzRequest> {
   };
 }
 
-/** `POST /v1/join`, which asks for no certificate. */
+/** What servers ask: joining, which asks for no certificate, and renewal, here without one. */
 export function joinPlane(): Target<FuzzRequest> {
   return {
     name: 'join',
+    share: 4,
     inputs: requestsTo(JOIN_ROUTES),
     async open() {
       const site = await createDeviceSite();
@@ -128,6 +134,9 @@ export function joinPlane(): Target<FuzzRequest> {
       const app = createLocalApp({ log: pino({ level: 'silent' }) });
       const authority = () => ({ issue: site.authority.issueServer, restate });
       await app.register(joinRoute({ identity, write, authority }));
+      const { statement } = site.primary.deps;
+      const renewal = { identity, write, statement, authority: () => site.authority };
+      await app.register(renewServerRoute({ ...renewal, log: pino({ level: 'silent' }) }));
       return {
         async check(request) {
           const { method, path: url, headers, body } = request;
@@ -135,6 +144,34 @@ export function joinPlane(): Target<FuzzRequest> {
           const answer = await app.inject({ method, url, headers: { ...headers }, ...payload });
           const { statusCode: status, body: text } = answer;
           return wrongIn(JOIN_ROUTES, request, { status, contentType: contentTypeOf(answer), text });
+        },
+        async close() {
+          await app.close();
+          await site.close();
+        },
+      };
+    },
+  };
+}
+
+/** What is told to everybody. */
+export function healthRoutes(): Target<FuzzRequest> {
+  return {
+    name: 'health',
+    share: 4,
+    inputs: requestsTo(HEALTH_ROUTES),
+    async open() {
+      const site = await createAdminSite();
+      const app = createLocalApp({ log: pino({ level: 'silent' }) });
+      const { status } = site.deps;
+      await app.register(health({ status, metrics: createMetrics(status) }));
+      return {
+        async check(request) {
+          const { method, path: url, headers, body } = request;
+          const payload = body === undefined ? {} : { payload: body };
+          const answer = await app.inject({ method, url, headers: { ...headers }, ...payload });
+          const { statusCode: status, body: text } = answer;
+          return wrongIn(HEALTH_ROUTES, request, { status, contentType: contentTypeOf(answer), text });
         },
         async close() {
           await app.close();

@@ -1,6 +1,7 @@
 import {
   AdminLoginAnswer,
   AdminLoginRequest,
+  AgentStatus,
   ApplyAnswer,
   ApplyRequest,
   CaAnswer,
@@ -16,16 +17,20 @@ import {
   HistoryAnswer,
   JoinAnswer,
   JoinRequest,
+  LOCAL_PATHS,
+  LocalLoginRequest,
   LoginBeginAnswer,
   LoginBeginRequest,
   LoginGranted,
   LoginRequest,
+  LoginResult,
   LogoutAnswer,
   OBJECT_KINDS,
   ObjectOutput,
   ObjectPage,
   PROTOCOL_HEADER,
   PROTOCOL_VERSION,
+  PublicAgentStatus,
   PutRequest,
   RenewAnswer,
   RenewRequest,
@@ -54,7 +59,8 @@ export type Route = {
   readonly path: string;
   readonly query?: readonly string[];
   readonly body?: TSchema;
-  readonly answer: TSchema;
+  /** `text`: not JSON. */
+  readonly answer: TSchema | 'text';
 };
 
 export const DEVICE_ROUTES: readonly Route[] = [
@@ -72,10 +78,28 @@ export const DEVICE_ROUTES: readonly Route[] = [
 
 export const JOIN_ROUTES: readonly Route[] = [
   { method: 'POST', path: '/v1/join', body: JoinRequest, answer: JoinAnswer },
+  { method: 'POST', path: '/v1/renew-server', body: RenewRequest, answer: RenewAnswer },
+];
+
+export const HEALTH_ROUTES: readonly Route[] = [
+  { method: 'GET', path: '/healthz', answer: Type.Object({ alive: Type.Boolean() }) },
+  { method: 'GET', path: '/readyz', answer: ServerStatus },
+  { method: 'GET', path: '/metrics', answer: 'text' },
+];
+
+/** Of the agent's own sockets; `events` does not end, and has a target of its own. */
+export const CONTROL_ROUTES: readonly Route[] = [
+  { method: 'GET', path: LOCAL_PATHS.status, answer: AgentStatus },
+  { method: 'POST', path: LOCAL_PATHS.login, body: LocalLoginRequest, answer: LoginResult },
+  { method: 'POST', path: LOCAL_PATHS.logout, answer: Type.Object({}) },
+];
+export const LOGIN_ROUTES: readonly Route[] = [
+  { method: 'GET', path: LOCAL_PATHS.status, answer: PublicAgentStatus },
+  { method: 'POST', path: LOCAL_PATHS.login, body: LocalLoginRequest, answer: LoginResult },
 ];
 
 /** Objects as `apply` takes them: most with a body of their own kind. */
-const AnyObject = Type.Union(
+export const AnyObject = Type.Union(
   Object.entries(OBJECT_KINDS).map(([kind, body]) =>
     Type.Object({ kind: Type.Literal(kind), name: Type.String(), body, generation: Type.Optional(Type.Integer()) }),
   ),

@@ -3,6 +3,8 @@ import type { Arbitrary } from 'fast-check';
 /** Something that takes input from outside. */
 export type Target<Input> = {
   readonly name: string;
+  /** Of a whole run: by what an input costs, and by how much there is behind it. */
+  readonly share: number;
   readonly inputs: Arbitrary<Input>;
   open(): Promise<OpenTarget<Input>>;
 };
