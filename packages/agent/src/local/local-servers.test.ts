@@ -196,6 +196,19 @@ describe('the limit of the login socket', () => {
   });
 });
 
+test('strangers who hold connections to the login socket keep nobody from logging in', async () => {
+  const strangers = await Promise.all(
+    Array.from({ length: 200 }, async (_, n) => {
+      const socket = connect(login()).on('error', () => {});
+      await once(socket, 'connect');
+      if (n % 2 === 0) socket.write('POST /v1/login HTTP/1.1\r\nhost: a\r\ncontent-length: 99\r\n\r\n{');
+      return socket;
+    }),
+  );
+  assert.deepEqual((await tryLogin(login(), 'right')).body, granted);
+  for (const socket of strangers) socket.destroy();
+});
+
 describe('the event stream', () => {
   async function listenTo(socketPath: string) {
     const sent = request({ socketPath, path: '/v1/events', agent: false });

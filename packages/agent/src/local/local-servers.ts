@@ -9,6 +9,7 @@ import {
   parseJson,
 } from '@thinman/protocol';
 import { agentPaths } from '../config.ts';
+import { type ConnectionRoom, createConnectionRoom } from './connection-room.ts';
 import { createEventStream } from './event-stream.ts';
 import { createFailureLimit } from './failure-limit.ts';
 import { readJsonBody, sendJson, sendProblem } from './http-json.ts';
@@ -17,13 +18,16 @@ import { listenOnSocket } from './unix-socket.ts';
 
 const CONTROL_MODE = 0o600;
 const LOGIN_MODE = 0o666;
+/** Far above what greeters, lockers and commands have open. */
 const MAX_CONNECTIONS = 64;
 /** A request must be here in this time; answers may take as long as a login. */
 const REQUEST_TIMEOUT_MS = 10_000;
+/** Node looks for late ones this often (its default is 30 s). */
+const TIMEOUT_CHECK_MS = 2_000;
 
 export type LocalServers = { close(): Promise<void> };
 
-type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
+type Handler = (request: IncomingMessage, response: ServerResponse, room: ConnectionRoom) => Promise<void> | void;
 type Routes = Readonly<Record<string, Handler>>;
 
 /**
@@ -48,17 +52,18 @@ export async function createLocalServers(options: {
 
   const control = serve({
     [`GET ${LOCAL_PATHS.status}`]: (_request, response) => sendJson(response, agent.status()),
-    [`GET ${LOCAL_PATHS.events}`]: (_request, response) => addListener(full, response),
-    [`POST ${LOCAL_PATHS.login}`]: (request, response) => login(agent, request, response),
-    [`POST ${LOCAL_PATHS.logout}`]: async (_request, response) => {
+    [`GET ${LOCAL_PATHS.events}`]: (_request, response, room) => addListener(full, response, room),
+    [`POST ${LOCAL_PATHS.login}`]: (request, response, room) => login(agent, request, response, room),
+    [`POST ${LOCAL_PATHS.logout}`]: async (_request, response, room) => {
+      room.isServed(response);
       await agent.logout();
       sendJson(response, {});
     },
   });
   const open = serve({
     [`GET ${LOCAL_PATHS.status}`]: (_request, response) => sendJson(response, publicStatus(agent.status())),
-    [`GET ${LOCAL_PATHS.events}`]: (_request, response) => addListener(limited, response),
-    [`POST ${LOCAL_PATHS.login}`]: (request, response) => login(agent, request, response, limit),
+    [`GET ${LOCAL_PATHS.events}`]: (_request, response, room) => addListener(limited, response, room),
+    [`POST ${LOCAL_PATHS.login}`]: (request, response, room) => login(agent, request, response, room, limit),
   });
 
   const close = async () => {
@@ -78,19 +83,25 @@ export async function createLocalServers(options: {
 }
 
 function serve(routes: Routes): Server {
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
+  const timeouts = {
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    // Node's default of 60 s would hold for those who say nothing at all.
+    headersTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+  };
+  const server = createServer(timeouts, (request, response) => {
     const handler = routes[`${request.method} ${request.url}`];
     if (handler === undefined) {
       sendProblem(response, 'not_found');
       return;
     }
-    Promise.resolve(handler(request, response)).catch(() => {
+    Promise.resolve(handler(request, response, room)).catch(() => {
       // The caller has gone, or the agent is stopping.
       if (response.headersSent) response.destroy();
       else sendProblem(response, 'internal');
     });
   });
-  server.maxConnections = MAX_CONNECTIONS;
+  const room = createConnectionRoom(server, MAX_CONNECTIONS);
   return server;
 }
 
@@ -98,6 +109,7 @@ async function login(
   agent: LocalAgent,
   request: IncomingMessage,
   response: ServerResponse,
+  room: ConnectionRoom,
   limit?: ReturnType<typeof createFailureLimit>,
 ): Promise<void> {
   const body = await readJsonBody(request);
@@ -111,6 +123,7 @@ async function login(
     sendProblem(response, 'bad_request', { detail: describeProblems(parsed.problems) });
     return;
   }
+  room.isServed(response);
   const { user, password } = parsed.value;
   const run = () => agent.login(user, password);
   const tried = await (limit?.attempt(run, result => result.verdict === 'denied') ??
@@ -119,8 +132,13 @@ async function login(
   else sendProblem(response, 'too_many_attempts', { retryAfterMs: tried.waitMs });
 }
 
-function addListener(stream: ReturnType<typeof createEventStream>, response: ServerResponse): void {
-  if (!stream.add(response)) sendProblem(response, 'overloaded');
+function addListener(
+  stream: ReturnType<typeof createEventStream>,
+  response: ServerResponse,
+  room: ConnectionRoom,
+): void {
+  if (stream.add(response)) room.isServed(response);
+  else sendProblem(response, 'overloaded');
 }
 
 function publicStatus({ device, mode, session }: AgentStatus): PublicAgentStatus {
