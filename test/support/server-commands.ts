@@ -20,6 +20,8 @@ export type Server = Daemon & {
   /** Where devices reach it. */
   readonly url: string;
   status(): Promise<ServerStatus>;
+  /** `thinman-server status`, as people read it. */
+  ownStatus(): Promise<Finished>;
   waitForStatus(what: string, wanted: (status: ServerStatus) => boolean): Promise<ServerStatus>;
   /** `thinman ARGS --data DIR` as it ended. */
   thinman(args: readonly string[], input?: string): Promise<Finished>;
@@ -59,6 +61,7 @@ export function createServerCommands(
     data,
     url,
     status,
+    ownStatus: () => processes.run('thinman-server', ['status', '--data', data]),
     waitForStatus: (what, wanted) => {
       let last: ServerStatus | undefined;
       return waitFor(

@@ -1,0 +1,4 @@
+import { HALF_FAULTS, SERVER_SETTINGS } from '../support/redundant-faults.ts';
+import { halfTests } from '../support/redundant-test.ts';
+
+halfTests('faults', { agents: ['tc-1', 'tc-2'], serverSettings: SERVER_SETTINGS }, HALF_FAULTS);

@@ -1,0 +1,4 @@
+import { FULL_FAULTS, SERVER_SETTINGS } from '../support/redundant-faults.ts';
+import { fullTests } from '../support/redundant-test.ts';
+
+fullTests('faults', { kind: 'mysql', agents: ['tc-1', 'tc-2'], serverSettings: SERVER_SETTINGS }, FULL_FAULTS);

@@ -1,0 +1,280 @@
+// The faults of failover.md on HALF and FULL, each leaving the site as it found it: so that several kinds of database share them.
+import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ServerStatus } from '@thinman/protocol';
+import type { DatabaseServer } from './databases/database-server.ts';
+import { startLogins } from './login-load.ts';
+import { expectLogin } from './logins.ts';
+import type { Full, Half } from './redundant-test.ts';
+import type { Server } from './server-commands.ts';
+import { type Site, waitUntilApplied, waitUntilOn } from './site.ts';
+import { ALICE, BOB, profile, user } from './ward.ts';
+
+type FullFaults = Readonly<Record<string, (site: Site, on: Full) => Promise<void>>>;
+type HalfFaults = Readonly<Record<string, (site: Site, on: Half) => Promise<void>>>;
+
+/** Lag in these tests; the default of 30 s is long for each of them. */
+export const SERVER_SETTINGS = { lagLimitMs: 2_000 } as const;
+
+/** Devices go to the Secondary within this (failover.md, row 8), with its spread of up to 10 s at the defaults. */
+const DEVICES_MOVED_MS = 20_000;
+/** Administration without a database is answered within this (design.md, contract), and the command's own start. */
+const ADMINISTRATION_MS = 10_000 + 3_000;
+
+const isServing = ({ state }: ServerStatus) => state === 'serving';
+const isDegraded = ({ state }: ServerStatus) => state === 'degraded';
+
+/** tc-1 and tc-2 are there; tc-2 has a person who logs in all the while. */
+async function whileLoggingIn(site: Site, work: () => Promise<void>): Promise<void> {
+  const load = startLogins(site.agent('tc-2'), BOB);
+  try {
+    await work();
+  } finally {
+    await load.endAllGranted();
+  }
+}
+
+/** Everything runs, is aligned, and every device is on the Primary. */
+async function expectHealed(site: Site): Promise<void> {
+  const { generation } = await site.primary.waitForStatus('to serve again', isServing);
+  for (const server of site.servers.filter(each => each !== site.primary)) {
+    await server.waitForStatus(
+      `to serve generation ${generation} again`,
+      status => isServing(status) && status.generation >= generation,
+    );
+  }
+  for (const agent of site.agents) await waitUntilOn(agent, site.primary, DEVICES_MOVED_MS);
+}
+
+/** A write is refused for the database's sake, in time, and says so. */
+async function expectNoAdministration(site: Site): Promise<void> {
+  const file = join(site.folder, 'refused.yaml');
+  writeFileSync(file, 'kind: UserGroup\nname: refused\nbody: {}\n');
+  const { code, stderr, elapsedMs } = await site.primary.thinman(['apply', '-f', file]);
+  rmSync(file);
+  assert.notEqual(code, 0);
+  assert.match(stderr, /database/i);
+  assert.ok(elapsedMs < ADMINISTRATION_MS, `it took ${elapsedMs} ms`);
+}
+
+/** `fail` stops the Master's database answering, `heal` brings it back. */
+async function withoutMaster(site: Site, fail: () => Promise<void>, heal: () => Promise<void>): Promise<void> {
+  const tc1 = site.agent('tc-1');
+  await whileLoggingIn(site, async () => {
+    await expectLogin(tc1, ALICE, 'granted online by primary');
+    await fail();
+    await site.primary.waitForStatus('to be degraded', isDegraded);
+    await waitUntilOn(tc1, site.secondary, DEVICES_MOVED_MS);
+    await expectLogin(tc1, ALICE, 'granted online by secondary');
+    assert.equal((await site.secondary.status()).state, 'serving');
+    await expectNoAdministration(site);
+    await heal();
+    await expectHealed(site);
+  });
+  await expectLogin(tc1, ALICE, 'granted online by primary');
+}
+
+export const FULL_FAULTS: FullFaults = {
+  'row 1: the Primary is killed': async site => {
+    const tc1 = site.agent('tc-1');
+    await whileLoggingIn(site, async () => {
+      await site.primary.kill();
+      await expectLogin(tc1, ALICE, 'granted online by secondary');
+      await expectLogin(tc1, BOB, 'granted online by secondary');
+      assert.equal((await site.secondary.status()).state, 'serving');
+      await site.primary.start();
+      await expectHealed(site);
+    });
+  },
+
+  'row 3: the Primary hangs': async site => {
+    const tc1 = site.agent('tc-1');
+    await expectLogin(tc1, ALICE, 'granted online by primary');
+    await site.primary.freeze();
+    await expectLogin(tc1, BOB, 'granted online by secondary');
+    await expectLogin(tc1, ALICE, 'granted online by secondary');
+    site.primary.thaw();
+    await expectHealed(site);
+  },
+
+  'row 8: the Master database is killed': (site, { pair }) =>
+    withoutMaster(site, pair.master.kill, pair.master.restart),
+
+  'row 8: the Master database hangs': (site, { pair }) =>
+    withoutMaster(site, pair.master.freeze, async () => pair.master.thaw()),
+
+  'the Slave database is killed: nobody notices': async (site, { pair }) => {
+    await whileLoggingIn(site, async () => {
+      await pair.slave.kill();
+      await site.secondary.waitForStatus('to be degraded', isDegraded);
+      await expectLogin(site.agent('tc-1'), ALICE, 'granted online by primary');
+      await site.apply(user(BOB));
+      await pair.slave.restart();
+      await expectHealed(site);
+    });
+  },
+
+  'row 10: all databases are killed, then the Primary': async (site, { pair }) => {
+    const tc1 = site.agent('tc-1');
+    await whileLoggingIn(site, async () => {
+      await Promise.all([pair.master.kill(), pair.slave.kill()]);
+      await site.primary.waitForStatus('to be degraded', isDegraded);
+      await site.secondary.waitForStatus('to be degraded', isDegraded);
+      await expectLogin(tc1, ALICE, /^granted degraded by/);
+      await site.primary.kill();
+      await expectLogin(tc1, ALICE, 'granted degraded by secondary');
+      await Promise.all([pair.slave.restart(), pair.master.restart()]);
+      await site.primary.start();
+      await expectHealed(site);
+    });
+  },
+
+  'row 11: replication stops, then the Primary dies': async (site, { pair }) => {
+    const tc1 = site.agent('tc-1');
+    await whileLoggingIn(site, async () => {
+      await expectLogin(tc1, ALICE, 'granted online by primary');
+      await pair.breakReplication();
+      await site.apply(profile(['ward', 'lagging']));
+      await waitUntilApplied(site, tc1, ALICE.name);
+      await site.secondary.waitForStatus('to be degraded by lag', isDegraded);
+      await expectMissing(site.secondary, 'Profile/nurses');
+      await site.primary.kill();
+      await expectLogin(tc1, ALICE, 'granted degraded by secondary');
+      // It does not forget what it lacks.
+      await site.secondary.kill();
+      await site.secondary.start();
+      assert.equal((await site.secondary.status()).state, 'degraded');
+      await expectMissing(site.secondary, 'Profile/nurses');
+      await pair.mendReplication();
+      await site.secondary.waitForStatus('to serve: it has all that it has heard of', isServing);
+      await site.primary.start();
+      await expectHealed(site);
+    });
+  },
+
+  'row 12: the Primary is killed between commit and replication': async (site, { pair }) => {
+    const tc1 = site.agent('tc-1');
+    await expectLogin(tc1, ALICE, 'granted online by primary');
+    await pair.breakReplication('receiver');
+    const name = `newest-${(await site.primary.status()).generation}`;
+    await site.apply(profile(['ward', name]));
+    await waitUntilApplied(site, tc1, ALICE.name);
+    const before = await tc1.status();
+    await site.primary.kill();
+    const { profile: held } = await expectLogin(tc1, ALICE, /^granted (?:online|degraded) by secondary$/);
+    assert.ok(JSON.stringify(held).includes(name), 'the device keeps the newer profile');
+    const after = await tc1.status();
+    assert.ok(after.generation >= before.generation);
+    await pair.mendReplication();
+    await site.primary.start();
+    await expectHealed(site);
+  },
+
+  'row 13: a user is disabled while replication stands still, and the Primary dies': async (site, { pair }) => {
+    const tc1 = site.agent('tc-1');
+    await expectLogin(tc1, ALICE, 'granted online by primary');
+    await pair.breakReplication();
+    await site.apply(user(ALICE, true));
+    await tc1.waitForStatus('to have ended her session', ({ session }) => session === null);
+    await site.primary.kill();
+    // The Secondary would let her in by what it has; the device knows better.
+    await expectLogin(tc1, ALICE, /^denied \w+ offline$/);
+    await pair.mendReplication();
+    await site.primary.start();
+    await expectHealed(site);
+    await expectLogin(tc1, ALICE, 'denied account_disabled online by primary');
+    await site.apply(user(ALICE));
+    await expectLogin(tc1, ALICE, 'granted online by primary');
+  },
+
+  'row 19: servers and databases are killed on the way of an event': async (site, { pair }) => {
+    const tc1 = site.agent('tc-1');
+    const victims: readonly { kill(): Promise<void>; back(): Promise<unknown> }[] = [
+      { kill: site.primary.kill, back: site.primary.start },
+      { kill: site.secondary.kill, back: site.secondary.start },
+      { kill: pair.master.kill, back: pair.master.restart },
+      { kill: pair.slave.kill, back: pair.slave.restart },
+    ];
+    for (const { kill, back } of victims) {
+      await expectLogin(tc1, BOB, /^granted (?:online|degraded) by/);
+      await kill();
+      await expectLogin(tc1, BOB, /^granted (?:online|degraded) by/);
+      await back();
+    }
+    await expectHealed(site);
+    // That every event is there exactly once is seen at the end of the test.
+  },
+};
+
+export const HALF_FAULTS: HalfFaults = {
+  'row 1: the Primary is killed': async site => {
+    await whileLoggingIn(site, async () => {
+      await site.primary.kill();
+      await expectLogin(site.agent('tc-1'), ALICE, 'granted online by secondary');
+      await site.primary.start();
+      await expectHealed(site);
+    });
+  },
+
+  'row 3: the Primary hangs': async site => {
+    await site.primary.freeze();
+    await expectLogin(site.agent('tc-1'), ALICE, 'granted online by secondary');
+    site.primary.thaw();
+    await expectHealed(site);
+  },
+
+  'row 9: the only database is killed': (site, { database }) => withoutDatabase(site, database, database.kill),
+
+  'row 9: the only database hangs': (site, { database }) => withoutDatabase(site, database, database.freeze),
+
+  'row 10: the database is killed, then the Primary': async (site, { database }) => {
+    const tc1 = site.agent('tc-1');
+    await whileLoggingIn(site, async () => {
+      await database.kill();
+      await site.secondary.waitForStatus('to be degraded', isDegraded);
+      await site.primary.kill();
+      await expectLogin(tc1, ALICE, 'granted degraded by secondary');
+      await database.restart();
+      await site.primary.start();
+      await expectHealed(site);
+    });
+  },
+
+  'row 13: a user is disabled, and the Primary dies': async site => {
+    const tc1 = site.agent('tc-1');
+    await expectLogin(tc1, ALICE, 'granted online by primary');
+    await site.apply(user(ALICE, true));
+    await tc1.waitForStatus('to have ended her session', ({ session }) => session === null);
+    await site.primary.kill();
+    await expectLogin(tc1, ALICE, /^denied account_disabled online by secondary$/);
+    await site.primary.start();
+    await site.apply(user(ALICE));
+    await expectHealed(site);
+    await expectLogin(tc1, ALICE, 'granted online by primary');
+  },
+};
+
+async function withoutDatabase(site: Site, database: DatabaseServer, fail: () => Promise<void>): Promise<void> {
+  const tc1 = site.agent('tc-1');
+  await whileLoggingIn(site, async () => {
+    await expectLogin(tc1, ALICE, 'granted online by primary');
+    await fail();
+    await site.primary.waitForStatus('to be degraded', isDegraded);
+    await site.secondary.waitForStatus('to be degraded', isDegraded);
+    await expectLogin(tc1, ALICE, 'granted degraded by primary');
+    await expectNoAdministration(site);
+    assert.equal((await tc1.status()).server?.name, 'primary', 'nobody moves');
+    if (database.isRunning()) database.thaw();
+    else await database.restart();
+    await expectHealed(site);
+  });
+  await expectLogin(tc1, ALICE, 'granted online by primary');
+}
+
+/** What people are told: the object by its name. */
+async function expectMissing(server: Server, object: string): Promise<void> {
+  const { code, stdout } = await server.ownStatus();
+  assert.equal(code, 0);
+  assert.ok(stdout.includes(object), `${object} is not named in: ${stdout}`);
+}
