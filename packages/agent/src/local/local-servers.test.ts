@@ -197,11 +197,12 @@ describe('the limit of the login socket', () => {
 });
 
 test('strangers who hold connections to the login socket keep nobody from logging in', async () => {
+  const begun = 'POST /v1/login HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{';
   const strangers = await Promise.all(
     Array.from({ length: 200 }, async (_, n) => {
       const socket = connect(login()).on('error', () => {});
       await once(socket, 'connect');
-      if (n % 2 === 0) socket.write('POST /v1/login HTTP/1.1\r\nhost: a\r\ncontent-length: 99\r\n\r\n{');
+      if (n % 2 === 0) socket.write(begun);
       return socket;
     }),
   );
