@@ -1,4 +1,4 @@
-import type { ServerStatus, SiteStatement } from '@thinman/protocol';
+import type { ServerReport, SiteStatement } from '@thinman/protocol';
 import type { SiteConfig } from '../core/site-config.ts';
 import type {
   Clock,
@@ -28,7 +28,8 @@ export type AdminDeps = {
   restate(transaction: CommitTransaction): Promise<unknown>;
   /** The newest valid site statement that this server holds. */
   statement(): SiteStatement;
-  status(): ServerStatus;
+  /** With the names of objects: for administrators. */
+  status(): ServerReport;
   /** A planned stop begins: `goaway` to the devices, then nothing new. */
   drain(): void;
 };

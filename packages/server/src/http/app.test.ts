@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { ObjectName, PROBLEM_CONTENT_TYPE, type ServerStatus } from '@thinman/protocol';
+import { ObjectName, PROBLEM_CONTENT_TYPE, type ServerReport, type ServerStatus } from '@thinman/protocol';
 import type { InjectOptions } from 'fastify';
 import { pino } from 'pino';
 import Type from 'typebox';
@@ -138,13 +138,44 @@ describe('health', () => {
     for (const line of [
       'thinman_logins_total{outcome="granted"} 1',
       'thinman_connected_devices 3',
-      'thinman_journal_pending_events 2',
+      'thinman_journal_pending 2',
       'thinman_generation{epoch="1"} 7',
       'thinman_server_state{state="degraded"} 1',
       'thinman_server_state{state="serving"} 0',
       'thinman_login_duration_seconds_count 1',
     ])
       assert.ok(body.includes(line), line);
+  });
+  test('/metrics tells how full the journal is, and what is behind on which server', async () => {
+    const missing = { count: 3, objects: [] };
+    const journal = {
+      path: 'direct',
+      bytes: 9,
+      pendingBytes: 5,
+      limitBytes: 10,
+      oldestPendingMs: 1_500,
+      reserveBytes: 7,
+    };
+    const report = { ...status, state: 'serving', missing: { count: 0, objects: [] }, journal } as ServerReport;
+    const linked = { state: 'degraded', epoch: 1, generation: 2, lagMs: 40_000, journalPending: 0, missing } as const;
+    const onPrimary = createMetrics(() => ({ ...report, secondaries: [{ name: 'second', linked: true, ...linked }] }));
+    const onSecondary = createMetrics(() => ({ ...report, missing, link: { server: 'first', connected: false } }));
+    const told = `${await onPrimary.render()}\n${await onSecondary.render()}`;
+    for (const line of [
+      'thinman_journal_bytes 9',
+      'thinman_journal_pending_bytes 5',
+      'thinman_journal_limit_bytes 10',
+      'thinman_journal_oldest_pending_seconds 1.5',
+      'thinman_journal_reserve_bytes 7',
+      'thinman_journal_bypassed 1',
+      'thinman_link_connected{server="second"} 1',
+      'thinman_link_connected{server="first"} 0',
+      'thinman_lag_ms{server="second"} 40000',
+      'thinman_missing_objects{server="second"} 3',
+      `thinman_missing_objects{server="${status.name}"} 0`,
+      `thinman_missing_objects{server="${status.name}"} 3`,
+    ])
+      assert.ok(told.includes(line), line);
   });
 });
 

@@ -1,9 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ServerStatus } from '@thinman/protocol';
+import { JOURNAL_RESERVE_BYTES, type JournalStatus, ServerReport } from '@thinman/protocol';
 import { dataFolder, hasConfig } from '../../config.ts';
+import { describeMissing } from '../../core/missing.ts';
 import { lockFolder } from '../../record/dialects/folder-lock.ts';
 import { type AdminClient, connect } from '../thinman/admin-client.ts';
 import { CommandError, EXIT } from '../thinman/command-error.ts';
+
+type Secondary = NonNullable<ServerReport['secondaries']>[number];
 
 type Options = { readonly data: string; readonly json?: true };
 
@@ -13,14 +16,14 @@ const LOOK_INTERVAL_MS = 100;
 
 /** `thinman-server status`: asked of the running server. */
 export async function statusCommand(options: Options): Promise<string> {
-  const status = await askRunning(options.data, client => client.ask(ServerStatus, { path: '/status' }));
+  const status = await askRunning(options.data, client => client.ask(ServerReport, { path: '/status' }));
   return options.json ? json(status) : inWords(status);
 }
 
 /** `thinman-server drain`: returns when the server has stopped. */
 export async function drainCommand(options: Options): Promise<string> {
   const status = await askRunning(options.data, client =>
-    client.ask(ServerStatus, { method: 'POST', path: '/drain', body: {} }),
+    client.ask(ServerReport, { method: 'POST', path: '/drain', body: {} }),
   );
   const end = performance.now() + DRAIN_DEADLINE_MS;
   while (isInUse(options.data)) {
@@ -53,17 +56,41 @@ export async function askRunning<T>(data: string, ask: (client: AdminClient) => 
   }
 }
 
-const json = (status: ServerStatus) => `${JSON.stringify(status)}\n`;
+const json = (status: ServerReport) => `${JSON.stringify(status)}\n`;
 
-function inWords(status: ServerStatus): string {
-  const { database } = status;
+function inWords(status: ServerReport): string {
+  const { database, missing, journal, link, secondaries = [] } = status;
   const lag = database.lagMs === 0 ? '' : `, ${database.lagMs} ms behind`;
   return `${[
     `server      ${status.name} (${status.role}), ${status.state}`,
     `generation  ${status.epoch}.${status.generation}`,
     `database    ${database.kind} ${database.reachable ? 'answers' : 'does not answer'}${lag}`,
+    ...(missing === undefined || missing.count === 0 ? [] : [`missing     ${describeMissing(missing)}`]),
+    ...(link === undefined ? [] : [`link        ${link.connected ? 'to' : 'none to'} the Primary ${link.server}`]),
+    ...secondaries.map(secondaryInWords),
     `devices     ${status.connectedDevices} connected`,
-    `journal     ${status.journalPending} events waiting`,
+    `journal     ${status.journalPending} events waiting${journal === undefined ? '' : journalInWords(journal)}`,
     `version     ${status.version} (schema ${status.schema})`,
   ].join('\n')}\n`;
+}
+
+function secondaryInWords({ name, linked, state, epoch, generation, missing }: Secondary): string {
+  const lacks = missing.count === 0 ? '' : `; ${describeMissing(missing)}`;
+  return `secondary   ${name}, ${linked ? '' : 'no link, last '}${state ?? 'never heard of'}, at ${epoch}.${generation}${lacks}`;
+}
+
+const MS_PER_MINUTE = 60_000;
+const BYTES_PER_MIB = 2 ** 20;
+
+/** Only what is worth a look. */
+function journalInWords({ path, pendingBytes, limitBytes, oldestPendingMs, reserveBytes }: JournalStatus): string {
+  const minutes = Math.floor(oldestPendingMs / MS_PER_MINUTE);
+  const missingReserve = reserveBytes < JOURNAL_RESERVE_BYTES;
+  return [
+    minutes > 0 ? `, the oldest for ${minutes} min` : '',
+    2 * pendingBytes > limitBytes ? `, ${Math.round((100 * pendingBytes) / limitBytes)} % of what may wait` : '',
+    missingReserve ? `, ${Math.floor(reserveBytes / BYTES_PER_MIB)} MiB kept for a full disk` : '',
+    path === 'direct' ? '; it takes none now, they go straight to the source of record' : '',
+    path === 'nowhere' ? '; events can be written down nowhere: no login is granted' : '',
+  ].join('');
 }

@@ -8,8 +8,9 @@ import {
   ObjectOutput,
   ObjectPage,
   type RecordedEvent,
-  ServerStatus,
+  ServerReport,
 } from '@thinman/protocol';
+import { describeMissing } from '../../core/missing.ts';
 import type { AdminClient } from './admin-client.ts';
 import { type Format, toJson, toYaml } from './format.ts';
 import { objectTable } from './object-table.ts';
@@ -131,24 +132,36 @@ export async function getEffective(
   return `${table(['SETTING', 'VALUE', '', 'FROM', 'INSTEAD OF'], settings)}\n${table(['CONNECTION', 'TYPE', 'FROM'], connections)}`;
 }
 
-/** `thinman status`: the server that was asked. */
+/** `thinman status`: the server that was asked; on the Primary, its Secondaries as well. */
 export async function getStatus(client: AdminClient, format: Format): Promise<string> {
-  const status = await client.ask(ServerStatus, { path: '/status' });
-  if (format === 'json') return toJson(status);
-  if (format === 'yaml') return toYaml([status]);
-  const { database } = status;
-  return table(
+  const report = await client.ask(ServerReport, { path: '/status' });
+  if (format === 'json') return toJson(report);
+  if (format === 'yaml') return toYaml([report]);
+  const { database, missing, secondaries = [] } = report;
+  const asked = table(
     ['SERVER', 'ROLE', 'STATE', 'GENERATION', 'DATABASE', 'DEVICES', 'EVENTS WAITING'],
     [
       [
-        status.name,
-        status.role,
-        status.state,
-        `${status.epoch}.${status.generation}`,
+        report.name,
+        report.role,
+        report.state,
+        `${report.epoch}.${report.generation}`,
         `${database.kind}${database.reachable ? '' : ' (away)'}${database.lagMs > 0 ? `, ${database.lagMs} ms behind` : ''}`,
-        String(status.connectedDevices),
-        String(status.journalPending),
+        String(report.connectedDevices),
+        String(report.journalPending),
       ],
     ],
   );
+  const lacks = missing === undefined || missing.count === 0 ? '' : `${describeMissing(missing)}\n`;
+  if (secondaries.length === 0) return `${asked}${lacks}`;
+  const rows = secondaries.map(({ name, linked, state, epoch, generation, ...theirs }) => [
+    name,
+    linked ? 'up' : 'down',
+    state ?? 'unknown',
+    `${epoch}.${generation}`,
+    String(theirs.journalPending),
+    theirs.missing.count === 0 ? '' : describeMissing(theirs.missing),
+  ]);
+  const header = ['SECONDARY', 'LINK', 'STATE', 'GENERATION', 'EVENTS WAITING', 'WHAT IT LACKS'];
+  return `${asked}${lacks}\n${table(header, rows)}`;
 }
