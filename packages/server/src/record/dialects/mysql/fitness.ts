@@ -3,9 +3,7 @@ import type { SqlConnection } from './connection.ts';
 import { type Granted, grantedOn, lacking } from './grants.ts';
 import { READ_SILENCE_MS, type ServerFacts } from './session.ts';
 import { READ_ONLY, RIGHT_LACKS, SqlError } from './sql-errors.ts';
-
-/** What the account of the Primary's server needs on the database; that of a Secondary needs SELECT alone. */
-export const PRIMARY_RIGHTS = ['CREATE', 'ALTER', 'INDEX', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'] as const;
+import { createUser, grant, PRIMARY_RIGHTS, revokeAll, SECONDARY_RIGHTS } from './sql-words.ts';
 
 /** What a Secondary's account has no use for. */
 const CHANGING = ['ALL PRIVILEGES', 'CREATE', 'ALTER', 'DROP', 'INDEX', 'TRIGGER', 'INSERT', 'UPDATE', 'DELETE'];
@@ -65,7 +63,7 @@ export async function missingRights(
   if (missing.length === 0) return undefined;
   return {
     what: `the account lacks ${missing.join(', ')} on it`,
-    mend: [grant(PRIMARY_RIGHTS, database, facts)],
+    mend: [grant(PRIMARY_RIGHTS, database, facts.account)],
   };
 }
 
@@ -80,10 +78,16 @@ export async function needlessRights(
     if ((await tryOut(connection, right)) === 'has') could.add(right);
   }
   if (could.size === 0) return undefined;
-  const account = quotedAccount(facts);
+  const { account } = facts;
+  const what = `the account of this Secondary has ${[...could].join(', ')} on it; SELECT is all it needs`;
+  if (lacking(PRIMARY_RIGHTS, granted).length > 0) {
+    return { what, mend: [revokeAll(account), grant(SECONDARY_RIGHTS, database, account)] };
+  }
+  // It may be the Primary's own account, whose rights must stay.
+  const own = `thinman_secondary${account.slice(account.lastIndexOf('@'))}`;
   return {
-    what: `the account of this Secondary has ${[...could].join(', ')} on it; SELECT is all it needs`,
-    mend: [`REVOKE ALL PRIVILEGES, GRANT OPTION FROM ${account};`, grant(['SELECT'], database, facts)],
+    what: `${what}: give it an account of its own`,
+    mend: [createUser(own), grant(SECONDARY_RIGHTS, database, own)],
   };
 }
 
@@ -108,17 +112,6 @@ export async function alteredTables(
         `ALTER TABLE \`${called}\` ENGINE = InnoDB, CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;`,
     ),
   };
-}
-
-/** GRANT for the account and database at hand. */
-export function grant(rights: readonly string[], database: string, facts: ServerFacts): string {
-  return `GRANT ${rights.join(', ')} ON \`${database}\`.* TO ${quotedAccount(facts)};`;
-}
-
-function quotedAccount({ account }: ServerFacts): string {
-  const at = account.lastIndexOf('@');
-  const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
-  return `${quoted(account.slice(0, at))}@${quoted(account.slice(at + 1))}`;
 }
 
 async function readGrants(connection: SqlConnection, database: string): Promise<Granted> {

@@ -1,4 +1,5 @@
 import { type DatabaseTrouble, DatabaseUnavailable } from '../../errors.ts';
+import { createDatabase, grant, PRIMARY_RIGHTS, SECONDARY_RIGHTS } from './sql-words.ts';
 
 /** The database answered a statement with an error. Holds no statement: values of rows would be in it. */
 export class SqlError extends Error {
@@ -54,8 +55,10 @@ export function isDoneAlready(error: unknown): boolean {
 }
 
 export const ER_DUP_ENTRY = 1062;
+const ER_BAD_DB = 1049;
+const ER_DBACCESS_DENIED = 1044;
 /** ER_DBACCESS_DENIED_ERROR, ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR, ER_SPECIFIC_ACCESS_DENIED_ERROR. */
-export const RIGHT_LACKS: readonly number[] = [1044, 1142, 1143, 1227];
+export const RIGHT_LACKS: readonly number[] = [ER_DBACCESS_DENIED, 1142, 1143, 1227];
 /** ER_OPTION_PREVENTS_STATEMENT (read_only, super_read_only), ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, ER_READ_ONLY_MODE. */
 export const READ_ONLY: readonly number[] = [1290, 1792, 1836];
 
@@ -72,13 +75,14 @@ const MEANINGS: readonly (Words & { readonly of: readonly number[] })[] = [
   { of: [3159], trouble: 'refused', words: 'it asks for TLS; add ?ssl-ca=FILE to the database URL' },
   { of: [1130], trouble: 'refused', words: 'it lets no account in from this host; look at the HOST of the account' },
   { of: [1129], trouble: 'refused', words: 'it has blocked this host after failed connections; run FLUSH HOSTS there' },
+  { of: [ER_DBACCESS_DENIED], trouble: 'refused', words: 'there is no such database, or the account may not use it' },
   { of: RIGHT_LACKS, trouble: 'refused', words: 'the account lacks a right' },
   {
     of: READ_ONLY,
     trouble: 'read_only',
     words: 'it is read-only: a demoted Master? Writing works on the Master alone',
   },
-  { of: [1049], trouble: 'missing', words: 'there is no database of this name (yet)' },
+  { of: [ER_BAD_DB], trouble: 'missing', words: 'there is no database of this name (yet)' },
   { of: [1146], trouble: 'no_site', words: 'it holds no site (yet)' },
   { of: [1054], trouble: 'foreign', words: 'its tables are those of another program, or of another version' },
   { of: [126, 127, 144, 145, 1034, 1194, 1195, 1712, 1932], trouble: 'damaged', words: 'a table of it is damaged' },
@@ -94,16 +98,31 @@ const MEANINGS: readonly (Words & { readonly of: readonly number[] })[] = [
   },
 ];
 
-/** `where`: how the database is named to people. undefined: no trouble of the database; whoever runs `work` knows it. */
-export function unavailableBy(error: unknown, where: string): DatabaseUnavailable | undefined {
+export type AtHand = {
+  /** How the database is named to people. */
+  readonly where: string;
+  readonly database: string;
+  /** USER@HOST; undefined: no connection was made yet. */
+  readonly account: string | undefined;
+  readonly readOnly: boolean;
+};
+
+/** The trouble of the database behind this error; undefined: there is none, and whoever runs `work` knows the error. */
+export function unavailableBy(error: unknown, at: AtHand): DatabaseUnavailable | undefined {
+  const { where } = at;
   if (error instanceof ConnectionLost)
     return new DatabaseUnavailable('unreachable', `${where}: ${error.message}`, error);
   if (!(error instanceof SqlError)) return undefined;
   const meaning = MEANINGS.find(({ of }) => of.includes(error.errno));
   if (meaning === undefined) return undefined;
-  return new DatabaseUnavailable(
-    meaning.trouble,
-    `${where}: ${meaning.words} (${error.errno}: ${error.message})`,
-    error,
-  );
+  const { trouble, words } = meaning;
+  const mend = mendOf(error.errno, at);
+  const text = `${where}: ${words} (${error.errno}: ${error.message})${mend === undefined ? '' : `. Run there: ${mend}`}`;
+  return new DatabaseUnavailable(trouble, text, error);
+}
+
+function mendOf(errno: number, { database, account, readOnly }: AtHand): string | undefined {
+  if (errno === ER_BAD_DB || errno === ER_DBACCESS_DENIED) return createDatabase(database);
+  if (!RIGHT_LACKS.includes(errno) || account === undefined) return undefined;
+  return grant(readOnly ? SECONDARY_RIGHTS : PRIMARY_RIGHTS, database, account);
 }
