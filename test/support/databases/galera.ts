@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort } from '../loopback.ts';
 import { SYSTEM_PATH, systemProgram } from '../programs.ts';
@@ -23,33 +23,48 @@ const SYNC_PATIENCE_MS = 60_000;
 
 export type GaleraCluster = AsyncDisposable & {
   readonly nodes: readonly DatabaseServer[];
-  /** Until this node has all that the cluster has, and takes statements. */
+  /** Until this node has all that the others have, and takes statements. Those that run have to answer. */
   waitUntilSynced(node: DatabaseServer): Promise<void>;
 };
 
-/** May statements go to this node now? `SHOW` answers in every state that answers at all. */
-export async function isSynced(node: DatabaseServer): Promise<boolean> {
+/** May statements go to this node now, as far as it knows? */
+export const isSynced = async (node: DatabaseServer): Promise<boolean> => isReady(await statusOf(node));
+
+/** `SHOW` answers in every state that answers at all. */
+async function statusOf(node: DatabaseServer): Promise<ReadonlyMap<unknown, unknown>> {
   const rows = await node.rootQuery("SHOW STATUS LIKE 'wsrep_%'");
-  const value = (name: string) => rows.find(row => row.Variable_name === name)?.Value;
-  return value('wsrep_ready') === 'ON' && value('wsrep_local_state_comment') === 'Synced';
+  return new Map(rows.map(row => [row.Variable_name, row.Value]));
 }
 
+const isReady = (status: ReadonlyMap<unknown, unknown>) =>
+  status.get('wsrep_ready') === 'ON' && status.get('wsrep_local_state_comment') === 'Synced';
+
 /**
- * MariaDB nodes that all take writes and agree on each (Galera), on 127.0.0.1, made in folders `node1` … of `folder`. A node
- * that was killed joins again by `restart()`, as long as another one runs.
+ * MariaDB nodes that all take writes and agree on each (Galera), on 127.0.0.1. `folder` is its own:
+ * made if it is not there, removed when the cluster is disposed of. A node that was killed joins again by `restart()`, as long as another one runs.
  */
 export async function startGalera({ folder, size = 3 }: { readonly folder: string; readonly size?: number }) {
   await using unfinished = new AsyncDisposableStack();
+  unfinished.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
   const addresses: string[] = [];
   for (let i = 0; i < size; i++) addresses.push(`127.0.0.1:${await freePort()}`);
+  const nodes: DatabaseServer[] = [];
   const waitUntilSynced = async (node: DatabaseServer) => {
-    const look = async () => (await isSynced(node)) || undefined;
-    await waitFor(`${node.folder} to be synced`, look, SYNC_PATIENCE_MS);
+    await waitFor(
+      `${node.folder} to be synced`,
+      async () => {
+        const status = await statusOf(node);
+        // One that was put out while it stood still believes for a moment that nothing has happened.
+        const others = await Promise.all(nodes.filter(other => other !== node && other.isRunning()).map(statusOf));
+        const view = 'wsrep_cluster_conf_id';
+        return (isReady(status) && others.every(other => other.get(view) === status.get(view))) || undefined;
+      },
+      SYNC_PATIENCE_MS,
+    );
   };
 
   // The server puts the second one before all others, unless it is there.
   const env = { PATH: `${await makeRsyncOfRoot(join(folder, 'bin'))}:/usr//bin:${SYSTEM_PATH}` };
-  const nodes: DatabaseServer[] = [];
   for (const [index, address] of addresses.entries()) {
     const port = await freePort();
     const provider = {

@@ -10,6 +10,9 @@ export type Wiring = {
   /** Of a host's or the switch's namespace. */
   namespaceOf(name: string): string;
   addressOf(name: string): string;
+  /** The same host's address on `slow-wires.ts`. */
+  detourOf(name: string): string;
+  readonly subnet: number;
   /** Ends what still runs in the namespaces, and removes them. */
   remove(): Promise<void>;
 };
@@ -19,8 +22,8 @@ export const OUTSIDE = 'outside';
 export const SWITCH = 'switch';
 
 const PREFIX = 'thinman-';
-/** 198.18.0.0/15 is for tests of networks (RFC 2544): nobody's network is there. One /24 for each of ours. */
-const SUBNETS = 512;
+/** 198.18.0.0/15 is for tests of networks (RFC 2544): nobody's network is there. Two /24 for each of ours. */
+const SUBNETS = 256;
 const ATTEMPTS = 20;
 
 /** Makes the namespaces, wired and up: each `name` and this process are hosts of one subnet. */
@@ -36,9 +39,9 @@ export async function wire(names: readonly string[]): Promise<Wiring> {
 /** Nothing when the subnet is another's: its interface in the machine's own namespace is there already. */
 async function tryToWire(names: readonly string[], subnet: number): Promise<Wiring | undefined> {
   const cable = `thinman${subnet}`;
-  const network = `198.${18 + (subnet >> 8)}.${subnet & 255}`;
   const hosts = [OUTSIDE, ...names];
-  const addressOf = (name: string) => `${network}.${hosts.indexOf(name) + 1}`;
+  const addressOf = (name: string) => `198.18.${subnet}.${hosts.indexOf(name) + 1}`;
+  const detourOf = (name: string) => `198.19.${subnet}.${hosts.indexOf(name) + 1}`;
   const namespaceOf = (name: string) => `${PREFIX}${process.pid}-${startOf(process.pid)}-${subnet}-${name}`;
   const theSwitch = namespaceOf(SWITCH);
   const made = [theSwitch, ...names.map(namespaceOf)];
@@ -75,7 +78,7 @@ async function tryToWire(names: readonly string[], subnet: number): Promise<Wiri
     await remove();
     throw error;
   }
-  return { namespaceOf, addressOf, remove };
+  return { namespaceOf, addressOf, detourOf, subnet, remove };
 }
 
 /** Commands of `ip`, in a namespace or in the machine's own. */
