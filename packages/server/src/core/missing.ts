@@ -18,9 +18,10 @@ const NAMED_IN_WORDS = 10;
 
 /** For people: `3 objects have not arrived: User/alice (generation 41), …`, oldest first. */
 export function describeMissing({ count, objects }: Missing): string {
-  const named = objects.toReversed().slice(0, NAMED_IN_WORDS);
-  const list = named.map(({ kind, name, generation }) => `${kind}/${name} (generation ${generation})`);
-  const more = count - named.length;
   const have = count === 1 ? 'object has' : 'objects have';
-  return `${count} ${have} not arrived${list.length > 0 ? ': ' : ''}${list.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  const named = objects.toReversed().slice(0, NAMED_IN_WORDS);
+  if (named.length === 0) return `${count} ${have} not arrived`;
+  const list = named.map(({ kind, name, generation }) => `${kind}/${name} (generation ${generation})`).join(', ');
+  const more = count - named.length;
+  return `${count} ${have} not arrived: ${list}${more > 0 ? ` and ${more} more` : ''}`;
 }

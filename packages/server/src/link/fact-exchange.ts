@@ -7,9 +7,15 @@ import { inChunks } from './chunks.ts';
  * New facts that a Secondary may tell at once, and each second after that. A ward full of wrong passwords makes a few a second,
  * a site of 2,000 devices that was cut in two for a day some 10,000; what is beyond would only fill this server's disk.
  */
-const FACTS_AT_ONCE = 50_000;
-const FACTS_PER_SECOND = 100;
+const DEFAULT_PACE: FactPace = { atOnce: 50_000, perSecond: 100 };
 const MS_PER_SECOND = 1000;
+/**
+ * A grant that is told again seems this much later at the most: its age says when it was told, not how long that took. Without
+ * it each new link would write a week of grants anew.
+ */
+const GRANT_GRAIN_MS = 5_000;
+
+export type FactPace = { readonly atOnce: number; readonly perSecond: number };
 
 /** Resolves when the frame has left this process: the next page waits for it. */
 type SendFacts = (frame: FactsFrame) => Promise<void>;
@@ -39,11 +45,14 @@ export type FactExchangeOptions = {
   /** What this server has heard of: a Secondary cannot know of devices and users that the Primary has not. */
   readonly knows: { device(uid: string): boolean; user(name: string): boolean };
   readonly log: Pick<Logger, 'warn' | 'error'>;
+  /** What is taken from one Secondary. */
+  readonly pace?: FactPace;
 };
 
 type Peer = { readonly server: string; readonly send: SendFacts };
 
-export function createFactExchange({ journal, clock, knows, log }: FactExchangeOptions): FactExchange {
+export function createFactExchange(options: FactExchangeOptions): FactExchange {
+  const { journal, clock, knows, log, pace = DEFAULT_PACE } = options;
   const peers = new Set<Peer>();
   const budgets = new Map<string, Budget>();
   let fresh: { readonly evidence: LockoutEvidence; readonly from: Peer | undefined }[] = [];
@@ -120,12 +129,15 @@ export function createFactExchange({ journal, clock, knows, log }: FactExchangeO
       grants: grants
         .filter(fact => canKnow(fact) && (trust === 'primary' || knows.user(fact.user)))
         .map(({ ageMs, ...fact }): GrantFact => ({ ...fact, atMs: nowMs - ageMs }))
-        .filter(({ deviceId, user, atMs }) => atMs > (journal.lastGrantMs(deviceId, user) ?? Number.NEGATIVE_INFINITY)),
+        .filter(({ deviceId, user, atMs }) => {
+          const heldMs = journal.lastGrantMs(deviceId, user);
+          return heldMs === undefined || atMs > heldMs + GRANT_GRAIN_MS;
+        }),
     };
   }
 
   function budgetOf(server: string): Budget {
-    const budget = budgets.get(server) ?? createBudget(clock);
+    const budget = budgets.get(server) ?? createBudget(clock, pace);
     budgets.set(server, budget);
     return budget;
   }
@@ -163,13 +175,13 @@ export function createFactExchange({ journal, clock, knows, log }: FactExchangeO
 
 type Budget = { spend(count: number): boolean };
 
-function createBudget(clock: Pick<Clock, 'monotonicMs'>): Budget {
-  let left = FACTS_AT_ONCE;
+function createBudget(clock: Pick<Clock, 'monotonicMs'>, { atOnce, perSecond }: FactPace): Budget {
+  let left = atOnce;
   let countedMs = clock.monotonicMs();
   return {
     spend(count) {
       const nowMs = clock.monotonicMs();
-      left = Math.min(FACTS_AT_ONCE, left + ((nowMs - countedMs) * FACTS_PER_SECOND) / MS_PER_SECOND);
+      left = Math.min(atOnce, left + ((nowMs - countedMs) * perSecond) / MS_PER_SECOND);
       countedMs = nowMs;
       if (count > left) return false;
       left -= count;
