@@ -218,9 +218,9 @@ describe('the site changes its CA', () => {
     next = await createTrust();
     statement = { ...statement, version: 2, caPins: [next.pin, trust.pin] };
   });
-  const grantByNext = async (answer: Partial<RenewAnswer> = {}) => {
+  const grantByNext = async (answer: Partial<RenewAnswer> = {}): ReturnType<Reply> => {
     const { certificate } = await next.device(identity.privateKey);
-    return { kind: 'ok', value: { certificate, caCertificates: [], ...answer }, elapsedMs: 1 } as const;
+    return { kind: 'ok', value: { certificate, caCertificates: [], ...answer }, elapsedMs: 1 };
   };
 
   test('a device that trusts the CA which issues now renews long before its certificate is due, and once', async () => {
