@@ -1,4 +1,4 @@
-import { isOlder, parseValue, type RecordedEvent, Version } from '@thinman/protocol';
+import { isOlder, NO_VERSION, parseValue, type RecordedEvent, Version } from '@thinman/protocol';
 import type { DeviceHistory, SeenLogin } from './agent-commands.ts';
 
 /**
@@ -14,6 +14,9 @@ export function brokenInvariants(history: DeviceHistory, events: readonly Record
     ...versionsThatWentBack(history.versions),
   ];
 }
+
+/** A word about the device, whoever logs in: no server counts it as an answer to a login, and no user's version is in it. */
+const OF_THE_DEVICE = 'device_revoked';
 
 function storedTwice(events: readonly RecordedEvent[]): string[] {
   // A login's id belongs to one device: the same id from two is as wrong as the same id twice from one.
@@ -54,6 +57,7 @@ function answersTakenButNotGiven(events: readonly RecordedEvent[]): string[] {
     .map(({ origin, data }) => `${data.loginId} ${origin} ${data.verdict} ${data.reason ?? ''}`);
   return events
     .filter(({ type, data }) => type === 'login' && typeof data.server === 'string' && data.mode !== 'offline')
+    .filter(({ data }) => data.reason !== OF_THE_DEVICE)
     .map(({ id, data }) => `${id} server:${data.server} ${data.verdict} ${data.reason ?? ''}`)
     .filter(answer => !given.includes(answer))
     .map(answer => `was taken by a device, but its server has not recorded it: ${answer}`);
@@ -63,7 +67,7 @@ function answersTakenButNotGiven(events: readonly RecordedEvent[]): string[] {
 function subjectsThatWentBack(events: readonly RecordedEvent[]): string[] {
   const newest = new Map<string, Version>();
   return events
-    .filter(({ type, data }) => type === 'login' && data.mode !== 'offline')
+    .filter(({ type, data }) => type === 'login' && data.mode !== 'offline' && data.reason !== OF_THE_DEVICE)
     .toSorted((a, b) => a.at - b.at)
     .flatMap(({ origin, user, data }) => {
       const parsed = parseValue(Version, data.subject);
@@ -81,6 +85,8 @@ function subjectsThatWentBack(events: readonly RecordedEvent[]): string[] {
 function versionsThatWentBack(versions: DeviceHistory['versions']): string[] {
   return versions.flatMap(({ device, version }, at) => {
     const before = versions.slice(0, at).findLast(earlier => earlier.device === device)?.version;
+    // A device that was revoked has forgotten everything.
+    if (version.epoch === NO_VERSION.epoch) return [];
     return before !== undefined && isOlder(version, before)
       ? [`${device} went back from ${before.epoch}.${before.generation} to ${version.epoch}.${version.generation}`]
       : [];
