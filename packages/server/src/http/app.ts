@@ -6,6 +6,7 @@ import { MAX_BODY_BYTES, PROBLEM_CONTENT_TYPE, problem } from '@thinman/protocol
 import fastify, { type FastifyReply, type FastifyServerFactoryHandler } from 'fastify';
 import type { Logger } from 'pino';
 import { type HttpApp, useCodec } from './codec.ts';
+import { type ConnectionLimits, DEFAULT_CONNECTION_LIMITS, limitConnections } from './connection-limits.ts';
 import { useNotFound } from './method-not-allowed.ts';
 import { createErrorHandler, problemOf, sendProblemDocument } from './problems.ts';
 import { routeUpgrades, type UpgradeRouter } from './upgrades.ts';
@@ -42,11 +43,18 @@ export type SiteHttp = {
  * The server's HTTPS side: JSON in and out by the protocol's codec, problem documents as the only form of an error.
  * A client certificate is asked for but never refused by TLS: the application answers (`traps.md`, Node and TLS).
  */
-export function createHttpApp(deps: { readonly tls: TlsIdentity; readonly log: Logger }): SiteHttp {
+export function createHttpApp(deps: {
+  readonly tls: TlsIdentity;
+  readonly log: Logger;
+  /** Default: the constants above. */
+  readonly timeouts?: Partial<typeof TIMEOUTS>;
+  readonly limits?: ConnectionLimits;
+}): SiteHttp {
   let server: TlsServer | undefined;
   const app = build(deps.log, handler => {
-    server = createTlsServer({ ...tlsOptions(deps.tls), ...timeouts }, handler);
+    server = createTlsServer({ ...tlsOptions(deps.tls), ...TIMEOUTS, ...deps.timeouts }, handler);
     server.on('tlsClientError', error => deps.log.debug({ err: error }, 'a TLS handshake failed'));
+    limitConnections(server, deps.limits ?? DEFAULT_CONNECTION_LIMITS, deps.log);
     return server;
   });
   const upgrades = routeUpgrades(app.server, deps.log);
@@ -65,10 +73,10 @@ export function createHttpApp(deps: { readonly tls: TlsIdentity; readonly log: L
 
 /** The same without TLS, for the local admin socket: whoever may open that is an owner. */
 export function createLocalApp(deps: { readonly log: Logger }): HttpApp {
-  return build(deps.log, handler => createHttpServer(timeouts, handler));
+  return build(deps.log, handler => createHttpServer(TIMEOUTS, handler));
 }
 
-const timeouts = {
+const TIMEOUTS = {
   requestTimeout: REQUEST_TIMEOUT_MS,
   headersTimeout: HEADERS_TIMEOUT_MS,
   connectionsCheckingInterval: TIMEOUT_CHECK_MS,
