@@ -85,8 +85,11 @@ export async function createNetwork(names: readonly string[], options: NetworkOp
       },
     }),
     outsideAddress: addressOf(OUTSIDE),
-    dropBetween: (a, b) => change({ cut: new Set([...faults.cut, pairOf(known(a), known(b))]) }),
-    mendBetween: (a, b) => change({ cut: new Set([...faults.cut].filter(pair => pair !== pairOf(a, b))) }),
+    dropBetween: async (a, b) => change({ cut: new Set([...faults.cut, pairOf(known(a), known(b))]) }),
+    mendBetween: async (a, b) => {
+      const mended = pairOf(known(a), known(b));
+      await change({ cut: new Set([...faults.cut].filter(pair => pair !== mended)) });
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

@@ -1,0 +1,3 @@
+import { databaseLabSuite } from './database-lab.ts';
+
+databaseLabSuite('mysql');
