@@ -198,7 +198,7 @@ export type Replica = {
   /** Live objects by name. */
   list(kind: ObjectKind, page?: { readonly after?: string; readonly limit: number }): readonly StoredObject[];
   count(kind: ObjectKind): number;
-  /** The live object of this kind whose uid follows `uid` in order, else the first: a stable choice by a hash. */
+  /** The object of this kind, or its tombstone, whose uid follows `uid` in order, else the first: a stable choice by a hash. */
   nextByUid(kind: ObjectKind, uid: string): StoredObject | undefined;
   /** Objects that were touched after this generation, tombstones too; the newest are named. */
   touchedSince(generation: number): Missing;

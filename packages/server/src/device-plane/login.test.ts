@@ -84,6 +84,44 @@ describe('a login', () => {
     assert.notEqual(unknown.salt, (await begin('nobody-3')).salt);
   });
 
+  test('a false answer changes over time as a real one does: with the user from whom it borrows', async () => {
+    const watcher = await site.addDevice('tc-watcher');
+    const begin = async (user: string) => {
+      const { body } = await site.primary.call(watcher, 'POST', '/v1/login/begin', { body: { user } });
+      return body as { readonly salt: string; readonly subject: { readonly generation: number } };
+    };
+    const [first, second] = [await site.addUser('lender-1'), await site.addUser('lender-2')];
+    const name = await (async () => {
+      for (let n = 0; ; n++) {
+        const { subject } = await begin(`nobody-${n}`);
+        if (subject.generation === first.generation) return `nobody-${n}`;
+        if (n % 15 === 14) site.clock.forward(2 * 3_600_000);
+      }
+    })();
+    const before = await begin(name);
+
+    const renamed = await site.put('User', 'lender-1', { displayName: 'Somebody' });
+    const afterWords = await begin(name);
+    assert.deepEqual([afterWords.salt, afterWords.subject.generation], [before.salt, renamed.generation]);
+    const changed = await site.addUser('lender-1', {}, 'another-password');
+    const afterPassword = await begin(name);
+    assert.notEqual(afterPassword.salt, afterWords.salt);
+    assert.equal(afterPassword.subject.generation, changed.generation);
+    await site.remove('User', 'lender-1');
+    const afterEnd = await begin(name);
+    assert.notEqual(afterEnd.salt, afterPassword.salt);
+    assert.ok(
+      afterEnd.subject.generation > changed.generation,
+      'a version that goes back would tell it from a real one',
+    );
+
+    // Who was real and is not any more goes on with a salt that nobody else's password moves.
+    const gone = await begin('lender-1');
+    await site.addUser('lender-2', {}, 'another-password');
+    assert.deepEqual(await begin('lender-1'), gone);
+    assert.ok(second.generation < gone.subject.generation);
+  });
+
   test('with an older salt is told the one that holds, and counts as no failure', async () => {
     await site.addUser('carol');
     const from = await site.addDevice('tc-salt');

@@ -36,11 +36,16 @@ export function standingOf({ replica, dataKey, site }: StandingDeps, typed: stri
   const name = typed.normalize('NFC');
   // Who is nobody borrows version and parameters of somebody, always the same, on all servers alike.
   const lender = replica.nextByUid('User', uuidFrom(dataKey.mac('false-salt', 'lender', name), 8));
-  const falseSalt = dataKey.mac('false-salt', 'salt', name).subarray(0, SALT_BYTES).toString('base64url');
-  const falseKdf = credentialOf(lender)?.kdf ?? site.settings().kdf ?? DEFAULT_KDF;
-
   const found = replica.find('User', name);
-  const subject = { epoch: version.epoch, generation: (found ?? lender ?? version).generation };
+  const restsOn = found ?? lender;
+  const subject = { epoch: version.epoch, generation: (restsOn ?? version).generation };
+  // A false salt that stayed while its subject changed, for years, would tell it from real ones: it goes with the password.
+  const salted = ['salt', name, restsOn?.uid ?? '', restsOn === undefined ? '' : credentialName(restsOn)] as const;
+  const falseSalt = dataKey
+    .mac('false-salt', ...salted)
+    .subarray(0, SALT_BYTES)
+    .toString('base64url');
+  const falseKdf = credentialOf(lender)?.kdf ?? site.settings().kdf ?? DEFAULT_KDF;
   const real = found?.deleted === false ? credentialOf(found) : undefined;
   if (found === undefined || real === undefined) {
     const credential = { salt: falseSalt, kdf: falseKdf, publicKey: NOBODYS_KEY, version: 0 };
@@ -51,6 +56,11 @@ export function standingOf({ replica, dataKey, site }: StandingDeps, typed: stri
 
 function credentialOf(user: StoredObject | undefined): UserCredential | undefined {
   return (user?.system as UserSystem | undefined)?.credential;
+}
+
+/** Another one whenever a real user's salt would be another one. */
+function credentialName(user: StoredObject): string {
+  return user.deleted ? 'deleted' : String(credentialOf(user)?.version ?? 'none');
 }
 
 /** The answer to `login/begin`, and to a proof that rests on an older salt. */

@@ -21,7 +21,7 @@ export function prepareQueries(handle: Database.Database): Queries {
     `kind = 'Device' AND json_extract(system, '$.keyHash') = ? ORDER BY deleted, generation DESC LIMIT 1`,
   );
   const page = select('kind = ? AND deleted = 0 AND name > ? ORDER BY name LIMIT ?');
-  const following = select('kind = ? AND uid > ? AND deleted = 0 ORDER BY uid LIMIT 1');
+  const following = select('kind = ? AND uid > ? ORDER BY uid LIMIT 1');
   const counted = handle
     .prepare<unknown[], number>('SELECT count(*) FROM objects WHERE kind = ? AND deleted = 0')
     .pluck();
