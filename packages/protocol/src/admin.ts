@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { RecordedEvent } from './events.ts';
 import { MAX_PASSWORD_LENGTH } from './limits.ts';
-import { ObjectName } from './names.ts';
+import { ObjectName, Sha256 } from './names.ts';
 import { closed, HttpsUrl } from './objects/shape.ts';
 
 /** An object as files and `apply` give it. `generation`, where given, must be the stored one (409 `conflict` else). */
@@ -144,3 +144,70 @@ export const EventPage = Type.Object({
   next: Type.Union([Type.String(), Type.Null()]),
 });
 export type EventPage = Static<typeof EventPage>;
+
+/** `POST /v1/admin/rollback`: the site as it was at a generation of the present epoch, in one commit. */
+export const RollbackRequest = closed({
+  to: Type.Integer({ minimum: 1 }),
+  /** Says what would change, on any server. */
+  dryRun: Type.Optional(Type.Boolean()),
+});
+export type RollbackRequest = Static<typeof RollbackRequest>;
+
+export const RollbackChange = Type.Object({
+  kind: Type.String(),
+  name: Type.String(),
+  change: Type.Union([Type.Literal('created'), Type.Literal('updated'), Type.Literal('deleted')]),
+  /** In a dry run, of the first 1,000: its body now, and what it was; null where it does not exist. */
+  now: Type.Optional(Type.Union([ObjectInput.properties.body, Type.Null()])),
+  before: Type.Optional(Type.Union([ObjectInput.properties.body, Type.Null()])),
+});
+export type RollbackChange = Static<typeof RollbackChange>;
+
+/** Something that differs from then and stays as it is now. */
+export const RollbackKept = Type.Object({ kind: Type.String(), name: Type.String(), why: Type.String() });
+export type RollbackKept = Static<typeof RollbackKept>;
+
+/** `generation` is the commit's, or the current one when nothing differed. */
+export const RollbackAnswer = Type.Object({
+  epoch: Type.Integer(),
+  generation: Type.Integer(),
+  changes: Type.Array(RollbackChange),
+  kept: Type.Array(RollbackKept),
+});
+export type RollbackAnswer = Static<typeof RollbackAnswer>;
+
+/** A key with a valid certificate of the site that no Device has: after a restored database, or of an old disk. */
+export const UnknownDevice = Type.Object({
+  keyHash: Sha256,
+  /** Unix milliseconds; `firstSeenAt` goes back no further than the list does. */
+  firstSeenAt: Type.Integer(),
+  lastSeenAt: Type.Integer(),
+  /** Names of the servers that saw it. */
+  servers: Type.Array(Type.String()),
+  /** What its certificate says of itself: a hint for people, nothing more. */
+  certificate: Type.Object({ name: Type.String(), serial: Type.String(), expiresAt: Type.Integer() }),
+});
+export type UnknownDevice = Static<typeof UnknownDevice>;
+
+/** `GET /v1/admin/unknown-devices`, seen last first. */
+export const UnknownDevicesAnswer = Type.Object({
+  items: Type.Array(UnknownDevice),
+  /** There are more than are listed, or were looked at. */
+  more: Type.Boolean(),
+});
+export type UnknownDevicesAnswer = Static<typeof UnknownDevicesAnswer>;
+
+/** `POST /v1/admin/devices/approve`: makes a Device for a key of that list. */
+export const ApproveRequest = closed({ keyHash: Sha256, name: ObjectName, group: Type.Optional(ObjectName) });
+export type ApproveRequest = Static<typeof ApproveRequest>;
+
+/** `POST /v1/admin/devices/replace`: the machine enrolled as `with` takes the place of `device`. */
+export const ReplaceRequest = closed({ device: ObjectName, with: ObjectName });
+export type ReplaceRequest = Static<typeof ReplaceRequest>;
+
+export const DeviceChangedAnswer = Type.Object({
+  epoch: Type.Integer(),
+  generation: Type.Integer(),
+  name: Type.String(),
+});
+export type DeviceChangedAnswer = Static<typeof DeviceChangedAnswer>;

@@ -102,6 +102,26 @@ export const FieldProblem = Type.Object({
 });
 export type FieldProblem = Static<typeof FieldProblem>;
 
+/** One version of an object in a conflict. */
+const ConflictingVersion = Type.Object({
+  generation: Type.Integer(),
+  /** Secrets as `{ secret: set }`, no password. */
+  body: Type.Record(Type.String(), Type.Unknown()),
+});
+
+/** An object that changed after it was read: what was sent, and what is there now. */
+export const Conflict = Type.Object({
+  kind: Type.String(),
+  name: Type.String(),
+  /** Its place in the list of an `apply`. */
+  index: Type.Optional(Type.Integer()),
+  /** `generation`: the one that it was read at. null: it was to be deleted. */
+  yours: Type.Union([ConflictingVersion, Type.Null()]),
+  /** null: it does not exist now. */
+  current: Type.Union([ConflictingVersion, Type.Null()]),
+});
+export type Conflict = Static<typeof Conflict>;
+
 /** An RFC 9457 problem document. */
 export const Problem = Type.Object({
   type: Type.String(),
@@ -118,6 +138,8 @@ export const Problem = Type.Object({
   /** With `not_primary`: where administration happens. */
   primaryUrl: Type.Optional(Type.String()),
   problems: Type.Optional(Type.Array(FieldProblem)),
+  /** With `conflict`: both versions, of the first 20 objects. */
+  conflicts: Type.Optional(Type.Array(Conflict)),
   /** With `protocol_unsupported`: what is spoken here. */
   supported: Type.Optional(Type.Array(Type.Integer())),
 });

@@ -36,7 +36,9 @@ export type DeviceEventType = (typeof DEVICE_EVENT_TYPES)[number];
 /**
  * Events that a server makes.
  * - `login.answered`: id = UUIDv5(loginId, server). data: loginId, device, verdict, reason, subject.
- * - `device.enrolled`, `device.unknown`, `server.joined`, `server.started`, `server.state` (from, to, why), `server.stopped`,
+ * - `device.unknown` (keyHash, certificate): a valid certificate without a Device. `device.approved` (device, keyHash), `device.replaced`
+ *   (device, with, keyHash, revokedKeyHash), `site.rollback` (to).
+ * - `device.enrolled`, `server.joined`, `server.started`, `server.state` (from, to, why), `server.stopped`,
  *   `certificate.renewed` (its own: expiresAt, issuer), `ca.changed` (phase, caPins, actor, forced).
  * - `admin.login`, `admin.commit` (generation, actor, what), `event.quarantined`.
  * - `journal.filling` (percent, pendingBytes, limitBytes), `journal.reserve` (state, bytes: what the full disk has left of it),
@@ -48,6 +50,9 @@ export const SERVER_EVENT_TYPES = [
   'device.enrolled',
   'device.renewed',
   'device.unknown',
+  'device.approved',
+  'device.replaced',
+  'site.rollback',
   'server.joined',
   'server.started',
   'server.state',

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { ApplyAnswer, FieldProblem, Version } from '@thinman/protocol';
+import type { ApplyAnswer, Version } from '@thinman/protocol';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { CommitTransaction } from '../ports.ts';
 import type { Actor, WriteDeps } from './admin-deps.ts';
@@ -40,7 +40,7 @@ export async function apply(
     if (!outcome.ok) return outcome;
     const { version, result: plan } = outcome.value;
     if (plan.kind === 'planned') return done(answer(version, plan.items));
-    if (plan.kind === 'refused') return refusedBy(plan.code, plan.problems);
+    if (plan.kind === 'refused') return refusedBy(plan);
     await deps.syncNow();
   }
   return refused('conflict', { detail: 'The passwords are being changed by somebody else at this moment: try again.' });
@@ -80,7 +80,7 @@ async function refusedBeforehand(deps: WriteDeps, read: InputsRead): Promise<Out
   if (plan.kind !== 'refused') return undefined;
   await deps.syncNow();
   plan = await planOn(deps, reader, read, NO_PASSWORDS);
-  return plan.kind === 'refused' ? refusedBy(plan.code, plan.problems) : undefined;
+  return plan.kind === 'refused' ? refusedBy(plan) : undefined;
 }
 
 async function dryApply(deps: WriteDeps, read: InputsRead): Promise<Outcome<ApplyAnswer>> {
@@ -96,7 +96,7 @@ async function dryApply(deps: WriteDeps, read: InputsRead): Promise<Outcome<Appl
     case 'planned':
       return done(answer(position.version, plan.items));
     case 'refused':
-      return refusedBy(plan.code, plan.problems);
+      return refusedBy(plan);
     case 'stale_passwords':
       return refused('conflict', { detail: 'The site is being changed at this moment: try again.' });
   }
@@ -108,9 +108,10 @@ function workPasswordsOf(deps: WriteDeps, read: InputsRead, tryOnly: boolean): P
   return workPasswords(read.inputs, held, { hasher, siteId: identity.siteId, tryOnly });
 }
 
-function refusedBy(code: 'invalid_object' | 'conflict', problems: readonly FieldProblem[]): Outcome<never> {
+function refusedBy({ code, problems, conflicts }: Extract<ApplyPlan, { kind: 'refused' }>): Outcome<never> {
   const detail = problems.length === 1 ? 'Nothing was changed.' : `${problems.length} mistakes; nothing was changed.`;
-  return refused(code, { detail, problems: [...problems] });
+  const both = conflicts.length === 0 ? {} : { conflicts: [...conflicts] };
+  return refused(code, { detail, problems: [...problems], ...both });
 }
 
 function answer({ epoch, generation }: Version, items: readonly PlannedObject[]): ApplyAnswer {

@@ -1,5 +1,6 @@
-import { canonicalJson, type FieldProblem, MADE_ELSEWHERE, type ObjectKind } from '@thinman/protocol';
+import { type Conflict, canonicalJson, type FieldProblem, MADE_ELSEWHERE, type ObjectKind } from '@thinman/protocol';
 import type { StoredObject } from '../ports.ts';
+import { conflictOf, MAX_CONFLICTS_SHOWN } from './conflict.ts';
 import { credentialFingerprint, hasPassword, type PasswordsWorked, withCredential } from './credentials.ts';
 import { circleOf } from './group-cycles.ts';
 import { losesLastOwner } from './owners.ts';
@@ -27,6 +28,8 @@ export type ApplyPlan =
       readonly kind: 'refused';
       readonly code: 'invalid_object' | 'conflict';
       readonly problems: readonly FieldProblem[];
+      /** Of the first stale ones; none where something is wrong as well. */
+      readonly conflicts: readonly Conflict[];
     }
   /** A password was tried against a credential that is held no longer: try again against what is. */
   | { readonly kind: 'stale_passwords' };
@@ -50,10 +53,11 @@ export function planApply(read: InputsRead, view: SiteView, tools: PlanTools): A
     ...checkCircles(read.inputs, view),
     ...checkOwners(drafts, view),
   ];
-  const conflicts = drafts.flatMap(checkGeneration);
-  if (invalid.length + conflicts.length > 0) {
-    const problems = [...invalid, ...conflicts].toSorted((a, b) => (a.index ?? 0) - (b.index ?? 0));
-    return { kind: 'refused', code: invalid.length > 0 ? 'invalid_object' : 'conflict', problems };
+  const stale = drafts.flatMap(checkGeneration);
+  if (invalid.length + stale.length > 0) {
+    const problems = [...invalid, ...stale].toSorted((a, b) => (a.index ?? 0) - (b.index ?? 0));
+    if (invalid.length > 0) return { kind: 'refused', code: 'invalid_object', problems, conflicts: [] };
+    return { kind: 'refused', code: 'conflict', problems, conflicts: conflictsOf(drafts) };
   }
   if (drafts.some(draft => draft.stalePassword)) return { kind: 'stale_passwords' };
   return { kind: 'planned', items: drafts.map(plannedOf) };
@@ -115,10 +119,22 @@ function checkWritable({ input, stored }: Draft): readonly FieldProblem[] {
   return [at(input, 'status', 'is read-only and differs from what the server holds: leave it out')];
 }
 
-function checkGeneration({ input, stored }: Draft): readonly FieldProblem[] {
-  const held = stored?.generation ?? 0;
-  if (input.generation === undefined || input.generation === held) return [];
-  const now = stored === undefined ? 'it does not exist now' : `it is now at generation ${held}`;
+/** `generation: 0` says that it must not exist yet. */
+function isStale({ input, stored }: Draft): boolean {
+  return input.generation !== undefined && input.generation !== (stored?.generation ?? 0);
+}
+
+function conflictsOf(drafts: readonly Draft[]): readonly Conflict[] {
+  return drafts
+    .filter(isStale)
+    .slice(0, MAX_CONFLICTS_SHOWN)
+    .map(({ input, stored }) => conflictOf({ ...input, generation: input.generation ?? 0 }, stored));
+}
+
+function checkGeneration(draft: Draft): readonly FieldProblem[] {
+  const { input, stored } = draft;
+  if (!isStale(draft)) return [];
+  const now = stored === undefined ? 'it does not exist now' : `it is now at generation ${stored.generation}`;
   const advice = 'get it again and repeat your change, or leave generation out to overwrite';
   return [at(input, 'generation', `was read at generation ${input.generation}, and ${now}: ${advice}`)];
 }

@@ -1,5 +1,6 @@
-import type { EnrollmentTokenBody, EnrollmentTokenSystem, FieldProblem, ObjectKind } from '@thinman/protocol';
+import type { Conflict, EnrollmentTokenBody, EnrollmentTokenSystem, FieldProblem, ObjectKind } from '@thinman/protocol';
 import type { StoredObject } from '../ports.ts';
+import { conflictOf } from './conflict.ts';
 import { losesLastOwner } from './owners.ts';
 import { REFERRERS, referencesOf } from './references.ts';
 import type { SiteReader } from './site-view.ts';
@@ -11,6 +12,7 @@ export type DeletePlan =
       readonly kind: 'refused';
       readonly code: 'invalid_object' | 'conflict';
       readonly problems: readonly FieldProblem[];
+      readonly conflicts?: readonly Conflict[];
     };
 
 export type Deletion = {
@@ -33,18 +35,18 @@ export async function planDelete(
   const { kind, name, generation } = deletion;
   const stored = await reader.get(kind, name);
   if (stored === undefined || stored.deleted) return { kind: 'absent' };
-  const refuse = (code: 'invalid_object' | 'conflict', messages: readonly string[]): DeletePlan => ({
+  const refuse = (messages: readonly string[]): DeletePlan => ({
     kind: 'refused',
-    code,
+    code: 'invalid_object',
     problems: messages.map(message => ({ field: '', message, kind, name })),
   });
   if (generation !== undefined && generation !== stored.generation) {
-    return refuse('conflict', [
-      `was read at generation ${generation}, and it is now at generation ${stored.generation}`,
-    ]);
+    const message = `was read at generation ${generation}, and it is now at generation ${stored.generation}`;
+    const problems = [{ field: '', message, kind, name }];
+    return { kind: 'refused', code: 'conflict', problems, conflicts: [conflictOf({ kind, name, generation }, stored)] };
   }
   if (kind === 'Server' && stored.system.instance === primaryInstance) {
-    return refuse('invalid_object', ['is the Primary: it cannot be deleted']);
+    return refuse(['is the Primary: it cannot be deleted']);
   }
   if (kind === 'Administrator') {
     const before = (await reader.list('Administrator')).map(other => ({
@@ -54,11 +56,11 @@ export async function planDelete(
     }));
     const after = before.filter(other => other.name !== name);
     if (losesLastOwner(before, after)) {
-      return refuse('invalid_object', ['is the last owner who can log in: make another owner first']);
+      return refuse(['is the last owner who can log in: make another owner first']);
     }
   }
   const referrers = await referrersOf(kind, name, reader, nowMs);
-  return referrers.length === 0 ? { kind: 'delete', stored } : refuse('invalid_object', tellReferrers(referrers));
+  return referrers.length === 0 ? { kind: 'delete', stored } : refuse(tellReferrers(referrers));
 }
 
 async function referrersOf(
@@ -79,7 +81,7 @@ async function referrersOf(
 }
 
 /** Nobody can enrol with it any more: what it names matters to nobody. */
-function isSpentToken({ kind, body, system }: StoredObject, nowMs: number): boolean {
+export function isSpentToken({ kind, body, system }: StoredObject, nowMs: number): boolean {
   if (kind !== 'EnrollmentToken') return false;
   const { uses, expiresAt } = body as EnrollmentTokenBody;
   return (system as EnrollmentTokenSystem).used >= uses || Date.parse(expiresAt) <= nowMs;

@@ -54,6 +54,23 @@ export function takeSecrets(
   return { body, secrets: fields.length > 0 ? secrets : undefined, missing };
 }
 
+/** `system` for a body of the past: its secrets as they are now, else as they were then, and none that it does not name. */
+export function secretsFor(
+  kind: ObjectKind,
+  body: Readonly<Record<string, unknown>>,
+  now: Readonly<Record<string, unknown>>,
+  then: Readonly<Record<string, unknown>> | undefined,
+): Readonly<Record<string, unknown>> {
+  const fields = (SECRET_FIELDS[kind] ?? []).filter(field => body[field] !== undefined);
+  const { secrets: held, ...system } = now;
+  if (fields.length === 0) return system;
+  const known = { ...(then?.secrets as object | undefined), ...(held as object | undefined) } as Record<
+    string,
+    unknown
+  >;
+  return { ...system, secrets: Object.fromEntries(fields.map(field => [field, known[field]])) };
+}
+
 /** undefined under another data key (one was made anew): then the value given replaces it. */
 function opens(sealer: Sealer, sealed: string, context: string): string | undefined {
   try {

@@ -5,6 +5,7 @@ import {
   type Parsed,
   parseValue,
   ReenrollTokenRequest,
+  RollbackRequest,
   ServerTokenRequest,
   type TokenRequest,
 } from '@thinman/protocol';
@@ -13,6 +14,7 @@ import type { EventQuery } from '../ports.ts';
 import type { AdminDeps } from './admin-deps.ts';
 import { withinDatabaseDeadline } from './commit.ts';
 import { effective } from './effective.ts';
+import { rollbackSite } from './rollback.ts';
 import { type AdminRoute, badRequest, text, wholeNumber } from './route.ts';
 import { makeToken } from './tokens.ts';
 
@@ -26,6 +28,15 @@ export function siteRoutes(deps: AdminDeps): readonly AdminRoute[] {
       handle({ actor, body }) {
         const parsed = parseTokenRequest(body);
         return parsed.ok ? makeToken(deps, actor, parsed.value) : badRequest(parsed.problems);
+      },
+    },
+    {
+      method: 'POST',
+      url: '/rollback',
+      needs: 'owner',
+      handle({ actor, body }) {
+        const parsed = parseValue(RollbackRequest, body);
+        return parsed.ok ? rollbackSite(deps, actor, parsed.value) : badRequest(parsed.problems);
       },
     },
     {

@@ -17,7 +17,7 @@ export type SiteView = {
 export type ValidInput = Omit<ObjectInput, 'kind'> & { readonly index: number; readonly kind: ObjectKind };
 
 /** Above this many names of one kind it is read whole: one large statement is cheaper than very many small ones. */
-const READ_WHOLE_ABOVE = 200;
+export const READ_WHOLE_ABOVE = 200;
 
 export function replicaReader(replica: Pick<Replica, 'get' | 'list'>): SiteReader {
   return { get: async (kind, name) => replica.get(kind, name), list: async kind => replica.list(kind) };

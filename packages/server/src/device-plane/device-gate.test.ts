@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { generateKeyPairSync, randomUUID, X509Certificate } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { PROTOCOL_HEADER } from '@thinman/protocol';
 import { createDeviceSite, type DeviceSite, type TestDevice } from '../../../../test/support/device-site.ts';
@@ -41,9 +41,15 @@ describe('who is a device', () => {
     const stranger: TestDevice = { name: 'x', keyHash, privateKey: key, tls: { key: toPem(key), cert: pem } };
     for (let i = 0; i < 3; i++) assert.equal((await bundle(stranger)).body.code, 'device_unknown');
     const told = site.primary.pending().filter(({ type }) => type === 'device.unknown');
+    const { serialNumber, subject, validToDate } = new X509Certificate(pem);
+    const certificate = {
+      name: subject.replace('CN=', ''),
+      serial: serialNumber.toLowerCase(),
+      expiresAt: validToDate.getTime(),
+    };
     assert.deepEqual(
       told.map(({ data }) => data),
-      [{ keyHash }],
+      [{ keyHash, certificate }],
     );
   });
   test('a revoked and a deleted device hear so, with what the word rests on', async () => {

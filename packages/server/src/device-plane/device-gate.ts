@@ -1,7 +1,7 @@
 import type { DeviceBody, ServerState } from '@thinman/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { done, type Outcome, refused } from '../http/outcome.ts';
-import { devicePeer, type Peer } from '../http/peer.ts';
+import { certificateWords, devicePeer, type Peer } from '../http/peer.ts';
 import { sendProblemDocument } from '../http/problems.ts';
 import type { EventWriter, Replica, StoredObject } from '../ports.ts';
 import type { DeviceDeps } from './device-deps.ts';
@@ -64,8 +64,9 @@ export function createDeviceGate(deps: DeviceDeps): DeviceGate {
     if (refusal !== undefined) return refusal;
     const peer = devicePeer(socket);
     const checked = checkDevice(deps.replica, peer);
-    if (!checked.ok && peer?.authorized === true && checked.problem.code === 'device_unknown')
-      noteStranger(peer.keyHash);
+    if (!checked.ok && peer?.authorized === true && checked.problem.code === 'device_unknown') {
+      noteStranger(peer.keyHash, socket);
+    }
     return checked;
   };
 
@@ -94,12 +95,13 @@ const MAX_STRANGERS = 10_000;
 
 function createStrangers(events: EventWriter, clock: DeviceDeps['clock'], log: DeviceDeps['log']) {
   const toldAtMs = new Map<string, number>();
-  return (keyHash: string): void => {
+  return (keyHash: string, socket: object): void => {
     const nowMs = clock.monotonicMs();
     const last = toldAtMs.get(keyHash);
     if (last !== undefined && nowMs - last < STRANGER_AGAIN_MS) return;
     if (toldAtMs.size >= MAX_STRANGERS) toldAtMs.clear();
     toldAtMs.set(keyHash, nowMs);
-    events.write('device.unknown', { keyHash }).catch(error => log.error({ err: error }, 'an event was not written'));
+    const data = { keyHash, certificate: certificateWords(socket) };
+    events.write('device.unknown', data).catch(error => log.error({ err: error }, 'an event was not written'));
   };
 }

@@ -9,6 +9,7 @@ import {
   type RenewAnswer,
 } from '@thinman/protocol';
 import { commit, refusalUnlessPrimary, type Work } from '../admin-plane/commit.ts';
+import { isCurrent } from '../admin-plane/device-keys.ts';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import { publicKeyOfCsr } from '../identity/csr.ts';
 import { CsrRefused } from '../identity/errors.ts';
@@ -21,6 +22,9 @@ type Refusal = { readonly code: 'token_invalid' | 'name_taken' | 'bad_request'; 
 type Enrolled = { readonly device: StoredObject; readonly certificate: string };
 
 const SHORT_ID_LENGTH = 8;
+/** Others commit at the same moment: the replica is brought up to them, and asked again who has the key, so many times. */
+const MAX_TRIES = 5;
+const BUSY_RETRY_MS = 1_000;
 
 /** Enrolment and renewal: administration that devices ask for, so on the Primary only. */
 export type Enrolment = {
@@ -51,7 +55,8 @@ export function createEnrolment(deps: DeviceDeps, randomUuid: () => string): Enr
 
     const name = request.name ?? `tc-${randomUuid().slice(0, SHORT_ID_LENGTH)}`;
     const actor = { name: 'enrolment', role: 'owner' } as const;
-    const outcome = await commit(deps.write, actor, async (transaction): Promise<Work<Refusal | Enrolled>> => {
+    const attempt = async (transaction: CommitTransaction): Promise<Work<Refusal | Enrolled | 'stale'>> => {
+      if (!isCurrent(deps.replica, transaction)) return { result: 'stale', touched: [] };
       const token = (await transaction.list('EnrollmentToken')).find(isTokenOf(request.secret));
       if (token === undefined) return { result: UNKNOWN_TOKEN, touched: [] };
       const usable = await usableToken(token, transaction, clock.nowMs());
@@ -83,10 +88,16 @@ export function createEnrolment(deps: DeviceDeps, randomUuid: () => string): Enr
       const enrolled = await certify(authority, request.csr, device, token, transaction);
       await countUse(token, transaction);
       return { result: enrolled, touched: touchedBy(token, name, 'created') };
-    });
+    };
 
+    let outcome = await commit(deps.write, actor, attempt);
+    for (let tries = 1; tries < MAX_TRIES && outcome.ok && outcome.value.result === 'stale'; tries++) {
+      await write.syncNow();
+      outcome = await commit(deps.write, actor, attempt);
+    }
     if (!outcome.ok) return outcome;
     const { version, result } = outcome.value;
+    if (result === 'stale') return refused('overloaded', { retryAfterMs: BUSY_RETRY_MS });
     if ('code' in result) return refused(result.code, { detail: result.detail });
     const { device, certificate } = result;
     await deps.events.write('device.enrolled', { device: device.name, keyHash, ...version });
@@ -101,7 +112,7 @@ export function createEnrolment(deps: DeviceDeps, randomUuid: () => string): Enr
     });
   }
 
-  /** The replica finds it by its key (it is current: commits are answered after it has them), the commit reads it again. */
+  /** The replica, which is current, finds it by its key; the commit reads it again. */
   async function deviceWithKey(keyHash: string, transaction: CommitTransaction): Promise<StoredObject | undefined> {
     const known = deps.replica.findDeviceByKey(keyHash);
     if (known === undefined || known.deleted) return undefined;

@@ -34,6 +34,24 @@ export function isExpiredOfSite(socket: object, caCertificates: readonly string[
   return isSigned && (certificate.keyUsage ?? []).includes(EKU_CLIENT_AUTH);
 }
 
+/** What the certificate at the other end says of itself: for people to read, never to decide by. */
+export type CertificateWords = {
+  /** Its common name. */
+  readonly name: string;
+  /** Hexadecimal. */
+  readonly serial: string;
+  /** Unix milliseconds. */
+  readonly expiresAt: number;
+};
+
+export function certificateWords(socket: object): CertificateWords | undefined {
+  const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  if (certificate === undefined) return undefined;
+  const { subject = '', serialNumber, validToDate } = certificate;
+  const name = /^CN=(.*)$/m.exec(subject)?.[1] ?? '';
+  return { name, serial: serialNumber.toLowerCase(), expiresAt: validToDate.getTime() };
+}
+
 function readPeer(socket: object): Peer | undefined {
   if (!(socket instanceof TLSSocket)) return undefined;
   const certificate = socket.getPeerX509Certificate();

@@ -1,6 +1,7 @@
 import { canonicalJson, compareVersions } from '@thinman/protocol';
 import type Database from 'better-sqlite3';
 import type { AppliedChange, Clock, Feed, Replica, ReplicaPosition, SiteRow } from '../ports.ts';
+import { TOMBSTONE_AGE_MS } from '../record/compaction.ts';
 import { moveAside, openOrRebuild, type SetAside } from '../record/dialects/set-aside.ts';
 import { troubleOf } from '../record/dialects/sqlite-file.ts';
 import { toRow } from '../record/stored-object.ts';
@@ -26,7 +27,7 @@ type Store = ReturnType<typeof openStore>;
  * the other pages still serve logins meanwhile.
  */
 export function openReplica(path: string, { clock, siteId }: ReplicaOptions): OpenReplica {
-  let store = openStore(path, siteId, clock.nowMs());
+  let store = openStore(path, siteId, clock);
   let damaged = false;
   const listeners = new Set<(change: AppliedChange) => void>();
 
@@ -42,7 +43,7 @@ export function openReplica(path: string, { clock, siteId }: ReplicaOptions): Op
   function rebuild(): void {
     store.handle.close();
     const setAside = moveAside(path, 'damaged', clock.nowMs());
-    store = { ...openStore(path, siteId, clock.nowMs()), setAside };
+    store = { ...openStore(path, siteId, clock), setAside };
     damaged = false;
   }
 
@@ -81,17 +82,17 @@ export function openReplica(path: string, { clock, siteId }: ReplicaOptions): Op
 
 type Standing = { readonly position: ReplicaPosition; readonly site: SiteRow };
 
-function openStore(path: string, siteId: string | undefined, nowMs: number) {
+function openStore(path: string, siteId: string | undefined, clock: ReplicaOptions['clock']) {
   const { handle, setAside } = openOrRebuild(path, {
     applicationId: REPLICA_APPLICATION_ID,
     create: createTables,
     check: found => unfit(found, siteId),
-    nowMs,
+    nowMs: clock.nowMs(),
   });
   addIndexes(handle);
   let standing = readStanding(handle);
   const queries = prepareQueries(handle);
-  const write = prepareWrites(handle);
+  const write = prepareWrites(handle, clock);
 
   return {
     handle,
@@ -102,7 +103,7 @@ function openStore(path: string, siteId: string | undefined, nowMs: number) {
       const { kind, site } = feed;
       if (kind === 'forked') return undefined;
       if (kind === 'current') {
-        // The schema is migrated without a commit. Else nothing is written: this comes twice a second, on a full disk too.
+        // The schema is migrated, and tombstones go, without a commit. Else nothing is written: this comes twice a second.
         const isSameCommit = standing !== undefined && site.commitId === standing.position.commitId;
         if (isSameCommit && canonicalJson(site) !== canonicalJson(standing?.site)) standing = write.site(site);
         return undefined;
@@ -128,7 +129,7 @@ function isContinuation(site: SiteRow, held: ReplicaPosition): boolean {
   return order > 0 || (order === 0 && site.commitId === held.commitId);
 }
 
-function prepareWrites(handle: Database.Database) {
+function prepareWrites(handle: Database.Database, clock: ReplicaOptions['clock']) {
   const clear = handle.prepare('DELETE FROM objects');
   const put = handle.prepare(
     `INSERT INTO objects (kind, name, uid, generation, body, system, deleted)
@@ -139,18 +140,26 @@ function prepareWrites(handle: Database.Database) {
   const putSite = handle.prepare(
     'INSERT OR REPLACE INTO site (id, siteId, epoch, generation, commitId, site) VALUES (1, ?, ?, ?, ?, ?)',
   );
-  const writeSite = (site: SiteRow): Standing => {
-    const { siteId, version, commitId } = site;
+  // What the source of record has removed by now: the same rule as there (`compaction.ts`).
+  const forget = handle.prepare(
+    `DELETE FROM objects WHERE deleted = 1 AND generation <= ?
+       AND (kind <> 'Device' OR coalesce(json_extract(system, '$.certificateExpiresAt'), 0) <= ?)`,
+  );
+  let forgotten: number | undefined;
+  const writeSite = (site: SiteRow, isFull = false): Standing => {
+    const { siteId, version, commitId, compactedGeneration } = site;
+    if (isFull || compactedGeneration !== forgotten) forget.run(compactedGeneration, clock.nowMs() - TOMBSTONE_AGE_MS);
+    forgotten = compactedGeneration;
     putSite.run(siteId, version.epoch, version.generation, commitId, canonicalJson(site));
     return { position: { siteId, version, commitId }, site };
   };
   return {
-    site: writeSite,
+    site: handle.transaction((site: SiteRow) => writeSite(site)),
     feed: handle.transaction(
       (full: boolean, site: SiteRow, objects: Extract<Feed, { objects: unknown }>['objects']) => {
         if (full) clear.run();
         for (const object of objects) put.run(toRow(object));
-        return writeSite(site);
+        return writeSite(site, full);
       },
     ),
   };
