@@ -95,8 +95,12 @@ function connectionOn(raw: Connection, socket: Socket): SqlConnection {
       });
       start((error, value) => {
         stopWatching();
-        if (error === null || error === undefined) resolve(value);
-        else reject(sqlErrorOf(error));
+        if (error === null || error === undefined) return resolve(value);
+        const failure = sqlErrorOf(error);
+        // Told here alone, and the socket's end comes later: whoever took this connection meanwhile would fail again at once,
+        // for ever, and nothing else would ever run.
+        if (failure instanceof ConnectionLost || (error as { fatal?: unknown }).fatal === true) destroy();
+        reject(failure);
       });
     });
   }
