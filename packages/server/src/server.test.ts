@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { get } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { ServerReport, ServerStatus, TokenAnswer } from '@thinman/protocol';
+import Database from 'better-sqlite3';
 import { pino } from 'pino';
 import Type from 'typebox';
 import { freePort } from '../../../test/support/loopback.ts';
@@ -20,7 +22,10 @@ import { type JoinOptions, joinSite } from './setup/join-site.ts';
 const log = pino({ level: process.env.THINMAN_LOG_LEVEL ?? 'silent' });
 const Events = Type.Object({
   items: Type.Array(
-    Type.Object({ id: Type.String(), type: Type.String(), origin: Type.String(), takenBy: Type.String() }),
+    Type.Object({
+      ...{ id: Type.String(), type: Type.String(), origin: Type.String(), takenBy: Type.String() },
+      data: Type.Record(Type.String(), Type.Unknown()),
+    }),
   ),
 });
 
@@ -103,6 +108,18 @@ const settled = (server: ThinmanServer, what: string, wanted: (status: ServerSta
     () => JSON.stringify(server.status()),
   );
 
+/** What is answered to anyone, as text. */
+const fetchText = (url: string) =>
+  new Promise<string>((resolve, reject) => {
+    get(url, { rejectUnauthorized: false, agent: false }, answer => {
+      let text = '';
+      answer.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+      });
+      answer.on('end', () => resolve(text));
+    }).on('error', reject);
+  });
+
 describe('a server', () => {
   it('serves as the Primary after init, and says so to its owner and to anyone who asks', async () => {
     const primary = await start(primaryDir);
@@ -113,7 +130,10 @@ describe('a server', () => {
     );
     const { missing, journal, secondaries, link, ...same } = await ask(primaryDir, ServerReport, '/status');
     assert.deepEqual(same, status);
-    assert.deepEqual([missing, journal?.path, secondaries, link], [{ count: 0, objects: [] }, 'journal', [], undefined]);
+    assert.deepEqual(
+      [missing, journal?.path, secondaries, link],
+      [{ count: 0, objects: [] }, 'journal', [], undefined],
+    );
     assert.equal(statSync(join(primaryDir, 'admin.sock')).mode & 0o777, 0o600);
     const readyz = {
       url: `${primary.url}/readyz`,
@@ -222,6 +242,110 @@ describe('a pair', () => {
         error.problem.code === 'not_primary' &&
         error.problem.primaryUrl === primary.url,
     );
+  });
+});
+
+describe('a Secondary on a database of its own', () => {
+  /** As a Slave: it has what was copied last. */
+  const slave = () => join(root, 'slave.db');
+  const replicate = async () => {
+    const master = new Database(join(primaryDir, 'site.db'), { readonly: true });
+    await master.backup(slave());
+    master.close();
+  };
+  const reportOf = (dataDir: string) => ask(dataDir, ServerReport, '/status');
+  const quick = { kind: 'SiteSettings', name: 'site', body: { server: { lagLimitMs: 300, syncIntervalMs: 50 } } };
+  const users = (...names: string[]) =>
+    ask(primaryDir, Type.Object({ generation: Type.Integer() }), '/apply', {
+      objects: names.map(name => ({ kind: 'User', name, body: {} })),
+    });
+
+  beforeEach(async () => {
+    await start(primaryDir);
+    await ask(primaryDir, Type.Object({}), '/apply', { objects: [quick] });
+    await joinSecondary();
+    await replicate();
+    const file = dataFolder(secondaryDir).config;
+    const config = JSON.parse(readFileSync(file, 'utf8'));
+    writeFileSync(file, JSON.stringify({ ...config, database: `sqlite:${slave()}` }));
+  });
+
+  const lacks = (report: ServerReport | undefined) =>
+    report?.missing?.objects.map(({ kind, name, generation }) => `${kind}/${name}@${generation}`);
+
+  it('knows by name what has not arrived since replication stopped, over its restarts and the death of the Primary', async () => {
+    let secondary = await start(secondaryDir);
+    await settled(secondary, 'to be serving', ({ state }) => state === 'serving');
+    const { generation } = await users('alice', 'bob');
+    await users('carol');
+    await settled(secondary, 'to be degraded', ({ state }) => state === 'degraded');
+    const missing = [`User/carol@${generation + 1}`, `User/alice@${generation}`, `User/bob@${generation}`];
+    assert.deepEqual(lacks(await reportOf(secondaryDir))?.toSorted(), missing.toSorted());
+
+    const told = await waitFor('the Primary to know', async () => {
+      const [theirs] = (await reportOf(primaryDir)).secondaries ?? [];
+      return theirs?.state === 'degraded' ? theirs : undefined;
+    });
+    assert.deepEqual([told.name, told.linked, told.missing.count], ['secondary', true, 3]);
+    const state = await waitFor('the event', async () =>
+      (await eventsOf('server.state')).find(
+        ({ origin, data }) => origin === 'server:secondary' && data.why === 'lagging',
+      ),
+    );
+    assert.equal((state.data.missing as { count: number }).count > 0, true);
+
+    const [primary] = running;
+    assert.ok(primary !== undefined);
+    await stop(primary);
+    await stop(secondary);
+    secondary = await start(secondaryDir);
+    assert.deepEqual([secondary.status().state, secondary.status().generation], ['degraded', generation - 1]);
+    assert.deepEqual(lacks(await reportOf(secondaryDir))?.toSorted(), missing.toSorted());
+
+    await replicate();
+    await settled(secondary, 'to be serving, with the Primary gone', ({ state: now }) => now === 'serving');
+    const report = await reportOf(secondaryDir);
+    assert.deepEqual(
+      [report.missing, report.link],
+      [
+        { count: 0, objects: [] },
+        { server: 'primary', connected: false },
+      ],
+    );
+  });
+
+  it('learns what it lacks also when it comes only after the commits', async () => {
+    await users('alice');
+    const { generation } = await users('bob');
+    const secondary = await start(secondaryDir);
+    await settled(secondary, 'to be degraded', ({ state }) => state === 'degraded');
+    assert.deepEqual(lacks(await reportOf(secondaryDir)), [`User/bob@${generation}`, `User/alice@${generation - 1}`]);
+  });
+
+  it('names no object to anyone who asks', async () => {
+    await users('alice');
+    const secondary = await start(secondaryDir);
+    await settled(secondary, 'to be degraded', ({ state }) => state === 'degraded');
+    for (const path of ['readyz', 'metrics', 'healthz']) {
+      const answer = await fetchText(`${secondary.url}/${path}`);
+      assert.ok(!answer.includes('alice'), path);
+    }
+    assert.deepEqual(
+      Object.keys(JSON.parse(await fetchText(`${secondary.url}/readyz`))),
+      Object.keys(secondary.status()),
+    );
+  });
+
+  it('follows the site settings without a restart', async () => {
+    const secondary = await start(secondaryDir);
+    await settled(secondary, 'to be serving', ({ state }) => state === 'serving');
+    const patient = { ...quick, body: { server: { lagLimitMs: 3_600_000, syncIntervalMs: 50 } } };
+    await ask(primaryDir, Type.Object({}), '/apply', { objects: [patient] });
+    await replicate();
+    await settled(secondary, 'to have the settings', ({ database }) => database.lagMs === 0);
+    await users('alice');
+    const { database, state } = await settled(secondary, 'to lag', status => status.database.lagMs > 1_000);
+    assert.ok(database.lagMs > 300 && state === 'serving');
   });
 });
 

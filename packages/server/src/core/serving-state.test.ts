@@ -49,6 +49,32 @@ describe('what a server is', () => {
   });
 });
 
+describe('of several things that are wrong, the worst is told', () => {
+  const wrong: readonly (readonly [why: string, state: string, facts: Partial<ServingFacts>])[] = [
+    ['draining', 'draining', { draining: true }],
+    ['no_replica', 'unavailable', { replica: 'missing' }],
+    ['cannot_record_events', 'unavailable', { canRecordEvents: false }],
+    ['forked', 'degraded', { forked: true }],
+    ['database_lost', 'degraded', { databaseAnsweredAtMs: undefined }],
+    ['lagging', 'degraded', { lagMs: 40_000 }],
+  ];
+  for (const [at, [why, expected]] of wrong.entries()) {
+    test(`${why} goes before ${
+      wrong
+        .slice(at + 1)
+        .map(([less]) => less)
+        .join(', ') || 'nothing'
+    }`, () => {
+      // Every set of the lesser ones together with this one.
+      const lesser = wrong.slice(at + 1);
+      for (let set = 0; set < 2 ** lesser.length; set++) {
+        const facts = lesser.filter((_, bit) => set & (1 << bit)).map(([, , over]) => over);
+        assert.deepEqual(state(Object.assign({}, ...facts, wrong[at]?.[2])), { state: expected, why });
+      }
+    });
+  }
+});
+
 describe('lag', () => {
   test('a server that lacks nothing it has heard of has none, however long ago it heard', () => {
     const lag = reached(heard(NO_LAG, at(7), at(6), 1_000), at(7));

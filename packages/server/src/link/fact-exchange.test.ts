@@ -83,7 +83,9 @@ describe('facts that servers share', () => {
 
   /** A link between the two: gives how to cut it. Each frame must fit its schema, and one frame. */
   function link(primary: Host, secondary: Host): () => void {
-    const ends: { atPrimary?: FactPeer; atSecondary?: FactPeer } = {};
+    const ends: { atPrimary: FactPeer | undefined; atSecondary: FactPeer | undefined } = {
+      ...{ atPrimary: undefined, atSecondary: undefined },
+    };
     const wire = (from: Host, to: Host, end: () => FactPeer | undefined) => async (frame: FactsFrame) => {
       const text = JSON.stringify(frame);
       for (const schema of [PrimaryFrame, SecondaryFrame]) assert.ok(parseJson(schema, text, MAX_FRAME_BYTES).ok);

@@ -146,6 +146,7 @@ export function createFactExchange(options: FactExchangeOptions): FactExchange {
     happened: evidence => spread(evidence, undefined),
     meet(server, sendFacts, trust) {
       const peer: Peer = { server, send: sendFacts };
+      let overdrawn = false;
       peers.add(peer);
       sendWindow(peer).catch(error => log.warn({ server, err: error }, 'link: facts could not be told'));
       return {
@@ -155,10 +156,8 @@ export function createFactExchange(options: FactExchangeOptions): FactExchange {
             const count = news.failures.length + news.grants.length;
             if (count === 0) return;
             if (trust === 'secondary' && !budgetOf(server).spend(count)) {
-              log.error(
-                { secondary: server, count },
-                'link: a Secondary tells more facts than logins can make; ignored',
-              );
+              if (!overdrawn) log.error({ server }, 'link: a Secondary tells more facts than logins can make; ignored');
+              overdrawn = true;
               return;
             }
             await journal.append({ events: [], heard: { from: server, ...news } });

@@ -7,6 +7,8 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import type { Missing, RecordedEvent, ServerStatus, SiteStatement, StatementServer, Version } from '@thinman/protocol';
 import { pino } from 'pino';
+import { WebSocket } from 'ws';
+import { waitFor } from '../../../../test/support/wait.ts';
 import { createSiteCa, openCertificateAuthority, type SiteCa } from '../identity/certificate-authority.ts';
 import { createCsr } from '../identity/csr.ts';
 import { toPem } from '../identity/identity-files.ts';
@@ -16,6 +18,7 @@ import type { HeldStatement } from '../identity/statement-holder.ts';
 import type { CertificateAuthority } from '../ports.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { inChunks } from './chunks.ts';
+import type { FactExchange } from './fact-exchange.ts';
 import { type LinkClient, type LinkClientOptions, openLink } from './link-client.ts';
 import { createLinkServer, type LinkServer } from './link-server.ts';
 
@@ -53,7 +56,8 @@ let stored: RecordedEvent[];
 let databaseIsThere: boolean;
 let isPrimary: boolean;
 let missingSince: (has: Version) => Missing;
-const noFacts = { meet: () => ({ take: async () => {}, leave: () => {} }) };
+let facts: Pick<FactExchange, 'meet'>;
+const noFacts: typeof facts = { meet: () => ({ take: async () => {}, leave: () => {} }) };
 const links: LinkClient[] = [];
 const connections = new Set<TLSSocket>();
 
@@ -110,6 +114,7 @@ beforeEach(async () => {
   site = await createSiteCa(siteId, Date.now());
   ca = openCertificateAuthority(toPem(site.key), site.certificatePem, systemClock);
   [primary, secondary] = [await makeHost('primary'), await makeHost('secondary')];
+  facts = noFacts;
   missingSince = () => ({ count: 0, objects: [] });
   [stored, databaseIsThere, isPrimary, version] = [[], true, true, { epoch: 1, generation: 7 }];
   const { keyPem: key, certificatePem: cert } = primary.tls;
@@ -127,7 +132,7 @@ beforeEach(async () => {
     statement: () => held,
     version: () => version,
     missingSince: has => missingSince(has),
-    facts: noFacts,
+    facts: { meet: (...about) => facts.meet(...about) },
     storeEvents: async events => {
       if (!databaseIsThere) throw new Error('the database is away');
       stored.push(...events);
@@ -219,6 +224,94 @@ describe('the link', () => {
     server.announce();
     assert.equal(await opened.deliver([event('device:tc-1')]), 'no_link');
     assert.deepEqual(server.secondaries(), []);
+  });
+});
+
+describe('what the Secondary lacks', () => {
+  const missing = (...generations: number[]): Missing => ({
+    count: generations.length,
+    objects: generations.map(generation => ({ kind: 'User', name: `user-${generation}`, generation })),
+  });
+  const since = (has: Version) => missing(...[9, 8, 7].filter(generation => generation > has.generation));
+
+  it('is told by name: at first what came after its own version, and anew when it has moved on but is still behind', async () => {
+    version = { epoch: 1, generation: 9 };
+    missingSince = since;
+    let generation = 6;
+    const touched: (Missing | undefined)[] = [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const opened = link({
+      status: () => ({ ...status, generation }),
+      onCommitted(_version, _statement, missed) {
+        touched.push(missed);
+        if (touched.length === 3) return resolve();
+        generation++;
+        opened.tellStatus();
+      },
+    });
+    await promise;
+    assert.deepEqual(touched, [missing(9, 8, 7), missing(9, 8), missing(9)]);
+    generation = 9;
+    opened.tellStatus();
+    assert.equal(await opened.deliver([event('device:tc-1')]), 'stored');
+    assert.equal(touched.length, 3, 'who lacks nothing is told nothing');
+  });
+
+  it('is in the report of the Primary, also when its link is gone, and of one that was never there', async () => {
+    const third = await makeHost('third');
+    held = hold([entry(primary, 'primary'), entry(secondary, 'secondary'), entry(third, 'secondary')]);
+    version = { epoch: 1, generation: 9 };
+    missingSince = since;
+    const opened = await connected({
+      status: () => ({ ...status, state: 'degraded', generation: 8, database: { ...status.database, lagMs: 31_000 } }),
+    });
+    await opened.deliver([event('device:tc-1')]);
+    const told = { state: 'degraded', epoch: 1, generation: 8, lagMs: 31_000, journalPending: 0, missing: missing(9) };
+    const never = { state: null, epoch: 0, generation: 0, lagMs: 0, journalPending: 0, missing: missing(9, 8, 7) };
+    assert.deepEqual(server.report(), [
+      { name: 'secondary', linked: true, ...told },
+      { name: 'third', linked: false, ...never },
+    ]);
+    opened.close();
+    await waitFor('the link to be gone', () => server.secondaries().length === 0 || undefined);
+    assert.deepEqual(server.report()[0], { name: 'secondary', linked: false, ...told });
+  });
+});
+
+describe('frames of another version', () => {
+  it('are left out where their type is not known, and end the link where they are no frames', async () => {
+    const told: string[] = [];
+    const socket = (text: string) =>
+      new Promise<number>(resolve => {
+        const { port } = https.address() as AddressInfo;
+        const { keyPem: key, certificatePem: cert } = secondary.tls;
+        const mine = new WebSocket(`wss://127.0.0.1:${port}/v1/link`, { ca: site.certificatePem, key, cert });
+        mine.on('open', () => {
+          mine.send(text);
+          mine.send(JSON.stringify({ type: 'status', status }));
+        });
+        mine.on('message', data => {
+          told.push(JSON.parse(data.toString()).type);
+          mine.close(1000);
+        });
+        mine.on('close', resolve);
+      });
+    assert.equal(await socket(JSON.stringify({ type: 'weather', sunny: true })), 1000);
+    assert.deepEqual(told, ['committed']);
+    for (const bad of ['{', '[]', JSON.stringify({ type: 'status' }), JSON.stringify({ type: 7 })]) {
+      assert.equal(await socket(bad), 1007, bad);
+    }
+  });
+});
+
+describe('a Secondary that has left the statement', () => {
+  it('is heard no more, whatever is still on the way', async () => {
+    const taken: unknown[] = [];
+    facts = { meet: () => ({ take: async frame => void taken.push(frame), leave: () => {} }) };
+    const opened = await connected();
+    held = hold([entry(primary, 'primary')], 2);
+    assert.equal(await opened.deliver([event('device:tc-1')]), 'no_link');
+    assert.deepEqual([stored, taken], [[], []]);
   });
 });
 

@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { JOURNAL_LIMIT_BYTES } from '@thinman/protocol';
+import { journalLimitBytes, servingLimits, syncIntervalMs } from './monitored-facts.ts';
+
+describe('the numbers of the site', () => {
+  it('have their defaults', () => {
+    assert.deepEqual(servingLimits({}), { databaseLostAfterMs: 3_000, lagLimitMs: 30_000 });
+    assert.equal(syncIntervalMs({}), 500);
+    assert.equal(journalLimitBytes({}), JOURNAL_LIMIT_BYTES);
+  });
+
+  it('are what the site settings say', () => {
+    const server = { databaseLostAfterMs: 20_000, lagLimitMs: 7, syncIntervalMs: 9_000, journalLimitBytes: 2 ** 20 };
+    assert.deepEqual(servingLimits({ server }), { databaseLostAfterMs: 20_000, lagLimitMs: 7 });
+    assert.equal(syncIntervalMs({ server }), 9_000);
+    assert.equal(journalLimitBytes({ server }), 2 ** 20);
+  });
+
+  it('a poll that is slower than a loss would look like one: it is made twice as fast as that', () => {
+    assert.equal(syncIntervalMs({ server: { syncIntervalMs: 60_000 } }), 1_500);
+    assert.equal(syncIntervalMs({ server: { syncIntervalMs: 60_000, databaseLostAfterMs: 10_000 } }), 5_000);
+  });
+});
