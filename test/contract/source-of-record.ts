@@ -185,6 +185,20 @@ export function sourceOfRecordContract(name: string, prepare: () => RecordLab | 
         assert.deepEqual(feed.site.statement, statement);
       });
 
+      it('carries the CAs of the site in its row, and shows them to the commit that holds it', async () => {
+        const before = await standing(record);
+        const cas = { caCertificates: ['next', 'before'], wrappedCaKey: 'one.two.three' };
+        const { result } = await commit(record, async transaction => {
+          const seen = await transaction.siteCas();
+          await transaction.setSiteCas(cas);
+          return { seen, after: await transaction.siteCas() };
+        });
+        const { caCertificates, wrappedCaKey } = newSite();
+        assert.deepEqual(result, { seen: { caCertificates, wrappedCaKey }, after: cas });
+        const { kind, site } = await record.feed(before);
+        assert.deepEqual([kind, site.caCertificates, site.wrappedCaKey], ['incremental', ...Object.values(cas)]);
+      });
+
       it('refuses calls after the commit has ended', async () => {
         const { result } = await commit(record, async transaction => ({ kept: transaction }));
         await assert.rejects(result.kept.put(USER, 'late', {}, {}));
@@ -551,6 +565,21 @@ export function sourceOfRecordContract(name: string, prepare: () => RecordLab | 
         const [{ sequence, ...event } = { sequence: undefined }] = await record.events({ limit: 1 });
         assert.deepEqual(event, withoutUser);
         assert.ok(Number.isSafeInteger(sequence));
+      });
+
+      it('knows when each origin was heard of last, by the ids, which rise with time', async () => {
+        const from = (origin: string, takenAt: number, n: number) =>
+          recordedEvent({ origin, takenAt, id: `0190000${n}-0000-7000-8000-000000000000` });
+        const [a, b] = ['device:a', 'device:b'];
+        await record.storeEvents([from(a, 5, 1), from(a, 9, 3), from(a, 7, 2), from(b, 4, 1)]);
+        const heard = await record.lastHeardFrom([a, b, 'device:c']);
+        assert.deepEqual(
+          [...heard],
+          [
+            [a, 9],
+            [b, 4],
+          ],
+        );
       });
 
       it("takes the same id of another origin as another event: nobody can take another's id away", async () => {

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, webcrypto } from 'node:crypto';
 import {
+  AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
@@ -10,6 +11,7 @@ import {
 } from '@peculiar/x509';
 import type { SignedStatement, SiteStatement, StatementServer } from '@thinman/protocol';
 import {
+  bridgeCa,
   createSiteCa,
   openCertificateAuthority,
   type SiteCa,
@@ -44,7 +46,11 @@ export type Trust = {
   device(privateKeyPem?: string): Promise<Credential>;
   /** A device's certificate for this key, PEM. */
   certify(publicKey: KeyObject): Promise<string>;
-  sign(statement: SiteStatement): SignedStatement;
+  /** By this CA's key, and by that of the CA before it. */
+  sign(statement: SiteStatement, before?: Trust): SignedStatement;
+  /** This CA certified by the CA before it, as servers show it while a site changes its CA. PEM. */
+  bridgeFrom(before: Trust): Promise<string>;
+  readonly ca: SiteCa;
 };
 
 /** The trust of a site that is made for it alone. */
@@ -90,7 +96,9 @@ export function trustOf(ca: SiteCa): Trust {
       );
       return certificate.toString('pem');
     },
-    sign: statement => signStatement(statement, ca.key),
+    sign: (statement, before) => signStatement(statement, ca.key, before === undefined ? [] : [before.ca.key]),
+    bridgeFrom: before => bridgeCa(before.ca, ca.certificatePem),
+    ca,
   };
 }
 
@@ -144,6 +152,12 @@ async function oddCertificate(
       signingAlgorithm: P256_SHA256,
       extensions: [
         new BasicConstraintsExtension(false, undefined, true),
+        // All CAs of a site have one name: this tells which of them it was.
+        await AuthorityKeyIdentifierExtension.create(
+          new ParsedCertificate(ca.certificatePem).publicKey,
+          false,
+          webcrypto,
+        ),
         new SubjectAlternativeNameExtension([{ type: /^[\d.]+$/.test(name) ? 'ip' : 'dns', value: name }]),
         ...(usages.length > 0 ? [new ExtendedKeyUsageExtension(usages)] : []),
       ],

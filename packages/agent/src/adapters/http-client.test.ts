@@ -422,6 +422,22 @@ for (const [where, nowMs, seems, never] of LOST_CLOCKS)
       assert.ok(lab.seen.bytes > 0);
     });
 
+    test('reaches it also when the site has changed its CA meanwhile, and the old one vouches for the new one', async () => {
+      const next = await createTrust();
+      const { certificate, ...by } = await next.server(seems);
+      const text = JSON.stringify(status);
+      for (const [bridge, expected] of [
+        [await next.bridgeFrom(trust), 'ok'],
+        [await next.bridgeFrom(await createTrust()), 'tls'],
+        ['', 'tls'],
+      ]) {
+        const lab = await tlsLab(trust, { ...by, certificate: `${certificate}\n${bridge}` }, socket =>
+          socket.on('data', () => socket.end(`HTTP/1.1 200 OK\r\ncontent-length: ${text.length}\r\n\r\n${text}`)),
+        );
+        assert.equal(await ask(lab), expected);
+      }
+    });
+
     test('reaches nobody else: every other rule holds', async () => {
       const refused: readonly [Credential, string?][] = [
         [await trust.server(seems), credential.keyHash],

@@ -161,3 +161,16 @@ test('the key for an enrolment stays the same from attempt to attempt, and is no
   writeFileSync(join(dir, 'device.key'), '');
   assert.match(keyForEnrolment(dir), /BEGIN PRIVATE KEY/);
 });
+
+test('the CAs are replaced as a whole, and what was kept beside them stays', async () => {
+  const next = await createTrust();
+  const store = openIdentityStore(dir);
+  store.save(identity);
+  store.saveStatement(signed(1));
+  const caCertificates = [next.caCertificate.trim(), trust.caCertificate.trim()];
+  store.saveCaCertificates(caCertificates);
+  assert.deepEqual(openIdentityStore(dir).load(), { ...identity, caCertificates });
+  store.saveStatement(next.sign(statementOf(next, [statementServer('https://127.0.0.1:1', next.pin)], 2)));
+  store.saveCaCertificates([next.caCertificate]);
+  assert.equal(openIdentityStore(dir).loadStatement()?.statement.version, 2);
+});

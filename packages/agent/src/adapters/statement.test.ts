@@ -46,3 +46,15 @@ test('a rightly signed text that is no statement is refused', () => {
   const signed = trust.sign(rest as never);
   assert.equal(verifyStatement(signed, [trust.caCertificate]), undefined);
 });
+
+test('while the CA is changed, a statement is read by whoever holds one of the two', () => {
+  const statement = one(trust);
+  const signed = stranger.sign(statement, trust);
+  assert.deepEqual(verifyStatement(signed, [trust.caCertificate]), statement);
+  assert.deepEqual(verifyStatement(signed, [stranger.caCertificate]), statement);
+  const { cosignatures, ...alone } = signed;
+  assert.equal(verifyStatement(alone, [trust.caCertificate]), undefined);
+  const forged = { ...alone, cosignatures: [{ signature: alone.signature, signedBy: trust.pin }] };
+  assert.equal(verifyStatement(forged, [trust.caCertificate]), undefined);
+  assert.equal(cosignatures?.length, 1);
+});

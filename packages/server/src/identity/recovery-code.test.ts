@@ -4,11 +4,14 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import {
   formatRecoveryCode,
+  lastWrappedCaKey,
   newRecoveryCode,
   RECOVERY_CODE_BYTES,
   readRecoveryCode,
   unwrapCaKey,
+  unwrapCaKeys,
   wrapCaKey,
+  wrapCaKeys,
 } from './recovery-code.ts';
 
 const code = fc.uint8Array({ minLength: RECOVERY_CODE_BYTES, maxLength: RECOVERY_CODE_BYTES });
@@ -70,4 +73,24 @@ describe('the recovery code', () => {
     assert.equal(unwrapCaKey(wrapped, newRecoveryCode(), 'site'), undefined);
     assert.equal(unwrapCaKey('', mine, 'site'), undefined);
   });
+
+  it('opens the old CA key by either code while the CA is changed, and the new one by the new code', () => {
+    const [before, next] = [newKey(), newKey()];
+    const [oldCode, newCode] = [newRecoveryCode(), newRecoveryCode()];
+    const wrapped = wrapCaKeys(wrapCaKey(before, oldCode, 'site'), [before, next], newCode, 'site');
+    const opened = (text: string, code: Uint8Array) =>
+      unwrapCaKeys(text, code, 'site').map(key => [before, next].findIndex(known => known.equals(key)));
+    assert.deepEqual(opened(wrapped, oldCode), [0]);
+    assert.deepEqual(opened(wrapped, newCode), [0, 1]);
+    assert.deepEqual(opened(lastWrappedCaKey(wrapped), newCode), [1]);
+    assert.deepEqual(opened(lastWrappedCaKey(wrapped), oldCode), []);
+    const again = newRecoveryCode();
+    const repeated = wrapCaKeys(wrapped, [before, next], again, 'site');
+    assert.deepEqual(
+      [opened(repeated, oldCode), opened(repeated, newCode), opened(repeated, again)],
+      [[0], [], [0, 1]],
+    );
+  });
 });
+
+const newKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;

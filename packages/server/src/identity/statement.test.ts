@@ -43,6 +43,21 @@ describe('the site statement', () => {
     assert.notEqual(verifyStatement(signStatement(statement, other.key), both), undefined);
   });
 
+  it('is believed by whoever holds one of the two CAs that signed it', () => {
+    const signed = signStatement(statement, ca.key, [other.key]);
+    assert.deepEqual(verifyStatement(signed, [ca.certificatePem]), statement);
+    assert.deepEqual(verifyStatement(signed, [other.certificatePem]), statement);
+    const { cosignatures, ...alone } = signed;
+    assert.equal(verifyStatement(alone, [other.certificatePem]), undefined);
+    assert.equal(
+      verifyStatement({ ...alone, cosignatures: [{ ...alone, signedBy: keyHashOf(other.key) }] }, [
+        other.certificatePem,
+      ]),
+      undefined,
+    );
+    assert.equal(cosignatures?.length, 1);
+  });
+
   it('is not believed when another CA signed it, also if it claims ours', () => {
     const forged = signStatement({ ...statement, epoch: 99 }, other.key);
     assert.equal(verifyStatement(forged, [ca.certificatePem]), undefined);
