@@ -37,6 +37,7 @@ import { createFactExchange } from './link/fact-exchange.ts';
 import { openLink } from './link/link-client.ts';
 import { createLinkServer } from './link/link-server.ts';
 import type { Clock } from './ports.ts';
+import { createCompactionWorker } from './record/compaction-worker.ts';
 import { lockFolder } from './record/dialects/folder-lock.ts';
 import { DatabaseUnavailable, DatabaseUnfit } from './record/errors.ts';
 import { createSync } from './replica/sync.ts';
@@ -219,6 +220,10 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       onConnected: () => outflow.wake(),
     }),
   );
+  const compaction = createCompactionWorker({
+    ...{ record, clock, log },
+    by: () => (role() === 'primary' ? { instance: identity.instance, epoch: version().epoch } : undefined),
+  });
   const outflow = createDrain({
     ...{ journal, deliver: route.deliver, clock },
     onTrouble(error) {
@@ -329,6 +334,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       throw error;
     }
     renewal.look();
+    compaction.start();
     void tell('server.started', { version: PACKAGE_VERSION, role: role(), ...monitor.current() });
     log.info(
       { name: config.name, url: config.url, listen: config.listen, role: role(), ...monitor.current() },
@@ -347,7 +353,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
         stopWorkers() {
           for (const part of [route, linkServer, site]) part.close();
           for (const part of [monitor, keeping]) part.stop();
-          return Promise.all([sync.stop(), renewal.stop()]);
+          return Promise.all([sync.stop(), renewal.stop(), compaction.stop()]);
         },
         closeStores: stores.close,
       })

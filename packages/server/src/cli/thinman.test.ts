@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer as createLocalServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -16,7 +17,10 @@ import {
 } from '@thinman/protocol';
 import pino from 'pino';
 import { freePort } from '../../../../test/support/loopback.ts';
+import { recordedEvent } from '../../../../test/support/record-fixtures.ts';
 import { waitFor } from '../../../../test/support/wait.ts';
+import { openSourceOfRecord } from '../record/source-of-record.ts';
+import { systemClock } from '../runtime/clock.ts';
 import { createServer, type ThinmanServer } from '../server.ts';
 import { initSite, type NewSite } from '../setup/init-site.ts';
 import { runThinman } from './thinman.ts';
@@ -184,11 +188,25 @@ test('a file that is no YAML, not there, or empty is told before any server is a
   );
 });
 
-test('a stale generation is refused, and the message says what to do', async () => {
-  const stale = '{"kind":"User","name":"anna","generation":1,"body":{}}';
+test('a stale generation is refused: what to do, and both versions; nothing of a secret', async () => {
+  const stale =
+    '{"kind":"User","name":"anna","generation":1,"body":{"displayName":"Anna B.","password":"a-canary-password"}}';
+  const told = await fails(2, 5, local(['apply'], stale));
+  assert.match(told, /generation was read at generation 1, and it is now at generation 2: get it again/);
+  assert.deepEqual(told.split('\n').slice(1, -1), [
+    'thinman:   - now, generation 2  + yours, from generation 1',
+    'thinman:     - displayName: "Anna Rossi"',
+    'thinman:     + displayName: "Anna B."',
+    'thinman:     - groups.0: "nurses"',
+  ]);
+  assert.ok(!told.includes('canary'));
+  const none = '{"kind":"User","name":"nobody","generation":7,"body":{}}';
+  assert.match(await fails(2, 2, local(['apply'], none)), /\nthinman: {3}- it does not exist now\n$/);
+
+  const deleting = local(['delete', 'User', 'anna', '--generation', '1']);
   assert.match(
-    await fails(2, 1, local(['apply'], stale)),
-    /generation was read at generation 1, and it is now at generation 2: get it again/,
+    await fails(2, 4, deleting),
+    /User anna: was read at generation 1, and it is now at generation 2\nthinman: {3}- now, generation 2\n/,
   );
 });
 
@@ -223,6 +241,56 @@ test('history tells what an object was, and rollback makes it that again', async
   await done(['delete', 'UserGroup', 'night']);
   assert.match(await done(['rollback', 'UserGroup', 'night', '--to', to]), /^created/m);
   await done(['delete', 'UserGroup', 'night']);
+});
+
+test('rollback --dry-run says what would change, and changes nothing', async () => {
+  await done(['apply'], 'kind: UserGroup\nname: dry\nbody: { description: one }');
+  const [{ generation }] = JSON.parse(await done(['history', 'UserGroup', 'dry', '-o', 'json'])) as [
+    { generation: number },
+  ];
+  await done(['apply'], 'kind: UserGroup\nname: dry\nbody: { description: two }');
+  const told = await done(['rollback', 'UserGroup', 'dry', '--to', String(generation), '--dry-run']);
+  assert.equal(told, 'updated   UserGroup/dry\n  - description: "two"\n  + description: "one"\n');
+  assert.match(await done(['get', 'UserGroup', 'dry', '-o', 'yaml']), /description: two/);
+  await done(['delete', 'UserGroup', 'dry']);
+});
+
+test('rollback --site brings everything back that administrators wrote, and says what it left alone', async () => {
+  const { generation } = JSON.parse(await done(['status', '-o', 'json'])) as ServerStatus;
+  const users = await done(['get', 'users', '-o', 'json']);
+  await done(
+    ['apply'],
+    'kind: UserGroup\nname: since\nbody: {}\n---\nkind: User\nname: anna\nbody: { displayName: X }',
+  );
+  const to = ['rollback', '--site', '--to', String(generation)];
+  const scope =
+    /^Rolled back: SiteSettings, .*, Assignment, and .* devices\. Never: administrators, servers, tokens; .*$/m;
+
+  const dry = await done([...to, '--dry-run']);
+  assert.match(
+    dry,
+    /^updated {3}User\/anna\n {2}- displayName: "X"\n {2}\+ displayName: "Anna Rossi"\n {2}\+ groups.0: "nurses"\n/m,
+  );
+  assert.match(
+    dry,
+    new RegExp(`^would be as of generation ${generation}: 0 created, 1 updated, 1 deleted, 0 kept$`, 'm'),
+  );
+  assert.match(dry, scope);
+  assert.match(await done(['get', 'users', '-o', 'json']), /"X"/);
+
+  const told = await done(to);
+  assert.match(told, /^deleted {3}UserGroup\/since$/m);
+  assert.match(
+    told,
+    new RegExp(`^generation 1.${generation + 2}, as of ${generation}: 0 created, 1 updated, 1 deleted, 0 kept$`, 'm'),
+  );
+  const bodies = (list: string) =>
+    (JSON.parse(list) as { name: string; body: object }[]).map(({ name, body }) => ({ name, body }));
+  assert.deepEqual(bodies(await done(['get', 'users', '-o', 'json'])), bodies(users));
+  assert.match(
+    await fails(2, 1, local(['rollback', '--site', '--to', '99999'])),
+    /99999 is still to come: the site is at generation/,
+  );
 });
 
 test('what is in use is not deleted; every referrer has a line', async () => {
@@ -268,6 +336,85 @@ test('status and events can be read by people and by programs', async () => {
     'newest first',
   );
   assert.equal(JSON.parse(await done(['get', 'events', '--limit', '1', '-o', 'json'])).length, 1);
+});
+
+test('a table of events is one page, and says how to get more; JSON is all of them, as one list', async () => {
+  const type = 'test.many';
+  const many = Array.from({ length: 1_203 }, () => recordedEvent({ type }));
+  const record = openSourceOfRecord('sqlite:site.db', { dataDir: data, clock: systemClock });
+  await record.storeEvents(many);
+  await record.close();
+
+  const lines = (text: string) => text.split('\n').length - 1;
+  const table = await done(['get', 'Event', '--type', type]);
+  assert.equal(lines(table), 1 + 200 + 1);
+  assert.match(table, /\nthe newest 200; more with --limit N, all with -o json\n$/);
+  assert.equal(lines(await done(['get', 'Event', '--type', type, '--limit', '1100'])), 1 + 1_100);
+  const json = await done(['get', 'Event', '--type', type, '-o', 'json']);
+  const all = JSON.parse(json) as { readonly name: string }[];
+  assert.deepEqual(
+    all.map(({ name }) => name),
+    many.map(({ id }) => id).toReversed(),
+  );
+  assert.equal(json, `${JSON.stringify(all, null, 2)}\n`);
+  assert.equal(JSON.parse(await done(['get', 'Event', '--type', type, '--limit', '7', '-o', 'json'])).length, 7);
+  assert.equal(await done(['get', 'Event', '--type', 'test.none', '-o', 'json']), '[]\n');
+  assert.equal((await done(['get', 'Event', '--type', type, '--limit', '3', '-o', 'yaml'])).split('---\n').length, 3);
+});
+
+test('a machine that no server knows is listed, and approved by its key, whatever character that begins with', async () => {
+  assert.equal(await done(['device', 'list-unknown']), 'no unknown device has asked in the last week\n');
+  assert.equal(await done(['device', 'list-unknown', '-o', 'json']), '[]\n');
+  const keyHash = `-${'k'.repeat(42)}`;
+  const certificate = { name: 'of-old', serial: '0a', expiresAt: Date.now() + 3_600_000 };
+  const record = openSourceOfRecord('sqlite:site.db', { dataDir: data, clock: systemClock });
+  const takenAt = Date.now();
+  await record.storeEvents(
+    ['primary', 'secondary'].map(takenBy =>
+      recordedEvent({ type: 'device.unknown', takenBy, takenAt, at: takenAt, data: { keyHash, certificate } }),
+    ),
+  );
+  await record.close();
+
+  assert.match(await done(['device', 'list-unknown']), new RegExp(`^${keyHash} .* primary,secondary +of-old `, 'm'));
+  const [item, ...others] = JSON.parse(await done(['device', 'list-unknown', '-o', 'json'])) as [object];
+  const body = { keyHash, firstSeenAt: takenAt, lastSeenAt: takenAt, servers: ['primary', 'secondary'], certificate };
+  assert.deepEqual([item, others], [{ kind: 'UnknownDevice', name: keyHash, generation: 0, body }, []]);
+
+  const place = ['--name', 'tc-approved', '--group', 'ward-3'];
+  assert.match(
+    await fails(2, 1, local(['device', 'approve', keyHash, '--name', 'x', '--group', 'no'])),
+    /DeviceGroup "no"/,
+  );
+  assert.match(
+    await done(['device', 'approve', keyHash, ...place]),
+    /^approved {2}Device\/tc-approved\ngeneration 1\.\d+\n$/,
+  );
+  assert.match(await done(['get', 'devices']), /^tc-approved +\d+ +ward-3 /m);
+  assert.equal(await done(['device', 'list-unknown', '-o', 'json']), '[]\n');
+  assert.match(
+    await fails(2, 1, local(['device', 'approve', keyHash, ...place])),
+    /belongs to the device tc-approved already/,
+  );
+  await done(['delete', 'Device', 'tc-approved']);
+  assert.match(await fails(2, 1, local(['device', 'approve', keyHash, ...place])), /was revoked, and stays so/);
+});
+
+/** Between the five seconds of this question and the thirty of every other one. */
+const HUNG_TEST_MS = 25_000;
+
+test('a server that hangs is given five seconds to say its state', { timeout: HUNG_TEST_MS }, async () => {
+  const hung = createLocalServer(() => {});
+  const folder = join(root, 'hung');
+  mkdirSync(folder);
+  await new Promise<void>(resolve => hung.listen(join(folder, 'admin.sock'), resolve));
+  try {
+    const stderr = await fails(3, 1, local(['status', '--data', folder]));
+    assert.match(stderr, /gives no answer: look at its log, or restart it/);
+  } finally {
+    hung.closeAllConnections();
+    await new Promise(resolve => hung.close(resolve));
+  }
 });
 
 test('effective asks for what is there', async () => {
@@ -325,11 +472,27 @@ test('who may not is 1, wrong use is 2, nobody there is 3: one line, which says 
     ['get', 'users', '--no-such-option'],
     ['apply'],
     ['rollback', 'User', 'anna', '--to', 'x'],
+    ['rollback', 'User', '--to', '1'],
+    ['rollback', '--to', '1'],
+    ['rollback', '--site'],
+    ['rollback', '--site', 'User', 'anna', '--to', '1'],
+    ['rollback', '--site', '--to', '0'],
+    ['delete', 'User', 'anna', '--generation', '-1'],
+    ['get', 'Event', '--limit', '0'],
+    ['get', 'Event', '--limit', 'all'],
     ['token', 'device', '--ttl', 'soon'],
     ['device', 'reenroll', 'tc-nowhere'],
     ['device', 'revoke', 'tc-nowhere'],
     ['device', 'forget', 'tc-nowhere'],
     ['device', 'reenroll'],
+    ['device', 'replace', 'tc-1'],
+    ['device', 'replace', 'tc-nowhere', '--with', 'tc-other'],
+    ['device', 'replace', 'tc-1', '--with', 'tc-1'],
+    ['device', 'approve', 'A'.repeat(43)],
+    ['device', 'approve', 'A'.repeat(43), '--name', 'tc-new'],
+    ['device', 'approve', `-${'A'.repeat(42)}`, '--name', 'tc-new'],
+    ['device', 'approve', 'tc-1', '--name', 'tc-new'],
+    ['device', 'list-unknown', '-o', 'xml'],
     ['token', 'device', '--group', 'nowhere'],
     ['token', 'server', '--name', 'primary', '--url', 'https://x.example'],
     ['token', 'server', '--name', 'x', '--url', 'http://x.example'],

@@ -10,6 +10,7 @@ import {
   RefusedByServer,
   refusalLines,
 } from './thinman/command-error.ts';
+import { shieldKeys } from './thinman/device-commands.ts';
 import { thinmanProgram } from './thinman/program.ts';
 
 /** The command `thinman`. Sets the process's exit code. */
@@ -28,7 +29,7 @@ export async function runThinman(argv: readonly string[], { out, err }: Streams)
   const program = thinmanProgram(out);
   quiet(program, { out, err });
   try {
-    await program.parseAsync(argv);
+    await program.parseAsync(shieldKeys(argv));
     return EXIT.done;
   } catch (error) {
     const { exitCode, lines } = explain(error);

@@ -27,10 +27,9 @@ export function createCompactionWorker(options: {
   let cancel = () => {};
 
   function after(delayMs: number): void {
+    if (stopping.signal.aborted) return;
     cancel = clock.after(delayMs, () => {
-      round = compact().finally(() => {
-        if (!stopping.signal.aborted) after(ROUND_EVERY_MS);
-      });
+      round = compact().finally(() => after(ROUND_EVERY_MS));
     });
   }
 

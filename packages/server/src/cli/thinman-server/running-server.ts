@@ -3,7 +3,7 @@ import { JOURNAL_RESERVE_BYTES, type JournalStatus, ServerReport } from '@thinma
 import { dataFolder, hasConfig } from '../../config.ts';
 import { describeMissing } from '../../core/missing.ts';
 import { lockFolder } from '../../record/dialects/folder-lock.ts';
-import { type AdminClient, connect } from '../thinman/admin-client.ts';
+import { type AdminClient, connect, STATUS_DEADLINE_MS } from '../thinman/admin-client.ts';
 import { CommandError, EXIT } from '../thinman/command-error.ts';
 
 type Secondary = NonNullable<ServerReport['secondaries']>[number];
@@ -16,7 +16,9 @@ const LOOK_INTERVAL_MS = 100;
 
 /** `thinman-server status`: asked of the running server. */
 export async function statusCommand(options: Options): Promise<string> {
-  const status = await askRunning(options.data, client => client.ask(ServerReport, { path: '/status' }));
+  const status = await askRunning(options.data, client =>
+    client.ask(ServerReport, { path: '/status', deadlineMs: STATUS_DEADLINE_MS }),
+  );
   return options.json ? json(status) : inWords(status);
 }
 

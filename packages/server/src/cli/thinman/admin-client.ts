@@ -25,6 +25,8 @@ export type Endpoint =
 
 /** Three times what a server itself waits for its database. */
 const DEADLINE_MS = 30_000;
+/** A server says its state from memory: one that has not done so by then hangs. */
+export const STATUS_DEADLINE_MS = 5_000;
 const CONNECT_DEADLINE_MS = 10_000;
 /** A page of 1,000 of the largest objects. */
 const MAX_ANSWER_CHARS = 256 * 1024 * 1024;

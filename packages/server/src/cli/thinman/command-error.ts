@@ -1,5 +1,6 @@
 import { ERRORS, isErrorCode, type Problem } from '@thinman/protocol';
 import type { CommanderError } from 'commander';
+import { conflictLines } from './conflict-lines.ts';
 
 /** Exit codes of every command (`design.md`, Commands: a contract). */
 export const EXIT = { done: 0, denied: 1, misuse: 2, unreachable: 3, failed: 4 } as const;
@@ -45,15 +46,16 @@ export function exitCodeOf({ code, status }: Problem): ExitCode {
   return status >= 500 ? EXIT.failed : EXIT.misuse;
 }
 
-/** A refusal for people: a line for each mistake, or one. `where` says from which place of the input an object came. */
+/** A refusal for people: a line for each mistake (with both versions, where they conflict), or one. `where` says from which place of the input an object came. */
 export function refusalLines(
   problem: Problem,
   where: (index: number, field: string) => string = () => '',
 ): readonly string[] {
-  const mistakes = (problem.problems ?? []).map(({ index, kind, name, field, message }) => {
+  const mistakes = (problem.problems ?? []).flatMap(({ index, kind, name, field, message }) => {
     const object = kind === undefined ? '' : `${kind} ${name ?? ''}`.trim();
     const parts = [index === undefined ? '' : where(index, field), object, `${field} ${message}`.trim()];
-    return parts.filter(part => part !== '').join(': ');
+    const conflict = problem.conflicts?.find(of => of.kind === kind && of.name === name && of.index === index);
+    return [parts.filter(part => part !== '').join(': '), ...(conflict === undefined ? [] : conflictLines(conflict))];
   });
   if (mistakes.length > 0) return mistakes;
   const wait =

@@ -1,30 +1,18 @@
 import { Command } from 'commander';
 import { PACKAGE_VERSION } from '../../runtime/version.ts';
-import type { AdminClient } from './admin-client.ts';
 import { parseCount, parseDuration } from './arguments.ts';
-import { type ConnectionOptions, withConnection } from './connection.ts';
+import type { Asking, Options } from './asking.ts';
+import { CommandError, EXIT } from './command-error.ts';
+import { withConnection } from './connection.ts';
+import { addDeviceCommands } from './device-commands.ts';
 import { readDocuments } from './documents.ts';
+import { printEvents } from './event-list.ts';
 import { parseFormat } from './format.ts';
 import { objectKind, readableKind } from './kinds.ts';
 import { login } from './login-command.ts';
-import { getEffective, getEvents, getHistory, getObjects, getStatus } from './read-commands.ts';
-import { applyFiles, deleteObject, diffFiles, makeToken, revokeDevice, rollback } from './write-commands.ts';
-
-/** Options as commander gives them: those of the command and those of `thinman` itself. */
-type Options = ConnectionOptions & {
-  readonly file: readonly string[];
-  readonly output: string;
-  readonly name: string;
-  readonly url: string;
-  readonly to: string;
-  readonly device: string;
-  readonly user?: string;
-  readonly type?: string;
-  readonly limit?: string;
-  readonly group?: string;
-  readonly uses?: string;
-  readonly ttl?: string;
-};
+import { getEffective, getHistory, getObjects, getStatus } from './read-commands.ts';
+import { rollbackObject, rollbackSite } from './rollback-command.ts';
+import { applyFiles, deleteObject, diffFiles, makeToken } from './write-commands.ts';
 
 /** The command line of `thinman`. Results go to `out`; everything else is thrown. */
 export function thinmanProgram(out: (text: string) => void): Command {
@@ -37,8 +25,8 @@ export function thinmanProgram(out: (text: string) => void): Command {
     .option('--data <dir>', "on the server's own host: its data folder");
 
   /** What a command does when it is called: with one server, and printing what comes of it. */
-  const asking =
-    (run: (client: AdminClient, options: Options, args: readonly string[]) => Promise<string>) =>
+  const asking: Asking =
+    run =>
     async (...given: unknown[]): Promise<void> => {
       const command = given.at(-1) as Command;
       const options = command.optsWithGlobals<Options>();
@@ -73,7 +61,7 @@ export function thinmanProgram(out: (text: string) => void): Command {
     .argument('<kind>')
     .argument('[name]')
     .option('-o, --output <format>', 'table, yaml or json', 'table')
-    .option('--limit <n>', 'events: at most so many')
+    .option('--limit <n>', 'events: at most so many (a table has 200 without it, JSON and YAML have all)')
     .option('--type <type>', 'events: of this type')
     .option('--user <name>', 'events: of this user')
     .action(async (kindText: string, name: string | undefined, _options, command: Command) => {
@@ -85,11 +73,10 @@ export function thinmanProgram(out: (text: string) => void): Command {
         ...(type === undefined ? {} : { type }),
         ...(user === undefined ? {} : { user }),
       };
-      out(
-        await withConnection(connection, client =>
-          kind === 'Event' ? getEvents(client, { format, ...filter }) : getObjects(client, kind, name, format),
-        ),
-      );
+      await withConnection(connection, async client => {
+        if (kind === 'Event') await printEvents(client, { format, ...filter }, out);
+        else out(await getObjects(client, kind, name, format));
+      });
     });
 
   program
@@ -97,7 +84,17 @@ export function thinmanProgram(out: (text: string) => void): Command {
     .description('deletes an object that no other one names')
     .argument('<kind>')
     .argument('<name>')
-    .action(asking((client, _options, [kind = '', name = '']) => deleteObject(client, objectKind(kind), name)));
+    .option('--generation <n>', 'only if it is still as it was read at this generation')
+    .action(
+      asking((client, { generation }, [kind = '', name = '']) =>
+        deleteObject(
+          client,
+          objectKind(kind),
+          name,
+          generation === undefined ? undefined : parseCount('--generation', generation),
+        ),
+      ),
+    );
 
   program
     .command('history')
@@ -113,14 +110,21 @@ export function thinmanProgram(out: (text: string) => void): Command {
 
   program
     .command('rollback')
-    .description('makes an object what it was at a generation')
-    .argument('<kind>')
-    .argument('<name>')
+    .description('makes an object, or everything that administrators wrote (--site), what it was at a generation')
+    .argument('[kind]')
+    .argument('[name]')
+    .option('--site', 'the whole site, in one commit; back to the last tombstone that was removed (90 days)')
     .requiredOption('--to <generation>', 'the generation')
+    .option('--dry-run', 'changes nothing, and says what would change')
     .action(
-      asking((client, { to }, [kind = '', name = '']) =>
-        rollback(client, objectKind(kind), name, parseCount('--to', to)),
-      ),
+      asking((client, { site = false, to, dryRun = false }, [kind, name]) => {
+        const target = { to: parseCount('--to', to), dryRun };
+        if (site && kind === undefined) return rollbackSite(client, target);
+        if (site || kind === undefined || name === undefined) {
+          throw new CommandError(EXIT.misuse, 'say what is rolled back: KIND NAME, or --site');
+        }
+        return rollbackObject(client, objectKind(kind), name, target);
+      }),
     );
 
   const token = program.command('token').description('makes an enrolment token and prints it, alone');
@@ -147,22 +151,7 @@ export function thinmanProgram(out: (text: string) => void): Command {
     .requiredOption('--url <url>', 'how devices reach it')
     .action(asking((client, { name, url }) => makeToken(client, { for: 'server', name, url })));
 
-  const device = program.command('device').description('administers a thin client that is known');
-  device
-    .command('revoke')
-    .description('refuses the device for good, and has it erase what it holds of users')
-    .argument('<name>')
-    .action(asking((client, _options, [name = '']) => revokeDevice(client, name)));
-  device
-    .command('reenroll')
-    .description('prints a token that gives this device a new key; name, group and all else stay')
-    .argument('<name>')
-    .option('--ttl <time>', 'how long it is good for: 90m, 24h, 7d', '24h')
-    .action(
-      asking((client, { ttl = '24h' }, [name = '']) =>
-        makeToken(client, { for: 'reenroll', device: name, ttlMs: parseDuration(ttl) }),
-      ),
-    );
+  addDeviceCommands(program, asking);
 
   program
     .command('effective')

@@ -1,28 +1,18 @@
 import {
   type EffectiveAnswer,
   EffectiveAnswer as EffectiveSchema,
-  EventPage,
   HistoryAnswer,
   MAX_PAGE_SIZE,
   type ObjectKind,
   ObjectOutput,
   ObjectPage,
-  type RecordedEvent,
   ServerReport,
 } from '@thinman/protocol';
 import { describeMissing } from '../../core/missing.ts';
-import type { AdminClient } from './admin-client.ts';
+import { type AdminClient, STATUS_DEADLINE_MS } from './admin-client.ts';
 import { type Format, toJson, toYaml } from './format.ts';
 import { objectTable } from './object-table.ts';
 import { moment, table } from './table.ts';
-
-export type GetOptions = {
-  readonly format: Format;
-  /** Events alone: at most so many. */
-  readonly limit?: number;
-  readonly type?: string;
-  readonly user?: string;
-};
 
 /** `thinman get KIND [NAME]`: all pages. JSON and YAML have what `apply` takes. */
 export async function getObjects(
@@ -50,40 +40,6 @@ async function allObjects(client: AdminClient, kind: ObjectKind): Promise<readon
     after = page.next;
   }
   return all;
-}
-
-/** A commit of a thousand objects is one event; all of it is in `-o yaml`. */
-const MAX_DATA_CHARS = 240;
-
-const brief = (text: string) => (text.length > MAX_DATA_CHARS ? `${text.slice(0, MAX_DATA_CHARS)}…` : text);
-
-/** `thinman get Event`: newest first. */
-export async function getEvents(client: AdminClient, options: GetOptions): Promise<string> {
-  const events: RecordedEvent[] = [];
-  const wanted = options.limit ?? Number.POSITIVE_INFINITY;
-  for (let before: string | null = ''; before !== null && events.length < wanted; ) {
-    const query = new URLSearchParams({
-      limit: String(Math.min(MAX_PAGE_SIZE, wanted - events.length)),
-      ...(before === '' ? {} : { before }),
-      ...(options.type === undefined ? {} : { type: options.type }),
-      ...(options.user === undefined ? {} : { user: options.user }),
-    });
-    const page: EventPage = await client.ask(EventPage, { path: `/events?${query}` });
-    events.push(...page.items.map(({ sequence: _sequence, ...event }) => event));
-    before = page.next;
-  }
-  if (options.format === 'table') {
-    const rows = events.map(({ at, type, user, origin, data }) => [
-      moment(at),
-      type,
-      user ?? '',
-      origin,
-      brief(JSON.stringify(data)),
-    ]);
-    return table(['AT', 'TYPE', 'USER', 'ORIGIN', 'DATA'], rows);
-  }
-  const objects = events.map(event => ({ kind: 'Event', name: event.id, generation: 0, body: event }));
-  return options.format === 'json' ? toJson(objects) : toYaml(objects);
 }
 
 /** `thinman history KIND NAME`: newest first. */
@@ -134,7 +90,7 @@ export async function getEffective(
 
 /** `thinman status`: the server that was asked; on the Primary, its Secondaries as well. */
 export async function getStatus(client: AdminClient, format: Format): Promise<string> {
-  const report = await client.ask(ServerReport, { path: '/status' });
+  const report = await client.ask(ServerReport, { path: '/status', deadlineMs: STATUS_DEADLINE_MS });
   if (format === 'json') return toJson(report);
   if (format === 'yaml') return toYaml([report]);
   const { database, missing, secondaries = [] } = report;

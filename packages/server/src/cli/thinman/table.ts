@@ -20,7 +20,7 @@ const DRIVES_TERMINALS = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
 const HEX = 16;
 
 /** Cells are also what devices said, and what anybody typed at a login: none of it may drive the terminal. */
-function visible(cell: string): string {
+export function visible(cell: string): string {
   return cell.replaceAll(DRIVES_TERMINALS, char => `\\u${char.charCodeAt(0).toString(HEX).padStart(4, '0')}`);
 }
 

@@ -2,11 +2,9 @@ import {
   ApplyAnswer,
   type ApplyChange,
   DeleteAnswer,
-  HistoryAnswer,
   isObjectKind,
   MAX_ADMIN_BODY_BYTES,
   type ObjectKind,
-  ServerStatus,
   TokenAnswer,
   type TokenRequest,
 } from '@thinman/protocol';
@@ -15,10 +13,10 @@ import type { AdminClient } from './admin-client.ts';
 import { bodyDifference } from './body-difference.ts';
 import { CommandError, EXIT, exitCodeOf, RefusedByServer, refusalLines } from './command-error.ts';
 import type { FileObject } from './documents.ts';
-import { historyPath, oneObject } from './read-commands.ts';
+import { oneObject } from './read-commands.ts';
 
 /** Passwords cost two Argon2id each on the server, at most: some 5,000 new users of 64 MiB in a quarter of an hour. */
-const APPLY_DEADLINE_MS = 15 * 60_000;
+export const APPLY_DEADLINE_MS = 15 * 60_000;
 
 /** `thinman apply -f`: all or nothing. Gives what it changed, for people. */
 export async function applyFiles(client: AdminClient, objects: readonly FileObject[]): Promise<string> {
@@ -47,7 +45,7 @@ export async function diffFiles(client: AdminClient, objects: readonly FileObjec
   return lines.length === 0 ? 'nothing would change\n' : lines.map(line => `${line}\n`).join('');
 }
 
-function describeChange({ change, kind, name }: ApplyChange): string {
+export function describeChange({ change, kind, name }: Record<'change' | 'kind' | 'name', string>): string {
   return `${change.padEnd('unchanged'.length)} ${kind}/${name}`;
 }
 
@@ -65,37 +63,17 @@ async function sendApply(client: AdminClient, objects: readonly FileObject[], dr
   }
 }
 
-/** `thinman delete KIND NAME`. */
-export async function deleteObject(client: AdminClient, kind: ObjectKind, name: string): Promise<string> {
-  const path = `/objects/${kind}/${encodeURIComponent(name)}`;
+/** `thinman delete KIND NAME`; with a generation, only as it was read then. */
+export async function deleteObject(
+  client: AdminClient,
+  kind: ObjectKind,
+  name: string,
+  readAt: number | undefined,
+): Promise<string> {
+  const query = readAt === undefined ? '' : `?generation=${readAt}`;
+  const path = `/objects/${kind}/${encodeURIComponent(name)}${query}`;
   const { epoch, generation } = await client.ask(DeleteAnswer, { method: 'DELETE', path });
   return `deleted ${kind}/${name}\ngeneration ${epoch}.${generation}\n`;
-}
-
-/** `thinman rollback KIND NAME --to GENERATION`: writes what it was then; a password stays what it is now. */
-export async function rollback(client: AdminClient, kind: ObjectKind, name: string, to: number): Promise<string> {
-  const { items } = await client.ask(HistoryAnswer, { path: historyPath(kind, name) });
-  const now = await client.ask(ServerStatus, { path: '/status' });
-  if (to > now.generation) {
-    throw new CommandError(EXIT.misuse, `there is no generation ${to} yet: the site is at ${now.generation}`);
-  }
-  const then = items.find(({ generation }) => generation <= to);
-  if (then === undefined || then.body === null) {
-    throw new CommandError(
-      EXIT.misuse,
-      `${kind} "${name}" did not exist at generation ${to}: thinman history ${kind} ${name} shows when it did`,
-    );
-  }
-  const value = { kind, name, body: then.body };
-  const where = (field: string) => `as of generation ${then.generation}${field === '' ? '' : `, ${field}`}`;
-  return applyFiles(client, [{ value, where }]);
-}
-
-/** `thinman device revoke NAME`. What else is written about the device stays as it is. */
-export async function revokeDevice(client: AdminClient, name: string): Promise<string> {
-  const { body, generation } = await oneObject(client, 'Device', name);
-  const value = { kind: 'Device', name, generation, body: { ...body, revoked: true } };
-  return applyFiles(client, [{ value, where: () => '' }]);
 }
 
 /** `thinman token device|server`, `thinman device reenroll`: the token, alone. */
