@@ -6,7 +6,9 @@ if (!hasMysql9()) {
   try {
     await downloadMysql9();
   } catch (error) {
-    console.error(error);
+    for (const cause of error instanceof AggregateError ? [...error.errors, error] : [error]) {
+      console.error(cause instanceof Error ? cause.message : cause);
+    }
     process.exitCode = 1;
   }
 }

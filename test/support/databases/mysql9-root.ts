@@ -25,12 +25,11 @@ export function hasMysql9(): boolean {
 }
 
 /** The command of a program in it: run by its own loader, with its own libraries. */
-export function mysql9Command(program: 'mysqld'): readonly [string, ...string[]] {
-  const [loader] = globSync(join(MYSQL9_ROOT, 'usr/lib/*/ld-linux*.so.*'));
-  if (loader === undefined) throw new Error(`no MySQL 9 in ${MYSQL9_ROOT}`);
-  const libraries = [join(loader, '..'), join(MYSQL9_ROOT, 'usr/lib/mysql/private')].join(':');
-  const path = join(MYSQL9_ROOT, 'usr/sbin', program);
-  return [loader, '--library-path', libraries, path];
+export function mysql9Command(program: 'mysqld', root = MYSQL9_ROOT): readonly [string, ...string[]] {
+  const [loader] = globSync(join(root, 'usr/lib/*/ld-linux*.so.*'));
+  if (loader === undefined) throw new Error(`no MySQL 9 in ${root}`);
+  const libraries = [join(loader, '..'), join(root, 'usr/lib/mysql/private')].join(':');
+  return [loader, '--library-path', libraries, join(root, 'usr/sbin', program)];
 }
 
 /** Fetches it if it is not there; false, after saying why, if it cannot be had. Of several that ask at once one fetches. */
@@ -42,13 +41,15 @@ export function ensureMysql9(): boolean {
   return hasMysql9();
 }
 
-/** Downloads and unpacks it, from the mirrors that this machine's apt has. Throws if it cannot be had. */
+/** Downloads and unpacks it, from the mirrors that this machine's apt has. Throws if it cannot be had, or does not run. */
 export async function downloadMysql9(): Promise<void> {
   const unfinished = await mkdtemp(`${MYSQL9_ROOT}-`);
   try {
     const root = join(unfinished, 'root');
     await mkdir(root);
     for (const file of await downloadPackages(join(unfinished, 'apt'))) await execute('dpkg-deb', ['-x', file, root]);
+    const [loader, ...args] = mysql9Command('mysqld', root);
+    await execute(loader, [...args, '--version']);
     await rm(MYSQL9_ROOT, { recursive: true, force: true });
     await rename(root, MYSQL9_ROOT);
   } finally {
