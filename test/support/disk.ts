@@ -24,13 +24,13 @@ const BLOCK_BYTES = 4096;
 const DISK_BYTES = 16 * 1024 * 1024;
 
 /** Makes `NAME.img` and mounts it as the folder `NAME` in `parent`. undefined: that is not possible here. */
-export function mountSmallDisk(parent: string, name: string): SmallDisk | undefined {
+export function mountSmallDisk(parent: string, name: string, bytes = DISK_BYTES): SmallDisk | undefined {
   const image = join(parent, `${name}.img`);
   const folder = join(parent, name);
   const ballast = join(folder, 'ballast');
   mkdirSync(folder);
   const file = openSync(image, 'w');
-  ftruncateSync(file, DISK_BYTES);
+  ftruncateSync(file, bytes);
   closeSync(file);
   const mount = (...options: string[]) => succeeds('mount', '-o', ['loop', ...options].join(), image, folder);
   if (!succeeds('mkfs.ext4', '-q', '-m', '0', image) || !mount()) return undefined;

@@ -97,7 +97,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
         second,
         databases === undefined
           ? ['--database', `sqlite:${join(primary.data, 'site.db')}`, '--single-host']
-          : ['--database', databases.secondary],
+          : ['--database', databases.secondary, ...trial(databases.secondary)],
       ),
     addSecondary: async (name, database) => {
       const added = await place(name);
@@ -142,6 +142,9 @@ type Placed = {
   readonly inside: Pick<StartOptions, 'inside'>;
   readonly args: readonly string[];
 };
+
+/** An SQLite file is taken only for a trial on one machine. */
+const trial = (database: string) => (database.startsWith('sqlite:') ? ['--single-host'] : []);
 
 /** Where a server listens, and the wire before it, if there is one. */
 async function findPlace(address = '127.0.0.1', wired = false) {

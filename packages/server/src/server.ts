@@ -124,7 +124,6 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     clock,
     log,
     journalLimitBytes: () => journalLimitBytes(site.settings()),
-    onReserve: change => keeping.reserveChanged(change),
   });
   const { record, replica } = stores;
   const site = followReplica(replica);

@@ -2,7 +2,6 @@ import { statSync } from 'node:fs';
 import { JOURNAL_LIMIT_BYTES } from '@thinman/protocol';
 import type { Clock, Journal, JournalEntry } from '../ports.ts';
 import { openOrRebuild, type SetAside } from '../record/dialects/set-aside.ts';
-import { type SqliteTrouble, troubleOf } from '../record/dialects/sqlite-file.ts';
 import { entryBytes, prepareEntries, type Totals } from './entries.ts';
 import { JournalAtLimit, JournalOfNewerVersion, JournalUnavailable, journalTroubleOf } from './errors.ts';
 import { prepareFacts, SEEN_HERE } from './facts.ts';
@@ -12,6 +11,7 @@ import { prepareLogins } from './logins.ts';
 import { type Owner, unfitFor } from './owner.ts';
 import { preparePruning } from './prune.ts';
 import { createTables, JOURNAL_APPLICATION_ID, JOURNAL_FORMAT, migrate } from './tables.ts';
+import { type MakeRoom, withRoom } from './with-room.ts';
 
 /** A limit that was lowered by much is reached in many small steps: each write makes this much more room at most. */
 const ROUNDS_FOR_ROOM = 20;
@@ -27,8 +27,7 @@ export type JournalOptions = {
   readonly owner?: Owner;
   /** Entries that wait, in bytes; asked at each write. */
   readonly limitBytes?: () => number;
-  /** Makes room on a full disk; false: there is none to be made. */
-  readonly makeRoom?: (trouble: SqliteTrouble) => boolean;
+  readonly makeRoom?: MakeRoom;
   /** Room was made and is not there again: what is drained goes early. */
   readonly isTight?: () => boolean;
 };
@@ -40,7 +39,7 @@ export type JournalOptions = {
 export function openJournal(path: string, options: JournalOptions): OpenJournal {
   const { clock, owner, limitBytes = () => JOURNAL_LIMIT_BYTES } = options;
   const { makeRoom = () => false, isTight = () => false } = options;
-  const { handle, setAside } = openOrRebuild(path, {
+  const open: Parameters<typeof openOrRebuild>[1] = {
     applicationId: JOURNAL_APPLICATION_ID,
     create(made) {
       createTables(made);
@@ -54,7 +53,8 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
       return unfitFor(found, owner);
     },
     nowMs: clock.nowMs(),
-  });
+  };
+  const { handle, setAside } = withRoom(makeRoom, () => openOrRebuild(path, open));
   const listeners = new Set<() => void>();
   const entries = prepareEntries(handle);
   const logins = prepareLogins(handle);
@@ -65,18 +65,9 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
 
   const inTransaction = handle.transaction((work: () => void) => work());
 
-  /** One transaction; on a full disk again, as long as room can be made. */
   function write(work: () => void): void {
-    for (;;) {
-      try {
-        inTransaction(work);
-        totals = entries.totals();
-        return;
-      } catch (error) {
-        const trouble = troubleOf(error);
-        if (trouble === undefined || !makeRoom(trouble)) throw error;
-      }
-    }
+    withRoom(makeRoom, () => inTransaction(work));
+    totals = entries.totals();
   }
 
   /** What went out goes early when its room is needed; what waits never does. */

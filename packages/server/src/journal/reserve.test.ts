@@ -23,10 +23,10 @@ describe('the room that is kept for the journal', () => {
   const open = (more: Partial<ReserveOptions> = {}) => {
     reserve = openReserve(path, {
       clock,
-      onChange: change => told.push(change),
       onTrouble: error => assert.fail(String(error)),
       ...{ wantedBytes: WANTED, sliceBytes: SLICE, marginBytes: 0, ...more },
     });
+    reserve.onChange(change => told.push(change));
   };
   const grown = (bytes: number) => waitFor(`a reserve of ${bytes}`, () => reserve.bytes() === bytes || undefined);
 

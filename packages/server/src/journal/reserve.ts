@@ -4,7 +4,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { JOURNAL_RESERVE_BYTES } from '@thinman/protocol';
 import type { Clock } from '../ports.ts';
-import type { SqliteTrouble } from '../record/dialects/sqlite-file.ts';
+import type { MakeRoom } from './with-room.ts';
 
 const MIB = 2 ** 20;
 /** Given up at a time: what the write-ahead log takes before it is folded in (4 MiB), and as much for the database itself. */
@@ -27,13 +27,14 @@ export type Reserve = {
   /** It is not whole, and the disk has no room to make it so. */
   isTight(): boolean;
   /** A slice goes back to the disk, if that can help against this trouble; false: no. */
-  giveUp(trouble: SqliteTrouble): boolean;
+  readonly giveUp: MakeRoom;
+  /** What came before, on a disk that was full at the start, is told at once. */
+  onChange(listener: (change: ReserveChange) => void): void;
   stop(): Promise<void>;
 };
 
 export type ReserveOptions = {
   readonly clock: Pick<Clock, 'after'>;
-  readonly onChange?: (change: ReserveChange) => void;
   /** It cannot be made; it is tried again. For the log. */
   readonly onTrouble?: (error: unknown) => void;
   readonly wantedBytes?: number;
@@ -46,7 +47,8 @@ export type ReserveOptions = {
  * written, with what no file system can compress. It is made in the background, and anew when there is room.
  */
 export function openReserve(path: string, options: ReserveOptions): Reserve {
-  const { clock, onChange = () => {}, onTrouble = () => {} } = options;
+  const { clock, onTrouble = () => {} } = options;
+  const listeners = new Set<(change: ReserveChange) => void>();
   const { wantedBytes = JOURNAL_RESERVE_BYTES, sliceBytes = SLICE_BYTES, marginBytes = MARGIN_BYTES } = options;
   let held = heldBytes(path);
   let filling: Promise<void> | undefined;
@@ -57,7 +59,7 @@ export function openReserve(path: string, options: ReserveOptions): Reserve {
 
   function tell(change: ReserveChange): void {
     told = change;
-    onChange(change);
+    for (const listener of listeners) listener(change);
   }
 
   function look(): void {
@@ -116,6 +118,10 @@ export function openReserve(path: string, options: ReserveOptions): Reserve {
       held = left;
       tell('used');
       return true;
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      if (told !== 'whole') listener(told);
     },
     async stop() {
       stopped = true;

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { ServingReason } from '../core/serving-state.ts';
-import type { Reserve, ReserveChange } from '../journal/reserve.ts';
+import type { Reserve } from '../journal/reserve.ts';
 import type { Clock, EventWriter, Journal, LockoutEvidence } from '../ports.ts';
 import { createDirectPath } from './direct-path.ts';
 import type { EventRoute } from './event-route.ts';
@@ -15,7 +15,7 @@ export type EventKeepingOptions = {
   /** Of this server. */
   readonly name: string;
   readonly journal: Journal;
-  readonly reserve: Pick<Reserve, 'bytes'>;
+  readonly reserve: Pick<Reserve, 'bytes' | 'onChange'>;
   readonly deliver: EventRoute['deliver'];
   /** To the source of record; a Secondary's leads over the link. */
   readonly wayIsOpen: () => boolean;
@@ -35,7 +35,6 @@ export type EventKeeping = {
   tell(type: string, data: Record<string, unknown>): Promise<void>;
   healthy(): boolean;
   status(): ReturnType<typeof journalStatus>;
-  reserveChanged(change: ReserveChange): void;
   stop(): void;
 };
 
@@ -62,11 +61,11 @@ export function keepEvents(options: EventKeepingOptions): EventKeeping {
   const tell = (type: string, data: Record<string, unknown>) =>
     events.write(type, data).catch(error => log.error({ err: error, type }, 'an event was not written'));
   const alarms = createJournalAlarms({ journal, tell, log });
+  reserve.onChange(change => alarms.reserve(change, reserve.bytes()));
 
   return {
     ...{ journal, events, tell, healthy: guard.healthy },
     status: () => journalStatus(guard.path(), journal, reserve, clock),
-    reserveChanged: change => alarms.reserve(change, reserve.bytes()),
     stop() {
       guard.stop();
       alarms.stop();

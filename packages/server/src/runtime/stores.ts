@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 import type { DataFolder, ServerConfig } from '../config.ts';
 import { openJournal } from '../journal/journal.ts';
-import { openReserve, type Reserve, type ReserveChange } from '../journal/reserve.ts';
+import { openReserve, type Reserve } from '../journal/reserve.ts';
+import { withRoom } from '../journal/with-room.ts';
 import type { Clock, Journal, Replica, SourceOfRecord } from '../ports.ts';
 import type { SetAside } from '../record/dialects/set-aside.ts';
 import { openSourceOfRecord } from '../record/source-of-record.ts';
@@ -24,7 +25,6 @@ export function openStores(
     readonly readOnly: boolean;
     readonly acceptWeakDurability: boolean;
     readonly journalLimitBytes: () => number;
-    readonly onReserve: (change: ReserveChange) => void;
     readonly clock: Clock;
     readonly log: Logger;
   },
@@ -32,7 +32,6 @@ export function openStores(
   const { clock, log, readOnly, acceptWeakDurability } = options;
   const reserve = openReserve(folder.journalReserve, {
     clock,
-    onChange: options.onReserve,
     onTrouble: error => log.warn({ err: error }, 'the room that is kept for the journal cannot be made; tried again'),
   });
   const journal = openJournal(folder.journal, {
@@ -43,7 +42,8 @@ export function openStores(
     isTight: reserve.isTight,
   });
   if (journal.setAside !== undefined) log.error({ journal: journal.setAside }, setAsideWords(journal.setAside));
-  const replica = openReplica(folder.replica, { clock, siteId: config.siteId });
+  // A server that starts on a full disk needs some for its replica, or it has no use for the rest.
+  const replica = withRoom(reserve.giveUp, () => openReplica(folder.replica, { clock, siteId: config.siteId }));
   const aside = replica.setAside();
   if (aside !== undefined) log.warn({ replica: aside }, 'the replica was unfit and set aside; it is filled anew');
   const record = openSourceOfRecord(config.database, {
