@@ -1,6 +1,7 @@
 import type { DatabaseFinding } from '../../errors.ts';
 import type { SqlConnection } from './connection.ts';
 import { type Granted, grantedOn, lacking } from './grants.ts';
+import { TABLE_COMMENT } from './own-tables.ts';
 import { READ_SILENCE_MS, type ServerFacts } from './session.ts';
 import { READ_ONLY, RIGHT_LACKS, SqlError } from './sql-errors.ts';
 import { createUser, grant, PRIMARY_RIGHTS, revokeAll, SECONDARY_RIGHTS } from './sql-words.ts';
@@ -91,15 +92,12 @@ export async function needlessRights(
   };
 }
 
-/** Tables that a restore or a conversion has made other than they were. */
-export async function alteredTables(
-  connection: SqlConnection,
-  tables: readonly string[],
-): Promise<DatabaseFinding | undefined> {
+/** Tables of ours that a restore or a conversion has made other than they were. */
+export async function alteredTables(connection: SqlConnection): Promise<DatabaseFinding | undefined> {
   const { rows } = await connection.query(
     `SELECT table_name AS called, engine AS engine, table_collation AS collation FROM information_schema.tables
-     WHERE table_schema = DATABASE() AND table_name IN (?)`,
-    [tables],
+     WHERE table_schema = DATABASE() AND table_comment = ?`,
+    [TABLE_COMMENT],
     READ_SILENCE_MS,
   );
   const wrong = rows.filter(({ engine, collation }) => engine !== 'InnoDB' || collation !== 'utf8mb4_bin');

@@ -1,0 +1,3 @@
+import { slaveContract } from '../contract/source-of-record-slave.ts';
+
+slaveContract('MariaDB', 'mariadb');
