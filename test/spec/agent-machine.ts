@@ -263,7 +263,7 @@ export function createMachine(options: {
     closed([server = '', why = 'reset', generation]) {
       const base = { kind: 'channelClosed', channel: channelTo(server), server, detail: '' } as const;
       if (isErrorCode(why)) feed({ ...base, reason: 'closed', problem: problemOf(why, generation) });
-      else feed({ ...base, reason: why as FailureReason });
+      else feed({ ...base, reason: why as FailureReason | 'closed' | 'replaced' });
     },
     alive: ([server = '']) => feed({ kind: 'channelAlive', channel: channelTo(server) }),
     goaway: ([server = '']) => feed({ kind: 'channelGoaway', channel: channelTo(server) }),
@@ -417,7 +417,13 @@ export function createMachine(options: {
       ...['linkup', 'resume', 'logout', 'login alice', 'login bob', 'wait'],
       ...each(prefixed('probe', servers(probes)), ['serving', 'degraded', 'draining', 'refused', 'timeout', 'tls']),
       ...each(prefixed('hello', servers(channels)), ['serving', 'degraded 5', 'unavailable', 'serving 9']),
-      ...each(prefixed('closed', servers(channels)), ['reset', 'timeout', 'device_unknown', 'device_revoked 5']),
+      ...each(prefixed('closed', servers(channels)), [
+        'reset',
+        'replaced',
+        'timeout',
+        'device_unknown',
+        'device_revoked 5',
+      ]),
       ...prefixed('goaway', servers(channels)),
       ...prefixed('alive', servers(channels)),
       ...prefixed('changed', servers(channels)),

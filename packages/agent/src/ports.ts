@@ -136,7 +136,7 @@ export type ChannelListener = {
   onAlive(): void;
   /** Exactly once; nothing comes after it. `problem` when the upgrade was answered by a problem document. */
   onClosed(why: {
-    readonly reason: FailureReason | 'closed';
+    readonly reason: FailureReason | 'closed' | 'replaced';
     readonly detail: string;
     readonly problem?: Problem;
   }): void;

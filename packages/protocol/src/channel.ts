@@ -7,6 +7,14 @@ import { Version } from './versioned.ts';
 /** Path of the device's WebSocket. */
 export const CHANNEL_PATH = '/v1/channel';
 
+/** Why a server closes a channel (RFC 6455: codes of 4000-4999 are an application's own). */
+export const CHANNEL_CLOSE = {
+  /** One channel a device: a newer one has come. */
+  replaced: { code: 4000, reason: 'another channel of this device' },
+  revoked: { code: 4001, reason: 'revoked' },
+  unknown: { code: 4002, reason: 'unknown' },
+} as const;
+
 /**
  * The state of one user who is cached on the device. Devices name users by id, never by name: an id is known only from a
  * granted login, so nobody can ask who exists.

@@ -40,6 +40,7 @@ export type DeviceEventType = (typeof DEVICE_EVENT_TYPES)[number];
  *   (device, with, keyHash, revokedKeyHash), `site.rollback` (to).
  * - `device.enrolled`, `server.joined`, `server.started`, `server.state` (from, to, why), `server.stopped`,
  *   `certificate.renewed` (its own: expiresAt, issuer), `ca.changed` (phase, caPins, actor, forced).
+ * - `device.cloned` (device): two agents use its identity at the same time.
  * - `admin.login`, `admin.commit` (generation, actor, what), `event.quarantined`.
  * - `journal.filling` (percent, pendingBytes, limitBytes), `journal.reserve` (state, bytes: what the full disk has left of it),
  *   `journal.bypassed` (why: events go straight to the source of record), `journal.resumed`.
@@ -50,6 +51,7 @@ export const SERVER_EVENT_TYPES = [
   'device.enrolled',
   'device.renewed',
   'device.unknown',
+  'device.cloned',
   'device.approved',
   'device.replaced',
   'site.rollback',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer as createTcp } from 'node:net';
 import { afterEach, before, describe, test } from 'node:test';
-import { MAX_FRAME_BYTES, PROTOCOL_VERSION, problem, type ServerFrame } from '@thinman/protocol';
+import { CHANNEL_CLOSE, MAX_FRAME_BYTES, PROTOCOL_VERSION, problem, type ServerFrame } from '@thinman/protocol';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { DEVICE_ID } from '../../../../test/support/ids.ts';
 import { deviceIdentity, httpsLab, type Lab, tlsLab } from '../../../../test/support/tls-lab.ts';
@@ -105,6 +105,14 @@ test('the server closes: told once, and nothing after it', async () => {
     ws.close(1001);
   });
   assert.equal((await listen(lab.server).closed()).reason, 'closed');
+});
+
+test('another channel of this device takes its place: told apart from every other end', async () => {
+  const lab = await channelServer(ws => {
+    ws.send(JSON.stringify(goaway));
+    ws.close(CHANNEL_CLOSE.replaced.code, CHANNEL_CLOSE.replaced.reason);
+  });
+  assert.equal((await listen(lab.server).closed()).reason, 'replaced');
 });
 
 test('the device closes: told once, and sending is harmless afterwards', async () => {

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Agent } from 'node:https';
 import { Duplex } from 'node:stream';
 import {
+  CHANNEL_CLOSE,
   CHANNEL_PATH,
   type DeviceFrame,
   MAX_FRAME_BYTES,
@@ -101,7 +102,10 @@ export function createChannelConnector({ clock, random, identity }: ChannelConne
       });
       socket.on('unexpected-response', (_request, response) => readRefusal(response, finish));
       socket.on('error', error => finish({ reason: reasonOf(error), detail: detailOf(error) }));
-      socket.on('close', code => finish({ reason: 'closed', detail: `closed with code ${code}` }));
+      socket.on('close', code => {
+        const reason = code === CHANNEL_CLOSE.replaced.code ? 'replaced' : 'closed';
+        finish({ reason, detail: `closed with code ${code}` });
+      });
 
       return {
         send(frame: DeviceFrame) {

@@ -1,6 +1,6 @@
 import { closeChannel } from './channels.ts';
 import type { Event } from './event.ts';
-import { couldNotServe, failedHard, gaveNoAnswer, heardFrom, served, setHealth } from './health.ts';
+import { channelEnded, couldNotServe, failedHard, gaveNoAnswer, heardFrom, served, setHealth } from './health.ts';
 import { bundleChanged } from './keeping.ts';
 import { afterTrouble, moveArrived, moveEnded } from './moves.ts';
 import { beginSearch, searchEnded, searchOn } from './search.ts';
@@ -68,11 +68,14 @@ export function onChannelClosed(turn: Turn, event: On<'channelClosed'>): void {
   if (role === undefined) return;
   const { server, reason, detail, problem } = event;
   if (problem?.code === 'device_revoked') deviceRevoked(turn, problem.subject);
+  // Silence takes its time by itself: no loop comes of it.
+  const held = reason === 'timeout' || (reason !== 'replaced' && !isShortLived(turn));
   if (problem !== undefined) couldNotServe(turn, server, problem);
-  else if (reason === 'closed' || reason === 'reset') {
+  else if (reason === 'closed' || reason === 'replaced' || reason === 'reset') {
     // A cut line proves little: the search asks the server itself. One that never held proves enough.
-    if (role !== 'current' || isShortLived(turn)) failedHard(turn, server, reason);
+    if (role !== 'current' || !held) failedHard(turn, server, reason);
   } else gaveNoAnswer(turn, server, { kind: 'failed', reason, detail });
+  if (role === 'current') channelEnded(turn, server, held);
   channelGone(turn, role, server);
 }
 

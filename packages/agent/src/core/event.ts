@@ -132,7 +132,8 @@ type ChannelEvent =
       readonly kind: 'channelClosed';
       readonly channel: number;
       readonly server: string;
-      readonly reason: FailureReason | 'closed';
+      /** `replaced`: by another channel of this device's identity. */
+      readonly reason: FailureReason | 'closed' | 'replaced';
       readonly detail: string;
       readonly problem?: ProblemFacts | undefined;
     };

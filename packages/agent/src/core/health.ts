@@ -17,6 +17,7 @@ export const UNKNOWN_HEALTH: ServerHealth = {
   good: undefined,
   lastError: null,
   alarmed: false,
+  unsteady: undefined,
 };
 
 export function healthOf(state: AgentState, server: string): ServerHealth {
@@ -66,6 +67,25 @@ export function failedHard(turn: Turn, server: string, why: string): void {
     lastError: why,
     good: undefined,
   });
+}
+
+/**
+ * A channel that had said hello is gone. One that did not hold is not opened again at once, though its server answers: a server
+ * that hangs up, or a second agent with this identity, would have both sides reconnect for ever.
+ */
+export function channelEnded(turn: Turn, server: string, held: boolean): void {
+  const { policy, at } = turn;
+  if (held) {
+    setHealth(turn, server, { unsteady: undefined });
+    return;
+  }
+  const times = (healthOf(turn.state, server).unsteady?.times ?? 0) + 1;
+  const restMs = jittered(doubling(times, policy.breakerFirstMs, policy.breakerMaxMs), at.draw);
+  setHealth(turn, server, { unsteady: { times, until: at.now + restMs } });
+}
+
+export function mayHaveChannel({ state, at }: Turn, server: string): boolean {
+  return (healthOf(state, server).unsteady?.until ?? at.now) <= at.now;
 }
 
 /** An answer of scope `server`: the next server is asked. Some of them concern one request only, and open no breaker. */

@@ -1,6 +1,6 @@
 import { jittered, spread } from './backoff.ts';
 import { closeChannel, nowConnected, openChannel } from './channels.ts';
-import { connectDeadlineMs, failedHard, healthOf, probe, setHealth } from './health.ts';
+import { connectDeadlineMs, failedHard, healthOf, mayHaveChannel, probe, setHealth } from './health.ts';
 import { askServers, askUnknown, patienceMs, recordSwitch } from './search.ts';
 import { candidatesOf, type Selection, selectServer } from './server-selection.ts';
 import { type AgentState, type Connectivity, isSuspect, type Move, type MoveReason } from './state.ts';
@@ -97,7 +97,7 @@ function selectOther(turn: Turn, patience: boolean): Selection {
   const current = connectedOf(turn)?.server;
   const candidates = candidatesOf(turn.state.servers, turn.state.health);
   return selectServer(
-    candidates.filter(({ name }) => name !== current),
+    candidates.filter(({ name }) => name !== current && mayHaveChannel(turn, name)),
     patience,
   );
 }
@@ -189,6 +189,7 @@ function giveUpBadFailback(turn: Turn, move: Extract<Move, { kind: 'due' }>): vo
 
 /** Enough good probes in a row, for long enough if an earlier failback was regretted. */
 function isGoodFor(turn: Turn, server: string): boolean {
+  if (!mayHaveChannel(turn, server)) return false;
   const { good } = healthOf(turn.state, server);
   if (good === undefined || good.count < turn.policy.failbackProbes) return false;
   return turn.at.now - good.since >= turn.state.failback.regretWaitMs;

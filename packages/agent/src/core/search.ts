@@ -1,6 +1,6 @@
 import { doubling, jittered } from './backoff.ts';
 import { closeChannel, nowConnected, openChannel } from './channels.ts';
-import { connectDeadlineMs, failedHard, healthOf, hedgeDelayMs, probe, setHealth } from './health.ts';
+import { connectDeadlineMs, failedHard, healthOf, hedgeDelayMs, mayHaveChannel, probe, setHealth } from './health.ts';
 import { candidatesOf, selectServer, standingOf } from './server-selection.ts';
 import type { AgentState, Connectivity, Search } from './state.ts';
 import { patch, record, type Turn } from './turn.ts';
@@ -70,7 +70,11 @@ export function settleSearch(turn: Turn): void {
   }
   if (search.kind === 'asking') askUnknown(turn, namesOf(turn.state));
   const patience = search.kind === 'asking' && now < search.patienceUntil;
-  const selection = selectServer(candidatesOf(turn.state.servers, turn.state.health), patience);
+  const candidates = candidatesOf(turn.state.servers, turn.state.health);
+  const selection = selectServer(
+    candidates.filter(({ name }) => mayHaveChannel(turn, name)),
+    patience,
+  );
   if (selection.kind === 'chosen') {
     setSearch(turn, connectivity, {
       kind: 'opening',

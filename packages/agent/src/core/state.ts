@@ -75,6 +75,8 @@ export type ServerHealth = {
   readonly lastError: string | null;
   /** Trouble with its identity has been reported since it last proved it. */
   readonly alarmed: boolean;
+  /** Its channels did not hold, so many times in a row: until then none is opened. Logins need none, and go there all the same. */
+  readonly unsteady: { readonly times: number; readonly until: number } | undefined;
 };
 
 export type Breaker =
