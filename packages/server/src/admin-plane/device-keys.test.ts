@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, randomUUID, X509Certificate } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import type { DeviceSystem, Problem } from '@thinman/protocol';
+import { CHANNEL_CLOSE, type DeviceSystem, type Problem } from '@thinman/protocol';
 import {
   createDeviceSite,
   type DeviceSite,
   type TestDevice,
   type TestServer,
 } from '../../../../test/support/device-site.ts';
-import { CHANNEL_CLOSE } from '../device-plane/channel/channels.ts';
 import type { Outcome } from '../http/outcome.ts';
 import { createCsr } from '../identity/csr.ts';
 import { toPem } from '../identity/identity-files.ts';

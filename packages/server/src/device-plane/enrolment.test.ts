@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, type KeyObject, randomUUID, X509Certificate } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { EnrollAnswer, PROTOCOL_HEADER, parseValue } from '@thinman/protocol';
+import { CHANNEL_CLOSE, EnrollAnswer, PROTOCOL_HEADER, parseValue } from '@thinman/protocol';
 import { createDeviceSite, type DeviceSite, type TestDevice } from '../../../../test/support/device-site.ts';
 import { createSiteCa, openCertificateAuthority } from '../identity/certificate-authority.ts';
 import { createCsr } from '../identity/csr.ts';
 import { toPem } from '../identity/identity-files.ts';
 import { keyHashOf } from '../identity/key-hash.ts';
-import { CHANNEL_CLOSE } from './channel/channels.ts';
 
 const newKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
 

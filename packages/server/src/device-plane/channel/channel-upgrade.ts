@@ -33,7 +33,7 @@ export function createChannelUpgrade(deps: DeviceDeps, gate: DeviceGate, channel
     };
     socket.on('ping', alive).on('pong', alive);
     socket.on('error', error => log.debug({ err: error, device: device.name }, 'a channel failed'));
-    socket.on('close', () => channels.closed(connection));
+    socket.on('close', code => channels.closed(connection, code));
     socket.on('message', (data, isBinary) => {
       const frame = isBinary ? undefined : parseJson(DeviceFrame, data.toString(), MAX_FRAME_BYTES);
       if (frame?.ok === true) channels.received(connection, frame.value);

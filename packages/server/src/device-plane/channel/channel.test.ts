@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { parseValue, ServerFrame } from '@thinman/protocol';
+import { CHANNEL_CLOSE, parseValue, ServerFrame } from '@thinman/protocol';
 import {
   createDeviceSite,
   type DeviceSite,
@@ -148,6 +148,39 @@ describe('a channel', () => {
       'its leaving',
       () => site.primary.plane.connectedDevices().every(({ device: name }) => name !== 'tc-two') || undefined,
     );
+  });
+
+  test('an agent that is there when another takes its place is told of as a clone, once an hour', async () => {
+    const other = await site.addDevice('tc-cloned');
+    const clones = () =>
+      site.primary.pending().filter(({ type, data }) => type === 'device.cloned' && data.device === 'tc-cloned');
+    const open = [await site.primary.channel(other)];
+    for (let newer = 0; newer < 3; newer++) open.push(await site.primary.channel(other));
+    await open[2]?.closed;
+    const [told] = await waitFor('the clone to be told of', () => (clones().length > 0 ? clones() : undefined));
+    assert.equal(told?.data.keyHash, other.keyHash);
+    assert.equal(clones().length, 1);
+    open[3]?.socket.close();
+    await open[3]?.closed;
+  });
+
+  test('an agent that comes back is no clone: it left its old channel, in order or not', async () => {
+    const other = await site.addDevice('tc-back');
+    const clones = () => site.primary.pending().filter(({ data }) => data.device === 'tc-back');
+    const connected = () => site.primary.plane.connectedDevices().some(({ device: name }) => name === 'tc-back');
+    let old = await site.primary.channel(other);
+    for (const leave of [() => old.socket.close(), () => old.socket.terminate(), () => old.socket.pause()]) {
+      leave();
+      const next = await site.primary.channel(other);
+      // It says hello, so the server has dealt with everything before.
+      next.send(deviceHello());
+      await next.next('hello');
+      old.socket.terminate();
+      old = next;
+    }
+    old.socket.close(CHANNEL_CLOSE.replaced.code);
+    await waitFor('its leaving', () => !connected() || undefined);
+    assert.deepEqual(clones(), []);
   });
 
   test('a revoked device hears so with what it rests on, and is closed', async () => {

@@ -1,5 +1,6 @@
 import {
   type AgentMode,
+  CHANNEL_CLOSE,
   canonicalJson,
   type DeviceBody,
   type DeviceFrame,
@@ -12,15 +13,9 @@ import type { AppliedChange, StoredObject } from '../../ports.ts';
 import type { Bundles } from '../bundles.ts';
 import type { DeviceDeps } from '../device-deps.ts';
 import { createAudience } from './audience.ts';
+import { createClones } from './clones.ts';
 import { type ChannelSocket, type Connection, newConnection, sendFrame } from './connection.ts';
 import { userWord } from './user-word.ts';
-
-/** Reasons for which this side closes a channel (RFC 6455: 4000-4999 are an application's own). */
-export const CHANNEL_CLOSE = {
-  replaced: { code: 4000, reason: 'another channel of this device' },
-  revoked: { code: 4001, reason: 'revoked' },
-  unknown: { code: 4002, reason: 'unknown' },
-} as const;
 
 export type ConnectedDevice = {
   readonly device: string;
@@ -35,7 +30,8 @@ export type Channels = {
   /** A newer channel of the same device replaces the older one. */
   open(device: StoredObject, socket: ChannelSocket): Connection;
   received(connection: Connection, frame: DeviceFrame): void;
-  closed(connection: Connection): void;
+  /** `code`: of the WebSocket's closing handshake. */
+  closed(connection: Connection, code: number): void;
   /** A device was served this bundle over HTTP: it need not be told of it. */
   served(deviceUid: string, userId: string | undefined, etag: string): void;
   /** The server's state or the statement has changed. */
@@ -51,11 +47,15 @@ export type Channels = {
 
 const keyOf = (device: StoredObject) => (device.system as DeviceSystem).keyHash;
 
-type ChannelDeps = Pick<DeviceDeps, 'identity' | 'replica' | 'site' | 'clock' | 'state' | 'statement'>;
+type ChannelDeps = Pick<
+  DeviceDeps,
+  'identity' | 'replica' | 'site' | 'clock' | 'state' | 'statement' | 'events' | 'log'
+>;
 
 export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & { readonly stop: () => void } {
   const { replica, site, clock } = deps;
   const audience = createAudience();
+  const tellClone = createClones(deps);
 
   const wordOf = (userId: string) => userWord({ replica, site, nowMs: clock.nowMs() }, userId);
 
@@ -189,7 +189,10 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
       const connection = newConnection(device, socket, clock.nowMs());
       connection.lastHeardMs = clock.monotonicMs();
       const older = audience.add(connection);
-      if (older !== undefined) close(older, 'replaced');
+      if (older !== undefined) {
+        older.replaced = true;
+        close(older, 'replaced');
+      }
       return connection;
     },
     received(connection, frame) {
@@ -213,7 +216,12 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
           return frame satisfies never;
       }
     },
-    closed: connection => audience.remove(connection),
+    closed(connection, code) {
+      audience.remove(connection);
+      // Whoever answers our close was there, and had not meant to leave: an agent that comes back closes its old channel itself.
+      const { replaced, device } = connection;
+      if (replaced && code === CHANNEL_CLOSE.replaced.code) tellClone(device);
+    },
     served(deviceUid, userId, etag) {
       const connection = audience.of(deviceUid);
       if (connection === undefined) return;

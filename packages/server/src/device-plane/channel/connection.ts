@@ -16,6 +16,8 @@ export type Connection = {
   readonly socket: ChannelSocket;
   readonly connectedAtMs: number;
   lastHeardMs: number;
+  /** A newer channel of this device has taken its place. */
+  replaced: boolean;
   /** Its own hello has come: before, it is told nothing. */
   greeted: boolean;
   /** Users with a cached login there, by id, with the word that was sent last. */
@@ -34,6 +36,7 @@ export function newConnection(device: StoredObject, socket: ChannelSocket, nowMs
     socket,
     connectedAtMs: nowMs,
     lastHeardMs: nowMs,
+    replaced: false,
     greeted: false,
     users: new Map(),
     status: undefined,
