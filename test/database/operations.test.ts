@@ -1,0 +1,3 @@
+import { operationsTest } from '../support/operations-test.ts';
+
+operationsTest('mariadb');
