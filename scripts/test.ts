@@ -1,5 +1,6 @@
 // `npm test -- [--no-check] [PATTERN...]`: static checks, then all test files (or those whose path has one of the patterns in
-// it), first the fast ones, then those with real processes, one file after the other. The last line is `N passed, N failed, N skipped`.
+// it), first the fast ones, then those with real processes, one file after the other. The last line is
+// `N passed, N failed, N skipped`.
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { parseArgs } from 'node:util';

@@ -40,8 +40,8 @@ const isReady = (status: ReadonlyMap<unknown, unknown>) =>
   status.get('wsrep_ready') === 'ON' && status.get('wsrep_local_state_comment') === 'Synced';
 
 /**
- * MariaDB nodes that all take writes and agree on each (Galera), on 127.0.0.1. `folder` is its own:
- * made if it is not there, removed when the cluster is disposed of. A node that was killed joins again by `restart()`, as long as another one runs.
+ * MariaDB nodes that all take writes and agree on each (Galera), on 127.0.0.1. `folder` is its own: made if it is not there,
+ * removed when the cluster is disposed of. A node that was killed joins again by `restart()`, as long as another one runs.
  */
 export async function startGalera({ folder, size = 3 }: { readonly folder: string; readonly size?: number }) {
   await using unfinished = new AsyncDisposableStack();
