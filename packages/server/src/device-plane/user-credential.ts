@@ -37,30 +37,38 @@ export function standingOf({ replica, dataKey, site }: StandingDeps, typed: stri
   // Who is nobody borrows version and parameters of somebody, always the same, on all servers alike.
   const lender = replica.nextByUid('User', uuidFrom(dataKey.mac('false-salt', 'lender', name), 8));
   const found = replica.find('User', name);
-  const restsOn = found ?? lender;
+  // Read whole for every name, needed or not: an object that only those who exist have read would tell them by time.
+  const restsOn = readWhole(found ?? lender);
+  const credential = credentialOf(restsOn);
   const subject = { epoch: version.epoch, generation: (restsOn ?? version).generation };
-  // A false salt that stayed while its subject changed, for years, would tell it from real ones: it goes with the password.
-  const salted = ['salt', name, restsOn?.uid ?? '', restsOn === undefined ? '' : credentialName(restsOn)] as const;
-  const falseSalt = dataKey
-    .mac('false-salt', ...salted)
-    .subarray(0, SALT_BYTES)
-    .toString('base64url');
-  const falseKdf = credentialOf(lender)?.kdf ?? site.settings().kdf ?? DEFAULT_KDF;
-  const real = found?.deleted === false ? credentialOf(found) : undefined;
-  if (found === undefined || real === undefined) {
-    const credential = { salt: falseSalt, kdf: falseKdf, publicKey: NOBODYS_KEY, version: 0 };
-    return { name, user: undefined, credential, subject };
+  const nobodys = {
+    // A false salt that stayed while its subject changed, for years, would tell it from real ones: it goes with the password.
+    salt: dataKey
+      .mac(
+        'false-salt',
+        'salt',
+        name,
+        restsOn?.uid ?? '',
+        restsOn?.deleted === true ? 'deleted' : `${credential?.version}`,
+      )
+      .subarray(0, SALT_BYTES)
+      .toString('base64url'),
+    kdf: credentialOf(lender)?.kdf ?? site.settings().kdf ?? DEFAULT_KDF,
+    publicKey: NOBODYS_KEY,
+    version: 0,
+  };
+  if (found?.deleted !== false || restsOn === undefined || credential === undefined) {
+    return { name, user: undefined, credential: nobodys, subject };
   }
-  return { name, user: { ...found, body: found.body as UserBody }, credential: real, subject };
+  return { name, user: restsOn, credential, subject };
+}
+
+function readWhole(user: StoredObject | undefined): (StoredObject & { readonly body: UserBody }) | undefined {
+  return user && { ...user, body: user.body as UserBody };
 }
 
 function credentialOf(user: StoredObject | undefined): UserCredential | undefined {
   return (user?.system as UserSystem | undefined)?.credential;
-}
-
-/** Another one whenever a real user's salt would be another one. */
-function credentialName(user: StoredObject): string {
-  return user.deleted ? 'deleted' : String(credentialOf(user)?.version ?? 'none');
 }
 
 /** The answer to `login/begin`, and to a proof that rests on an older salt. */
