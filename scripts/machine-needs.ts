@@ -20,7 +20,7 @@ export interface LeftOut {
 }
 
 const MARIADB =
-  /^test\/(?:.*\/)?databases?\/(?!.*mysql9)|^test\/.*(?:mariadb|galera)|^test\/(?!.*mysql9).*\/(?:half|full)[-.]/;
+  /^test\/(?:.*\/)?databases?\/(?!.*mysql9)|^test\/network\/(?!.*mysql9)|^test\/.*(?:mariadb|galera)|^test\/(?!.*mysql9).*\/(?:half|full)[-.]/;
 const MYSQL9 = /^test\/.*mysql9/;
 const GALERA = /^test\/.*galera/;
 const NETWORK = /^test\/(?:.*\/)?network\//;
