@@ -69,7 +69,7 @@ test('a path says what its suite needs', () => {
   assert.deepEqual(needsOf('test/system/half-database-killed.test.ts'), mariadb);
   assert.deepEqual(needsOf('test/galera/node-killed.test.ts'), [...mariadb, 'galera-4', 'haproxy', 'rsync', 'lsof']);
   const network = ['iproute2', 'nftables', 'socat', 'root'];
-  assert.deepEqual(needsOf('test/network/packets-dropped.test.ts'), ['util-linux', ...network]);
+  assert.deepEqual(needsOf('test/network/packets-dropped.test.ts'), [...mariadb, ...network]);
   assert.deepEqual(needsOf('test/network/full-partition.test.ts'), [...mariadb, ...network]);
   assert.deepEqual(needsOf('test/mysql9/full-replication.test.ts'), ['util-linux', 'openssl', '9']);
   assert.deepEqual(needsOf('test/system/clock-goes-back.test.ts'), ['faketime']);

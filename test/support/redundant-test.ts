@@ -1,6 +1,6 @@
 // Tests on a site whose servers stand on real databases: HALF (one for both) and FULL (a master, and a slave that follows it).
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { createAccounts, type SiteAccounts } from './databases/accounts.ts';
 import type { DatabaseKind, DatabaseServer } from './databases/database-server.ts';
 import { type DatabasePair, startDatabaseOf, startPair } from './databases/replication.ts';
@@ -38,10 +38,7 @@ export function halfTests(
   options: RedundantOptions,
   bodies: Readonly<Record<string, Body<Half>>>,
 ): void {
-  test(`HALF on ${options.kind ?? 'mariadb'}: ${about}`, t =>
-    onHalf(options, async (...given) => {
-      for (const [name, body] of Object.entries(bodies)) await t.test(name, () => body(...given));
-    }));
+  test(`HALF on ${options.kind ?? 'mariadb'}: ${about}`, t => onHalf(options, (...given) => inTurn(t, bodies, given)));
 }
 
 export function fullTests(
@@ -49,10 +46,25 @@ export function fullTests(
   options: RedundantOptions,
   bodies: Readonly<Record<string, Body<Full>>>,
 ): void {
-  test(`FULL on ${options.kind ?? 'mariadb'}: ${about}`, t =>
-    onFull(options, async (...given) => {
-      for (const [name, body] of Object.entries(bodies)) await t.test(name, () => body(...given));
-    }));
+  test(`FULL on ${options.kind ?? 'mariadb'}: ${about}`, t => onFull(options, (...given) => inTurn(t, bodies, given)));
+}
+
+/** What a failed one left behind says nothing about those after it. */
+async function inTurn<S>(
+  t: TestContext,
+  bodies: Readonly<Record<string, Body<S>>>,
+  given: Parameters<Body<S>>,
+): Promise<void> {
+  for (const [name, body] of Object.entries(bodies)) {
+    let failure: unknown;
+    await t.test(name, () =>
+      body(...given).catch(error => {
+        failure = error;
+        throw error;
+      }),
+    );
+    if (failure !== undefined) throw failure;
+  }
 }
 
 export const ACCOUNTS: SiteAccounts = {
