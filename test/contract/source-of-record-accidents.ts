@@ -155,7 +155,7 @@ export function accidentsContract(name: string, serverOf: () => DatabaseServer):
           START TRANSACTION;
           INSERT INTO weight SELECT seq FROM (WITH RECURSIVE numbers AS
             (SELECT 1 AS seq UNION ALL SELECT seq + 1 FROM numbers WHERE seq < 500) SELECT seq FROM numbers) AS some;
-          UPDATE objects SET deleted = deleted + 0, system = '{"held":1}' WHERE name = 'alice';
+          UPDATE objects SET deletedAtMs = 0 WHERE name = 'alice';
           SELECT SLEEP(2);
           UPDATE site SET wrappedCaKey = 'other' WHERE id = 1;
           COMMIT;`);
