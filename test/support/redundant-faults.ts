@@ -6,7 +6,7 @@ import type { ServerStatus } from '@thinman/protocol';
 import type { DatabaseServer } from './databases/database-server.ts';
 import { startLogins } from './login-load.ts';
 import { expectLogin } from './logins.ts';
-import type { Full, Half } from './redundant-test.ts';
+import type { Full, Half } from './redundant-site.ts';
 import type { Server } from './server-commands.ts';
 import { type Site, waitUntilApplied, waitUntilOn } from './site.ts';
 import { ALICE, BOB, profile, user } from './ward.ts';

@@ -1,0 +1,61 @@
+// What a redundant site stands on: one database for both servers (HALF), or a master and a slave that follows it (FULL).
+import { join } from 'node:path';
+import { createAccounts, type SiteAccounts } from './databases/accounts.ts';
+import type { DatabaseKind, DatabaseServer } from './databases/database-server.ts';
+import { type DatabasePair, startDatabaseOf, startPair } from './databases/replication.ts';
+import { createNetwork, type Network } from './network/network.ts';
+import type { Surroundings } from './system-test.ts';
+
+export type Half = Surroundings & { readonly database: DatabaseServer; readonly network: Network | undefined };
+export type Full = Surroundings & { readonly pair: DatabasePair; readonly network: Network | undefined };
+
+export const ACCOUNTS: SiteAccounts = {
+  database: 'thinman',
+  primary: { user: 'thinman', password: 'the-primarys-database-password' },
+  secondary: { user: 'thinman_read', password: 'the-secondarys-database-password' },
+};
+
+/** Networks of tests are nobody else's: their databases go without TLS. */
+const urlOf = (server: DatabaseServer, role: 'primary' | 'secondary') =>
+  `${server.url(ACCOUNTS[role].user, ACCOUNTS[role].password, ACCOUNTS.database)}?ssl=off`;
+
+/** Starts the database of both servers in `folder`. */
+export async function surroundHalf(folder: string, kind: DatabaseKind = 'mariadb', apart = false): Promise<Half> {
+  await using unfinished = new AsyncDisposableStack();
+  const network = apart ? unfinished.use(await createNetwork(['primary', 'secondary', 'database'])) : undefined;
+  const place = placeOf(network, 'database');
+  const database = unfinished.use(await startDatabaseOf(kind, { folder: join(folder, 'database'), ...place }));
+  await createAccounts(database, ACCOUNTS);
+  const owned = unfinished.move();
+  return {
+    ...{ database, network, ...hostsOf(network) },
+    databases: { primary: urlOf(database, 'primary'), secondary: urlOf(database, 'secondary') },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** Starts a master and its slave in `folder`. */
+export async function surroundFull(folder: string, kind: DatabaseKind = 'mariadb', apart = false): Promise<Full> {
+  await using unfinished = new AsyncDisposableStack();
+  const hosts = ['primary', 'secondary', 'master', 'slave'];
+  const network = apart ? unfinished.use(await createNetwork(hosts)) : undefined;
+  const [master, slave] = [placeOf(network, 'master'), placeOf(network, 'slave')];
+  const pair = unfinished.use(await startPair(kind, { folder: join(folder, 'databases'), master, slave }));
+  await createAccounts(pair.master, ACCOUNTS);
+  await pair.waitUntilAligned();
+  const owned = unfinished.move();
+  return {
+    ...{ pair, network, ...hostsOf(network) },
+    databases: { primary: urlOf(pair.master, 'primary'), secondary: urlOf(pair.slave, 'secondary') },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function placeOf(network: Network | undefined, name: string) {
+  if (network === undefined) return {};
+  const { address, command } = network.host(name);
+  return { bindAddress: address, inside: { command } };
+}
+
+const hostsOf = (network: Network | undefined) =>
+  network === undefined ? {} : { hosts: { primary: network.host('primary'), secondary: network.host('secondary') } };
