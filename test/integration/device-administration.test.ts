@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -53,6 +53,13 @@ async function start(folder: string): Promise<Agent> {
 
 const device = async (name: string) => JSON.parse(await printed('get', 'Device', name, '-o', 'json'))[0];
 
+let applies = 0;
+async function applied(object: object): Promise<void> {
+  const file = join(root, `object-${applies++}.json`);
+  writeFileSync(file, JSON.stringify(object));
+  await printed('apply', '-f', file);
+}
+
 test('a device with a new disk is the same device again; the old disk is no device any more', async () => {
   const token = (await printed('token', 'device')).trim();
   const first = await enroll({ token, dataDir: join(root, 'old-disk'), name: 'tc-1' });
@@ -86,4 +93,40 @@ test('a revoked device is refused from then on, and is not re-enrolled', async (
   const { code, stdout, stderr } = await thinman('device', 'reenroll', 'tc-2');
   assert.deepEqual([code, stdout], [2, '']);
   assert.match(stderr, /^thinman: .*revoked.*\n$/);
+});
+
+test('a machine that takes the place of another one works on, also with no server: what it has sealed is its own', async () => {
+  const password = 'alices-first-password';
+  await applied({ kind: 'User', name: 'alice', body: { password } });
+  await applied({ kind: 'DeviceGroup', name: 'ward-3', body: {} });
+  const token = (await printed('token', 'device', '--uses', '2')).trim();
+  await enroll({ token, dataDir: join(root, 'broken'), name: 'tc-7' });
+  await enroll({ token, dataDir: join(root, 'spare'), name: 'tc-spare' });
+  await applied({ kind: 'Device', name: 'tc-7', body: { group: 'ward-3' } });
+  const [broken, spare] = [await start('broken'), await start('spare')];
+  assert.equal((await spare.login('alice', password)).verdict, 'granted');
+  await broken.login('alice', password);
+
+  assert.match(await printed('device', 'replace', 'tc-7', '--with', 'tc-spare'), /^replaced {2}Device\/tc-7 with /);
+  assert.deepEqual((await device('tc-7')).body, { group: 'ward-3' });
+  assert.equal((await thinman('get', 'Device', 'tc-spare')).code, 2);
+  // Its session goes on, and it takes the name that it has here.
+  const renamed = () => spare.status().mode === 'online' && spare.status().device === 'tc-7';
+  await waitFor('the machine to be tc-7', () => renamed() || undefined);
+  assert.equal(spare.status().session?.user, 'alice');
+  const online = await spare.login('alice', password);
+  assert.deepEqual([online.verdict, online.mode], ['granted', 'online']);
+
+  // The machine that was replaced is revoked: it has forgotten its users.
+  await waitFor('the old machine to be without a server', () => broken.status().mode === 'offline' || undefined);
+  assert.equal((await broken.login('alice', password)).verdict, 'denied');
+
+  await spare.stop();
+  const again = await start('spare');
+  assert.equal(again.status().device, 'tc-7');
+  await again.logout();
+  await server.drain();
+  await waitFor('the machine to be alone', () => again.status().mode === 'offline' || undefined);
+  const offline = await again.login('alice', password);
+  assert.deepEqual([offline.verdict, offline.mode], ['granted', 'offline']);
 });

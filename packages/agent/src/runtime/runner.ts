@@ -52,6 +52,8 @@ export function createRunner(options: RunnerOptions) {
   let { statement } = options;
   let servers = byName(statement);
   let timings: AgentTimings = cache.deviceBundle()?.timings ?? DEFAULT_AGENT_TIMINGS;
+  /** What the site calls it: another name than at enrolment, once it has taken another machine's place. */
+  let deviceName = cache.deviceBundle()?.device.name ?? identity.name;
   let state: AgentState = initialState(siteOf(options.statement), {
     accepted: cache.acceptedVersion(),
     heldDevice: cache.deviceBundle()?.version ?? NO_VERSION,
@@ -198,6 +200,7 @@ export function createRunner(options: RunnerOptions) {
 
   function takeDeviceBundle(bundle: DeviceBundle): void {
     timings = bundle.timings;
+    deviceName = bundle.device.name;
     options.onDeviceBundle?.(bundle);
   }
 
@@ -211,7 +214,7 @@ export function createRunner(options: RunnerOptions) {
   }
 
   function status(): AgentStatus {
-    return statusOf(state, identity.name, cache.pendingEventCount());
+    return statusOf(state, deviceName, cache.pendingEventCount());
   }
 
   /** Listeners hear of what `status` tells, and of nothing else. */

@@ -201,6 +201,45 @@ test('a stale generation is a conflict and changes nothing; without it the last 
     await site.apply([user('alice', { displayName: 'second' })]);
   }));
 
+test('a conflict shows both versions of each object, without passwords and secrets', () =>
+  withSite(async site => {
+    const directory = (baseDn: string, bindPassword: unknown) => ({
+      kind: 'Directory',
+      name: 'ad',
+      body: { type: 'ldap', urls: ['ldaps://dc1.example'], baseDn, bindPassword },
+    });
+    await site.apply([user('alice', { password: 'a-first-password' }), directory('dc=a', 'a-canary-secret')]);
+    const at = generationOf(site) ?? 0;
+    const problem = await site.refused([
+      { ...user('alice', { displayName: 'mine', password: 'a-canary-password' }), generation: at - 1 },
+      user('bob'),
+      { ...directory('dc=b', 'another-canary'), generation: at - 1 },
+      { ...user('carol'), generation: 1 },
+    ]);
+    assert.equal(problem.code, 'conflict');
+    const server = { type: 'ldap', urls: ['ldaps://dc1.example'], bindPassword: { secret: 'set' } };
+    assert.deepEqual(problem.conflicts, [
+      {
+        ...{ kind: 'User', name: 'alice', index: 0 },
+        yours: { generation: at - 1, body: { displayName: 'mine' } },
+        current: { generation: at, body: {} },
+      },
+      {
+        ...{ kind: 'Directory', name: 'ad', index: 2 },
+        yours: { generation: at - 1, body: { ...server, baseDn: 'dc=b' } },
+        current: { generation: at, body: { ...server, baseDn: 'dc=a' } },
+      },
+      { kind: 'User', name: 'carol', index: 3, yours: { generation: 1, body: {} }, current: null },
+    ]);
+    assert.ok(!JSON.stringify(problem).includes('canary'));
+
+    const many = Array.from({ length: 50 }, (_, n) => ({ ...user(`u${n}`), generation: 1 }));
+    const bounded = await site.refused(many);
+    assert.deepEqual([bounded.problems?.length, bounded.conflicts?.length], [50, 20]);
+    const wrongAsWell = await site.refused([{ ...user('alice'), generation: 1 }, user('x', { nonsense: 1 })]);
+    assert.deepEqual([wrongAsWell.code, wrongAsWell.conflicts], ['invalid_object', undefined]);
+  }));
+
 test('a dry run tells the same, changes nothing, derives no credential, and needs no Primary', async () => {
   const objects = [user('alice', { password: 'a-first-password' }), user('bob')];
   const dryRun = async (site: AdminSite) =>

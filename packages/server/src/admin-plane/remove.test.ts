@@ -103,6 +103,9 @@ test('a stale generation deletes nothing', () =>
     const generation = site.deps.replica.get('User', 'alice')?.generation ?? 0;
     const stale = await site.ask('DELETE', `/objects/User/alice?generation=${generation - 1}`);
     assert.equal(stale.status, 409);
+    assert.deepEqual((stale.body as Problem).conflicts, [
+      { kind: 'User', name: 'alice', yours: null, current: { generation, body: {} } },
+    ]);
     assert.equal((await site.ask('DELETE', '/objects/User/alice?generation=x')).status, 400);
     assert.equal((await site.ask('DELETE', `/objects/User/alice?generation=${generation}`)).status, 200);
   }));

@@ -63,7 +63,11 @@ test('PUT is an apply of one; it does not rename', () =>
     assert.equal((await put('/objects/User/alice', { body: { displayName: 'A' } })).status, 200);
     assert.equal((await put('/objects/User/alice', { name: 'bob', body: {} })).status, 400);
     assert.equal((await put('/objects/User/alice', { body: { nope: 1 } })).status, 422);
-    assert.equal((await put('/objects/User/alice', { body: {}, generation: 1 })).status, 409);
+    const stale = await put('/objects/User/alice', { body: { disabled: true }, generation: 1 });
+    assert.equal(stale.status, 409);
+    const [conflict] = (stale.body as Problem).conflicts ?? [];
+    assert.deepEqual(conflict?.yours, { generation: 1, body: { disabled: true } });
+    assert.equal(conflict?.current?.generation, site.deps.replica.get('User', 'alice')?.generation);
     assert.equal((await put('/objects/User/alice', {})).status, 400);
     assert.equal((await put('/objects/Device/tc-9', { body: {} })).status, 422, 'a device is not made like this');
   }));

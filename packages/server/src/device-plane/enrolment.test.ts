@@ -7,6 +7,8 @@ import { createSiteCa, openCertificateAuthority } from '../identity/certificate-
 import { createCsr } from '../identity/csr.ts';
 import { toPem } from '../identity/identity-files.ts';
 import { keyHashOf } from '../identity/key-hash.ts';
+import { CHANNEL_CLOSE } from './channel/channels.ts';
+import { createEnrolment } from './enrolment.ts';
 
 const newKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
 
@@ -79,6 +81,31 @@ describe('enrolment', () => {
     const csrs = await Promise.all(Array.from({ length: 6 }, () => createCsr(newKey())));
     const answers = await Promise.all(csrs.map(csr => enroll({ secret: 'secret-6', csr })));
     assert.equal(answers.filter(({ status }) => status === 200).length, 3);
+  });
+  test('two at once for the last use: one gets it, though nothing but the site row is between them', async () => {
+    await site.addToken('secret-last', { uses: 2 });
+    await enroll({ secret: 'secret-last', csr: await createCsr(newKey()) });
+    // Each has a queue of its own, as two processes have.
+    const desks = [createEnrolment(site.primary.deps, randomUUID), createEnrolment(site.primary.deps, randomUUID)];
+    const outcomes = await Promise.all(
+      desks.map(async desk => desk.enroll({ secret: 'secret-last', csr: await createCsr(newKey()) })),
+    );
+    assert.deepEqual(outcomes.map(outcome => (outcome.ok ? 'enrolled' : outcome.problem.code)).sort(), [
+      'enrolled',
+      'token_invalid',
+    ]);
+  });
+  test('two at once with one key: one device', async () => {
+    await site.addToken('secret-twice', { uses: 5 });
+    const csr = await createCsr(newKey());
+    const desks = [createEnrolment(site.primary.deps, randomUUID), createEnrolment(site.primary.deps, randomUUID)];
+    const outcomes = await Promise.all(
+      desks.map((desk, n) => desk.enroll({ secret: 'secret-twice', csr, name: `tc-twin-${n}` })),
+    );
+    assert.deepEqual(outcomes.map(outcome => (outcome.ok ? 'enrolled' : outcome.problem.code)).sort(), [
+      'enrolled',
+      'name_taken',
+    ]);
   });
   test('a token for one device gives it a new key: name, uid and group stay, and the key before is nobody’s', async () => {
     const { before, uid, enrolAgain } = await lostDevice('tc-lost', 'reenroll-1');

@@ -107,6 +107,46 @@ describe('replica', () => {
     });
   });
 
+  describe('tombstones that the source of record has removed', () => {
+    const gone = (name: string, generation: number, more: Partial<StoredObject> = {}) =>
+      object(name, { generation, deleted: true, body: {}, ...more });
+    const DAY_MS = 24 * 60 * 60_000;
+    const now = manualClock().nowMs();
+    const device = (name: string, certificateExpiresAt: number) =>
+      gone(name, 2, { kind: 'Device', system: { keyHash: name, certificateExpiresAt } });
+    const held = () =>
+      [
+        ...['old', 'new'].map(name => replica.find('User', name)),
+        ...['tc-1', 'tc-2'].map(key => replica.findDeviceByKey(key)),
+      ]
+        .map(found => found?.name)
+        .filter(name => name !== undefined);
+    const objects = [
+      ...[object('alice'), gone('old', 2), gone('new', 4)],
+      ...[device('tc-1', now - 89 * DAY_MS), device('tc-2', now - 91 * DAY_MS)],
+    ];
+
+    it('go when the site row says so, without a commit; a device stays revoked while its certificate may be taken', () => {
+      replica.apply(full(siteAt(4), ...objects));
+      assert.deepEqual(held(), ['old', 'new', 'tc-1', 'tc-2']);
+      replica.apply({ kind: 'current', site: siteAt(4, { compactedGeneration: 3 }) });
+      assert.deepEqual(held(), ['new', 'tc-1']);
+      assert.deepEqual(names(), ['alice']);
+    });
+
+    it('go with a commit, are not taken from a full feed, and go after a restart', () => {
+      replica.apply(full(siteAt(4), ...objects));
+      replica.apply(incremental(siteAt(5, { compactedGeneration: 3 })));
+      assert.deepEqual(held(), ['new', 'tc-1']);
+      replica.apply(full(siteAt(6, { compactedGeneration: 3 }), ...objects));
+      assert.deepEqual(held(), ['new', 'tc-1']);
+      replica.close();
+      replica = open();
+      replica.apply({ kind: 'current', site: siteAt(6, { compactedGeneration: 4 }) });
+      assert.deepEqual(held(), ['tc-1']);
+    });
+  });
+
   describe('what it refuses', () => {
     const refuses = (feed: Feed) => {
       const before = [replica.position(), names()];
