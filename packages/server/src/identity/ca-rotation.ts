@@ -50,7 +50,9 @@ export function createCaRotation(deps: CaRotationDeps): CaRotation {
     const status = await caStatus(deps);
     if (outcome.value.result === 'done') {
       const caPins = status.cas.map(({ pin }) => pin);
-      await write.events.write('ca.changed', { phase: status.phase, caPins, actor: actor.name, ...data });
+      // The commit stands, and has an event of its own: a full disk takes no recovery code away.
+      const told = write.events.write('ca.changed', { phase: status.phase, caPins, actor: actor.name, ...data });
+      await Promise.allSettled([told]);
     }
     return done({ outcome: outcome.value.result, status });
   }
