@@ -7,7 +7,6 @@ import { createSiteCa, openCertificateAuthority } from '../identity/certificate-
 import { createCsr } from '../identity/csr.ts';
 import { toPem } from '../identity/identity-files.ts';
 import { keyHashOf } from '../identity/key-hash.ts';
-import { CHANNEL_CLOSE } from './channel/channels.ts';
 import { createEnrolment } from './enrolment.ts';
 
 const newKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
