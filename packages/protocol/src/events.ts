@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { MAX_EVENTS_PER_BATCH, MAX_UNIX_MS } from './limits.ts';
-import { Uuid } from './names.ts';
+import { MAX_LOGIN_NAME_LENGTH, Uuid } from './names.ts';
 import { closed } from './objects/shape.ts';
 
 /**
@@ -77,7 +77,7 @@ export const ThinmanEvent = closed({
   type: Type.String({ pattern: '^[a-z][a-z.]{0,63}$' }),
   /** Unix milliseconds by the clock of where it happened. */
   at: Type.Integer({ minimum: 0, maximum: MAX_UNIX_MS }),
-  user: Type.Optional(Type.String({ maxLength: 256 })),
+  user: Type.Optional(Type.String({ maxLength: MAX_LOGIN_NAME_LENGTH })),
   data: Type.Record(Type.String({ maxLength: 64 }), Type.Unknown()),
 });
 export type ThinmanEvent = Static<typeof ThinmanEvent>;

@@ -25,8 +25,11 @@ export function nameProblem(name: string): string | undefined {
   return undefined;
 }
 
+/** Characters of a typed user name, as it is typed and as events have it. */
+export const MAX_LOGIN_NAME_LENGTH = 256;
+
 /** A user name as typed at login: an object's name, or one with a domain (`alice@lab.test`, `LAB\alice`). */
-export const LoginName = Type.String({ minLength: 1, maxLength: 256 });
+export const LoginName = Type.String({ minLength: 1, maxLength: MAX_LOGIN_NAME_LENGTH });
 
 /** A UUID in lower case. */
 export const Uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' });

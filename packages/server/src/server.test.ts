@@ -230,6 +230,34 @@ describe('a pair', () => {
     assert.equal(await ofSecondary('server.stopped'), 1);
   });
 
+  it('takes a batch of the Secondary of which the database refuses one event: that one is quarantined, once, with an alarm', async () => {
+    const primary = await start(primaryDir);
+    await joinSecondary();
+    const database = new Database(join(primaryDir, 'site.db'));
+    database.exec(`CREATE TRIGGER refuse BEFORE INSERT ON events WHEN NEW.origin = 'server:secondary' AND
+      NEW.type = 'server.started' BEGIN SELECT RAISE(ABORT, 'refused'); END`);
+    const secondary = await start(secondaryDir);
+    await stop(secondary);
+    await start(secondaryDir);
+    const alarms = await waitFor('the alarms', async () => {
+      const told = (await eventsOf('event.quarantined')).map(({ data }) => Number(data.quarantined));
+      return told.reduce((sum, count) => sum + count, 0) === 2 ? told : undefined;
+    });
+    assert.ok(alarms.length <= 2);
+    for (const server of running) {
+      await settled(server, 'to have handed on', ({ journalPending }) => journalPending === 0);
+    }
+    const refused = database.prepare('SELECT eventId FROM event_quarantine').pluck().all();
+    database.close();
+    assert.equal(refused.length, 2, 'one for each start');
+    assert.equal((await eventsOf('server.stopped')).length, 1, 'what came with it is stored');
+    assert.deepEqual(
+      [...new Set((await eventsOf('event.quarantined')).map(({ origin }) => origin))],
+      ['server:primary'],
+    );
+    assert.equal(primary.status().state, 'serving');
+  });
+
   it('refuses every administrative write on the Secondary, and names the Primary', async () => {
     const primary = await start(primaryDir);
     await joinSecondary();
@@ -320,6 +348,42 @@ describe('a Secondary on a database of its own', () => {
     const secondary = await start(secondaryDir);
     await settled(secondary, 'to be degraded', ({ state }) => state === 'degraded');
     assert.deepEqual(lacks(await reportOf(secondaryDir)), [`User/bob@${generation}`, `User/alice@${generation - 1}`]);
+  });
+
+  it('hands its events straight to the Primary while its journal takes none, and serves nobody when neither does', async () => {
+    const secondary = await start(secondaryDir);
+    await settled(secondary, 'to have handed on', ({ journalPending }) => journalPending === 0);
+    const tool = new Database(dataFolder(secondaryDir).journal);
+    tool.exec('BEGIN IMMEDIATE');
+    await users('alice');
+    const lagging = await waitFor('its event to be in the source of record', async () =>
+      (await eventsOf('server.state')).find(
+        ({ origin, data }) => origin === 'server:secondary' && data.why === 'lagging',
+      ),
+    );
+    assert.equal(lagging.takenBy, 'secondary');
+    assert.equal(secondary.status().journalPending, 0);
+    assert.equal((await reportOf(secondaryDir)).journal?.path, 'direct');
+    assert.equal(secondary.status().state, 'degraded');
+
+    const [primary] = running;
+    assert.ok(primary !== undefined);
+    await stop(primary);
+    await settled(secondary, 'to be unavailable', ({ state }) => state === 'unavailable');
+    await start(primaryDir);
+    await settled(secondary, 'to serve again', ({ state }) => state === 'degraded');
+    tool.exec('ROLLBACK');
+    tool.close();
+    await waitFor('the journal to be used again', async () =>
+      (await reportOf(secondaryDir)).journal?.path === 'journal' ? true : undefined,
+    );
+    await settled(secondary, 'to have handed on', ({ journalPending }) => journalPending === 0);
+    for (const type of ['journal.bypassed', 'journal.resumed']) {
+      assert.ok(
+        (await eventsOf(type)).some(({ origin }) => origin === 'server:secondary'),
+        type,
+      );
+    }
   });
 
   it('names no object to anyone who asks', async () => {

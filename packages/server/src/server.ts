@@ -11,7 +11,7 @@ import type { Logger } from 'pino';
 import type { AdminDeps } from './admin-plane/admin-deps.ts';
 import { ADMIN_PREFIX, adminPlane } from './admin-plane/admin-plane.ts';
 import { ConfigError, type DataFolder, dataFolder, parseListen, readConfig, type ServerConfig } from './config.ts';
-import { describeMissing } from './core/missing.ts';
+import { describeMissing, shortenMissing } from './core/missing.ts';
 import { canServeLogin, type ServingReason } from './core/serving-state.ts';
 import { createDevicePlane } from './device-plane/device-plane.ts';
 import { followReplica } from './device-plane/site-view.ts';
@@ -313,7 +313,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     }
     monitor.look();
     monitor.onChange(({ state, why }, { state: before }) => {
-      const lacks = why === 'lagging' ? { missing: missing() } : {};
+      const lacks = why === 'lagging' ? { missing: shortenMissing(missing()) } : {};
       const words = lacks.missing === undefined ? '' : `: ${describeMissing(lacks.missing)}`;
       log[state === 'serving' ? 'info' : 'warn'](
         { state, before, why },

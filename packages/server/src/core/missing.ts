@@ -13,6 +13,14 @@ export function stillMissing(told: { readonly version: Version; readonly missing
   return { count: objects.length < missing.objects.length ? objects.length : missing.count, objects };
 }
 
+/** In an event, which has 16 KiB at the most: the others are in the report of the server. */
+const NAMED_IN_EVENT = 20;
+
+/** The same, as short as an event must be. */
+export function shortenMissing({ count, objects }: Missing): Missing {
+  return { count, objects: objects.slice(0, NAMED_IN_EVENT) };
+}
+
 /** Named in a sentence: more would not be read. */
 const NAMED_IN_WORDS = 10;
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { LoginGranted, Problem, parseValue } from '@thinman/protocol';
+import { LoginGranted, Problem, parseValue, RecordedEvent } from '@thinman/protocol';
 import { createDeviceSite, type DeviceSite, PASSWORD, type TestDevice } from '../../../../test/support/device-site.ts';
 
 const MINUTE_MS = 60_000;
@@ -183,6 +183,29 @@ describe('a login', () => {
     assert.equal(site.primary.deps.journal.failures({ sinceMs: 0, user: 'frida' }).length, 3);
     const right = await site.loginRequest(site.primary, from, 'frida', PASSWORD, loginId);
     assert.equal((await site.primary.call(from, 'POST', '/v1/login', { body: right })).body.code, 'login_id_reused');
+  });
+
+  test('who is stopped already adds no failures by sending one loginId again and again', async () => {
+    await site.addUser('gerda');
+    const from = await site.addDevice('tc-again');
+    const loginId = randomUUID();
+    const codes: string[] = [];
+    for (let i = 0; i < 33; i++) {
+      const body = await site.loginRequest(site.primary, from, 'gerda', `guess-${i}`, loginId);
+      codes.push((await site.primary.call(from, 'POST', '/v1/login', { body })).body.code);
+    }
+    assert.equal(codes[0], 'credentials_invalid');
+    assert.deepEqual(codes.slice(30), ['too_many_attempts', 'too_many_attempts', 'too_many_attempts']);
+    assert.equal(site.primary.deps.journal.failures({ sinceMs: 0, user: 'gerda' }).length, 30);
+  });
+
+  test('a name that grows in its normal form leaves an event that every server can read', async () => {
+    const from = await site.addDevice('tc-long');
+    // U+0958 is two characters in NFC.
+    const answer = await login('\u0958'.repeat(256), PASSWORD, from);
+    assert.equal(answer.body.code, 'credentials_invalid');
+    const [event] = site.primary.pending().filter(({ data }) => data.device === 'tc-long');
+    assert.ok(parseValue(RecordedEvent, event).ok);
   });
 
   test('five failures lock the user on this device for a minute, known or unknown, and nowhere else', async () => {

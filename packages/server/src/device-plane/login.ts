@@ -6,6 +6,7 @@ import {
   type KdfParameters,
   type LoginGranted,
   type LoginRequest,
+  MAX_LOGIN_NAME_LENGTH,
   type Problem,
   problem,
   type RecordedEvent,
@@ -139,6 +140,10 @@ export function createLogin(deps: DeviceDeps, bundles: Bundles, guard: LoginGuar
   }
 
   async function refuseReuse(attempt: Attempt): Promise<Outcome<LoginGranted>> {
+    const { device, standing } = attempt;
+    const lock = guard.decide(device.uid, standing.name, standing.user?.body.unlockedAt);
+    // One that is stopped already is not counted on and on: each failure is a row on every server.
+    if (lock.kind === 'too_many_attempts') return refused(lock.kind, { retryAfterMs: lock.retryAfterMs, ...now() });
     const written = await write({ events: [], failure: failureOf(attempt, 'reused') });
     return written.ok ? refused('login_id_reused', now()) : written;
   }
@@ -198,7 +203,9 @@ export function createLogin(deps: DeviceDeps, bundles: Bundles, guard: LoginGuar
     const { name } = identity;
     const at = clock.nowMs();
     const id = uuidV5(request.loginId, name);
-    const event = { id, type: 'login.answered', at, user: standing.name, data };
+    // In NFC a typed name may be longer than an event can say; one that long is nobody's.
+    const user = standing.name.slice(0, MAX_LOGIN_NAME_LENGTH);
+    const event = { id, type: 'login.answered', at, user, data };
     return { ...event, origin: `server:${name}`, takenBy: name, takenAt: at };
   }
 

@@ -19,6 +19,7 @@ import {
 import type { Logger } from 'pino';
 import { WebSocket } from 'ws';
 import type { Clock, ServerIdentity } from '../ports.ts';
+import { asReadable } from './as-readable.ts';
 import { inChunks } from './chunks.ts';
 import type { FactExchange, FactPeer } from './fact-exchange.ts';
 import { readFrame } from './frames.ts';
@@ -167,7 +168,8 @@ export function openLink(options: LinkClientOptions): LinkClient {
   return {
     connected: () => socket?.readyState === WebSocket.OPEN,
     async deliver(events) {
-      for (const chunk of inChunks(events, LINK_DRAIN_EVENTS)) {
+      const readable = events.map(event => asReadable(event, identity.name));
+      for (const chunk of inChunks(readable, LINK_DRAIN_EVENTS)) {
         const delivery = await deliverChunk(chunk);
         if (delivery !== 'stored') return delivery;
       }
