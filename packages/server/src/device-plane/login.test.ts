@@ -189,11 +189,11 @@ describe('a login', () => {
     await site.addUser('gerda');
     const from = await site.addDevice('tc-again');
     const loginId = randomUUID();
+    const requests = await Promise.all(
+      Array.from({ length: 33 }, (_, i) => site.loginRequest(site.primary, from, 'gerda', `guess-${i}`, loginId)),
+    );
     const codes: string[] = [];
-    for (let i = 0; i < 33; i++) {
-      const body = await site.loginRequest(site.primary, from, 'gerda', `guess-${i}`, loginId);
-      codes.push((await site.primary.call(from, 'POST', '/v1/login', { body })).body.code);
-    }
+    for (const body of requests) codes.push((await site.primary.call(from, 'POST', '/v1/login', { body })).body.code);
     assert.equal(codes[0], 'credentials_invalid');
     assert.deepEqual(codes.slice(30), ['too_many_attempts', 'too_many_attempts', 'too_many_attempts']);
     assert.equal(site.primary.deps.journal.failures({ sinceMs: 0, user: 'gerda' }).length, 30);
