@@ -1,5 +1,6 @@
-// `npm run demo [-- --stay]`: the whole chain as a story, with real processes on this machine. Ends with a table of what was
-// expected and what happened, and with exit code 1 if they differ anywhere. `--stay` leaves everything running until Ctrl-C.
+// `npm run demo [-- --full | --half] [--stay]`: the whole chain as a story, with real processes on this machine. Ends with a table
+// of what was expected and what happened, and with exit code 1 if they differ anywhere. `--full` has a real database for each
+// server, by replication, `--half` one for both; else it is the embedded one. `--stay` leaves everything running until Ctrl-C.
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -7,6 +8,7 @@ import { createScratch } from '../test/support/scratch.ts';
 import { createSite } from '../test/support/site.ts';
 import { readHospital } from './demo/hospital.ts';
 import { howToPlayOn } from './demo/play-on.ts';
+import { needsDatabases, startDatabases, tellRedundantStory } from './demo/redundant-story.ts';
 import { tellStory } from './demo/story.ts';
 import { createTeller, isRight, table } from './demo/teller.ts';
 
@@ -19,16 +21,23 @@ process.exitCode = await main();
 async function main(): Promise<number> {
   const options = readArguments();
   if (options === undefined) return 2;
+  const lacking = options.redundancy && needsDatabases();
+  if (lacking) {
+    console.error(lacking);
+    return 4;
+  }
 
   // Ctrl-C at any time ends all processes and removes the folder.
   await using scratch = createScratch('thinman-demo-');
   const startedMs = performance.now();
   const teller = createTeller(line => console.log(line));
   const hospital = readHospital(globSync('examples/hospital/*.yaml').toSorted());
-  const site = await createSite(scratch);
+  await using databases = options.redundancy && (await startDatabases(options.redundancy, scratch.folder));
+  const site = await createSite({ ...scratch, ...databases?.urls });
   let stopped: unknown;
   try {
-    await tellStory(teller, site, hospital);
+    if (databases === undefined) await tellStory(teller, site, hospital);
+    else await tellRedundantStory(teller, site, hospital, databases);
   } catch (error) {
     stopped = error;
   }
@@ -49,12 +58,16 @@ async function main(): Promise<number> {
   return 0;
 }
 
-function readArguments(): { readonly stay: boolean } | undefined {
+type Options = { readonly stay: boolean; readonly redundancy: 'half' | 'full' | undefined };
+
+function readArguments(): Options | undefined {
   try {
-    const { values } = parseArgs({ options: { stay: { type: 'boolean', default: false } } });
-    return values;
+    const flag = { type: 'boolean', default: false } as const;
+    const { stay, full, half } = parseArgs({ options: { stay: flag, full: flag, half: flag } }).values;
+    if (full && half) throw new Error('--full and --half are two stories: one at a time');
+    return { stay, redundancy: full ? 'full' : half ? 'half' : undefined };
   } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\nUse: npm run demo [-- --stay]`);
+    console.error(`${error instanceof Error ? error.message : error}\nUse: npm run demo [-- --full | --half] [--stay]`);
     return undefined;
   }
 }

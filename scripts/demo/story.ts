@@ -26,7 +26,7 @@ export async function tellStory(teller: Teller, site: Site, hospital: Hospital):
   await nothingWasLost(teller, site);
 }
 
-async function twoServers({ chapter, say, step }: Teller, site: Site) {
+export async function twoServers({ chapter, say, step }: Teller, site: Site) {
   chapter('Two servers');
   say('Real processes, each with a folder of its own. Administration happens on the Primary alone.');
   await step('The Primary is set up and starts', 'role=primary state=serving', async () =>
@@ -37,7 +37,7 @@ async function twoServers({ chapter, say, step }: Teller, site: Site) {
   );
 }
 
-async function theHospital({ chapter, say, step }: Teller, site: Site, { files, objects }: Hospital) {
+export async function theHospital({ chapter, say, step }: Teller, site: Site, { files, objects }: Hospital) {
   chapter('A hospital, as it stands in examples/hospital');
   await step(`thinman apply of ${files.length} files`, `${objects.length} objects`, async () => {
     const startedMs = performance.now();
@@ -52,7 +52,7 @@ async function theHospital({ chapter, say, step }: Teller, site: Site, { files, 
   say('For this demo the waits between probes are made short (SiteSettings); what a login may cost is not.');
 }
 
-async function thinClients({ chapter, step }: Teller, site: Site) {
+export async function thinClients({ chapter, step }: Teller, site: Site) {
   chapter('Three thin clients');
   for (const { device, group } of CAST) {
     await step(`${device} enrols into ${group} and starts`, 'mode=online server=primary', async () => {
@@ -69,7 +69,7 @@ async function thinClients({ chapter, step }: Teller, site: Site) {
   });
 }
 
-async function peopleLogIn({ chapter, say, step }: Teller, people: People) {
+export async function peopleLogIn({ chapter, say, step }: Teller, people: People) {
   chapter('People log in');
   for (const { device, user } of CAST) {
     let login: SeenLogin | undefined;
@@ -151,7 +151,7 @@ async function everythingComesBack({ chapter, step }: Teller, site: Site, people
   );
 }
 
-async function nothingWasLost({ chapter, say, step }: Teller, site: Site) {
+export async function nothingWasLost({ chapter, say, step }: Teller, site: Site) {
   chapter('Nothing was lost');
   const logins = site.history.logins.length;
   await step('Each login has arrived exactly once', `${logins} logins, ${logins} events, 0 twice`, async () => {
@@ -168,23 +168,26 @@ async function nothingWasLost({ chapter, say, step }: Teller, site: Site) {
   });
 }
 
-type People = { login(device: string, user: string, password?: string): Promise<SeenLogin> };
+export type People = { login(device: string, user: string, password?: string): Promise<SeenLogin> };
 
-function loginsOf(site: Site, hospital: Hospital): People {
+export function loginsOf(site: Site, hospital: Hospital): People {
   return {
     login: (device, user, password = hospital.passwordOf(user)) => site.agent(device).login(user, password),
   };
 }
 
 /** `READY URL role=… state=…` without what differs from run to run. */
-const ready = (line: string) =>
+export const ready = (line: string) =>
   line
     .split(' ')
     .filter(word => word.includes('='))
     .join(' ');
 
 /** In words, with the time as the person at the device had to wait for it. */
-const told = (login: SeenLogin) => ({ happened: inWords(login), ms: login.answer?.elapsedMs ?? login.elapsedMs });
+export const told = (login: SeenLogin) => ({
+  happened: inWords(login),
+  ms: login.answer?.elapsedMs ?? login.elapsedMs,
+});
 
 const connections = (login: SeenLogin | undefined) =>
   login?.answer?.profile?.connections.map(({ name, type }) => `${name} (${type})`).join(', ') ?? 'nothing';
@@ -196,7 +199,7 @@ function appliedSetting(data: string, key: string): Promise<unknown> {
 }
 
 /** Waits for all thin clients to be on this server; where they are else, in words. */
-async function whereAll(site: Site, server: Server): Promise<string> {
+export async function whereAll(site: Site, server: Server): Promise<string> {
   const arrived = site.agents.map((agent: Agent) =>
     agent.waitForStatus(
       `to be on the ${server.name}`,
@@ -208,7 +211,7 @@ async function whereAll(site: Site, server: Server): Promise<string> {
 }
 
 /** As an administrator does it: get, edit, apply. */
-async function edit(
+export async function edit(
   primary: Server,
   kind: string,
   name: string,
