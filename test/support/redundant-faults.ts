@@ -22,11 +22,11 @@ const DEVICES_MOVED_MS = 20_000;
 /** Administration without a database is answered within this (design.md, contract), and the command's own start. */
 const ADMINISTRATION_MS = 10_000 + 3_000;
 
-const isServing = ({ state }: ServerStatus) => state === 'serving';
-const isDegraded = ({ state }: ServerStatus) => state === 'degraded';
+export const isServing = ({ state }: ServerStatus) => state === 'serving';
+export const isDegraded = ({ state }: ServerStatus) => state === 'degraded';
 
 /** tc-1 and tc-2 are there; tc-2 has a person who logs in all the while. */
-async function whileLoggingIn(site: Site, work: () => Promise<void>): Promise<void> {
+export async function whileLoggingIn(site: Site, work: () => Promise<void>): Promise<void> {
   const load = startLogins(site.agent('tc-2'), BOB);
   try {
     await work();
@@ -36,7 +36,7 @@ async function whileLoggingIn(site: Site, work: () => Promise<void>): Promise<vo
 }
 
 /** Everything runs, is aligned, and every device is on the Primary. */
-async function expectHealed(site: Site): Promise<void> {
+export async function expectHealed(site: Site): Promise<void> {
   const { generation } = await site.primary.waitForStatus('to serve again', isServing);
   for (const server of site.servers.filter(each => each !== site.primary)) {
     await server.waitForStatus(
@@ -48,7 +48,7 @@ async function expectHealed(site: Site): Promise<void> {
 }
 
 /** A write is refused for the database's sake, in time, and says so. */
-async function expectNoAdministration(site: Site): Promise<void> {
+export async function expectNoAdministration(site: Site): Promise<void> {
   const file = join(site.folder, 'refused.yaml');
   writeFileSync(file, 'kind: UserGroup\nname: refused\nbody: {}\n');
   const { code, stderr, elapsedMs } = await site.primary.thinman(['apply', '-f', file]);
@@ -59,7 +59,7 @@ async function expectNoAdministration(site: Site): Promise<void> {
 }
 
 /** `fail` stops the Master's database answering, `heal` brings it back. */
-async function withoutMaster(site: Site, fail: () => Promise<void>, heal: () => Promise<void>): Promise<void> {
+export async function withoutMaster(site: Site, fail: () => Promise<void>, heal: () => Promise<void>): Promise<void> {
   const tc1 = site.agent('tc-1');
   await whileLoggingIn(site, async () => {
     await expectLogin(tc1, ALICE, 'granted online by primary');

@@ -3,11 +3,14 @@ import { join } from 'node:path';
 import { createAccounts, type SiteAccounts } from './databases/accounts.ts';
 import type { DatabaseKind, DatabaseServer } from './databases/database-server.ts';
 import { type DatabasePair, startDatabaseOf, startPair } from './databases/replication.ts';
-import { createNetwork, type Network } from './network/network.ts';
+import { createNetwork, type Network, type NetworkOptions } from './network/network.ts';
 import type { Surroundings } from './system-test.ts';
 
 export type Half = Surroundings & { readonly database: DatabaseServer; readonly network: Network | undefined };
 export type Full = Surroundings & { readonly pair: DatabasePair; readonly network: Network | undefined };
+
+/** Each server and each database is a machine of its own on a `network`; else all of them are this one. */
+export type Apart = boolean | NetworkOptions;
 
 export const ACCOUNTS: SiteAccounts = {
   database: 'thinman',
@@ -20,9 +23,13 @@ const urlOf = (server: DatabaseServer, role: 'primary' | 'secondary') =>
   `${server.url(ACCOUNTS[role].user, ACCOUNTS[role].password, ACCOUNTS.database)}?ssl=off`;
 
 /** Starts the database of both servers in `folder`. */
-export async function surroundHalf(folder: string, kind: DatabaseKind = 'mariadb', apart = false): Promise<Half> {
+export async function surroundHalf(
+  folder: string,
+  kind: DatabaseKind = 'mariadb',
+  apart: Apart = false,
+): Promise<Half> {
   await using unfinished = new AsyncDisposableStack();
-  const network = apart ? unfinished.use(await createNetwork(['primary', 'secondary', 'database'])) : undefined;
+  const network = unfinished.use(await networkOf(['primary', 'secondary', 'database'], apart));
   const place = placeOf(network, 'database');
   const database = unfinished.use(await startDatabaseOf(kind, { folder: join(folder, 'database'), ...place }));
   await createAccounts(database, ACCOUNTS);
@@ -35,10 +42,13 @@ export async function surroundHalf(folder: string, kind: DatabaseKind = 'mariadb
 }
 
 /** Starts a master and its slave in `folder`. */
-export async function surroundFull(folder: string, kind: DatabaseKind = 'mariadb', apart = false): Promise<Full> {
+export async function surroundFull(
+  folder: string,
+  kind: DatabaseKind = 'mariadb',
+  apart: Apart = false,
+): Promise<Full> {
   await using unfinished = new AsyncDisposableStack();
-  const hosts = ['primary', 'secondary', 'master', 'slave'];
-  const network = apart ? unfinished.use(await createNetwork(hosts)) : undefined;
+  const network = unfinished.use(await networkOf(['primary', 'secondary', 'master', 'slave'], apart));
   const [master, slave] = [placeOf(network, 'master'), placeOf(network, 'slave')];
   const pair = unfinished.use(await startPair(kind, { folder: join(folder, 'databases'), master, slave }));
   await createAccounts(pair.master, ACCOUNTS);
@@ -49,6 +59,10 @@ export async function surroundFull(folder: string, kind: DatabaseKind = 'mariadb
     databases: { primary: urlOf(pair.master, 'primary'), secondary: urlOf(pair.slave, 'secondary') },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+async function networkOf(hosts: readonly string[], apart: Apart): Promise<Network | undefined> {
+  return apart === false ? undefined : createNetwork(hosts, apart === true ? {} : apart);
 }
 
 function placeOf(network: Network | undefined, name: string) {

@@ -2,7 +2,7 @@
 import { type TestContext, test } from 'node:test';
 import type { DatabaseKind } from './databases/database-server.ts';
 import type { Processes } from './processes.ts';
-import { type Full, type Half, surroundFull, surroundHalf } from './redundant-site.ts';
+import { type Apart, type Full, type Half, surroundFull, surroundHalf } from './redundant-site.ts';
 import type { Site } from './site.ts';
 import { onSiteIn, type SystemTestOptions } from './system-test.ts';
 
@@ -10,8 +10,8 @@ export type Redundancy = 'half' | 'full';
 
 export type RedundantOptions = Omit<SystemTestOptions, 'wires'> & {
   readonly kind?: DatabaseKind;
-  /** Each server and each database is a machine of its own: `network`. Needs root. */
-  readonly apart?: boolean;
+  /** Needs root. */
+  readonly apart?: Apart;
 };
 
 type Body<S> = (site: Site, on: S, processes: Processes) => Promise<void>;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type RecordedEvent, ServerStatus } from '@thinman/protocol';
+import { type RecordedEvent, ServerReport } from '@thinman/protocol';
 import { asPromised } from './contract.ts';
 import { createDaemon, type Daemon } from './daemon.ts';
 import { askSocket } from './local-socket.ts';
@@ -19,10 +19,10 @@ export type Server = Daemon & {
   readonly data: string;
   /** Where devices reach it. */
   readonly url: string;
-  status(): Promise<ServerStatus>;
+  status(): Promise<ServerReport>;
   /** `thinman-server status`, as people read it. */
   ownStatus(): Promise<Finished>;
-  waitForStatus(what: string, wanted: (status: ServerStatus) => boolean): Promise<ServerStatus>;
+  waitForStatus(what: string, wanted: (status: ServerReport) => boolean): Promise<ServerReport>;
   /** `thinman ARGS --data DIR` as it ended. */
   thinman(args: readonly string[], input?: string): Promise<Finished>;
   /** The same, where anything but success is an error. */
@@ -53,7 +53,7 @@ export function createServerCommands(
   const status = async () => {
     const { code, stdout, stderr } = await processes.run('thinman-server', ['status', '--data', data, '--json']);
     if (code !== 0) throw new Error(`thinman-server status of ${name} ended with ${code}: ${stderr}`);
-    return asPromised(ServerStatus, stdout);
+    return asPromised(ServerReport, stdout);
   };
 
   return {
@@ -63,11 +63,11 @@ export function createServerCommands(
     status,
     ownStatus: () => processes.run('thinman-server', ['status', '--data', data]),
     waitForStatus: (what, wanted) => {
-      let last: ServerStatus | undefined;
+      let last: ServerReport | undefined;
       return waitFor(
         `${name}: ${what}`,
         async () => {
-          last = await askSocket(join(data, 'admin.sock'), '/v1/admin/status', ServerStatus);
+          last = await askSocket(join(data, 'admin.sock'), '/v1/admin/status', ServerReport);
           return last !== undefined && wanted(last) ? last : undefined;
         },
         undefined,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { SiteSettingsBody } from '@thinman/protocol';
+import type { AgentTimings, SiteSettingsBody } from '@thinman/protocol';
 import { brokenInvariants } from './invariants.ts';
 import type { Processes } from './processes.ts';
 import { createScratch } from './scratch.ts';
@@ -17,16 +17,18 @@ const LOG_LINES = 25;
 const HEDGE_DELAY_MS = 1_000;
 
 /** JSON is YAML. */
-const settings = (server: SystemTestOptions['serverSettings'] = {}) =>
+const settings = ({ timings, serverSettings: server = {} }: SystemTestOptions) =>
   JSON.stringify({
     kind: 'SiteSettings',
     name: 'site',
-    body: { agent: { ...FAST_TIMINGS, hedgeDelayMs: HEDGE_DELAY_MS }, server },
+    body: { agent: timings ?? { ...FAST_TIMINGS, hedgeDelayMs: HEDGE_DELAY_MS }, server },
   });
 
 export type SystemTestOptions = Pick<SiteOptions, 'wires'> & {
   /** Thin clients in the group of `ward.ts`, enrolled and started before the test begins. */
   readonly agents?: readonly string[];
+  /** Of the agents, in place of the short ones that tests have otherwise; what is left out has the product's default. */
+  readonly timings?: Partial<AgentTimings>;
   readonly serverSettings?: NonNullable<SiteSettingsBody['server']>;
 };
 type Options = SystemTestOptions;
@@ -64,9 +66,10 @@ async function onSite(options: Options, body: Body): Promise<void> {
 /** A site of its own on what `surround` makes in its folder. Afterwards the invariants are held, and all of it is removed. */
 export async function onSiteIn<S extends Surroundings>(
   surround: (folder: string) => Promise<S>,
-  { agents = ['tc-1'], wires = false, serverSettings }: Options,
+  options: Options,
   body: (site: Site, surroundings: S, processes: Processes) => Promise<void>,
 ): Promise<void> {
+  const { agents = ['tc-1'], wires = false } = options;
   await using scratch = createScratch('thinman-system-');
   const { folder, processes } = scratch;
   await using surroundings = await surround(folder);
@@ -75,7 +78,7 @@ export async function onSiteIn<S extends Surroundings>(
   try {
     site = await createSite({ folder, processes, wires, ...(databases && { databases }), ...(hosts && { hosts }) });
     await site.foundPrimary();
-    await Promise.all([site.joinSecondary(), furnish(site, agents, settings(serverSettings))]);
+    await Promise.all([site.joinSecondary(), furnish(site, agents, settings(options))]);
     for (const agent of site.agents) {
       await agent.waitForStatus('to know both servers', ({ servers }) => servers.length === 2);
     }
