@@ -11,7 +11,7 @@ import { type DatabaseLab, databaseLab } from '../support/database-lab.ts';
 import { createAccount } from '../support/databases/accounts.ts';
 import type { DatabaseServer, DatabaseTls } from '../support/databases/database-server.ts';
 import { manualClock } from '../support/manual-clock.ts';
-import { newSite } from '../support/record-fixtures.ts';
+import { newSite, recordedEvent } from '../support/record-fixtures.ts';
 import { assertUnavailable, putUser } from '../support/record-steps.ts';
 
 /** `server`: it has these certificates. */
@@ -170,6 +170,31 @@ export function fitnessContract(name: string, given: () => { server: DatabaseSer
         assert.ok(assertUnavailable(failure) && failure instanceof Error);
         assert.match(failure.message, /GRANT SELECT ON `lab_[^`]+`\.\* TO 'u_[^']+'@'%';$/);
       });
+    });
+
+    it('is of the kind that the server says', async () => {
+      const record = open(lab.url());
+      await record.site();
+      assert.equal(record.kind, server.kind);
+    });
+
+    it('holds what its columns can; an event that none of them can goes to the quarantine, alone', async () => {
+      const record = open(lab.url());
+      await record.initialise(newSite(), []);
+      const good = [recordedEvent(), recordedEvent(), recordedEvent()];
+      const bad = [
+        recordedEvent({ type: 'x'.repeat(500) }),
+        recordedEvent({ at: 2 ** 70 }),
+        recordedEvent({ takenAt: 'soon' as never }),
+      ];
+      const { quarantined } = await record.storeEvents(good.flatMap((event, i) => [event, bad[i] ?? event]));
+      assert.equal(quarantined, bad.length);
+      const stored = await record.events({ limit: 10 });
+      assert.deepEqual(
+        stored.map(({ id }) => id).toReversed(),
+        good.map(({ id }) => id),
+      );
+      assert.deepEqual(new Set(await lab.quarantined()), new Set(bad.map(({ id }) => id)));
     });
 
     describe('tables', () => {

@@ -4,6 +4,7 @@
  */
 export { ConfigError } from './config.ts';
 export { IdentityDamaged } from './identity/identity-files.ts';
+export { type DatabaseFinding, DatabaseUnfit } from './record/errors.ts';
 export { createServer, type ServerOptions, type StateChange, type ThinmanServer } from './server.ts';
 export { JoinDenied, JoinFailed, PrimaryUnreachable } from './setup/errors.ts';
 export { type InitOptions, initSite, type NewSite } from './setup/init-site.ts';

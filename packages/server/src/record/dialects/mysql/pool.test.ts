@@ -187,4 +187,19 @@ describe('a pool of connections', () => {
       /closed/,
     );
   });
+
+  it('takes the connection from a work that does not end when all else has', async () => {
+    const connection = new FakeConnection();
+    outcomes = [connection];
+    const hanging = Promise.withResolvers<void>();
+    connection.destroy = () => hanging.reject(GONE);
+    const work = assert.rejects(
+      pool.run(() => hanging.promise),
+      GONE,
+    );
+    await nextTurn();
+    const closing = pool.close();
+    await pass(1_000);
+    await Promise.all([work, closing]);
+  });
 });

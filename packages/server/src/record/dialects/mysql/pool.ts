@@ -20,7 +20,7 @@ export type PoolOptions<C extends Poolable> = {
 export type Pool<C extends Poolable> = {
   /** Runs `work` on a connection of its own. `used`: it has been used before, so the other side may have ended it since. */
   run<T>(work: (connection: C, used: boolean) => Promise<T>): Promise<T>;
-  /** Resolves when no work is under way any more. */
+  /** Resolves when no work is under way any more; what takes longer than a second loses its connection. */
   close(): Promise<void>;
 };
 
@@ -28,6 +28,17 @@ export type Pool<C extends Poolable> = {
 const TRUSTED_IDLE_MS = 1_000;
 /** Its answer; the rest of the wait is for a new one. */
 const PING_DEADLINE_MS = 1_000;
+
+/** What is under way when the pool is closed has this long: a planned stop must not wait for a database that hangs. */
+const CLOSE_GRACE_MS = 1_000;
+
+/** The pool was closed: a defect of whoever goes on using it, or the end of a work that was under way. */
+export class PoolClosed extends Error {
+  override readonly name = 'PoolClosed';
+  constructor() {
+    super('the source of record is closed');
+  }
+}
 
 type Waiter<C> = { readonly take: (connection: C) => void; readonly fail: (error: unknown) => void };
 
@@ -41,7 +52,7 @@ export function createPool<C extends Poolable>(options: PoolOptions<C>): Pool<C>
   const idle: { readonly connection: C; readonly sinceMs: number }[] = [];
   const used = new WeakSet<C>();
   const waiters: Waiter<C>[] = [];
-  let borrowed = 0;
+  const borrowed = new Set<C>();
   let opening = false;
   let closed = false;
   const ended = Promise.withResolvers<void>();
@@ -52,7 +63,7 @@ export function createPool<C extends Poolable>(options: PoolOptions<C>): Pool<C>
   }
 
   function openOne(): void {
-    if (opening || closed || waiters.length === 0 || borrowed + idle.length >= size) return;
+    if (opening || closed || waiters.length === 0 || borrowed.size + idle.length >= size) return;
     opening = true;
     options
       .open(givingUp.signal)
@@ -74,7 +85,7 @@ export function createPool<C extends Poolable>(options: PoolOptions<C>): Pool<C>
       idle.push({ connection, sinceMs: performance.now() });
       return;
     }
-    borrowed++;
+    borrowed.add(connection);
     waiter.take(connection);
   }
 
@@ -100,11 +111,11 @@ export function createPool<C extends Poolable>(options: PoolOptions<C>): Pool<C>
   }
 
   async function borrow(): Promise<C> {
-    if (closed) throw new Error('the source of record is closed');
+    if (closed) throw new PoolClosed();
     for (let last = idle.pop(); last !== undefined; last = idle.pop()) {
       const { connection, sinceMs } = last;
       if (connection.isLost()) continue;
-      borrowed++;
+      borrowed.add(connection);
       if (performance.now() - sinceMs <= TRUSTED_IDLE_MS) return connection;
       try {
         await connection.ping(PING_DEADLINE_MS);
@@ -117,7 +128,7 @@ export function createPool<C extends Poolable>(options: PoolOptions<C>): Pool<C>
   }
 
   function takeBack(connection: C): void {
-    borrowed--;
+    borrowed.delete(connection);
     if (connection.isLost()) {
       dropIdle();
     } else {
@@ -129,7 +140,7 @@ export function createPool<C extends Poolable>(options: PoolOptions<C>): Pool<C>
   }
 
   function endIfDone(): void {
-    if (closed && borrowed === 0 && !opening) ended.resolve();
+    if (closed && borrowed.size === 0 && !opening) ended.resolve();
   }
 
   return {
@@ -145,9 +156,12 @@ export function createPool<C extends Poolable>(options: PoolOptions<C>): Pool<C>
       closed = true;
       givingUp.abort();
       for (const { connection } of idle.splice(0)) connection.end();
-      for (const waiter of waiters.splice(0)) waiter.fail(new Error('the source of record is closed'));
+      for (const waiter of waiters.splice(0)) waiter.fail(new PoolClosed());
       endIfDone();
-      return ended.promise;
+      const timer = setTimeout(() => {
+        for (const connection of borrowed) connection.destroy();
+      }, CLOSE_GRACE_MS);
+      return ended.promise.finally(() => clearTimeout(timer));
     },
   };
 }

@@ -4,7 +4,7 @@ import type { RecordDb } from '../../schema.ts';
 import type { Ending } from '../dialect.ts';
 import type { SqlConnection } from './connection.ts';
 import { kyselyOn } from './kysely-on.ts';
-import type { Pool } from './pool.ts';
+import { type Pool, PoolClosed } from './pool.ts';
 import { isCluster, READ_SILENCE_MS, type ServerFacts, WRITE_SILENCE_MS } from './session.ts';
 import { ConnectionLost, isConflict } from './sql-errors.ts';
 
@@ -144,8 +144,8 @@ async function lookForCommit(
         // Another server knows nothing of what the first one still has in its hands.
         return seat.facts.serverId === before.serverId && !isCluster(seat.facts) ? 'no' : 'unknown';
       });
-    } catch {
-      if (performance.now() > end) return 'unknown';
+    } catch (error) {
+      if (error instanceof PoolClosed || performance.now() > end) return 'unknown';
       await delay(LOOK_AGAIN_MS);
     }
   }
