@@ -34,6 +34,7 @@ export { IdentityDamaged, IdentityOfNewerVersion } from './adapters/identity-sto
 /** `ready` waits this long for the first word of a server: more than every deadline of one search (`failover.md`). */
 const READY_DEADLINE_MS = 5_000;
 
+/** What an agent is built from. */
 export type AgentOptions = {
   /** The folder that `enroll` filled. One agent at a time. */
   readonly dataDir: string;
@@ -47,6 +48,7 @@ export type AgentOptions = {
   readonly random?: Random;
 };
 
+/** One agent in this process: a device. */
 export type Agent = {
   /** Opens the local sockets and begins to look for a server. Never fails because servers are away. */
   start(): Promise<void>;

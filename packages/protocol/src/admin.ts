@@ -32,6 +32,7 @@ export const ApplyRequest = closed({
 });
 export type ApplyRequest = Static<typeof ApplyRequest>;
 
+/** What an apply does to one object. */
 export const ApplyChange = Type.Object({
   kind: Type.String(),
   name: Type.String(),
@@ -54,6 +55,7 @@ export const ObjectPage = Type.Object({
 });
 export type ObjectPage = Static<typeof ObjectPage>;
 
+/** `DELETE /v1/admin/objects/:kind/:name`: the version of the commit that left the tombstone. */
 export const DeleteAnswer = Type.Object({ epoch: Type.Integer(), generation: Type.Integer() });
 export type DeleteAnswer = Static<typeof DeleteAnswer>;
 
@@ -63,6 +65,7 @@ export const AdminLoginRequest = closed({
   password: Type.String({ minLength: 1, maxLength: MAX_PASSWORD_LENGTH }),
 });
 export type AdminLoginRequest = Static<typeof AdminLoginRequest>;
+/** The opaque session, and when it ends in Unix ms. */
 export const AdminLoginAnswer = Type.Object({ token: Type.String(), role: Type.String(), expiresAt: Type.Integer() });
 export type AdminLoginAnswer = Static<typeof AdminLoginAnswer>;
 
@@ -81,8 +84,10 @@ export const ReenrollTokenRequest = closed({
 });
 /** `POST /v1/admin/tokens`, for one server that joins. */
 export const ServerTokenRequest = closed({ for: Type.Literal('server'), name: ObjectName, url: HttpsUrl });
+/** `POST /v1/admin/tokens`: which kind of token. */
 export const TokenRequest = Type.Union([DeviceTokenRequest, ReenrollTokenRequest, ServerTokenRequest]);
 export type TokenRequest = Static<typeof TokenRequest>;
+/** The token: the one time that its secret is told. */
 export const TokenAnswer = Type.Object({ token: Type.String(), name: Type.String(), expiresAt: Type.String() });
 export type TokenAnswer = Static<typeof TokenAnswer>;
 
@@ -153,6 +158,7 @@ export const RollbackRequest = closed({
 });
 export type RollbackRequest = Static<typeof RollbackRequest>;
 
+/** What a rollback of the site does to one object. */
 export const RollbackChange = Type.Object({
   kind: Type.String(),
   name: Type.String(),
@@ -205,6 +211,7 @@ export type ApproveRequest = Static<typeof ApproveRequest>;
 export const ReplaceRequest = closed({ device: ObjectName, with: ObjectName });
 export type ReplaceRequest = Static<typeof ReplaceRequest>;
 
+/** A device after an administrative act, and the version of its commit. */
 export const DeviceChangedAnswer = Type.Object({
   epoch: Type.Integer(),
   generation: Type.Integer(),

@@ -25,6 +25,7 @@ export const CaObstacle = Type.Union([
 ]);
 export type CaObstacle = Static<typeof CaObstacle>;
 
+/** Who has not taken what a change of the CA waits for. */
 export const CaWaiting = Type.Object({
   kind: Type.Union([Type.Literal('Server'), Type.Literal('Device')]),
   name: Type.String(),

@@ -18,6 +18,7 @@ const Secret = Base64Url(64);
 export const EnrollRequest = closed({ secret: Secret, csr: Csr, name: Type.Optional(ObjectName) });
 export type EnrollRequest = Static<typeof EnrollRequest>;
 
+/** What a device becomes part of: its certificate, whom it trusts, and the servers. */
 export const EnrollAnswer = Type.Object({
   siteId: Uuid,
   deviceId: Uuid,
@@ -40,6 +41,7 @@ export const DEVICE_CERTIFICATE_LIFETIME_MS = 365 * 24 * 3_600_000;
  */
 export const RenewRequest = closed({ csr: Csr });
 export type RenewRequest = Static<typeof RenewRequest>;
+/** A new certificate for the same key, and whom to trust from now on. */
 export const RenewAnswer = Type.Object({
   /** PEM; a server's may be followed by the certificate that ties its CA to the one before. */
   certificate: Type.String(),
@@ -63,6 +65,7 @@ export const JoinRequest = closed({
 });
 export type JoinRequest = Static<typeof JoinRequest>;
 
+/** What a server becomes part of. */
 export const JoinAnswer = Type.Object({
   siteId: Uuid,
   certificate: Type.String(),

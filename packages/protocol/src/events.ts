@@ -31,6 +31,7 @@ export const DEVICE_EVENT_TYPES = [
   'trust.held',
   'agent.started',
 ] as const;
+/** A type of event that a device makes. */
 export type DeviceEventType = (typeof DEVICE_EVENT_TYPES)[number];
 
 /**
@@ -69,6 +70,7 @@ export const SERVER_EVENT_TYPES = [
   'journal.bypassed',
   'journal.resumed',
 ] as const;
+/** A type of event that a server makes. */
 export type ServerEventType = (typeof SERVER_EVENT_TYPES)[number];
 
 /** A fact, made where it happened, sent at least once, stored exactly once. */

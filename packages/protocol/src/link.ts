@@ -28,8 +28,10 @@ const aboutLogin = (longestMs: number) => ({
   user: Type.String({ minLength: 1, maxLength: 1024 }),
   ageMs: Type.Integer({ minimum: 0, maximum: longestMs }),
 });
+/** A failed login as servers tell it to each other: ages instead of times, for no two clocks are compared. */
 export const SharedFailure = Type.Object({ loginId: Uuid, sentHash: Sha256, ...aboutLogin(FAILURES_SHARED_MS) });
 export type SharedFailure = Static<typeof SharedFailure>;
+/** The last grant of a user on a device, as servers tell it to each other. */
 export const SharedGrant = Type.Object(aboutLogin(GRANTS_SHARED_MS));
 export type SharedGrant = Static<typeof SharedGrant>;
 

@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox';
 import { canonicalJson } from './canonical.ts';
 import { Base64Url, ObjectName, Sha256, Uuid } from './names.ts';
 
+/** What a server is for, as the site signed it. */
 export const ServerRole = Type.Union([Type.Literal('primary'), Type.Literal('secondary')]);
 export type ServerRole = Static<typeof ServerRole>;
 
@@ -55,6 +56,7 @@ export function statementBytes(statement: string): Uint8Array {
   return new TextEncoder().encode(`thinman/1/statement\n${statement}`);
 }
 
+/** The text that is signed. */
 export function encodeStatement(statement: SiteStatement): string {
   return canonicalJson(statement);
 }

@@ -32,6 +32,7 @@ export function encodeToken(content: TokenContent): string {
   return `${PREFIX}.${toBase64Url(bytes)}.${crc32(bytes).toString(16).padStart(8, '0')}`;
 }
 
+/** What an enrolment token says, or why it is none, in words for people. */
 export type DecodedToken =
   | { readonly ok: true; readonly content: TokenContent }
   | { readonly ok: false; readonly why: string };

@@ -57,6 +57,7 @@ import { PACKAGE_VERSION } from './runtime/version.ts';
 /** A generation that every object comes after. */
 const BEFORE_ALL = -1;
 
+/** What a server is built from. */
 export type ServerOptions = {
   /** Made by `initSite` or `joinSite`. */
   readonly dataDir: string;
@@ -69,6 +70,7 @@ export type ServerOptions = {
   readonly acceptWeakDurability?: boolean;
 };
 
+/** A change of what a server can do, and why. */
 export type StateChange = {
   readonly state: ServerState;
   readonly before: ServerState;

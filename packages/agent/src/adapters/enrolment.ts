@@ -26,6 +26,7 @@ export type EnrolmentResult =
   | { readonly ok: true; readonly siteId: string; readonly deviceId: string; readonly name: string }
   | { readonly ok: false; readonly why: EnrolmentFailure; readonly code?: string; readonly message: string };
 
+/** What an enrolment needs. */
 export type EnrolmentOptions = {
   readonly token: string;
   readonly dataDir: string;

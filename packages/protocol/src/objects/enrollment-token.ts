@@ -19,6 +19,7 @@ export const EnrollmentTokenBody = closed({
 });
 export type EnrollmentTokenBody = Static<typeof EnrollmentTokenBody>;
 
+/** What servers keep of a token: never the secret. */
 export const EnrollmentTokenSystem = Type.Object({
   secretHash: Sha256,
   used: Type.Integer({ minimum: 0 }),

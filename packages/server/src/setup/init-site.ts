@@ -17,6 +17,7 @@ import { openSourceOfRecord } from '../record/source-of-record.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { checkServerName, withNewFolder } from './new-folder.ts';
 
+/** What a new site is made from. */
 export type InitOptions = {
   readonly dataDir: string;
   readonly name: string;
@@ -32,6 +33,7 @@ export type InitOptions = {
   readonly adminPassword?: string;
 };
 
+/** What a new site is known by. */
 export type NewSite = {
   readonly siteId: string;
   /** SHA-256 of the CA's public key: what `thinman --pin` and enrolment tokens carry. */

@@ -45,6 +45,7 @@ const ASK_DEADLINE_MS = 15_000;
 const DATABASE_DEADLINE_MS = 60_000;
 const DATABASE_POLL_MS = 100;
 
+/** What a Secondary is made from. */
 export type JoinOptions = {
   readonly token: string;
   readonly dataDir: string;
@@ -61,6 +62,7 @@ export type JoinOptions = {
   readonly databaseDeadlineMs?: number;
 };
 
+/** The site that was joined, and the version from which on the server is in it. */
 export type JoinedSite = { readonly siteId: string; readonly version: Version };
 
 /**
