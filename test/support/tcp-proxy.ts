@@ -3,6 +3,8 @@ import { connect, createServer, type Socket } from 'node:net';
 /** A wire between devices and one server that can be cut and held, as a switch or a firewall does it. */
 export type TcpProxy = AsyncDisposable & {
   readonly port: number;
+  /** Connections that came so far. */
+  connections(): number;
   /** Ends every connection and refuses new ones until `mend`. */
   cut(): Promise<void>;
   mend(): Promise<void>;
@@ -15,9 +17,11 @@ export type TcpProxy = AsyncDisposable & {
 /** `port`: where it listens (127.0.0.1). `targetPort`: where the server does. */
 export async function createTcpProxy(port: number, targetPort: number): Promise<TcpProxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
+  let connections = 0;
   let held: { onHeard: () => void; readonly chunks: (() => void)[] } | undefined;
 
   const server = createServer(device => {
+    connections += 1;
     const target = connect(targetPort, '127.0.0.1');
     const pair = [device, target] as const;
     pairs.add(pair);
@@ -56,6 +60,7 @@ export async function createTcpProxy(port: number, targetPort: number): Promise<
 
   return {
     port,
+    connections: () => connections,
     cut,
     mend: listen,
     holdAnswers: () => {
