@@ -114,6 +114,16 @@ export function accidentsContract(name: string, serverOf: () => DatabaseServer):
         assert.equal((await putUser(record, 'carol')).version.generation, 4);
       });
 
+      it('is acknowledged too if it arrives after we have come again: who looks waits for it', async () => {
+        const record = open('proxy');
+        await record.initialise(newSite(), []);
+        const happened = proxy.next('late', 'COMMIT');
+        const outcome = await putUser(record, 'alice');
+        await happened;
+        assert.equal(outcome.version.generation, 2);
+        assert.equal(await generation(), 2);
+      });
+
       it('is refused if it was not made, and leaves nothing', async () => {
         const record = open('proxy');
         await record.initialise(newSite(), []);

@@ -4,9 +4,13 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
  * What happens to the connection that carries a certain statement.
  * - `lost`: the statement does not arrive, and the connection is reset.
  * - `unanswered`: it arrives and is carried out, but its answer does not come back: the connection is reset instead.
+ * - `late`: the same, but it arrives a second after that.
  * - `silent`: from then on nothing passes either way, and neither side is told.
  */
-export type Accident = 'lost' | 'unanswered' | 'silent';
+export type Accident = 'lost' | 'unanswered' | 'late' | 'silent';
+
+/** Longer than whoever was cut off needs to come again. */
+const LATE_MS = 1_000;
 
 /** A wire between a server and its database, on which accidents happen to one statement. */
 export type SqlProxy = AsyncDisposable & {
@@ -36,7 +40,7 @@ export async function createSqlProxy(target: { readonly host: string; readonly p
         .on('error', () => {})
         .on('close', () => {
           sockets.delete(socket);
-          if (after !== 'silent') for (const end of [client, database]) end.destroy();
+          if (after !== 'silent' && after !== 'late') for (const end of [client, database]) end.destroy();
         });
     }
     client.on('data', chunk => {
@@ -52,6 +56,10 @@ export async function createSqlProxy(target: { readonly host: string; readonly p
             happened();
           });
           return;
+        }
+        if (accident === 'late') {
+          client.resetAndDestroy();
+          setTimeout(() => database.end(chunk), LATE_MS);
         }
         if (accident === 'lost') reset();
         happened();
