@@ -29,9 +29,11 @@ const aboutLogin = (longestMs: number) => ({
   ageMs: Type.Integer({ minimum: 0, maximum: longestMs }),
 });
 /** A failed login as servers tell it to each other: ages instead of times, for no two clocks are compared. */
+/** A login that failed, as servers share it. */
 export const SharedFailure = Type.Object({ loginId: Uuid, sentHash: Sha256, ...aboutLogin(FAILURES_SHARED_MS) });
 export type SharedFailure = Static<typeof SharedFailure>;
 /** The last grant of a user on a device, as servers tell it to each other. */
+/** A login that was granted, as servers share it. */
 export const SharedGrant = Type.Object(aboutLogin(GRANTS_SHARED_MS));
 export type SharedGrant = Static<typeof SharedGrant>;
 
