@@ -241,6 +241,20 @@ describe('wrong use ends with 2 and one line', () => {
     });
   }
 
+  for (const slip of [
+    ['--password=bobs-secret'],
+    ['-pbobs-secret'],
+    ['bobs-secret'],
+    ['--password-stdin=bobs-secret'],
+  ]) {
+    test(`a password that was typed into the command line (${slip}) is not said again`, async () => {
+      const { code, stderr } = await run(['login', '--data', 'x', '--user', 'bob', ...slip]);
+      assert.equal(code, 2);
+      assertOneLine(stderr);
+      assert.doesNotMatch(stderr, /bobs-secret/);
+    });
+  }
+
   test('start in a folder that is not enrolled says so', async () => {
     const { code, stderr } = await run(['start', '--data', join(dataDir, 'fresh')]);
     assert.equal(code, 2);

@@ -68,7 +68,12 @@ function failureOf(error: unknown): { readonly exitCode: ExitCode; readonly mess
   return { exitCode: EXIT.failed, message: error instanceof Error ? error.message : String(error) };
 }
 
-/** What commander says of a wrong command line. */
+/** What commander says of a wrong command line, without what was given: somebody may have typed a password there. */
 function inOneLine(message: string): string {
-  return message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/s, '; did you mean "$1"?');
+  return message
+    .replace(/^error: /, '')
+    .replace(/^(unknown option '--[^'=]*)=.*'/s, "$1'")
+    .replace(/^(unknown option '-[^-']).*'/s, "$1'")
+    .replace(/(but got \d+): .*$/s, '$1')
+    .replace(/\n\(Did you mean (.*)\?\)$/s, '; did you mean "$1"?');
 }

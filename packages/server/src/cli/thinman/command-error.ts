@@ -28,9 +28,17 @@ export class RefusedByServer extends Error {
   }
 }
 
-/** What commander says of a wrong command line (several lines), as one. */
+/**
+ * What commander says of a wrong command line (several lines), as one, without what was given: somebody may have typed a
+ * password there.
+ */
 export function misuse(command: string, error: CommanderError): string {
-  const words = error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/s, '; did you mean "$1"?');
+  const words = error.message
+    .replace(/^error: /, '')
+    .replace(/^(unknown option '--[^'=]*)=.*'/s, "$1'")
+    .replace(/^(unknown option '-[^-']).*'/s, "$1'")
+    .replace(/(but got \d+): .*$/s, '$1')
+    .replace(/\n\(Did you mean (.*)\?\)$/s, '; did you mean "$1"?');
   return `${words} (see ${command} --help)`;
 }
 

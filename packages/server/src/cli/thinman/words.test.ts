@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ERRORS, type ErrorCode, OBJECT_KINDS, problem } from '@thinman/protocol';
+import { Command, CommanderError } from 'commander';
 import { parseCount, parseDuration } from './arguments.ts';
 import { bodyDifference } from './body-difference.ts';
-import { CommandError, EXIT, exitCodeOf, refusalLines } from './command-error.ts';
+import { CommandError, EXIT, exitCodeOf, misuse, refusalLines } from './command-error.ts';
 import { serverUrl } from './connection.ts';
 import { objectKind, readableKind } from './kinds.ts';
 import { findSession, keepSession, sessionFolder } from './session-store.ts';
@@ -142,5 +143,20 @@ test('sessions are kept for each server, and the last one is the one that is mea
     assert.throws(() => findSession(folder, undefined), isMisuse);
   } finally {
     rmSync(root, { recursive: true, force: true });
+  }
+});
+
+test('what was typed into a wrong command line is not said again: it may be a password', async () => {
+  const command = new Command('login')
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .option('--user <name>');
+  for (const slip of ['--password=a-secret', '-pa-secret', 'a-secret', '--password-stdin=a-\nsecret']) {
+    await assert.rejects(command.parseAsync(['node', 'thinman', slip]), error => {
+      assert.ok(error instanceof CommanderError);
+      const line = misuse('thinman', error);
+      assert.doesNotMatch(line, /a-|secret'|\n/);
+      return /see thinman --help/.test(line);
+    });
   }
 });
