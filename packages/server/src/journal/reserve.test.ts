@@ -7,6 +7,7 @@ import { type ManualClock, manualClock } from '../../../../test/support/manual-c
 import { waitFor } from '../../../../test/support/wait.ts';
 import { openReserve, type Reserve, type ReserveChange, type ReserveOptions } from './reserve.ts';
 
+const FIRST_LOOK_MS = 10_000;
 const KIB = 1024;
 const WANTED = 1024 * KIB;
 const SLICE = 256 * KIB;
@@ -44,7 +45,7 @@ describe('the room that is kept for the journal', () => {
   it('is made in the background, and its blocks are really taken', async () => {
     open();
     assert.ok(!existsSync(path));
-    await clock.advance(1_000);
+    await clock.advance(FIRST_LOOK_MS);
     await grown(WANTED);
     await waitFor('it to be told', () => told.length > 0 || undefined);
     assert.deepEqual(told, ['whole']);
@@ -55,7 +56,7 @@ describe('the room that is kept for the journal', () => {
 
   it('is given up slice by slice on a full disk, and says when nothing is left', async () => {
     open();
-    await clock.advance(1_000);
+    await clock.advance(FIRST_LOOK_MS);
     await grown(WANTED);
     for (const left of [3, 2, 1, 0]) {
       assert.equal(reserve.giveUp('full'), true);
@@ -68,7 +69,7 @@ describe('the room that is kept for the journal', () => {
 
   it('is not given up for trouble that no room mends', async () => {
     open();
-    await clock.advance(1_000);
+    await clock.advance(FIRST_LOOK_MS);
     await grown(WANTED);
     for (const trouble of ['busy', 'damaged', 'unreadable'] as const) assert.equal(reserve.giveUp(trouble), false);
     assert.equal(reserve.bytes(), WANTED);
@@ -76,7 +77,7 @@ describe('the room that is kept for the journal', () => {
 
   it('is made anew when there is room', async () => {
     open();
-    await clock.advance(1_000);
+    await clock.advance(FIRST_LOOK_MS);
     await grown(WANTED);
     await waitFor('it to be told', () => told.length > 0 || undefined);
     reserve.giveUp('full');
@@ -97,7 +98,7 @@ describe('the room that is kept for the journal', () => {
 
   it('is there after a restart, and is not told of again', async () => {
     open();
-    await clock.advance(1_000);
+    await clock.advance(FIRST_LOOK_MS);
     await grown(WANTED);
     await reserve.stop();
     told = [];
@@ -109,14 +110,14 @@ describe('the room that is kept for the journal', () => {
 
   it('takes a copy with a hole in it for none', async () => {
     open();
-    await clock.advance(1_000);
+    await clock.advance(FIRST_LOOK_MS);
     await grown(WANTED);
     await reserve.stop();
     truncateSync(path, 0);
     truncateSync(path, WANTED);
     open();
     assert.equal(reserve.bytes(), 0);
-    await clock.advance(1_000);
+    await clock.advance(FIRST_LOOK_MS);
     await grown(WANTED);
     assert.ok(statSync(path).blocks * 512 >= WANTED);
   });

@@ -13,8 +13,8 @@ const SLICE_BYTES = 8 * MIB;
 const MARGIN_BYTES = 64 * MIB;
 /** How soon it is made anew; a look costs one system call. */
 const LOOK_INTERVAL_MS = 5_000;
-/** Nobody waits for it: a server that starts has other things to do. */
-const FIRST_LOOK_MS = 1_000;
+/** Nobody waits for it: a server that starts has other things to do with its disk. */
+const FIRST_LOOK_MS = 10_000;
 const FILE_MODE = 0o600;
 const BLOCK_BYTES = 512; // of st_blocks, whatever the file system
 

@@ -23,6 +23,7 @@ export type JournalAlarms = {
 
 export function createJournalAlarms({ journal, tell, log }: JournalAlarmsOptions): JournalAlarms {
   let level: JournalLevel = 0;
+  let isShort = false;
 
   function lookAtLevel(): void {
     const { pendingBytes, limitBytes } = journal.load();
@@ -51,6 +52,8 @@ export function createJournalAlarms({ journal, tell, log }: JournalAlarmsOptions
       }
     },
     reserve(change, bytes) {
+      const wasShort = isShort;
+      isShort = change !== 'whole';
       switch (change) {
         case 'whole':
           log.info({ bytes }, 'the room that is kept for the journal is there');
@@ -62,7 +65,8 @@ export function createJournalAlarms({ journal, tell, log }: JournalAlarmsOptions
           log.warn({ bytes }, 'the disk has no room to keep for the journal: what it holds is all there is');
           break;
       }
-      void tell('journal.reserve', { state: change, bytes });
+      // That it was made at first is no news.
+      if (isShort || wasShort) void tell('journal.reserve', { state: change, bytes });
     },
     stop: journal.onAppended(lookAtLevel),
   };
