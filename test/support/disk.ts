@@ -1,19 +1,28 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** A disk of its own, small, that can be full or read-only while programs work on it. Root alone can have one. */
 export type SmallDisk = Disposable & {
   /** Where it is mounted. */
   readonly folder: string;
-  /** Takes all room that is left. */
-  fill(): void;
+  /** Takes all room that is left, but for some bytes. */
+  fill(leaveBytes?: number): void;
   /** Gives it back. */
   free(): void;
   /** As when the kernel has met an error on the disk: for programs that have files open there, too. There is no way back. */
   fail(): void;
-  /** Mounts it again, read-only or not. Nothing may have a file open on it. */
-  remount(how: 'ro' | 'rw'): void;
 };
 
 export const NO_DISK =
@@ -32,12 +41,14 @@ export function mountSmallDisk(parent: string, name: string, bytes = DISK_BYTES)
   const file = openSync(image, 'w');
   ftruncateSync(file, bytes);
   closeSync(file);
-  const mount = (...options: string[]) => succeeds('mount', '-o', ['loop', ...options].join(), image, folder);
+  const mount = () => succeeds('mount', '-o', 'loop', image, folder);
   if (!succeeds('mkfs.ext4', '-q', '-m', '0', image) || !mount()) return undefined;
 
+  let mounted = true;
   const unmount = () => {
     // Lazily: whoever was killed a moment ago may still hold a file.
-    if (!succeeds('umount', folder)) succeeds('umount', '-l', folder);
+    if (mounted && !succeeds('umount', folder)) succeeds('umount', '-l', folder);
+    mounted = false;
   };
   process.once('exit', unmount);
   const must = (done: boolean, what: string) => {
@@ -45,26 +56,33 @@ export function mountSmallDisk(parent: string, name: string, bytes = DISK_BYTES)
   };
   return {
     folder,
-    fill() {
+    fill(leaveBytes = 0) {
       const into = openSync(ballast, 'a');
       try {
         // The last bytes one by one: what is left is not even room for a page.
         for (const size of [BLOCK_BYTES * 64, BLOCK_BYTES, 1]) fillBy(into, size);
+        if (leaveBytes > 0) ftruncateSync(into, fstatSync(into).size - leaveBytes);
+        fsyncSync(into);
       } finally {
         closeSync(into);
       }
     },
     free: () => rmSync(ballast, { force: true }),
     fail: () => must(succeeds('mount', '-o', 'remount,abort', folder), 'made to fail'),
-    remount(how) {
-      must(succeeds('umount', folder), 'unmounted');
-      must(mount(how), 'mounted again');
-    },
     [Symbol.dispose]() {
       unmount();
       process.off('exit', unmount);
     },
   };
+}
+
+/** Whether there can be such a disk here. */
+export function canMountDisk(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'thinman-disk-'));
+  const disk = mountSmallDisk(folder, 'disk');
+  disk?.[Symbol.dispose]();
+  rmSync(folder, { recursive: true });
+  return disk !== undefined;
 }
 
 function fillBy(file: number, size: number): void {

@@ -37,6 +37,8 @@ export type Site = {
   apply(yaml: string): Promise<string>;
   /** Waits until nothing is on its way any more: no device and no server has an event that the site lacks. */
   settle(): Promise<void>;
+  /** With every wire cut, and mended afterwards, whatever happens. For a site with `wires`. */
+  apart(story: () => Promise<unknown>): Promise<void>;
 };
 
 export type SiteOptions = {
@@ -123,6 +125,16 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       const file = join(input, `${++inputs}.yaml`);
       writeFileSync(file, yaml);
       return primary.administer(['apply', '-f', file]);
+    },
+    apart: async story => {
+      const wires = [first.wire, second.wire].filter(wire => wire !== undefined);
+      if (wires.length < 2) throw new Error('this site has no wires');
+      await Promise.all(wires.map(wire => wire.cut()));
+      try {
+        await story();
+      } finally {
+        await Promise.all(wires.map(wire => wire.mend()));
+      }
     },
     settle: async () => {
       for (const agent of agents.filter(known => known.isRunning())) {

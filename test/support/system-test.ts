@@ -30,6 +30,8 @@ export type SystemTestOptions = Pick<SiteOptions, 'wires'> & {
   /** Of the agents, in place of the short ones that tests have otherwise; what is left out has the product's default. */
   readonly timings?: Partial<AgentTimings>;
   readonly serverSettings?: NonNullable<SiteSettingsBody['server']>;
+  /** Why this cannot run here; false: it can. */
+  readonly skip?: string | false;
 };
 type Options = SystemTestOptions;
 
@@ -43,12 +45,12 @@ export type Surroundings = AsyncDisposable & Pick<SiteOptions, 'databases' | 'ho
  * waits. Afterwards everything must run again: then the invariants are held against what the site recorded.
  */
 export function systemTest(name: string, options: Options, body: Body): void {
-  test(name, () => onSite(options, body));
+  test(name, { skip: options.skip ?? false }, () => onSite(options, body));
 }
 
 /** Several tests one after the other on one site, which each of them leaves running. */
 export function systemTests(about: string, options: Options, bodies: Readonly<Record<string, Body>>): void {
-  test(about, t =>
+  test(about, { skip: options.skip ?? false }, t =>
     onSite(options, async (site, processes) => {
       for (const [name, body] of Object.entries(bodies)) await t.test(name, () => body(site, processes));
     }),

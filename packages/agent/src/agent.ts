@@ -114,7 +114,7 @@ export function createAgent(options: AgentOptions): Agent {
   let identity = enrolled;
   let cache: Cache;
   try {
-    cache = openCache(paths.cacheFile, { ...identity, clock });
+    cache = openCache(paths.cacheFile, { ...identity, clock, isExpected: true });
   } catch (error) {
     lock.release();
     throw error;

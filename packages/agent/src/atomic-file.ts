@@ -1,5 +1,16 @@
-import { closeSync, fchmodSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
+import { errorCode } from './error-code.ts';
 
 /**
  * Replaces a file so that after a power cut it holds the old content or the new one, whole. `mode` holds from the first
@@ -8,7 +19,7 @@ import { dirname } from 'node:path';
 export function writeFileAtomic(path: string, content: string | Uint8Array, mode: number): void {
   const draft = `${path}.new`;
   try {
-    rmSync(draft, { force: true });
+    removeFile(draft);
     const file = openSync(draft, 'wx', mode);
     try {
       fchmodSync(file, mode); // the umask may have taken bits away
@@ -19,7 +30,7 @@ export function writeFileAtomic(path: string, content: string | Uint8Array, mode
     }
     renameSync(draft, path);
   } catch (error) {
-    rmSync(draft, { force: true });
+    removeFile(draft);
     throw error;
   }
   syncFolder(dirname(path));
@@ -32,5 +43,15 @@ export function syncFolder(folder: string): void {
     fsyncSync(handle);
   } finally {
     closeSync(handle);
+  }
+}
+
+/** Nothing is there afterwards, be it that nothing was. `rmSync` does no better: its error on a read-only disk has no code. */
+export function removeFile(path: string): void {
+  try {
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) rmSync(path, { recursive: true });
+    else unlinkSync(path);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
   }
 }

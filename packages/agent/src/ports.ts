@@ -194,16 +194,19 @@ export type OfflineFailures = { readonly count: number /** Trusted time of the l
 /** The clock's memory over restarts (`failover.md`, Clock). */
 export type ClockMark = { readonly highWaterMs: number; readonly forgivenBoots: number };
 
-/** How the cache file was found at start. */
+/** How the cache file was found. */
 export type CacheCondition =
   | { readonly kind: 'ok' }
   | { readonly kind: 'new' }
-  /** It was set aside; `events` were carried over, `lost` rows could not be read (undefined = unknown how many). */
+  /**
+   * It was lost, or set aside and made anew, which its own events tell. `carriedOver`: events; `complete`: there were no others;
+   * `setAside`: where the damaged file lies now, if there was one.
+   */
   | {
       readonly kind: 'damaged';
       readonly carriedOver: number;
-      readonly lost: number | undefined;
-      readonly setAside: string;
+      readonly complete: boolean;
+      readonly setAside: string | undefined;
     }
   /** It could not be opened or made (disk full, read-only): events wait in memory, nobody logs in offline. */
   | { readonly kind: 'unavailable'; readonly why: string };

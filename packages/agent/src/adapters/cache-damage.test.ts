@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import {
   closeSync,
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -19,10 +20,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { DEFAULT_KDF, DEFAULT_OFFLINE_RULES, type ThinmanEvent } from '@thinman/protocol';
 import Database from 'better-sqlite3';
+import { spoilPage } from '../../../../test/support/disk-damage.ts';
 import { DEVICE_ID, SITE_ID } from '../../../../test/support/ids.ts';
 import { manualClock } from '../../../../test/support/manual-clock.ts';
 import type { Cache, CachedLogin } from '../ports.ts';
-import { openCache } from './cache.ts';
+import { type CacheOptions, openCache } from './cache.ts';
 import { CacheTrouble } from './cache-trouble.ts';
 
 const deviceSecret = Buffer.alloc(32, 5);
@@ -31,7 +33,7 @@ let path: string;
 let clock = manualClock();
 let opened: Cache[] = [];
 
-function open(fields: { deviceId?: string; deviceSecret?: Buffer; path?: string } = {}): Cache {
+function open(fields: Partial<CacheOptions & { path: string }> = {}): Cache {
   const options = { siteId: SITE_ID, deviceId: DEVICE_ID, deviceSecret, clock, ...fields };
   const cache = openCache(fields.path ?? path, options);
   opened.push(cache);
@@ -84,38 +86,54 @@ function edit(sql: string, ...values: readonly unknown[]): void {
   assert.ok(changes > 0, 'nothing was edited');
 }
 
+const isDamaged = (error: unknown) => error instanceof CacheTrouble && error.kind === 'damaged';
+
 const setAside = () => readdirSync(dir).filter(name => name.includes('.damaged-'));
 
-/** The store works, knows nobody, and says that it was damaged. */
-function assertRebuilt(cache: Cache, carriedOver: number, reopen = open): void {
+/** What happened, without what the store says of itself. */
+const happened = (cache: Cache) => cache.pendingEvents(1000).filter(({ type }) => type === 'login');
+/** What the store says of itself: types and data. */
+const told = (cache: Cache) =>
+  cache.pendingEvents(1000).flatMap(({ type, data }) => (type === 'login' ? [] : [[type, data]]));
+
+type Lost = 0 | 'unknown';
+
+/** The store works, knows nobody, and says once that it was damaged. */
+function assertRebuilt(cache: Cache, carriedOver: number, lost: Lost, reopen = open): void {
   const { condition } = cache;
   assert.ok(condition.kind === 'damaged', condition.kind);
   assert.equal(condition.carriedOver, carriedOver);
-  assert.equal(cache.pendingEventCount(), carriedOver);
+  assert.equal(happened(cache).length, carriedOver);
+  const sayings = [['cache.damaged', { carriedOver }], ...(lost === 0 ? [] : [['events.lost', { lost }]])];
+  assert.deepEqual(told(cache), sayings);
+  assert.equal(cache.pendingEventCount(), carriedOver + sayings.length);
   assert.equal(cache.cachedLogin('alice'), undefined);
-  assert.ok(statSync(condition.setAside).isFile());
   cache.commitLogin({ user: 'alice', save: login('alice'), event: event() });
   cache.close();
   const again = reopen();
   assert.deepEqual(again.condition, { kind: 'ok' });
   assert.equal(again.cachedLogin('alice')?.user, 'alice');
+  assert.deepEqual(told(again), sayings);
+  again.close();
 }
 
 describe('a store that is not what this device wrote is set aside and made anew', () => {
   test('garbage', () => {
     fill();
     writeFileSync(path, randomBytes(20_000));
-    assertRebuilt(open(), 0);
+    const cache = open();
+    assert.ok(cache.condition.kind === 'damaged' && statSync(cache.condition.setAside ?? '').isFile());
+    assertRebuilt(cache, 0, 'unknown');
   });
 
   test('zero bytes', () => {
     writeFileSync(path, '');
-    assertRebuilt(open(), 0);
+    assertRebuilt(open(), 0, 'unknown');
   });
 
   test('an empty database without an identity', () => {
     new Database(path).exec('CREATE TABLE t (a)').close();
-    assertRebuilt(open(), 0);
+    assertRebuilt(open(), 0, 'unknown');
   });
 
   test('cut in the middle', () => {
@@ -129,7 +147,7 @@ describe('a store that is not what this device wrote is set aside and made anew'
   test("another device's file, with none of its events", () => {
     fill();
     const other = { deviceId: randomUUID(), deviceSecret: Buffer.alloc(32, 9) };
-    assertRebuilt(open(other), 0, () => open(other));
+    assertRebuilt(open(other), 0, 'unknown', () => open(other));
   });
 
   test('of another schema version, with its events', () => {
@@ -138,8 +156,8 @@ describe('a store that is not what this device wrote is set aside and made anew'
     db.pragma('user_version = 99');
     db.close();
     const cache = open();
-    assert.deepEqual(cache.pendingEvents(10), events);
-    assertRebuilt(cache, 3);
+    assert.deepEqual(happened(cache), events);
+    assertRebuilt(cache, 3, 0);
   });
 
   test('an edited row', () => {
@@ -148,8 +166,8 @@ describe('a store that is not what this device wrote is set aside and made anew'
       "UPDATE fact SET body = replace(body, '\"credentialVersion\":3', '\"credentialVersion\":9') WHERE key = 'alice'",
     );
     const cache = open();
-    assert.deepEqual(cache.pendingEvents(10), events);
-    assertRebuilt(cache, 3);
+    assert.deepEqual(happened(cache), events);
+    assertRebuilt(cache, 3, 0);
   });
 
   test('a row copied to another user', () => {
@@ -157,7 +175,7 @@ describe('a store that is not what this device wrote is set aside and made anew'
     edit(
       "UPDATE fact SET body = b.body, blob = b.blob, tag = b.tag FROM fact AS b WHERE fact.key = 'alice' AND b.key = 'bob'",
     );
-    assertRebuilt(open(), 3);
+    assertRebuilt(open(), 3, 0);
   });
 
   test("a failure counter set back by hand, and one brought from another device's file", () => {
@@ -165,37 +183,76 @@ describe('a store that is not what this device wrote is set aside and made anew'
     cache.countOfflineFailure('alice', 1);
     cache.close();
     edit('UPDATE fact SET body = \'{"count":0,"lastMs":0}\' WHERE kind = \'failures\'');
-    assertRebuilt(open(), 0);
+    assertRebuilt(open(), 0, 0);
   });
 
   test('a table that is missing', () => {
     fill();
     new Database(path).exec('DROP TABLE fact').close();
-    assertRebuilt(open(), 3);
+    assertRebuilt(open(), 3, 0);
+  });
+
+  test('a folder in its place', () => {
+    fill();
+    rmSync(path);
+    mkdirSync(join(path, 'within'), { recursive: true });
+    assertRebuilt(open(), 0, 'unknown');
+  });
+
+  for (const table of ['sqlite_schema', 'identity', 'fact', 'fact_by_ref', 'outbox', 'sqlite_autoindex_outbox_1']) {
+    test(`a bad page of ${table}`, () => {
+      const events = fill();
+      spoilPage(path, table);
+      const cache = open();
+      const readable = !['sqlite_schema', 'outbox'].includes(table);
+      assert.deepEqual(happened(cache), readable ? events : []);
+      // Whose file it is cannot be read any more: then nobody knows what it held.
+      assertRebuilt(cache, readable ? 3 : 0, readable && table !== 'identity' ? 0 : 'unknown');
+    });
+  }
+
+  test('a file that was lost, though enrolment had made it', () => {
+    fill();
+    rmSync(path);
+    assertRebuilt(open({ isExpected: true }), 0, 'unknown');
+  });
+
+  test('its log lost: what is left is whole, and too old', () => {
+    const events = fill();
+    const cache = open();
+    cache.appendEvent(event());
+    // As a kill leaves it: the log beside the file, and the file without what is in it.
+    copyFileSync(path, `${path}.killed`);
+    cache.close();
+    renameSync(`${path}.killed`, path);
+    const again = open();
+    assert.deepEqual(happened(again), events);
+    assertRebuilt(again, 3, 'unknown');
+  });
+
+  test("another device's log beside it", () => {
+    fill();
+    const other = open({ deviceId: randomUUID(), deviceSecret: Buffer.alloc(32, 9), path: join(dir, 'other.db') });
+    other.commitLogin({ user: 'carol', save: login('carol'), event: event() });
+    copyFileSync(join(dir, 'other.db-wal'), `${path}-wal`);
+    other.close();
+    const cache = open();
+    assert.equal(cache.condition.kind, 'damaged');
+    assert.deepEqual(told(cache).at(-1), ['events.lost', { lost: 'unknown' }]);
+    assert.equal(cache.cachedLogin('carol'), undefined);
   });
 });
 
 test('one bad page: every event that does not lie on it is carried over', () => {
   const events = fill(200, 'x'.repeat(300));
-  const db = new Database(path);
-  const pageSize = Number(db.pragma('page_size', { simple: true }));
-  const leaf = db
-    .prepare<[], { pageno: number; ncell: number }>(
-      "SELECT pageno, ncell FROM dbstat WHERE name = 'outbox' AND pagetype = 'leaf' ORDER BY path LIMIT 1 OFFSET 5",
-    )
-    .get();
-  db.close();
-  assert.ok(leaf !== undefined);
-  const file = openSync(path, 'r+');
-  writeSync(file, randomBytes(pageSize), 0, pageSize, (leaf.pageno - 1) * pageSize);
-  closeSync(file);
+  const rows = spoilPage(path, 'outbox', 5);
 
   const cache = open();
   const { condition } = cache;
   assert.ok(condition.kind === 'damaged');
-  assert.equal(condition.carriedOver, events.length - leaf.ncell);
-  assert.equal(condition.lost, undefined);
-  const kept = cache.pendingEvents(1000);
+  assert.equal(condition.carriedOver, events.length - rows);
+  assert.equal(condition.complete, false);
+  const kept = happened(cache);
   assert.deepEqual(
     kept,
     events.filter(one => kept.some(({ id }) => id === one.id)),
@@ -210,7 +267,7 @@ test('an event that was edited is taken out, those behind it go on, and an event
   assert.deepEqual(cache.pendingEvents(10), [events[0], events[2]]);
   const lost = cache.pendingEvents(10)[2];
   assert.equal(lost?.type, 'events.lost');
-  assert.deepEqual(lost?.data, { count: 1 });
+  assert.deepEqual(lost?.data, { lost: 1 });
 });
 
 test('damage while the agent runs: the read fails, the store is made anew, and the next login is kept', () => {
@@ -225,12 +282,52 @@ test('damage while the agent runs: the read fails, the store is made anew, and t
   for (let at = 4 * 4096; at < statSync(path).size; at += 4096) writeSync(file, randomBytes(4096), 0, 4096, at);
   closeSync(file);
 
-  const isDamaged = (error: unknown) => error instanceof CacheTrouble && error.kind === 'damaged';
   assert.throws(() => users.map(user => cache.cachedLogin(user)), isDamaged);
   assert.equal(cache.condition.kind, 'damaged');
   for (const user of users) assert.equal(cache.cachedLogin(user), undefined);
+  assert.deepEqual(told(cache), [['cache.damaged', { carriedOver: 0 }]]);
   cache.commitLogin({ user: 'alice', save: login('alice'), event: event() });
   assert.equal(cache.cachedLogin('alice')?.user, 'alice');
+});
+
+describe('a file that is taken away while it is in use', () => {
+  for (const [what, take] of [
+    ['the file', () => rmSync(path)],
+    ['its log', () => rmSync(`${path}-wal`)],
+    ['both', () => [rmSync(path), rmSync(`${path}-wal`)]],
+    ['the file, and another one is in its place', () => [rmSync(path), writeFileSync(path, 'other')]],
+  ] as const) {
+    test(`${what}: no login is known any more, every event is, and so is what the device itself has learnt`, () => {
+      const events = fill();
+      const cache = open();
+      const [accepted, mark] = [
+        { epoch: 1, generation: 9 },
+        { highWaterMs: 7, forgivenBoots: 1 },
+      ];
+      cache.setAcceptedVersion(accepted);
+      cache.setClockMark(mark);
+      take();
+      assert.throws(() => cache.cachedLogin('alice'), isDamaged);
+      assert.deepEqual(happened(cache), events);
+      assertRebuilt(cache, 3, 0);
+      const again = open();
+      assert.deepEqual(again.acceptedVersion(), accepted);
+      assert.deepEqual(again.clockMark(), mark);
+    });
+  }
+
+  test('and no new one can be made: its events wait in memory until one can', async () => {
+    const events = fill();
+    const cache = open();
+    renameSync(dir, `${dir}.away`);
+    assert.throws(() => cache.cachedLogin('alice'), isDamaged);
+    assert.equal(cache.condition.kind, 'unavailable');
+    renameSync(`${dir}.away`, dir);
+    await clock.advance(60_000);
+    assert.deepEqual(happened(cache), events);
+    cache.close();
+    assert.deepEqual(happened(open()), events);
+  });
 });
 
 describe('a rebuild that was interrupted is finished at the next start', () => {
@@ -297,7 +394,7 @@ test('old damaged files are removed, so that they cannot fill the disk', async (
 
 describe('a store that cannot be opened', () => {
   test('denies what concerns users, keeps events in memory, and is opened when it can be', async () => {
-    mkdirSync(path); // as good as any reason why there can be no file
+    path = join(dir, 'away', 'cache.db'); // as good as any reason why there can be no file
     const cache = open();
     assert.equal(cache.condition.kind, 'unavailable');
     for (const call of [
@@ -318,12 +415,14 @@ describe('a store that cannot be opened', () => {
     assert.deepEqual(cache.acceptedVersion(), { epoch: 1, generation: 2 });
     assert.deepEqual(cache.clockMark(), { highWaterMs: 3, forgivenBoots: 0 });
 
-    rmSync(path, { recursive: true });
+    mkdirSync(join(dir, 'away'));
     await clock.advance(60_000);
     cache.commitLogin({ user: 'alice', save: login('alice') });
     assert.equal(cache.condition.kind, 'new');
     cache.close();
-    assert.deepEqual(open().pendingEvents(10), events);
+    const again = open();
+    assert.deepEqual(again.pendingEvents(10), events);
+    assert.deepEqual(again.acceptedVersion(), { epoch: 1, generation: 2 });
   });
 });
 
@@ -380,6 +479,29 @@ describe('a full disk', () => {
       const again = open({ path: join(folder, 'cache.db') });
       assert.deepEqual(again.pendingEvents(10), [one]);
       assert.equal(again.cachedLogin('bob')?.user, 'bob');
+    });
+    if (!ran) t.skip('only root can mount a small disk');
+  });
+
+  test('does not offer an event again that was delivered, and removes it when there is room', t => {
+    const ran = mounted(folder => {
+      const file = join(folder, 'cache.db');
+      const cache = open({ path: file });
+      const [first, second] = [event(), event()] as const;
+      cache.appendEvent(first);
+      fillUp(folder);
+      cache.appendEvent({ ...second, data: { padding: 'x'.repeat(8000) } });
+      cache.removeEvents([first.id]);
+      assert.deepEqual(
+        cache.pendingEvents(10).map(({ id }) => id),
+        [second.id],
+      );
+      assert.equal(cache.pendingEventCount(), 1);
+
+      rmSync(join(folder, 'ballast'));
+      cache.removeEvents([second.id]);
+      cache.close();
+      assert.equal(open({ path: file }).pendingEventCount(), 0);
     });
     if (!ran) t.skip('only root can mount a small disk');
   });

@@ -1,7 +1,9 @@
-import { chmodSync, closeSync, existsSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { chmodSync, closeSync, existsSync, openSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import type { DeviceEventType, ThinmanEvent } from '@thinman/protocol';
 import Database, { type Database as Db } from 'better-sqlite3';
-import { syncFolder } from '../atomic-file.ts';
+import { removeFile, syncFolder } from '../atomic-file.ts';
 import type { CacheCondition } from '../ports.ts';
 import { isTag, openRows, ROWS_SCHEMA, tagOf } from './cache-rows.ts';
 import { CacheTrouble, troubleOf } from './cache-trouble.ts';
@@ -9,6 +11,8 @@ import { OUTBOX_SCHEMA, openOutbox, type Salvaged, salvageOutbox } from './outbo
 
 /** Whose file it is, and the key of its tags. */
 export type CacheOwner = { readonly siteId: string; readonly deviceId: string; readonly rowKey: Uint8Array };
+
+export type OpenedCacheFile = { readonly db: Db; readonly condition: CacheCondition };
 
 /** Raised with every change of the tables. A file of another version is set aside, its events carried over. */
 const SCHEMA_VERSION = 1;
@@ -31,51 +35,71 @@ const draftOf = (path: string) => `${path}.draft`;
 const rebuiltOf = (path: string) => `${path}.rebuilt`;
 const SET_ASIDE = '.damaged-';
 const COMPANIONS = ['', '-wal', '-shm', '-journal'];
+export const logOf = (path: string) => `${path}-wal`;
 
-/** Opens the store, or makes it, or makes it anew. Throws CacheTrouble `full` or `unavailable` when none of it can be done. */
-export function openCacheFile(path: string, owner: CacheOwner, nowMs: number): { db: Db; condition: CacheCondition } {
+/** The application id in the header, "TMca": with an agent that has it open, and without. */
+const IN_USE = 0x544d6361;
+const AT_REST = IN_USE + 1;
+
+const NOTHING_SALVAGED: Salvaged = { events: [], complete: false };
+
+/**
+ * Opens the store, or makes it, or makes it anew. `isExpected`: it was made before, so that a file that is not there was lost.
+ * Throws CacheTrouble `full` or `unavailable` when none of it can be done.
+ */
+export function openCacheFile(path: string, owner: CacheOwner, nowMs: number, isExpected: boolean): OpenedCacheFile {
+  // Asked first: SQLite removes it with the last handle, whatever the file was.
+  const hasLog = existsSync(logOf(path));
   try {
-    for (const companion of COMPANIONS) rmSync(draftOf(path) + companion, { force: true });
+    for (const companion of COMPANIONS) removeFile(draftOf(path) + companion);
     if (existsSync(rebuiltOf(path))) {
       const setAside = installRebuilt(path, nowMs);
       const db = openWhole(path, owner);
       const carriedOver = openOutbox(db, owner.rowKey).count();
-      return { db, condition: { kind: 'damaged', carriedOver, lost: undefined, setAside } };
+      return { db, condition: { kind: 'damaged', carriedOver, complete: false, setAside } };
     }
     if (!existsSync(path)) {
+      if (isExpected) return rebuildCacheFile(path, owner, nowMs, NOTHING_SALVAGED);
       makeFile(draftOf(path), owner, []);
       renameSync(draftOf(path), path);
       syncFolder(dirname(path));
       return { db: openWhole(path, owner), condition: { kind: 'new' } };
     }
     try {
-      return { db: openWhole(path, owner), condition: { kind: 'ok' } };
+      return { db: openWhole(path, owner, hasLog), condition: { kind: 'ok' } };
     } catch (error) {
       if (troubleOf(error).kind !== 'damaged') throw error;
-      return rebuildCacheFile(path, owner, nowMs);
+      return rebuildCacheFile(path, owner, nowMs, salvageFile(path, owner, hasLog));
     }
   } catch (error) {
     throw troubleOf(error);
   }
 }
 
-/** Sets the file aside and makes a new one with the events that can still be read. The file must be closed. */
+/** Sets the file aside, if there is one, and makes a new one with these events. The file must be closed. */
 export function rebuildCacheFile(
   path: string,
   owner: CacheOwner,
   nowMs: number,
-): { db: Db; condition: CacheCondition } {
-  const { events, lost } = salvage(path, owner);
-  makeFile(draftOf(path), owner, events);
+  { events, complete }: Salvaged,
+): OpenedCacheFile {
+  makeFile(draftOf(path), owner, [...events, ...tellDamage(events.length, complete, nowMs)]);
   renameSync(draftOf(path), rebuiltOf(path));
   const setAside = installRebuilt(path, nowMs);
   const db = openWhole(path, owner);
-  return { db, condition: { kind: 'damaged', carriedOver: events.length, lost, setAside } };
+  return { db, condition: { kind: 'damaged', carriedOver: events.length, complete, setAside } };
+}
+
+/** In the new file from its first moment on, so that it is told once, whenever the power goes. */
+function tellDamage(carriedOver: number, complete: boolean, nowMs: number): readonly ThinmanEvent[] {
+  const event = (type: DeviceEventType, data: ThinmanEvent['data']) => ({ id: randomUUID(), type, at: nowMs, data });
+  const damage = event('cache.damaged', { carriedOver });
+  return complete ? [damage] : [damage, event('events.lost', { lost: 'unknown' })];
 }
 
 /** Removes the file and all that was set aside: nothing of any user stays. */
 export function removeCacheFiles(path: string): void {
-  for (const companion of COMPANIONS) rmSync(path + companion, { force: true });
+  for (const companion of COMPANIONS) removeFile(path + companion);
   removeSetAside(path, 0);
 }
 
@@ -85,12 +109,13 @@ export function removeSetAside(path: string, keep: number = KEPT_SET_ASIDE): voi
     name => name.startsWith(basename(path) + SET_ASIDE) && !COMPANIONS.slice(1).some(tail => name.endsWith(tail)),
   );
   for (const name of main.sort().slice(0, Math.max(main.length - keep, 0))) {
-    for (const companion of COMPANIONS) rmSync(join(folder, name) + companion, { force: true });
+    for (const companion of COMPANIONS) removeFile(join(folder, name) + companion);
   }
 }
 
 /** Opens a file and looks at all of it. Throws CacheTrouble. */
-function openWhole(path: string, owner: CacheOwner): Db {
+function openWhole(path: string, owner: CacheOwner, hasLog = true): Db {
+  if (!COMPANIONS.every(companion => isFileOrNothing(path + companion))) throw new CacheTrouble('damaged', 'no file');
   chmodSync(path, FILE_MODE);
   const db = new Database(path, { timeout: BUSY_TIMEOUT_MS });
   try {
@@ -99,11 +124,42 @@ function openWhole(path: string, owner: CacheOwner): Db {
     if (db.pragma('user_version', { simple: true }) !== SCHEMA_VERSION) throw new CacheTrouble('damaged', 'version');
     checkOwner(db, owner);
     openRows(db, owner.rowKey).checkAll();
+    if (!hasLog && isMarkedInUse(db)) throw new CacheTrouble('damaged', 'its log is missing');
+    markInUse(db, true);
     return db;
   } catch (error) {
     closeQuietly(db);
     throw troubleOf(error);
   }
+}
+
+/** The last commits of a file in use are in its log alone: without it the rest is whole, and too old. */
+function isMarkedInUse(db: Db): boolean {
+  return db.pragma('application_id', { simple: true }) === IN_USE;
+}
+
+/** In the file itself, not in its log. Without room for it a loss is not noticed, and nothing else is wrong. */
+function markInUse(db: Db, inUse: boolean): void {
+  try {
+    db.pragma(`application_id = ${inUse ? IN_USE : AT_REST}`);
+    db.pragma('wal_checkpoint(TRUNCATE)');
+  } catch (error) {
+    if (troubleOf(error).kind === 'damaged') throw error;
+  }
+}
+
+/** In an orderly way: the file is whole without its log. */
+export function closeCacheFile(db: Db): void {
+  try {
+    markInUse(db, false);
+  } catch {
+    // Found damaged at the end: the next start looks at all of it.
+  }
+  closeQuietly(db);
+}
+
+function isFileOrNothing(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() !== false;
 }
 
 function configure(db: Db): void {
@@ -125,7 +181,7 @@ function checkOwner(db: Db, { siteId, deviceId, rowKey }: CacheOwner): void {
   if (!right) throw new CacheTrouble('damaged', row === undefined ? 'no identity row' : "another device's file");
 }
 
-function makeFile(path: string, owner: CacheOwner, events: Salvaged['events']): void {
+function makeFile(path: string, owner: CacheOwner, events: readonly ThinmanEvent[]): void {
   const { siteId, deviceId, rowKey } = owner;
   closeSync(openSync(path, 'wx', FILE_MODE)); // SQLite gives its companions the mode of the file
   const db = new Database(path);
@@ -141,38 +197,51 @@ function makeFile(path: string, owner: CacheOwner, events: Salvaged['events']): 
     })();
   } catch (error) {
     closeQuietly(db);
-    rmSync(path, { force: true });
+    removeFile(path);
     throw error;
   }
   db.close();
 }
 
-/** The damaged file goes aside with its log: a log left behind would be replayed into the new file. */
-function installRebuilt(path: string, nowMs: number): string {
+/** The damaged file goes aside with its log: a log left behind would be replayed into the new file. undefined: none was there. */
+function installRebuilt(path: string, nowMs: number): string | undefined {
   const setAside = path + SET_ASIDE + new Date(nowMs).toISOString().replaceAll(/[:.]/g, '-');
   // The file itself last: as long as it lies there, this can begin again.
-  for (const companion of COMPANIONS.toReversed()) {
-    if (existsSync(path + companion)) renameSync(path + companion, setAside + companion);
-  }
+  const found = COMPANIONS.toReversed().filter(companion => existsSync(path + companion));
+  for (const companion of found) renameSync(path + companion, setAside + companion);
   renameSync(rebuiltOf(path), path);
   syncFolder(dirname(path));
   removeSetAside(path);
-  return setAside;
+  return found.includes('') ? setAside : undefined;
 }
 
 /** Throws CacheTrouble when the file cannot be read for a reason that passes: then nothing is known of its events. */
-function salvage(path: string, { rowKey }: CacheOwner): Salvaged {
+function salvageFile(path: string, owner: CacheOwner, hasLog: boolean): Salvaged {
+  if (!isFileOrNothing(path)) return NOTHING_SALVAGED;
   const db = new Database(path, { timeout: BUSY_TIMEOUT_MS });
   try {
     db.pragma('locking_mode = EXCLUSIVE');
     db.prepare('SELECT count(*) FROM sqlite_master').get(); // takes the lock
-    return salvageOutbox(db, rowKey);
+    const salvaged = salvage(db, owner);
+    return !hasLog && isMarkedInUse(db) ? { ...salvaged, complete: false } : salvaged;
   } catch (error) {
     const trouble = troubleOf(error);
     if (trouble.kind !== 'damaged') throw trouble;
-    return { events: [], lost: undefined };
+    return NOTHING_SALVAGED;
   } finally {
     closeQuietly(db);
+  }
+}
+
+/** What can still be read of the events. In a file that is not this device's, or no longer, nobody knows what is missing. */
+export function salvage(db: Db, owner: CacheOwner): Salvaged {
+  const salvaged = salvageOutbox(db, owner.rowKey);
+  try {
+    checkOwner(db, owner);
+    return salvaged;
+  } catch (error) {
+    troubleOf(error);
+    return { ...salvaged, complete: false };
   }
 }
 

@@ -1,9 +1,20 @@
+import { statSync } from 'node:fs';
 import type { Database } from 'better-sqlite3';
 import type { CacheCondition, Clock } from '../ports.ts';
-import { type CacheOwner, closeQuietly, openCacheFile, rebuildCacheFile, removeCacheFiles } from './cache-file.ts';
+import {
+  type CacheOwner,
+  closeCacheFile,
+  closeQuietly,
+  logOf,
+  type OpenedCacheFile,
+  openCacheFile,
+  rebuildCacheFile,
+  removeCacheFiles,
+  salvage,
+} from './cache-file.ts';
 import { openRows, type Rows } from './cache-rows.ts';
 import { CacheTrouble, troubleOf } from './cache-trouble.ts';
-import { type Outbox, openOutbox } from './outbox.ts';
+import { type Outbox, openOutbox, type Salvaged } from './outbox.ts';
 
 /** A store that could not be opened is tried again after this long: a disk that was full may have room again. */
 const REOPEN_AFTER_MS = 10_000;
@@ -24,54 +35,83 @@ export type CacheStore = {
   close(): void;
 };
 
-type Opened = { readonly db: Database; readonly tables: Tables };
+type Opened = {
+  readonly db: Database;
+  readonly tables: Tables;
+  /** Which files they are, the store's and its log's. */
+  readonly files: string;
+};
 
-export function openCacheStore(path: string, owner: CacheOwner, clock: Clock): CacheStore {
+export type CacheStoreOptions = {
+  readonly clock: Clock;
+  /** The file was made before: one that is not there was lost. */
+  readonly isExpected: boolean;
+  /** Writes what is known without the file into one that was made anew while it was in use. */
+  readonly onRebuilt: (tables: Tables) => void;
+};
+
+export function openCacheStore(path: string, owner: CacheOwner, options: CacheStoreOptions): CacheStore {
+  const { clock, isExpected, onRebuilt } = options;
   let opened: Opened | undefined;
   let condition: CacheCondition;
   let triedAtMs: number;
   let closed = false;
+  /** Read from a file that is no more, and not yet in a new one. */
+  let salvaged: Salvaged | undefined;
 
-  const openWith = (open: typeof openCacheFile) => {
+  const openWith = (open: () => OpenedCacheFile): Opened | undefined => {
     triedAtMs = clock.monotonicMs();
     try {
-      const found = open(path, owner, clock.nowMs());
-      const { db } = found;
-      opened = { db, tables: { rows: openRows(db, owner.rowKey), outbox: openOutbox(db, owner.rowKey) } };
-      condition = found.condition;
+      const { db, condition: found } = open();
+      salvaged = undefined;
+      condition = found;
+      const tables = { rows: openRows(db, owner.rowKey), outbox: openOutbox(db, owner.rowKey) };
+      opened = { db, tables, files: filesAt(path) };
     } catch (error) {
       const trouble = troubleOf(error);
       opened = undefined;
       condition = { kind: 'unavailable', why: trouble.message };
     }
+    return opened;
   };
+  const openAgain = () =>
+    openWith(() =>
+      salvaged === undefined
+        ? openCacheFile(path, owner, clock.nowMs(), isExpected)
+        : rebuildCacheFile(path, owner, clock.nowMs(), salvaged),
+    );
   const shut = () => {
     if (opened !== undefined) closeQuietly(opened.db);
     opened = undefined;
   };
+  /** What the file held of users is gone; its events, and what is known without it, are in the new one. */
+  const rebuild = (from: Opened) => {
+    salvaged = salvage(from.db, owner);
+    shut();
+    const made = openAgain();
+    if (made !== undefined) made.db.transaction(() => onRebuilt(made.tables))();
+  };
   const current = (): Opened => {
     if (closed) throw new Error('the store is closed');
-    if (opened === undefined && clock.monotonicMs() - triedAtMs >= REOPEN_AFTER_MS) openWith(openCacheFile);
+    if (opened === undefined && clock.monotonicMs() - triedAtMs >= REOPEN_AFTER_MS) openAgain();
     if (opened === undefined) throw new CacheTrouble('unavailable', 'not open');
+    if (opened.files !== filesAt(path)) throw new CacheTrouble('damaged', 'the file was taken away');
     return opened;
   };
   const run = <T>(work: (tables: Tables) => T): T => {
-    const { db, tables } = current();
     try {
+      const { db, tables } = current();
       return db.transaction(() => work(tables)).immediate();
     } catch (error) {
       const trouble = troubleOf(error);
-      if (trouble.kind === 'damaged') {
-        shut();
-        openWith(rebuildCacheFile);
-      }
+      if (trouble.kind === 'damaged' && opened !== undefined) rebuild(opened);
       throw trouble;
     }
   };
 
   triedAtMs = clock.monotonicMs();
   condition = { kind: 'new' };
-  openWith(openCacheFile);
+  openAgain();
   return {
     condition: () => condition,
     run,
@@ -92,12 +132,23 @@ export function openCacheStore(path: string, owner: CacheOwner, clock: Clock): C
     },
     remove() {
       shut();
-      removeCacheFiles(path);
-      openWith(openCacheFile);
+      try {
+        removeCacheFiles(path);
+      } catch (error) {
+        throw troubleOf(error);
+      }
+      openWith(() => openCacheFile(path, owner, clock.nowMs(), false));
     },
     close() {
       closed = true;
-      shut();
+      if (opened !== undefined) closeCacheFile(opened.db);
+      opened = undefined;
     },
   };
+}
+
+/** An open handle outlives its file: without this, commits would go on into a file that no path leads to. */
+function filesAt(path: string): string {
+  const found = [path, logOf(path)].map(file => statSync(file, { throwIfNoEntry: false }));
+  return found.map(file => `${file?.dev}:${file?.ino}`).join();
 }

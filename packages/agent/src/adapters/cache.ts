@@ -16,7 +16,11 @@ import { openCacheStore, type Tables } from './cache-store.ts';
 import { CacheTrouble } from './cache-trouble.ts';
 import { decryptBox, deviceSubkey, encryptBox } from './sealing.ts';
 
-export type CacheOptions = Pick<DeviceIdentity, 'siteId' | 'deviceId' | 'deviceSecret'> & { readonly clock: Clock };
+export type CacheOptions = Pick<DeviceIdentity, 'siteId' | 'deviceId' | 'deviceSecret'> & {
+  readonly clock: Clock;
+  /** It was made before, at enrolment: a file that is not there was lost, and that is told. */
+  readonly isExpected?: boolean;
+};
 
 const ROW_KEY_LABEL = 'thinman/1/cache-rows';
 const BUNDLE_KEY_LABEL = 'thinman/1/device-bundle';
@@ -30,43 +34,60 @@ type DeviceValues = { bundle: DeviceBundle; accepted: Version; clock: ClockMark 
  * The device's own values and the events fall back to memory, so that the agent goes on, and come to disk when they can.
  */
 export function openCache(path: string, options: CacheOptions): Cache {
-  const { siteId, deviceId, deviceSecret, clock } = options;
+  const { siteId, deviceId, deviceSecret, clock, isExpected = false } = options;
   const owner = { siteId, deviceId, rowKey: deviceSubkey(deviceSecret, siteId, ROW_KEY_LABEL) };
   const bundleKey = deviceSubkey(deviceSecret, siteId, BUNDLE_KEY_LABEL);
   const bundleAad = lengthPrefixed([siteId, deviceId]);
-  const store = openCacheStore(path, owner, clock);
-  const held: Partial<DeviceValues> = {};
-  /** Events that found no room on disk. */
+  /** As read or set last. */
+  const known: Partial<DeviceValues> = {};
+  /** What waits in memory for a disk that takes it: values, events, and events that are to be removed. */
+  const unsaved = new Set<keyof DeviceValues>();
   let overflow: readonly ThinmanEvent[] = [];
+  let delivered: readonly string[] = [];
+
+  const put = (rows: Rows, key: keyof DeviceValues) => {
+    const value = known[key];
+    if (value === undefined) return;
+    if (key !== 'bundle') rows.put('device', key, value);
+    else rows.put('device', key, null, { blob: encryptBox(bundleKey, Buffer.from(canonicalJson(value)), bundleAad) });
+  };
+  const onRebuilt = ({ rows }: Tables) => {
+    for (const key of ['bundle', 'accepted', 'clock'] as const) put(rows, key);
+  };
+  const store = openCacheStore(path, owner, { clock, isExpected, onRebuilt });
 
   /** undefined when the store is in trouble. */
-  const attempt = <T>(work: (tables: Tables) => T): T | undefined => {
+  const attempt = <T>(work: (tables: Tables) => T): { readonly done: T } | undefined => {
     try {
-      return store.runAnew(work);
+      return { done: store.runAnew(work) };
     } catch (error) {
       if (error instanceof CacheTrouble) return undefined;
       throw error;
     }
   };
-  const saveValue = <K extends keyof DeviceValues>(key: K, value: DeviceValues[K], put: (rows: Rows) => void) => {
-    const saved = attempt(({ rows }) => {
-      put(rows);
-      return true;
-    });
-    if (saved) delete held[key];
-    else held[key] = value;
+  /** Each by itself: what is small may find room where what is large does not. */
+  const flush = () => {
+    if (overflow.length > 0 && attempt(({ outbox }) => overflow.forEach(outbox.append))) overflow = [];
+    for (const key of unsaved) if (attempt(({ rows }) => put(rows, key))) unsaved.delete(key);
+    if (delivered.length > 0 && attempt(({ outbox }) => outbox.remove(delivered))) delivered = [];
+  };
+  const saveValue = <K extends keyof DeviceValues>(key: K, value: DeviceValues[K]) => {
+    known[key] = value;
+    unsaved.add(key);
+    flush();
   };
   const loadValue = <K extends 'accepted' | 'clock'>(key: K): DeviceValues[K] | undefined => {
-    const row = attempt(({ rows }) => rows.get('device', key));
-    return held[key] ?? (row === undefined ? undefined : read<DeviceValues[K]>(row));
+    if (known[key] === undefined) {
+      const row = attempt(({ rows }) => rows.get('device', key))?.done;
+      if (row !== undefined) known[key] = read<DeviceValues[K]>(row);
+    }
+    return known[key];
   };
-  const storeOverflow = () => {
-    if (overflow.length === 0) return;
-    const stored = attempt(({ outbox }) => {
-      for (const event of overflow) outbox.append(event);
-      return true;
-    });
-    if (stored) overflow = [];
+
+  const pendingEvents = (limit: number): readonly ThinmanEvent[] => {
+    flush();
+    const stored = attempt(({ outbox }) => outbox.pending(limit + delivered.length, clock.nowMs()))?.done ?? [];
+    return [...stored.filter(({ id }) => !delivered.includes(id)), ...overflow].slice(0, limit);
   };
 
   return {
@@ -74,7 +95,7 @@ export function openCache(path: string, options: CacheOptions): Cache {
       return store.condition();
     },
     cachedLogin: user => store.run(({ rows }) => readLogin(rows.get('login', user))),
-    cachedUsers: () => (attempt(({ rows }) => rows.all('login')) ?? []).flatMap(row => readLogin(row) ?? []),
+    cachedUsers: () => (attempt(({ rows }) => rows.all('login'))?.done ?? []).flatMap(row => readLogin(row) ?? []),
     tombstone: userId => store.run(({ rows }) => readTombstone(rows.get('tombstone', userId))),
     knownSubject: user =>
       store.run(({ rows }) => {
@@ -101,7 +122,7 @@ export function openCache(path: string, options: CacheOptions): Cache {
         if (error instanceof CacheTrouble && commit.event !== undefined) overflow = [...overflow, commit.event];
         throw error;
       }
-      storeOverflow();
+      flush();
     },
     countOfflineFailure: (user, atMs) =>
       store.run(({ rows }) =>
@@ -117,7 +138,8 @@ export function openCache(path: string, options: CacheOptions): Cache {
         if (eraseLogin) removeLogins(rows, tombstone.userId);
       }),
     eraseUsers() {
-      delete held.bundle;
+      delete known.bundle;
+      unsaved.delete('bundle');
       try {
         store.runAnew(({ rows }) => {
           for (const kind of ['login', 'tombstone', 'failures'] as const) rows.removeKind(kind);
@@ -128,43 +150,40 @@ export function openCache(path: string, options: CacheOptions): Cache {
       } catch (error) {
         if (!(error instanceof CacheTrouble)) throw error;
         // A full disk has no room for a deletion; the file itself can always go. Its events are kept.
-        overflow = [
-          ...(attempt(({ outbox }) => outbox.pending(Number.MAX_SAFE_INTEGER, clock.nowMs())) ?? []),
-          ...overflow,
-        ];
+        overflow = pendingEvents(Number.MAX_SAFE_INTEGER);
+        delivered = [];
         store.remove();
-        storeOverflow();
+        for (const key of ['accepted', 'clock'] as const) unsaved.add(key);
+        flush();
       }
     },
     deviceBundle() {
-      if (held.bundle !== undefined) return held.bundle;
-      const row = attempt(({ rows }) => rows.get('device', 'bundle'));
+      if (known.bundle !== undefined) return known.bundle;
+      const row = attempt(({ rows }) => rows.get('device', 'bundle'))?.done;
       const plain = row === undefined ? undefined : decryptBox(bundleKey, row.blob, bundleAad);
       const parsed = plain === undefined ? undefined : parseJson(DeviceBundle, plain.toString(), MAX_BODY_BYTES);
-      return parsed?.ok === true ? parsed.value : undefined;
+      if (parsed?.ok === true) known.bundle = parsed.value;
+      return known.bundle;
     },
-    saveDeviceBundle(bundle) {
-      const blob = encryptBox(bundleKey, Buffer.from(canonicalJson(bundle)), bundleAad);
-      saveValue('bundle', bundle, rows => rows.put('device', 'bundle', null, { blob }));
-    },
+    saveDeviceBundle: bundle => saveValue('bundle', bundle),
     acceptedVersion: () => loadValue('accepted') ?? NO_VERSION,
-    setAcceptedVersion: version => saveValue('accepted', version, rows => rows.put('device', 'accepted', version)),
+    setAcceptedVersion: version => saveValue('accepted', version),
     clockMark: () => loadValue('clock'),
-    setClockMark: mark => saveValue('clock', mark, rows => rows.put('device', 'clock', mark)),
+    setClockMark: mark => saveValue('clock', mark),
     appendEvent(event) {
       overflow = [...overflow, event];
-      storeOverflow();
+      flush();
     },
-    pendingEvents(limit) {
-      storeOverflow();
-      const stored = attempt(({ outbox }) => outbox.pending(limit, clock.nowMs())) ?? [];
-      return [...stored, ...overflow].slice(0, limit);
+    pendingEvents,
+    pendingEventCount() {
+      const stored = attempt(({ outbox }) => outbox.count())?.done ?? 0;
+      return Math.max(stored - delivered.length, 0) + overflow.length;
     },
-    pendingEventCount: () => (attempt(({ outbox }) => outbox.count()) ?? 0) + overflow.length,
     removeEvents(ids) {
-      const gone = new Set(ids);
-      overflow = overflow.filter(event => !gone.has(event.id));
-      attempt(({ outbox }) => outbox.remove(ids));
+      const waiting = new Set(overflow.map(({ id }) => id));
+      overflow = overflow.filter(({ id }) => !ids.includes(id));
+      delivered = [...delivered, ...ids.filter(id => !waiting.has(id))];
+      flush();
     },
     close() {
       store.close();

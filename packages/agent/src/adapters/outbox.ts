@@ -37,7 +37,7 @@ export function openOutbox(db: Database, rowKey: Uint8Array) {
       if (lost.length > 0) {
         db.transaction(() => {
           for (const { seq } of lost) removeRow.run(seq);
-          append({ id: randomUUID(), type: 'events.lost', at: nowMs, data: { count: lost.length } });
+          append({ id: randomUUID(), type: 'events.lost', at: nowMs, data: { lost: lost.length } });
         })();
       }
       return rows.flatMap(row => (row.event === undefined ? [] : [row.event]));
@@ -59,8 +59,8 @@ function readRow(row: OutboxRow, rowKey: Uint8Array): ThinmanEvent | undefined {
 
 export type Salvaged = {
   readonly events: readonly ThinmanEvent[];
-  /** Rows that could not be read; undefined = unknown how many. */
-  readonly lost: number | undefined;
+  /** All of it could be read, so these are all that there were. */
+  readonly complete: boolean;
 };
 
 /** Rows behind a bad page are asked for one by one, so many at most. */
@@ -69,10 +69,10 @@ const MAX_SEEKS = 100_000;
 /** What can still be read of a damaged file's outbox. Never throws because of what the file holds. */
 export function salvageOutbox(db: Database, rowKey: Uint8Array): Salvaged {
   const events = new Map<number, ThinmanEvent>();
-  let unreadable = 0;
+  let unreadable = false;
   const take = (row: OutboxRow) => {
     const event = readRow(row, rowKey);
-    if (event === undefined) unreadable += 1;
+    if (event === undefined) unreadable = true;
     else events.set(row.seq, event);
     return row.seq;
   };
@@ -98,7 +98,7 @@ export function salvageOutbox(db: Database, rowKey: Uint8Array): Salvaged {
     }
   }
   const inOrder = [...events].sort(([a], [b]) => a - b).map(([, event]) => event);
-  return { events: inOrder, lost: forward.complete ? unreadable : undefined };
+  return { events: inOrder, complete: forward.complete && !unreadable };
 }
 
 function seek(db: Database, seq: number): OutboxRow | undefined {

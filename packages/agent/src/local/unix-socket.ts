@@ -1,6 +1,7 @@
-import { chmodSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, statSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { connect } from 'node:net';
+import { removeFile } from '../atomic-file.ts';
 import { errorCode } from '../error-code.ts';
 
 /** `sun_path` of Linux has 108 bytes, one of them for the end; a longer path fails with a bare EINVAL. */
@@ -49,7 +50,7 @@ async function removeStale(path: string): Promise<void> {
   if (await answers(path)) {
     throw new SocketUnusable(`an agent is already running here (${path} answers): stop it first`);
   }
-  rmSync(path, { force: true });
+  removeFile(path);
 }
 
 function answers(path: string): Promise<boolean> {

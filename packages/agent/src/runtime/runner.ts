@@ -249,12 +249,6 @@ export function createRunner(options: RunnerOptions) {
     start(): void {
       const bundle = cache.deviceBundle();
       if (bundle !== undefined) takeDeviceBundle(bundle);
-      const { condition } = cache;
-      if (condition.kind === 'damaged') {
-        const { carriedOver, lost } = condition;
-        record('cache.damaged', { carriedOver });
-        if (lost !== 0) record('events.lost', { lost: lost ?? 'unknown' });
-      }
       dispatch({ kind: 'started', eventsPending: cache.pendingEventCount() > 0 });
     },
     login: (user: string, password: string): Promise<LoginResult> => {
