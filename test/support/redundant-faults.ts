@@ -20,7 +20,7 @@ export const SERVER_SETTINGS = { lagLimitMs: 2_000 } as const;
 /** Devices go to the Secondary within this (failover.md, row 8), with its spread of up to 10 s at the defaults. */
 const DEVICES_MOVED_MS = 20_000;
 /** Administration without a database is answered within this (design.md, contract), and the command's own start. */
-const ADMINISTRATION_MS = 10_000 + 3_000;
+export const ADMINISTRATION_MS = 10_000 + 3_000;
 
 export const isServing = ({ state }: ServerStatus) => state === 'serving';
 export const isDegraded = ({ state }: ServerStatus) => state === 'degraded';

@@ -12,18 +12,20 @@ export type RedundantOptions = Omit<SystemTestOptions, 'wires'> & {
   readonly kind?: DatabaseKind;
   /** Needs root. */
   readonly apart?: Apart;
+  /** Of the whole test, with the making of its site. Default: the runner's. */
+  readonly timeoutMs?: number;
 };
 
 type Body<S> = (site: Site, on: S, processes: Processes) => Promise<void>;
 
 /** One database for both servers. */
 export function halfTest(name: string, options: RedundantOptions, body: Body<Half>): void {
-  test(`HALF on ${options.kind ?? 'mariadb'}: ${name}`, () => onHalf(options, body));
+  test(`HALF on ${options.kind ?? 'mariadb'}: ${name}`, timeoutOf(options), () => onHalf(options, body));
 }
 
 /** A database for each server, by replication. */
 export function fullTest(name: string, options: RedundantOptions, body: Body<Full>): void {
-  test(`FULL on ${options.kind ?? 'mariadb'}: ${name}`, () => onFull(options, body));
+  test(`FULL on ${options.kind ?? 'mariadb'}: ${name}`, timeoutOf(options), () => onFull(options, body));
 }
 
 /** Several tests one after the other on one site, which each of them leaves running. */
@@ -32,7 +34,9 @@ export function halfTests(
   options: RedundantOptions,
   bodies: Readonly<Record<string, Body<Half>>>,
 ): void {
-  test(`HALF on ${options.kind ?? 'mariadb'}: ${about}`, t => onHalf(options, (...given) => inTurn(t, bodies, given)));
+  test(`HALF on ${options.kind ?? 'mariadb'}: ${about}`, timeoutOf(options), t =>
+    onHalf(options, (...given) => inTurn(t, bodies, given)),
+  );
 }
 
 export function fullTests(
@@ -40,8 +44,12 @@ export function fullTests(
   options: RedundantOptions,
   bodies: Readonly<Record<string, Body<Full>>>,
 ): void {
-  test(`FULL on ${options.kind ?? 'mariadb'}: ${about}`, t => onFull(options, (...given) => inTurn(t, bodies, given)));
+  test(`FULL on ${options.kind ?? 'mariadb'}: ${about}`, timeoutOf(options), t =>
+    onFull(options, (...given) => inTurn(t, bodies, given)),
+  );
 }
+
+const timeoutOf = ({ timeoutMs }: RedundantOptions) => (timeoutMs === undefined ? {} : { timeout: timeoutMs });
 
 /** What a failed one left behind says nothing about those after it. */
 async function inTurn<S>(

@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import { startLogins } from '../support/login-load.ts';
+import { expectLogin } from '../support/logins.ts';
+import { DEVICES, networkOf, nobodyMoves } from '../support/network-steps.ts';
+import { fullTest } from '../support/redundant-test.ts';
+import { ALICE, BOB } from '../support/ward.ts';
+
+/** Row 4 has ten minutes: THINMAN_BAD_WIRES_MS=600000. */
+const RUN_MS = Number(process.env.THINMAN_BAD_WIRES_MS ?? 60_000);
+/** Each packet, each way. */
+const BAD_WIRES = { delayMs: 300, jitterMs: 200, lossPercent: 5 };
+const PATIENCE_MS = 120_000;
+
+fullTest(
+  'row 4: wires that are slow and lose packets move no device',
+  // The numbers of the product: they are what is tested.
+  { agents: ['tc-1', 'tc-2'], apart: { slowWires: true }, timings: {}, timeoutMs: RUN_MS + PATIENCE_MS },
+  async (site, on) => {
+    const devices = networkOf(on).host(DEVICES);
+    await expectLogin(site.agent('tc-1'), ALICE, 'granted online by primary');
+    await expectLogin(site.agent('tc-2'), BOB, 'granted online by primary');
+    await nobodyMoves(site, async () => {
+      devices.slowDown(BAD_WIRES);
+      const load = startLogins(site.agent('tc-2'), BOB);
+      await delay(RUN_MS);
+      const logins = await load.endAllGranted();
+      await devices.restore();
+      // Until the round trip is known, both servers may seem dead for a moment.
+      const online = logins.filter(({ answer }) => answer?.mode === 'online' && answer.server === 'primary');
+      assert.ok(online.length > logins.length / 2, `${online.length} of ${logins.length} by the Primary`);
+    });
+  },
+);
