@@ -101,7 +101,7 @@ describe('thinman-server init', () => {
   it('refuses a folder that has a site, a short password, and input that cannot be', async () => {
     await init();
     await refuses(2, initArgs(), /already/);
-    await refuses(2, [...initArgs(join(root, 'x')), '--database', 'mysql://a:secret@b/c'], /MySQL/);
+    await refuses(2, [...initArgs(join(root, 'x')), '--database', 'mysql://a:secret@b/c'], /needs TLS/);
     await refuses(2, [...initArgs(join(root, 'x')), '--admin-password-stdin'], /password/);
     await refuses(2, [...initArgs(join(root, 'x')), '--no-such-flag'], /no-such-flag/);
     await refuses(2, initArgs(join(root, 'x'.repeat(120))), /107/);

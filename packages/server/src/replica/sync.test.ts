@@ -120,16 +120,17 @@ describe('sync', () => {
     sync.onCondition(condition => heard.push(condition));
     await clock.advance(INTERVAL_MS);
     newest().answer(current);
+    const cause = new DatabaseUnavailable('missing', 'the file is not there');
     for (let i = 0; i < 3; i++) {
       await clock.advance(INTERVAL_MS);
-      newest().fail(new DatabaseUnavailable('missing', 'the file is not there'));
+      newest().fail(cause);
     }
     await clock.advance(0);
     assert.deepEqual(sync.condition(), {
       reachable: false,
       lastAnsweredMonotonicMs: INTERVAL_MS,
       forked: false,
-      error: { code: 'missing', message: 'the file is not there' },
+      error: { code: 'missing', message: 'the file is not there', cause },
     });
     await clock.advance(INTERVAL_MS);
     newest().answer(current);
