@@ -359,7 +359,20 @@ export function sourceOfRecordContract(name: string, prepare: () => RecordLab | 
       beforeEach(() => record.initialise(newSite(), []));
 
       const KINDS: readonly ObjectKind[] = ['Policy', 'User'];
-      const told = ({ items }: ChangedSince) =>
+      /** All pages. */
+      const since = async (generation: number, limit = 10) => {
+        const items: ChangedSince['items'][number][] = [];
+        let page: ChangedSince;
+        let after: ChangedSince['next'];
+        do {
+          page = await record.changedSince(generation, { kinds: KINDS, after, limit });
+          assert.ok(page.items.length <= limit);
+          items.push(...page.items);
+          after = page.next;
+        } while (after !== undefined);
+        return { ...page, items };
+      };
+      const told = ({ items }: Pick<ChangedSince, 'items'>) =>
         items.map(({ now, before }) => [now.kind, now.name, now.deleted ? 'gone' : now.body, before?.body]);
 
       it('gives each object that was touched since, as it is and as it was', async () => {
@@ -373,16 +386,15 @@ export function sourceOfRecordContract(name: string, prepare: () => RecordLab | 
         await commit(record, transaction => transaction.put('Policy', 'new', { settings: {} }, {}));
         await commit(record, transaction => transaction.put('Device', 'tc-1', {}, {}));
 
-        const since = await record.changedSince(version.generation, { kinds: KINDS, limit: 10 });
-        assert.deepEqual(told(since), [
+        const found = await since(version.generation);
+        assert.deepEqual(told(found), [
           ['Policy', 'new', { settings: {} }, undefined],
           ['User', 'alice', { displayName: 'three' }, { displayName: 'one' }],
           ['User', 'carol', 'gone', {}],
         ]);
-        assert.deepEqual(since.items[2]?.before?.system, { credential: 'secret' });
-        assert.equal(since.next, undefined);
-        assert.equal(since.epoch, 1);
-        assert.deepEqual(since.site, { version: (await standing(record)).version, compactedGeneration: 0 });
+        assert.deepEqual(found.items[2]?.before?.system, { credential: 'secret' });
+        assert.equal(found.epoch, 1);
+        assert.deepEqual(found.site, { version: (await standing(record)).version, compactedGeneration: 0 });
       });
 
       it('says of a name what it was then, though it was deleted and made again in between', async () => {
@@ -391,24 +403,19 @@ export function sourceOfRecordContract(name: string, prepare: () => RecordLab | 
         await commit(record, transaction => transaction.remove(USER, 'alice'));
         const gone = await standing(record);
         await putUser(record, 'alice', 'two');
-        const at = (generation: number) => record.changedSince(generation, { kinds: KINDS, limit: 10 });
-        assert.deepEqual(told(await at(version.generation)), [
+        assert.deepEqual(told(await since(version.generation)), [
           [USER, 'alice', { displayName: 'two' }, { displayName: 'one' }],
         ]);
-        assert.deepEqual(told(await at(gone.version.generation)), [[USER, 'alice', { displayName: 'two' }, undefined]]);
+        assert.deepEqual(told(await since(gone.version.generation)), [
+          [USER, 'alice', { displayName: 'two' }, undefined],
+        ]);
       });
 
       it('comes in pages, each object once', async () => {
         const names = Array.from({ length: 7 }, (_, n) => `user-${n}`);
         for (const user of names) await putUser(record, user);
         await commit(record, transaction => transaction.put('Policy', 'p', {}, {}));
-        const found: string[] = [];
-        let after: ChangedSince['next'];
-        do {
-          const page = await record.changedSince(1, { kinds: KINDS, after, limit: 3 });
-          found.push(...page.items.map(({ now }) => now.name));
-          after = page.next;
-        } while (after !== undefined);
+        const found = (await since(1, 3)).items.map(({ now }) => now.name);
         assert.deepEqual(found, ['p', ...names]);
       });
 

@@ -102,7 +102,7 @@ export type HistoryEntry = {
   readonly body: Readonly<Record<string, unknown>> | null;
 };
 
-/** Which objects, in the order of kind and name. */
+/** Which objects, by kind in this order, and by name. */
 export type ChangedPage = {
   readonly kinds: readonly ObjectKind[];
   /** `next` of the page before. */

@@ -6,15 +6,16 @@ import { requireSite } from './site.ts';
 import { fromRow } from './stored-object.ts';
 
 /**
- * One page of the objects that commits after `generation` have touched, by kind and name, each beside what it was then. Goes
- * by the objects that are there now, tombstones included: complete down to the site's `compactedGeneration`. A snapshot a
- * page, so that other readers get their turn: whoever wants all pages of one state compares their versions.
+ * One page of the objects that commits after `generation` have touched, each beside what it was then. Goes by the objects that
+ * are there now, tombstones included: complete down to the site's `compactedGeneration`. A snapshot a page, so that other
+ * readers get their turn: whoever wants all pages of one state compares their versions.
  */
 export function readChangedSince(
   dialect: RecordDialect,
   generation: number,
   { kinds, after, limit }: ChangedPage,
 ): Promise<ChangedSince> {
+  const kind = after?.kind ?? kinds[0];
   return dialect.snapshot(async (db): Promise<ChangedSince> => {
     const { version, compactedGeneration } = await requireSite(db);
     const made = await db
@@ -24,30 +25,25 @@ export function readChangedSince(
       .orderBy('epoch', 'desc')
       .limit(1)
       .executeTakeFirst();
+    const about = { site: { version, compactedGeneration }, epoch: made?.epoch };
+    if (kind === undefined) return { ...about, items: [], next: undefined };
+    // One kind a page: the rows come in the order of the primary key, and no page sorts what is left.
     const rows = await db
       .selectFrom('objects')
       .selectAll()
+      .where('kind', '=', kind)
+      .where('name', '>', after?.name ?? '')
       .where('generation', '>', generation)
-      .where('kind', 'in', [...kinds])
-      .$if(after !== undefined, objects =>
-        objects.where(({ and, eb, or }) =>
-          or([
-            eb('kind', '>', after?.kind ?? ''),
-            and([eb('kind', '=', after?.kind ?? ''), eb('name', '>', after?.name ?? '')]),
-          ]),
-        ),
-      )
-      .orderBy('kind')
       .orderBy('name')
       .limit(limit)
       .execute();
     const objects = rows.map(fromRow);
-    const last = objects.length === limit ? objects.at(-1) : undefined;
+    const [last, following] = [objects.at(-1), kinds[kinds.indexOf(kind) + 1]];
+    const isWhole = objects.length < limit || last === undefined;
     return {
-      site: { version, compactedGeneration },
-      epoch: made?.epoch,
-      items: await besideBefore(db, generation, objects),
-      next: last && { kind: last.kind, name: last.name },
+      ...about,
+      items: await besideBefore(db, generation, kind, objects),
+      next: isWhole ? following && { kind: following, name: '' } : { kind, name: last.name },
     };
   });
 }
@@ -55,15 +51,13 @@ export function readChangedSince(
 async function besideBefore(
   db: RecordDb,
   generation: number,
+  kind: ObjectKind,
   objects: readonly StoredObject[],
 ): Promise<ChangedSince['items']> {
-  const items: ChangedSince['items'][number][] = [];
-  for (const [kind, ofKind] of Map.groupBy(objects, object => object.kind)) {
-    const names = ofKind.map(({ name }) => name);
-    const states = await statesAt(db, generation, kind, names);
-    for (const now of ofKind) items.push({ now, before: states.get(now.name) });
-  }
-  return items;
+  if (objects.length === 0) return [];
+  const names = objects.map(({ name }) => name);
+  const states = await statesAt(db, generation, kind, names);
+  return objects.map(now => ({ now, before: states.get(now.name) }));
 }
 
 /** What these objects were: their newest entry at or below `generation`, where that is not a deletion. */
@@ -84,6 +78,8 @@ async function statesAt(db: RecordDb, generation: number, kind: ObjectKind, name
     )
     .select(['history.name', 'history.body', 'history.system'])
     .where('history.kind', '=', kind)
+    // Said again for the sake of the index: else all of the kind's history is read for each page.
+    .where('history.name', 'in', [...names])
     .orderBy('history.epoch')
     .execute();
   return new Map(
