@@ -112,6 +112,7 @@ test('nothing is written where nothing differs, and a dry run says what would, w
     await site.apply([object('Policy', 'quiet', { settings: {} }), object('UserGroup', 'new')]);
     const { changes, generation: at } = await rollback(site, to, true);
     assert.deepEqual(changes, [
+      { kind: 'UserGroup', name: 'new', change: 'deleted', now: {}, before: null },
       {
         kind: 'Policy',
         name: 'quiet',
@@ -119,7 +120,6 @@ test('nothing is written where nothing differs, and a dry run says what would, w
         now: { settings: {} },
         before: { settings: { power: { screenOffAfterMinutes: 10 } } },
       },
-      { kind: 'UserGroup', name: 'new', change: 'deleted', now: {}, before: null },
     ]);
     assert.deepEqual([at, generation(site)], [to + 1, to + 1]);
     assert.deepEqual(lines(await rollback(site, to)), ['deleted UserGroup/new', 'updated Policy/quiet']);
