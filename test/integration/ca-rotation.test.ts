@@ -248,10 +248,12 @@ describe('a whole change of the CA', () => {
   });
 
   test('afterwards: everything starts anew, and it can be done once more', async () => {
+    await here.stop();
     await secondary.stop();
     await site.primary.stop();
     await site.primary.start();
     await secondary.start();
+    await here.start();
     await logIn(here);
     const again = await step('begin');
     assert.equal(again.outcome, 'done');
@@ -273,13 +275,15 @@ describe('a change of the CA that is cut off', () => {
   const held = () => files.map(file => [file, existsSync(path(file)) ? readFileSync(path(file)) : undefined] as const);
   /** As if the process had died right after the commit, before anything of it reached these files. */
   async function restartWith(before: ReturnType<typeof held>): Promise<void> {
+    // A new agent, too: one that was on line says so until it has noticed.
+    await device?.stop();
     await site.primary.stop();
     for (const [file, content] of before) {
       if (content === undefined) rmSync(path(file), { force: true });
       else writeFileSync(path(file), content, { mode: 0o600 });
     }
     await site.primary.start();
-    device?.running().linkUp();
+    await device?.start();
   }
   const serves = async () => assert.equal(await logIn(theDevice()), 'primary');
 

@@ -3,7 +3,14 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import { type ObjectInput, type ObjectKind, RecordedEvent, TokenAnswer, type TokenRequest } from '@thinman/protocol';
+import {
+  type AgentStatus,
+  type ObjectInput,
+  type ObjectKind,
+  RecordedEvent,
+  TokenAnswer,
+  type TokenRequest,
+} from '@thinman/protocol';
 import { pino } from 'pino';
 import Type from 'typebox';
 import { openIdentityStore } from '../../packages/agent/src/adapters/identity-store.ts';
@@ -16,6 +23,7 @@ import { initSite, type NewSite } from '../../packages/server/src/setup/init-sit
 import { joinSite } from '../../packages/server/src/setup/join-site.ts';
 import { type JumpingClock, jumpingClock } from './jumping-clock.ts';
 import { freePort } from './loopback.ts';
+import { FAST_TIMINGS } from './timings.ts';
 import { waitFor } from './wait.ts';
 
 const Events = Type.Object({ items: Type.Array(RecordedEvent) });
@@ -65,6 +73,9 @@ export type SiteInProcess = {
   close(): Promise<void>;
 };
 
+/** What is tested here is the path, not the time: on a loaded machine a login in one process with two servers takes seconds. */
+const PATIENT_TIMINGS = { ...FAST_TIMINGS, connectDeadlineMs: 15_000, loginDeadlineMs: 20_000, hedgeDelayMs: 5_000 };
+
 /** A site on the embedded database, all of it in this process. Draws are 0: what is spread happens at once. */
 export async function siteInProcess(): Promise<SiteInProcess> {
   const root = mkdtempSync(join(tmpdir(), 'thinman-site-'));
@@ -75,6 +86,9 @@ export async function siteInProcess(): Promise<SiteInProcess> {
   const primary = localServer('primary', primaryPlace);
   servers.push(primary);
   await primary.start();
+
+  const settings = { kind: 'SiteSettings', name: 'site', body: { agent: PATIENT_TIMINGS } };
+  await primary.ask(Type.Unknown(), '/apply', { objects: [settings] });
 
   const token = async (request: TokenRequest) => (await primary.ask(TokenAnswer, '/tokens', request)).token;
   return {
@@ -202,7 +216,9 @@ function localDevice(name: string, dir: string): LocalDevice {
       agent = undefined;
     },
     async waitUntilOnline() {
-      await waitFor(`${name} to be on line`, () => running().status().mode === 'online' || undefined);
+      // With a bundle it knows its timings.
+      const isReady = ({ mode, generation }: AgentStatus) => mode === 'online' && generation > 0;
+      await waitFor(`${name} to be on line`, () => isReady(running().status()) || undefined);
     },
   };
 }
