@@ -32,7 +32,7 @@ export function frameParsers(): Target<FrameText> {
   const names = Object.keys(FRAMES) as (keyof typeof FRAMES)[];
   return {
     name: 'frames',
-    share: 16,
+    share: 20,
     inputs: fc.oneof(...names.map(frame => bodiesOf(FRAMES[frame]).map(text => ({ frame, text })))),
     open: async () => ({
       async check({ frame, text }) {

@@ -1,15 +1,26 @@
 import { randomUUID } from 'node:crypto';
 import { Agent, request as httpsRequest } from 'node:https';
 import { pino } from 'pino';
+import { ADMIN_PREFIX } from '../../packages/server/src/admin-plane/admin-plane.ts';
 import { createLocalApp } from '../../packages/server/src/http/app.ts';
 import { health } from '../../packages/server/src/http/health.ts';
 import { createMetrics } from '../../packages/server/src/http/metrics/metrics.ts';
+import { noCaRotation } from '../../packages/server/src/identity/ca-rotation.ts';
+import { caRoutes } from '../../packages/server/src/identity/ca-routes.ts';
 import { joinRoute } from '../../packages/server/src/identity/join-route.ts';
 import { renewServerRoute } from '../../packages/server/src/identity/renew-server-route.ts';
 import { createAdminSite } from '../support/admin-site.ts';
 import { createDeviceSite, type DeviceSite, PASSWORD, type TestDevice } from '../support/device-site.ts';
 import { type Answer, wrongIn } from './answers.ts';
-import { ADMIN_ROUTES, DEVICE_ROUTES, type FuzzRequest, HEALTH_ROUTES, JOIN_ROUTES, requestsTo } from './requests.ts';
+import {
+  ADMIN_ROUTES,
+  CA_ROUTES,
+  DEVICE_ROUTES,
+  type FuzzRequest,
+  HEALTH_ROUTES,
+  JOIN_ROUTES,
+  requestsTo,
+} from './requests.ts';
 import type { Target } from './target.ts';
 
 /** Stands for the session's token, which changes as sessions end. */
@@ -97,12 +108,15 @@ function sendOnce(agent: Agent, port: number, { method, path, headers, body }: F
 
 /** The admin plane: by the admin socket (`local`), or with a session over the network. */
 export function adminPlane(way: 'local' | 'network'): Target<FuzzRequest> {
+  const routes = way === 'local' ? [...ADMIN_ROUTES, ...CA_ROUTES] : ADMIN_ROUTES;
   return {
     name: `admin-${way}`,
-    share: way === 'local' ? 14 : 8,
-    inputs: requestsTo(ADMIN_ROUTES, way === 'network' ? { authorization: SESSION } : {}),
+    share: 8,
+    inputs: requestsTo(routes, way === 'network' ? { authorization: SESSION } : {}),
     async open() {
       const site = await createAdminSite();
+      // The change itself needs a whole site; what is asked for is read here.
+      if (way === 'local') await site.apps.local.register(caRoutes(noCaRotation(site.deps)), { prefix: ADMIN_PREFIX });
       let token = '';
       let asked = 0;
       return {
@@ -113,7 +127,7 @@ export function adminPlane(way: 'local' | 'network'): Target<FuzzRequest> {
           const payload = body === undefined ? {} : { payload: body };
           const answer = await site.apps[way].inject({ method, url, headers: { ...headers }, ...payload });
           const { statusCode: status, body: text } = answer;
-          return wrongIn(ADMIN_ROUTES, request, { status, contentType: contentTypeOf(answer), text });
+          return wrongIn(routes, request, { status, contentType: contentTypeOf(answer), text });
         },
         close: () => site.close(),
       };

@@ -4,9 +4,14 @@ import {
   AgentStatus,
   ApplyAnswer,
   ApplyRequest,
+  ApproveRequest,
   CaAnswer,
+  CaStatus,
+  CaStepAnswer,
+  CaStepRequest,
   DeleteAnswer,
   DeviceBundle,
+  DeviceChangedAnswer,
   DeviceTokenRequest,
   EffectiveAnswer,
   EnrollAnswer,
@@ -34,10 +39,15 @@ import {
   PutRequest,
   RenewAnswer,
   RenewRequest,
+  ReplaceRequest,
+  RollbackAnswer,
+  RollbackRequest,
+  ServerReport,
   ServerStatus,
   SessionRefreshed,
   TokenAnswer,
   TokenRequest,
+  UnknownDevicesAnswer,
   UserBundle,
 } from '@thinman/protocol';
 import fc, { type Arbitrary } from 'fast-check';
@@ -121,10 +131,22 @@ export const ADMIN_ROUTES: readonly Route[] = [
   { method: 'POST', path: '/v1/admin/tokens', body: DeviceTokenRequest, answer: TokenAnswer },
   { method: 'GET', path: '/v1/admin/effective', query: ['device', 'user'], answer: EffectiveAnswer },
   { method: 'GET', path: '/v1/admin/events', query: ['limit', 'before', 'type', 'user'], answer: EventPage },
-  { method: 'GET', path: '/v1/admin/status', answer: ServerStatus },
+  { method: 'GET', path: '/v1/admin/status', answer: ServerReport },
+  { method: 'POST', path: '/v1/admin/rollback', body: RollbackRequest, answer: RollbackAnswer },
+  { method: 'GET', path: '/v1/admin/unknown-devices', answer: UnknownDevicesAnswer },
+  { method: 'POST', path: '/v1/admin/devices/approve', body: ApproveRequest, answer: DeviceChangedAnswer },
+  { method: 'POST', path: '/v1/admin/devices/replace', body: ReplaceRequest, answer: DeviceChangedAnswer },
   { method: 'POST', path: '/v1/admin/drain', answer: ServerStatus },
   { method: 'POST', path: '/v1/admin/login', body: AdminLoginRequest, answer: AdminLoginAnswer },
   { method: 'POST', path: '/v1/admin/logout', answer: Type.Object({}) },
+];
+
+/** On the local admin socket alone. */
+export const CA_ROUTES: readonly Route[] = [
+  { method: 'GET', path: '/v1/admin/ca', answer: CaStatus },
+  { method: 'POST', path: '/v1/admin/ca/begin', body: CaStepRequest, answer: CaStepAnswer },
+  { method: 'POST', path: '/v1/admin/ca/switch', body: CaStepRequest, answer: CaStepAnswer },
+  { method: 'POST', path: '/v1/admin/ca/finish', body: CaStepRequest, answer: CaStepAnswer },
 ];
 
 const HOSTILE_TEXTS = HOSTILE.filter(value => typeof value === 'string').map(text => text.slice(0, 3_000));

@@ -11,7 +11,7 @@ import { createServer } from '../../packages/server/src/server.ts';
 import { initSite } from '../../packages/server/src/setup/init-site.ts';
 import { freePort } from '../support/loopback.ts';
 import { TARGETS } from './fuzz.ts';
-import { ADMIN_ROUTES, DEVICE_ROUTES, HEALTH_ROUTES, JOIN_ROUTES, type Route } from './requests.ts';
+import { ADMIN_ROUTES, CA_ROUTES, DEVICE_ROUTES, HEALTH_ROUTES, JOIN_ROUTES, type Route } from './requests.ts';
 
 const namesOf = (routes: readonly { readonly method: string; readonly path: string }[]) =>
   [...new Set(routes.map(({ method, path }) => `${method} ${path}`))].toSorted();
@@ -46,7 +46,7 @@ test('every route of a running server is fuzzed, and no other', async () => {
   const isLogin = ({ path }: Route) => path === '/v1/admin/login' || path === '/v1/admin/logout';
   assert.deepEqual(others, []);
   assert.deepEqual(network, namesOf([...DEVICE_ROUTES, ...JOIN_ROUTES, ...HEALTH_ROUTES, ...ADMIN_ROUTES]));
-  assert.deepEqual(local, namesOf(ADMIN_ROUTES.filter(route => !isLogin(route))));
+  assert.deepEqual(local, namesOf([...ADMIN_ROUTES.filter(route => !isLogin(route)), ...CA_ROUTES]));
 });
 
 test('both WebSockets are fuzzed', () => {

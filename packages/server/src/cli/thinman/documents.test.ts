@@ -66,10 +66,11 @@ test('a key that is no plain text is a mistake, and nothing of it is shown', t =
     'kind: User\nname: a\nbody:\n  ? { password: a-first-password }\n  : 1\n',
     '? [a-first-password]\n: 1\n',
     'a: &x [a-first-password]\n*x : 1\n',
+    '!!binary YS1maXJzdC1wYXNzd29yZA== : 1\n',
   ]) {
     const { objects, mistakes } = parseFile('x.yaml', bad);
     assert.deepEqual(objects, []);
-    assert.match(mistakes.join('\n'), /^x\.yaml:\d \(document 1\): a key is a list or an object/);
+    assert.match(mistakes.join('\n'), /^x\.yaml:\d \(document 1\): a key is no plain text/);
     assert.doesNotMatch(mistakes.join('\n'), /a-first-password/);
   }
   assert.equal(warned.mock.callCount(), 0, 'the library would have told it on standard error');

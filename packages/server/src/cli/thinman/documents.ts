@@ -2,7 +2,17 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { MAX_JSON_DEPTH } from '@thinman/protocol';
-import { type Document, isAlias, isCollection, isSeq, LineCounter, type Node, parseAllDocuments, visit } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseAllDocuments,
+  visit,
+} from 'yaml';
 import { CommandError, EXIT } from './command-error.ts';
 
 /** One object out of a file. */
@@ -84,10 +94,10 @@ export function parseFile(
     mistakes.push(...errors.map(({ pos, message }) => `${place(pos[0])}: ${message.replaceAll('\n', ' ')}`));
     if (errors.length > 0 || contents === null) continue;
     try {
-      const oddKey = collectionAsKey(document);
+      const oddKey = oddKeyOf(document);
       if (oddKey !== undefined) {
         mistakes.push(
-          `${place(oddKey.range?.[0])}: a key is a list or an object: look for brackets or a question mark`,
+          `${place(oddKey.range?.[0])}: a key is no plain text: look for brackets, a question mark or an exclamation mark`,
         );
         continue;
       }
@@ -128,13 +138,17 @@ function parseAll(content: string, lineCounter: LineCounter): readonly Document.
   }
 }
 
-/** YAML allows it, JSON does not. The library would make text of it, and warn on standard error with all that is in it. */
-function collectionAsKey(document: Document.Parsed): Node | undefined {
+/**
+ * A key that is a list, an object, bytes or a moment: YAML allows it, JSON does not. The library would make text of it, and
+ * warn on standard error with all that is in it.
+ */
+function oddKeyOf(document: Document.Parsed): Node | undefined {
   let found: Node | undefined;
   visit(document, {
     Pair(_at, { key }) {
       const node = isAlias(key) ? key.resolve(document) : key;
-      if (!isCollection(node)) return undefined;
+      const isPlain = !isCollection(node) && (!isScalar(node) || typeof node.value !== 'object' || node.value === null);
+      if (isPlain) return undefined;
       found = key as Node;
       return visit.BREAK;
     },
