@@ -7,6 +7,7 @@ import { hostileServers } from './hostile-server.ts';
 import { localSocket } from './local-sockets.ts';
 import { adminPlane, devicePlane, healthRoutes, joinPlane } from './planes.ts';
 import { agentBytes, serverBytes } from './raw-bytes.ts';
+import { serverAnswers } from './server-answers.ts';
 import type { Target } from './target.ts';
 import { texts } from './texts.ts';
 
@@ -17,7 +18,7 @@ type AnyTarget = Target<any>;
 export const TARGETS: readonly AnyTarget[] = [
   ...[devicePlane('device'), devicePlane('stranger'), adminPlane('local'), adminPlane('network'), joinPlane()],
   ...[healthRoutes(), serverBytes(), frameParsers(), deviceChannel(), serverLink()],
-  ...[localSocket('control'), localSocket('login'), agentBytes(), hostileServers(), texts()],
+  ...[localSocket('control'), localSocket('login'), agentBytes(), serverAnswers(), hostileServers(), texts()],
 ];
 
 const ALL_SHARES = TARGETS.reduce((sum, { share }) => sum + share, 0);

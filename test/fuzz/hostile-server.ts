@@ -42,7 +42,7 @@ type Said = { readonly text: string; readonly as: 'value' | 'problem'; readonly 
 type Scenario = { readonly said: Readonly<Record<Call, readonly Said[]>>; readonly frames: readonly string[] };
 
 /** Of each call, what its answer is read as. */
-const ANSWERS = {
+export const ANSWERS = {
   readyz: ServerStatus,
   begin: LoginBeginAnswer,
   login: LoginGranted,
