@@ -6,7 +6,7 @@ import type { SqlConnection } from './connection.ts';
 import { kyselyOn } from './kysely-on.ts';
 import { type Pool, PoolClosed } from './pool.ts';
 import { isCluster, READ_SILENCE_MS, type ServerFacts, WRITE_SILENCE_MS } from './session.ts';
-import { ConnectionLost, isConflict } from './sql-errors.ts';
+import { ConnectionLost, isConflict, isUndecided } from './sql-errors.ts';
 
 /** A connection that is ready to be used, and what is at its other end. */
 export type Seat = SqlConnection & { readonly facts: ServerFacts };
@@ -24,7 +24,7 @@ const LOOK_AGAIN_MS = 200;
 /** A connection that had been closed before it was told anything: the same on a new one. */
 class StaleConnection extends Error {}
 
-/** COMMIT was sent, and the connection was lost. */
+/** COMMIT was sent, and no answer says whether it was done. */
 class CommitUnanswered<T> extends Error {
   readonly ending: Ending<T>;
   readonly facts: ServerFacts;
@@ -106,7 +106,10 @@ async function commit<T>(seat: Seat, ending: Ending<T>): Promise<void> {
   try {
     await seat.query('COMMIT', [], WRITE_SILENCE_MS);
   } catch (error) {
-    if (error instanceof ConnectionLost) throw new CommitUnanswered(ending, seat.facts, error);
+    if (error instanceof ConnectionLost || isUndecided(error)) {
+      seat.destroy();
+      throw new CommitUnanswered(ending, seat.facts, error);
+    }
     // Refused, and rolled back with that; where it was not, the end of the connection does it.
     if (!isConflict(error)) seat.destroy();
     throw error;

@@ -36,6 +36,11 @@ export function isConflict(error: unknown): boolean {
   return error instanceof SqlError && CONFLICTS.includes(error.errno);
 }
 
+/** ER_ERROR_DURING_COMMIT: with a Galera cluster, the node lost the others meanwhile, and nobody here knows what they have made of it. */
+export function isUndecided(error: unknown): boolean {
+  return error instanceof SqlError && error.errno === ER_ERROR_DURING_COMMIT;
+}
+
 /**
  * This row never, whatever is tried: 1048 ER_BAD_NULL_ERROR, 1138 ER_INVALID_USE_OF_NULL, 1264 ER_WARN_DATA_OUT_OF_RANGE,
  * 1265 WARN_DATA_TRUNCATED, 1292 ER_TRUNCATED_WRONG_VALUE, 1300 ER_INVALID_CHARACTER_STRING, 1364 ER_NO_DEFAULT_FOR_FIELD,
@@ -55,6 +60,7 @@ export function isDoneAlready(error: unknown): boolean {
 }
 
 export const ER_DUP_ENTRY = 1062;
+const ER_ERROR_DURING_COMMIT = 1180;
 const ER_BAD_DB = 1049;
 const ER_DBACCESS_DENIED = 1044;
 /** ER_DBACCESS_DENIED_ERROR, ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR, ER_SPECIFIC_ACCESS_DENIED_ERROR. */
@@ -91,6 +97,7 @@ const MEANINGS: readonly (Words & { readonly of: readonly number[] })[] = [
   { of: [1040, 1203, 1226], trouble: 'busy', words: 'it takes no more connections; raise max_connections' },
   { of: CONFLICTS, trouble: 'busy', words: 'another transaction was in the way for too long; try again' },
   { of: [1047], trouble: 'unreachable', words: 'this node is no working part of its cluster now' },
+  { of: [ER_ERROR_DURING_COMMIT], trouble: 'unreachable', words: 'it could not complete the transaction' },
   {
     of: [1053, 1077, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 1969, 3024, 3032, 4031],
     trouble: 'unreachable',
