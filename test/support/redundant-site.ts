@@ -19,7 +19,7 @@ export const ACCOUNTS: SiteAccounts = {
 };
 
 /** Networks of tests are nobody else's: their databases go without TLS. */
-const urlOf = (server: DatabaseServer, role: 'primary' | 'secondary') =>
+export const urlOf = (server: DatabaseServer, role: 'primary' | 'secondary') =>
   `${server.url(ACCOUNTS[role].user, ACCOUNTS[role].password, ACCOUNTS.database)}?ssl=off`;
 
 /** Starts the database of both servers in `folder`. */
