@@ -100,7 +100,8 @@ function audible(transaction: CommitTransaction, heard: () => void): CommitTrans
 /** The commit stands, whatever happens here: the replica follows by itself within its interval, history has the commit. */
 async function afterCommit(deps: WriteDeps, actor: Actor, version: Version, touched: readonly Touched[]) {
   const more = touched.length - MAX_TOUCHED_IN_EVENT;
-  const changes = touched.slice(0, MAX_TOUCHED_IN_EVENT);
+  // What a caller knows beside that of an object (its bodies, its credential) is for no event.
+  const changes = touched.slice(0, MAX_TOUCHED_IN_EVENT).map(({ kind, name, change }) => ({ kind, name, change }));
   const data = { ...version, actor: actor.name, changes, ...(more > 0 ? { more } : {}) };
   await Promise.allSettled([deps.syncNow(), deps.events.write('admin.commit', data)]);
 }

@@ -98,6 +98,8 @@ test('the site is what it was: made since goes, deleted since comes back, change
     assert.equal(generation(site), before + 1);
     assert.deepEqual(await everything(site), then);
     assert.deepEqual(site.events.at(-1)?.type, 'site.rollback');
+    const told = JSON.stringify(site.events);
+    for (const secret of ['credential', 'publicKey', 'keyHash']) assert.ok(!told.includes(`"${secret}"`), secret);
 
     // And forth again: a rollback is a commit like any other.
     await rollback(site, before);

@@ -30,7 +30,9 @@ export async function rollbackObject(
   }
   const value = { kind, name, body: then.body };
   const where = (field: string) => `as of generation ${then.generation}${field === '' ? '' : `, ${field}`}`;
-  return (dryRun ? diffFiles : applyFiles)(client, [{ value, where }]);
+  const said = await (dryRun ? diffFiles : applyFiles)(client, [{ value, where }]);
+  const comesBack = kind === 'User' && items[0]?.body === null;
+  return comesBack ? `${said}User "${name}" has no password now: apply one, or roll back the site\n` : said;
 }
 
 /** `thinman rollback --site --to GENERATION`: everything that administrators wrote, in one commit. */
@@ -54,7 +56,7 @@ export async function rollbackSite(
   const sum = dryRun
     ? `would be as of generation ${to}: ${sums}`
     : `generation ${epoch}.${generation}, as of ${to}: ${sums}`;
-  const scope = `Rolled back: ${ROLLED_BACK.join(', ')}, and what is written of devices. Never: administrators, servers, tokens; passwords, keys, who is revoked.`;
+  const scope = `Rolled back: ${ROLLED_BACK.join(', ')}, and what is written of devices. Never: administrators, servers, tokens, keys, who is revoked; passwords stay what they are, and a user who comes back has the last one.`;
   return [...lines, ...keptLines(kept), sum, scope].map(line => `${line}\n`).join('');
 }
 
