@@ -93,6 +93,8 @@ export type SecondaryStatus = Static<typeof SecondaryStatus>;
 /** `thinman-server status --json`, `thinman status`: for administrators, as it names objects. A contract. */
 export const ServerReport = Type.Object({
   ...ServerStatus.properties,
+  /** Why it is not `serving`, in one word (the `why` of `server.state`); left out while it is. */
+  why: Type.Optional(Type.String()),
   /** What this server has heard of and lacks. */
   missing: Type.Optional(Missing),
   journal: Type.Optional(JournalStatus),

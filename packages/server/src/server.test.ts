@@ -99,6 +99,15 @@ const makeUser = (name: string) =>
     objects: [{ kind: 'User', name, body: {} }],
   });
 
+async function remove(kind: string, name: string): Promise<void> {
+  const client = connect({ kind: 'socket', path: dataFolder(primaryDir).adminSocket, data: primaryDir });
+  try {
+    await client.ask(Type.Object({}), { method: 'DELETE', path: `/objects/${kind}/${name}` });
+  } finally {
+    await client.close();
+  }
+}
+
 const eventsOf = async (type: string) => (await ask(primaryDir, Events, `/events?limit=1000&type=${type}`)).items;
 const settled = (server: ThinmanServer, what: string, wanted: (status: ServerStatus) => boolean) =>
   waitFor(
@@ -256,6 +265,21 @@ describe('a pair', () => {
       ['server:primary'],
     );
     assert.equal(primary.status().state, 'serving');
+  });
+
+  it('a Secondary that is deleted serves nobody any more, over its restart as well, and says why', async () => {
+    await start(primaryDir);
+    await joinSecondary();
+    const before = await start(secondaryDir);
+    assert.equal(before.status().state, 'serving');
+    await remove('Server', 'secondary');
+    await settled(before, 'to be unavailable', ({ state }) => state === 'unavailable');
+    assert.equal((await ask(secondaryDir, ServerReport, '/status')).why, 'removed');
+    await stop(before);
+    const after = await start(secondaryDir);
+    assert.equal(after.status().state, 'unavailable');
+    const [primary] = running;
+    assert.equal(primary?.status().state, 'serving');
   });
 
   it('refuses every administrative write on the Secondary, and names the Primary', async () => {

@@ -12,7 +12,7 @@ import type { AdminDeps } from './admin-plane/admin-deps.ts';
 import { ADMIN_PREFIX, adminPlane } from './admin-plane/admin-plane.ts';
 import { ConfigError, type DataFolder, dataFolder, parseListen, readConfig, type ServerConfig } from './config.ts';
 import { describeMissing, shortenMissing } from './core/missing.ts';
-import { canServeLogin, type ServingReason } from './core/serving-state.ts';
+import { canServeLogin, describeReason, type ServingReason } from './core/serving-state.ts';
 import { createDevicePlane } from './device-plane/device-plane.ts';
 import { followReplica } from './device-plane/site-view.ts';
 import { noDirectories } from './directory/directories.ts';
@@ -46,7 +46,13 @@ import { keepEvents } from './runtime/event-keeping.ts';
 import { createEventRoute } from './runtime/event-route.ts';
 import { createEventStore } from './runtime/event-store.ts';
 import { createHeardOf } from './runtime/heard-of.ts';
-import { journalLimitBytes, monitoredFacts, servingLimits, syncIntervalMs } from './runtime/monitored-facts.ts';
+import {
+  isRemoved,
+  journalLimitBytes,
+  monitoredFacts,
+  servingLimits,
+  syncIntervalMs,
+} from './runtime/monitored-facts.ts';
 import { stopInOrder } from './runtime/planned-stop.ts';
 import { roleOf } from './runtime/role.ts';
 import { serverReport } from './runtime/server-report.ts';
@@ -56,6 +62,7 @@ import { PACKAGE_VERSION } from './runtime/version.ts';
 
 /** A generation that every object comes after. */
 const BEFORE_ALL = -1;
+const REMOVED = describeReason('removed');
 
 /** What a server is built from. */
 export type ServerOptions = {
@@ -130,6 +137,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   const { record, replica } = stores;
   const site = followReplica(replica);
   const role = () => roleOf(identity, replica, statements.current());
+  const removed = () => isRemoved(identity, statements.current());
   const version = () => replica.site()?.version ?? NO_VERSION;
 
   const keeping = keepEvents({
@@ -153,7 +161,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     intervalMs: () => syncIntervalMs(site.settings()),
   });
   const monitor = createServingMonitor({
-    facts: () => monitoredFacts(replica, sync.condition(), keeping.healthy()),
+    facts: () => monitoredFacts(removed(), replica, sync.condition(), keeping.healthy()),
     limits: () => servingLimits(site.settings()),
     clock,
     restored: { heard: role() === 'secondary' ? heardOf.version() : undefined, has: version() },
@@ -173,7 +181,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   const missing = () => heardOf.missing(version());
   const report = (): ServerReport =>
     serverReport(status(), {
-      ...{ missing: missing(), journal: keeping.status() },
+      ...{ why: monitor.current().why, missing: missing(), journal: keeping.status() },
       link: role() === 'primary' ? undefined : { server: primaryName(), connected: wayIsOpen() },
       secondaries: role() === 'primary' ? linkServer.report() : undefined,
     });
@@ -244,6 +252,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   });
   statements.onChange(() => {
     followCas(loaded, replica);
+    queueMicrotask(monitor.look);
     route.link()?.follow();
     linkServer.announce();
     devices.announce();
@@ -321,6 +330,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
         { state, before, why },
         `the state of this server has changed${words}`,
       );
+      if (why === 'removed') log.error(REMOVED);
       void tell('server.state', { from: before, to: state, why, ...lacks });
       devices.announce();
       route.link()?.tellStatus();
@@ -334,6 +344,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       await drain();
       throw error;
     }
+    if (removed()) log.error(REMOVED);
     renewal.look();
     compaction.start();
     void tell('server.started', { version: PACKAGE_VERSION, role: role(), ...monitor.current() });

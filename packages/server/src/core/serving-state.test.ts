@@ -7,6 +7,7 @@ const state = (over: Partial<ServingFacts> = {}) =>
   servingState({
     nowMs: 100_000,
     draining: false,
+    removed: false,
     replica: 'ready',
     canRecordEvents: true,
     databaseAnsweredAtMs: 99_500,
@@ -36,6 +37,9 @@ describe('what a server is', () => {
     assert.deepEqual(state({ replica: 'too_new' }), { state: 'unavailable', why: 'schema_too_new' });
     assert.deepEqual(state({ canRecordEvents: false }), { state: 'unavailable', why: 'cannot_record_events' });
   });
+  test('unavailable when the site no longer lists it, however well it could serve', () => {
+    assert.deepEqual(state({ removed: true }), { state: 'unavailable', why: 'removed' });
+  });
   test('draining beats everything', () => {
     assert.deepEqual(state({ draining: true, replica: 'missing' }), { state: 'draining', why: 'draining' });
   });
@@ -52,6 +56,7 @@ describe('what a server is', () => {
 describe('of several things that are wrong, the worst is told', () => {
   const wrong: readonly (readonly [why: string, state: string, facts: Partial<ServingFacts>])[] = [
     ['draining', 'draining', { draining: true }],
+    ['removed', 'unavailable', { removed: true }],
     ['no_replica', 'unavailable', { replica: 'missing' }],
     ['cannot_record_events', 'unavailable', { canRecordEvents: false }],
     ['forked', 'degraded', { forked: true }],

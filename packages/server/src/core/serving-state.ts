@@ -5,6 +5,8 @@ export type ServingFacts = {
   readonly nowMs: number;
   /** A planned stop has begun. */
   readonly draining: boolean;
+  /** The newest statement that it holds does not list it: an administrator has deleted it. */
+  readonly removed: boolean;
   /** There is a replica, and it is of a schema that this program can read. */
   readonly replica: 'ready' | 'missing' | 'too_new';
   /** Events can be made durable: in the journal, or by handing them on at once. */
@@ -26,6 +28,7 @@ export const DEFAULT_SERVING_LIMITS: ServingLimits = {
 /** Why a server is not `serving`: for its log, its metrics and its `server.state` event. */
 export type ServingReason =
   | 'draining'
+  | 'removed'
   | 'no_replica'
   | 'schema_too_new'
   | 'cannot_record_events'
@@ -38,6 +41,7 @@ export type Serving = { readonly state: ServerState; readonly why: ServingReason
 /** @see failover.md, "When is a server what?" */
 export function servingState(facts: ServingFacts, limits: ServingLimits = DEFAULT_SERVING_LIMITS): Serving {
   if (facts.draining) return { state: 'draining', why: 'draining' };
+  if (facts.removed) return { state: 'unavailable', why: 'removed' };
   if (facts.replica === 'missing') return { state: 'unavailable', why: 'no_replica' };
   if (facts.replica === 'too_new') return { state: 'unavailable', why: 'schema_too_new' };
   if (!facts.canRecordEvents) return { state: 'unavailable', why: 'cannot_record_events' };
@@ -51,4 +55,20 @@ export function servingState(facts: ServingFacts, limits: ServingLimits = DEFAUL
 /** `degraded` still serves, from its replica. */
 export function canServeLogin(state: ServerState): boolean {
   return state === 'serving' || state === 'degraded';
+}
+
+const WORDS: Readonly<Record<ServingReason, string>> = {
+  draining: 'it is being stopped',
+  removed: "this server is no longer in the site's statement: join it again",
+  no_replica: 'it has no copy of the site yet',
+  schema_too_new: 'the site is of a newer version of ThinMan: upgrade this server',
+  cannot_record_events: 'events can be written down nowhere: make room',
+  database_lost: 'its database cannot be used',
+  forked: 'its database lacks what this server has seen: it was restored or replaced',
+  lagging: 'it lacks what it has heard of',
+};
+
+/** For people; a reason of another version of ThinMan is told as it is. */
+export function describeReason(why: string): string {
+  return WORDS[why as ServingReason] ?? why;
 }

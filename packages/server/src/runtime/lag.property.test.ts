@@ -109,7 +109,13 @@ function pair() {
     heardOf = createHeardOf(journal, pino({ level: 'silent' }));
     timers = [];
     monitor = createServingMonitor({
-      facts: () => ({ replica: 'ready', canRecordEvents: true, databaseAnsweredAtMs: nowMs, forked: false }),
+      facts: () => ({
+        removed: false,
+        replica: 'ready',
+        canRecordEvents: true,
+        databaseAnsweredAtMs: nowMs,
+        forked: false,
+      }),
       limits: () => LIMITS,
       clock,
       restored: { heard: heardOf.version(), has: at(has) },

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { JOURNAL_LIMIT_BYTES } from '@thinman/protocol';
-import { journalLimitBytes, servingLimits, syncIntervalMs } from './monitored-facts.ts';
+import { createTrust, statementOf, statementServer } from '../../../../test/support/trust.ts';
+import { isRemoved, journalLimitBytes, monitoredFacts, servingLimits, syncIntervalMs } from './monitored-facts.ts';
 
 describe('the numbers of the site', () => {
   it('have their defaults', () => {
@@ -21,4 +22,23 @@ describe('the numbers of the site', () => {
     assert.equal(syncIntervalMs({ server: { syncIntervalMs: 60_000 } }), 1_500);
     assert.equal(syncIntervalMs({ server: { syncIntervalMs: 60_000, databaseLostAfterMs: 10_000 } }), 5_000);
   });
+});
+
+describe('a server is removed', () => {
+  const replica = { site: () => undefined };
+  const condition = { reachable: true, forked: false, error: undefined, lastAnsweredMonotonicMs: 1 };
+
+  for (const [what, keyHashes, expected] of [
+    ['not while the newest statement lists its key', ['mine', 'other'], false],
+    ['when the newest statement lists others alone', ['other'], true],
+    ['when another server has come under its name', ['newcomer'], true],
+  ] as const) {
+    it(what, async () => {
+      const trust = await createTrust();
+      const servers = keyHashes.map(keyHash => statementServer('https://127.0.0.1:1', keyHash, 'secondary'));
+      const statement = statementOf(trust, servers);
+      const removed = isRemoved({ keyHash: 'mine' }, { statement, signed: trust.sign(statement) });
+      assert.equal(monitoredFacts(removed, replica, condition, true).removed, expected);
+    });
+  }
 });

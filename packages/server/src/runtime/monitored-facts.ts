@@ -1,12 +1,19 @@
 import { JOURNAL_LIMIT_BYTES, type SiteSettingsBody, SYNC_INTERVAL_MS } from '@thinman/protocol';
 import { DEFAULT_SERVING_LIMITS, type ServingLimits } from '../core/serving-state.ts';
-import type { Replica } from '../ports.ts';
+import type { HeldStatement } from '../identity/statement-holder.ts';
+import type { Replica, ServerIdentity } from '../ports.ts';
 import { NEWEST_READABLE_SCHEMA } from '../record/schema.ts';
 import type { SyncCondition } from '../replica/sync.ts';
 import type { MonitoredFacts } from './serving-monitor.ts';
 
+/** Whether the site has removed this server: who joins holds a statement that lists it, so does the Primary from the start. */
+export function isRemoved({ keyHash }: Pick<ServerIdentity, 'keyHash'>, { statement }: HeldStatement): boolean {
+  return !statement.servers.some(server => server.keyHash === keyHash);
+}
+
 /** What the parts of a server say, as the serving state takes it. */
 export function monitoredFacts(
+  removed: boolean,
   replica: Pick<Replica, 'site'>,
   { reachable, forked, error, lastAnsweredMonotonicMs }: SyncCondition,
   canRecordEvents: boolean,
@@ -15,6 +22,7 @@ export function monitoredFacts(
   // A database that answers with something that the replica cannot take is as good as none.
   const useless = reachable && error !== undefined;
   return {
+    removed,
     replica: site === undefined ? 'missing' : site.schema > NEWEST_READABLE_SCHEMA ? 'too_new' : 'ready',
     canRecordEvents,
     forked: forked || error?.code === 'other_site',

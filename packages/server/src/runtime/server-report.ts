@@ -1,8 +1,10 @@
 import type { EventPath, JournalStatus, Missing, SecondaryStatus, ServerReport, ServerStatus } from '@thinman/protocol';
+import type { ServingReason } from '../core/serving-state.ts';
 import type { Reserve } from '../journal/reserve.ts';
 import type { Clock, Journal } from '../ports.ts';
 
 export type ReportedParts = {
+  readonly why: ServingReason | null;
   readonly missing: Missing;
   readonly journal: JournalStatus;
   /** A Secondary's: the Primary, and whether it is seen. */
@@ -13,9 +15,10 @@ export type ReportedParts = {
 
 /** What a server tells its administrators: its public status, and what names objects. */
 export function serverReport(status: ServerStatus, parts: ReportedParts): ServerReport {
-  const { missing, journal, link, secondaries } = parts;
+  const { why, missing, journal, link, secondaries } = parts;
   return {
     ...status,
+    ...(why !== null && { why }),
     missing,
     journal,
     ...(link !== undefined && { link }),

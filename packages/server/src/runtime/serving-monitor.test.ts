@@ -36,7 +36,13 @@ function fakeClock() {
 
 function monitored(more: { readonly heard?: Version; readonly has?: Version } = {}) {
   const { clock, pass } = fakeClock();
-  let facts: MonitoredFacts = { replica: 'ready', canRecordEvents: true, databaseAnsweredAtMs: 0, forked: false };
+  let facts: MonitoredFacts = {
+    removed: false,
+    replica: 'ready',
+    canRecordEvents: true,
+    databaseAnsweredAtMs: 0,
+    forked: false,
+  };
   let answers = true;
   const monitor = createServingMonitor({
     facts: () => (answers ? { ...facts, databaseAnsweredAtMs: clock.monotonicMs() } : facts),

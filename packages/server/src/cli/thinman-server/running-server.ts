@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { JOURNAL_RESERVE_BYTES, type JournalStatus, ServerReport } from '@thinman/protocol';
 import { dataFolder, hasConfig } from '../../config.ts';
 import { describeMissing } from '../../core/missing.ts';
+import { describeReason } from '../../core/serving-state.ts';
 import { lockFolder } from '../../record/dialects/folder-lock.ts';
 import { type AdminClient, connect, STATUS_DEADLINE_MS } from '../thinman/admin-client.ts';
 import { CommandError, EXIT } from '../thinman/command-error.ts';
@@ -61,10 +62,10 @@ export async function askRunning<T>(data: string, ask: (client: AdminClient) => 
 const json = (status: ServerReport) => `${JSON.stringify(status)}\n`;
 
 function inWords(status: ServerReport): string {
-  const { database, missing, journal, link, secondaries = [] } = status;
+  const { why, database, missing, journal, link, secondaries = [] } = status;
   const lag = database.lagMs === 0 ? '' : `, ${database.lagMs} ms behind`;
   return `${[
-    `server      ${status.name} (${status.role}), ${status.state}`,
+    `server      ${status.name} (${status.role}), ${status.state}${why === undefined ? '' : `: ${describeReason(why)}`}`,
     `generation  ${status.epoch}.${status.generation}`,
     `database    ${database.kind} ${database.reachable ? 'answers' : 'does not answer'}${lag}`,
     ...(missing === undefined || missing.count === 0 ? [] : [`missing     ${describeMissing(missing)}`]),
