@@ -32,7 +32,7 @@ export function frameParsers(): Target<FrameText> {
   const names = Object.keys(FRAMES) as (keyof typeof FRAMES)[];
   return {
     name: 'frames',
-    share: 20,
+    share: 35,
     inputs: fc.oneof(...names.map(frame => bodiesOf(FRAMES[frame]).map(text => ({ frame, text })))),
     open: async () => ({
       async check({ frame, text }) {
@@ -79,7 +79,7 @@ export function deviceChannel(): Target<Message> {
 export function serverLink(): Target<Message> {
   return {
     name: 'link',
-    share: 5,
+    share: 3,
     inputs: messagesOf(SecondaryFrame),
     async open() {
       const site = await createDeviceSite();

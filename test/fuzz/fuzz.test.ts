@@ -9,8 +9,8 @@ const RUNS = Number(process.env.THINMAN_FUZZ_RUNS ?? 100_000);
 /** A new one each time, so that many runs of the suite see much: what is found says with which. */
 const SEED = Number(process.env.THINMAN_FUZZ_SEED ?? randomInt(2 ** 31));
 /** Once more for the memory: enough that what stays behind of each input adds up. */
-const AGAIN = RUNS / 10;
-/** Twice what one round differs from the next; with 10,000 inputs a leak of 2.5 kB an input would be seen. */
+const AGAIN = RUNS / 20;
+/** Twice what one round differs from the next; with 5,000 inputs a leak of 5 kB an input would be seen. */
 const GROWTH_MIB = 24;
 
 describe(`random and mutated input, seed ${SEED}`, () => {

@@ -110,7 +110,7 @@ const scenarios: Arbitrary<Scenario> = fc.record({
 export function hostileServers(): Target<Scenario> {
   return {
     name: 'hostile-servers',
-    share: 5,
+    share: 3,
     inputs: scenarios,
     open: async () => ({ check: play, async close() {} }),
   };

@@ -42,7 +42,7 @@ export function devicePlane(name: 'device' | 'stranger'): Target<FuzzRequest> {
   const asDevice = name === 'device';
   return {
     name,
-    share: asDevice ? 10 : 6,
+    share: asDevice ? 7 : 6,
     inputs: requestsTo(DEVICE_ROUTES, asDevice ? { authorization: SESSION } : {}),
     async open() {
       const site = await createDeviceSite();
@@ -111,7 +111,7 @@ export function adminPlane(way: 'local' | 'network'): Target<FuzzRequest> {
   const routes = way === 'local' ? [...ADMIN_ROUTES, ...CA_ROUTES] : ADMIN_ROUTES;
   return {
     name: `admin-${way}`,
-    share: 8,
+    share: way === 'local' ? 8 : 10,
     inputs: requestsTo(routes, way === 'network' ? { authorization: SESSION } : {}),
     async open() {
       const site = await createAdminSite();
@@ -139,7 +139,7 @@ export function adminPlane(way: 'local' | 'network'): Target<FuzzRequest> {
 export function joinPlane(): Target<FuzzRequest> {
   return {
     name: 'join',
-    share: 4,
+    share: 5,
     inputs: requestsTo(JOIN_ROUTES),
     async open() {
       const site = await createDeviceSite();
@@ -172,7 +172,7 @@ export function joinPlane(): Target<FuzzRequest> {
 export function healthRoutes(): Target<FuzzRequest> {
   return {
     name: 'health',
-    share: 4,
+    share: 7,
     inputs: requestsTo(HEALTH_ROUTES),
     async open() {
       const site = await createAdminSite();

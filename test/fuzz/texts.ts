@@ -91,7 +91,7 @@ export function texts(): Target<Text> {
   const names = Object.keys(READERS) as Reader[];
   return {
     name: 'texts',
-    share: 14,
+    share: 8,
     inputs: fc.oneof(
       fc.record({ reader: fc.constantFrom(...names), text: fc.oneof(words, fc.string({ unit: 'binary' })) }),
       fc.record({ reader: fc.constant<Reader>('file'), text: fc.oneof(yaml, bodiesOf(AnyObject)) }),
