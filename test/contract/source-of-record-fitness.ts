@@ -222,6 +222,19 @@ export function fitnessContract(name: string, given: () => { server: DatabaseSer
       });
     });
 
+    describe('an account without any right on the database', () => {
+      it('is told the GRANT for it, and what it is told to run makes it work', async () => {
+        const user = `u_${randomBytes(4).toString('hex')}`;
+        await createAccount(server, { user, password: 'pass-word' }, 'USAGE ON *.*');
+        const record = open(server.url(user, 'pass-word', lab.database));
+        const refused = await record.initialise(newSite(), []).catch((error: Error) => error);
+        assert.ok(assertUnavailable(refused) && refused instanceof Error);
+        assert.match(refused.message, new RegExp(`may not use it.* Run there: GRANT .* TO '${user}'@'%';`));
+        await run([refused.message.split('. Run there: ')[1] ?? '']);
+        await record.initialise(newSite(), []);
+      });
+    });
+
     describe('the password', () => {
       it('in a file is read again for each connection, so that it can be changed while all runs', async () => {
         const file = join(server.folder, 'password');

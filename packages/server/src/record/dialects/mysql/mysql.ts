@@ -9,8 +9,8 @@ import { siteIn, TABLE_COMMENT } from './own-tables.ts';
 import { createPool } from './pool.ts';
 import { onSeat, type Seat, snapshotOn, writeOn } from './seat.ts';
 import { createSecretsReader } from './secrets.ts';
-import { beginSession, SCHEMA_SILENCE_MS, type ServerFacts, type SessionRole } from './session.ts';
-import { ConnectionLost, ER_DUP_ENTRY, refusalOf, SqlError, unavailableBy } from './sql-errors.ts';
+import { beginSession, READ_SILENCE_MS, SCHEMA_SILENCE_MS, type ServerFacts, type SessionRole } from './session.ts';
+import { ConnectionLost, ER_DUP_ENTRY, isKeptOut, refusalOf, SqlError, unavailableBy } from './sql-errors.ts';
 
 /** Readers: the feed, and administrators who look at history and events. */
 const READERS = 3;
@@ -44,9 +44,31 @@ export function mysqlDialect(address: MysqlAddress, options: MysqlOptions): Reco
   const secrets = createSecretsReader(address, environment);
   const inspect = createInspector({ database, where, readOnly, acceptWeakDurability, onFinding });
   let met: ServerFacts | undefined;
+  let keptOut: string | undefined;
+
+  /** Remembers who we are there, for the GRANT that is to be told. */
+  async function nameAccount(signal: AbortSignal): Promise<void> {
+    const connection = await openConnection({ ...address, database: '' }, secrets(), signal);
+    try {
+      const { rows } = await connection.query('SELECT CURRENT_USER() AS account', [], READ_SILENCE_MS);
+      keptOut = String(rows[0]?.account);
+    } finally {
+      connection.destroy();
+    }
+  }
+
+  async function connect(signal: AbortSignal) {
+    try {
+      return await openConnection(address, secrets(), signal);
+    } catch (error) {
+      // Without it the words are poorer; the error is the same.
+      if (isKeptOut(error) && keptOut === undefined) await nameAccount(signal).catch(() => {});
+      throw error;
+    }
+  }
 
   async function open(role: SessionRole, signal: AbortSignal): Promise<Seat> {
-    const connection = await openConnection(address, secrets(), signal);
+    const connection = await connect(signal);
     signal.addEventListener('abort', connection.destroy);
     try {
       const facts = await beginSession(connection, role);
@@ -77,7 +99,7 @@ export function mysqlDialect(address: MysqlAddress, options: MysqlOptions): Reco
     try {
       return await work();
     } catch (error) {
-      throw unavailableBy(error, { where, database, account: met?.account, readOnly }) ?? error;
+      throw unavailableBy(error, { where, database, account: met?.account ?? keptOut, readOnly }) ?? error;
     }
   }
 

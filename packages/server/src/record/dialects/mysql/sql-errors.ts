@@ -75,13 +75,14 @@ const MEANINGS: readonly (Words & { readonly of: readonly number[] })[] = [
   {
     of: [1045, 1698, 4151, 3118],
     trouble: 'refused',
-    words: 'it refuses the account or its password; look at the account, and at where the password comes from',
+    words:
+      'it refuses the account or its password; look at the account, and at where the password comes from: the URL, its password-file, or the variable THINMAN_DATABASE_PASSWORD of this process',
   },
   { of: [1820, 1862], trouble: 'refused', words: 'the password of the account has expired; set a new one' },
   { of: [3159], trouble: 'refused', words: 'it asks for TLS; add ?ssl-ca=FILE to the database URL' },
   { of: [1130], trouble: 'refused', words: 'it lets no account in from this host; look at the HOST of the account' },
   { of: [1129], trouble: 'refused', words: 'it has blocked this host after failed connections; run FLUSH HOSTS there' },
-  { of: [ER_DBACCESS_DENIED], trouble: 'refused', words: 'there is no such database, or the account may not use it' },
+  { of: [ER_DBACCESS_DENIED], trouble: 'refused', words: 'the account may not use it, or there is no such database' },
   { of: RIGHT_LACKS, trouble: 'refused', words: 'the account lacks a right' },
   {
     of: READ_ONLY,
@@ -114,11 +115,20 @@ export type AtHand = {
   readonly readOnly: boolean;
 };
 
+/** It lets the account in, and not into the database: who the account is there can still be asked. */
+export function isKeptOut(error: unknown): boolean {
+  return error instanceof SqlError && (error.errno === ER_BAD_DB || error.errno === ER_DBACCESS_DENIED);
+}
+
 /** The trouble of the database behind this error; undefined: there is none, and whoever runs `work` knows the error. */
 export function unavailableBy(error: unknown, at: AtHand): DatabaseUnavailable | undefined {
   const { where } = at;
   if (error instanceof ConnectionLost)
-    return new DatabaseUnavailable('unreachable', `${where}: ${error.message}`, error);
+    return new DatabaseUnavailable(
+      'unreachable',
+      `${where}: ${error.message}; look whether it runs, and at host, port and network`,
+      error,
+    );
   if (!(error instanceof SqlError)) return undefined;
   const meaning = MEANINGS.find(({ of }) => of.includes(error.errno));
   if (meaning === undefined) return undefined;
@@ -129,7 +139,16 @@ export function unavailableBy(error: unknown, at: AtHand): DatabaseUnavailable |
 }
 
 function mendOf(errno: number, { database, account, readOnly }: AtHand): string | undefined {
-  if (errno === ER_BAD_DB || errno === ER_DBACCESS_DENIED) return createDatabase(database);
-  if (!RIGHT_LACKS.includes(errno) || account === undefined) return undefined;
-  return grant(readOnly ? SECONDARY_RIGHTS : PRIMARY_RIGHTS, database, account);
+  const rights = readOnly ? SECONDARY_RIGHTS : PRIMARY_RIGHTS;
+  const granting = account === undefined ? [] : [grant(rights, database, account)];
+  // A Secondary's may come by replication, which stops at a database that is there already.
+  const creating = readOnly ? [] : [createDatabase(database)];
+  if (errno === ER_BAD_DB) return inOneLine([...creating, ...granting]);
+  // Who has no right on a name is not told whether it exists.
+  if (errno === ER_DBACCESS_DENIED) return inOneLine([...granting, ...creating]);
+  return RIGHT_LACKS.includes(errno) ? inOneLine(granting) : undefined;
+}
+
+function inOneLine(statements: readonly string[]): string | undefined {
+  return statements.length === 0 ? undefined : statements.join(' ');
 }

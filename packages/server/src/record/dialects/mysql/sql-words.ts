@@ -6,7 +6,7 @@ export const SECONDARY_RIGHTS = ['SELECT'] as const;
 // SQL for people to run, with the names at hand.
 
 export function createDatabase(database: string): string {
-  return `CREATE DATABASE \`${database}\` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;`;
+  return `CREATE DATABASE IF NOT EXISTS \`${database}\` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;`;
 }
 
 /** `account`: USER@HOST. */
