@@ -90,6 +90,20 @@ afterEach(async () => {
 });
 
 describe('thinman-server init', () => {
+  it('from a database URL that names no readable file is misuse; a database that is not there can be tried again', async () => {
+    const url = (more: string) => ['--database', `mysql://thinman@127.0.0.1:${port}/thinman${more}`];
+    const unreadable = await finish([...initArgs(), ...url(`?password-file=${join(root, 'none')}`)]);
+    assert.equal(unreadable.code, 2);
+    assert.match(unreadable.stderr, /^thinman-server: \S*none, .* cannot be read \(ENOENT\); write it, .*\n$/);
+    const away = await finish([...initArgs(), ...url('')]);
+    assert.equal(away.code, 4);
+    assert.match(
+      away.stderr,
+      /^thinman-server: database thinman at .*; look whether it runs, .*; then run this again\n$/,
+    );
+    assert.equal(existsSync(join(data, 'server.json')), false);
+  });
+
   it('prints the CA pin and the recovery code, and leaves ca.crt', async () => {
     const { code, stdout } = await finish([...initArgs(), '--admin-password-stdin'], 'an-administrators-password\n');
     assert.equal(code, 0);

@@ -3,7 +3,7 @@ import { ConfigError } from '../config.ts';
 import { IdentityDamaged } from '../identity/identity-files.ts';
 import { JournalOfNewerVersion } from '../journal/errors.ts';
 import { type SqliteTrouble, troubleOf } from '../record/dialects/sqlite-file.ts';
-import { DatabaseUnavailable, DatabaseUnfit } from '../record/errors.ts';
+import { DatabaseFileUnreadable, DatabaseUnavailable, DatabaseUnfit } from '../record/errors.ts';
 import { JoinDenied, PrimaryUnreachable } from '../setup/errors.ts';
 import { outliveReaders } from './standard-streams.ts';
 import { CommandError, EXIT, type ExitCode, exitCodeOf, misuse, RefusedByServer } from './thinman/command-error.ts';
@@ -50,6 +50,9 @@ function explain(error: unknown): Explanation {
   if (error instanceof ConfigError || error instanceof IdentityDamaged || error instanceof JournalOfNewerVersion) {
     return { exitCode: EXIT.misuse, line: error.message };
   }
+  if (error instanceof DatabaseFileUnreadable) {
+    return { exitCode: EXIT.misuse, line: `${error.message}; write it, or let this user read it` };
+  }
   if (error instanceof PrimaryUnreachable) return { exitCode: EXIT.unreachable, line: error.message };
   if (error instanceof JoinDenied) return { exitCode: exitCodeOf(error.problem), line: error.message };
   if (error instanceof RefusedByServer) {
@@ -91,6 +94,8 @@ function systemFailure(error: unknown): string {
   }
   if (code === 'EACCES' || code === 'EPERM') return `${message}; run as the user that may do this`;
   if (error instanceof DatabaseUnavailable && error.trouble === 'full') return `${message}; make room and try again`;
+  // Its text says what to do.
+  if (error instanceof DatabaseUnavailable) return `${message}; then run this again`;
   const trouble = troubleOf(error);
   const words = trouble === undefined ? undefined : FILE_WORDS[trouble];
   if (words !== undefined) return `${words} (${message})`;

@@ -34,6 +34,13 @@ export class DatabaseUnavailable extends Error {
   }
 }
 
+/** A file that the database URL names cannot be read. To a server that runs it is like any refusal: it may come back. */
+export class DatabaseFileUnreadable extends DatabaseUnavailable {
+  constructor(file: string, code: string | undefined) {
+    super('refused', `${file}, which the database URL names, cannot be read (${code})`);
+  }
+}
+
 /** Something about a database that an administrator of it should mend. */
 export type DatabaseFinding = {
   /** What it is, in words that go on from "database NAME at HOST: ". */

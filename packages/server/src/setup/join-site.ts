@@ -31,7 +31,7 @@ import { pinsOf } from '../identity/pins.ts';
 import { rawPublicKey } from '../identity/raw-keys.ts';
 import { verifyStatement } from '../identity/statement.ts';
 import type { SourceOfRecord } from '../ports.ts';
-import { DatabaseUnavailable, describeFinding } from '../record/errors.ts';
+import { DatabaseFileUnreadable, DatabaseUnavailable, describeFinding } from '../record/errors.ts';
 import { openSourceOfRecord } from '../record/source-of-record.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { httpsJson } from '../runtime/https-json.ts';
@@ -143,7 +143,7 @@ async function siteIn(record: SourceOfRecord) {
   try {
     return await record.site();
   } catch (error) {
-    if (!(error instanceof DatabaseUnavailable)) throw error;
+    if (!(error instanceof DatabaseUnavailable) || error instanceof DatabaseFileUnreadable) throw error;
     // A Slave that replicates from the very beginning gets the database itself from its Master.
     if (error.trouble === 'missing' && record.kind !== 'sqlite') return undefined;
     throw new JoinFailed(`the database cannot be used: ${error.message}`);

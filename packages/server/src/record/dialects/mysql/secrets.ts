@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { DatabaseUnavailable } from '../../errors.ts';
+import { DatabaseFileUnreadable } from '../../errors.ts';
 import type { MysqlAddress } from './address.ts';
 import type { ConnectSecrets } from './connection.ts';
 
@@ -8,7 +8,7 @@ export const PASSWORD_VARIABLE = 'THINMAN_DATABASE_PASSWORD';
 
 /**
  * Reads password and certificates anew for each connection, so that they can be changed without a restart. Throws
- * DatabaseUnavailable (`refused`) on a file that cannot be read.
+ * DatabaseFileUnreadable on a file that cannot be read.
  */
 export function createSecretsReader(address: MysqlAddress, environment: NodeJS.ProcessEnv): () => ConnectSecrets {
   let ssl: { ca: string; cert?: string; key?: string; rejectUnauthorized: true; verifyIdentity: true } | undefined;
@@ -39,6 +39,6 @@ function textOf(file: string): string {
     return readFileSync(file, 'utf8');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new DatabaseUnavailable('refused', `${file}, which the database URL names, cannot be read (${code})`);
+    throw new DatabaseFileUnreadable(file, code);
   }
 }
