@@ -95,6 +95,8 @@ export const ServerReport = Type.Object({
   ...ServerStatus.properties,
   /** Why it is not `serving`, in one word (the `why` of `server.state`); left out while it is. */
   why: Type.Optional(Type.String()),
+  /** Why the database cannot be used, and what to do; left out while it can. */
+  databaseError: Type.Optional(Type.Object({ code: Type.String(), message: Type.String() })),
   /** What this server has heard of and lacks. */
   missing: Type.Optional(Missing),
   journal: Type.Optional(JournalStatus),

@@ -181,7 +181,12 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   const missing = () => heardOf.missing(version());
   const report = (): ServerReport =>
     serverReport(status(), {
-      ...{ why: monitor.current().why, missing: missing(), journal: keeping.status() },
+      ...{
+        why: monitor.current().why,
+        databaseError: sync.condition().error,
+        missing: missing(),
+        journal: keeping.status(),
+      },
       link: role() === 'primary' ? undefined : { server: primaryName(), connected: wayIsOpen() },
       secondaries: role() === 'primary' ? linkServer.report() : undefined,
     });

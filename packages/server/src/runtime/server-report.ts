@@ -2,9 +2,11 @@ import type { EventPath, JournalStatus, Missing, SecondaryStatus, ServerReport, 
 import type { ServingReason } from '../core/serving-state.ts';
 import type { Reserve } from '../journal/reserve.ts';
 import type { Clock, Journal } from '../ports.ts';
+import type { SyncError } from '../replica/sync.ts';
 
 export type ReportedParts = {
   readonly why: ServingReason | null;
+  readonly databaseError: SyncError | undefined;
   readonly missing: Missing;
   readonly journal: JournalStatus;
   /** A Secondary's: the Primary, and whether it is seen. */
@@ -15,10 +17,11 @@ export type ReportedParts = {
 
 /** What a server tells its administrators: its public status, and what names objects. */
 export function serverReport(status: ServerStatus, parts: ReportedParts): ServerReport {
-  const { why, missing, journal, link, secondaries } = parts;
+  const { why, databaseError, missing, journal, link, secondaries } = parts;
   return {
     ...status,
     ...(why !== null && { why }),
+    ...(databaseError !== undefined && { databaseError: { code: databaseError.code, message: databaseError.message } }),
     missing,
     journal,
     ...(link !== undefined && { link }),

@@ -6,6 +6,8 @@ import { describeReason } from '../../core/serving-state.ts';
 import { lockFolder } from '../../record/dialects/folder-lock.ts';
 import { type AdminClient, connect, STATUS_DEADLINE_MS } from '../thinman/admin-client.ts';
 import { CommandError, EXIT } from '../thinman/command-error.ts';
+import { databaseInWords } from '../thinman/database-words.ts';
+import { visible } from '../thinman/table.ts';
 
 type Secondary = NonNullable<ServerReport['secondaries']>[number];
 
@@ -61,13 +63,15 @@ export async function askRunning<T>(data: string, ask: (client: AdminClient) => 
 
 const json = (status: ServerReport) => `${JSON.stringify(status)}\n`;
 
-function inWords(status: ServerReport): string {
-  const { why, database, missing, journal, link, secondaries = [] } = status;
+/** What a running server says of itself, for people. */
+export function inWords(status: ServerReport): string {
+  const { why, database, databaseError, missing, journal, link, secondaries = [] } = status;
   const lag = database.lagMs === 0 ? '' : `, ${database.lagMs} ms behind`;
   return `${[
     `server      ${status.name} (${status.role}), ${status.state}${why === undefined ? '' : `: ${describeReason(why)}`}`,
     `generation  ${status.epoch}.${status.generation}`,
-    `database    ${database.kind} ${database.reachable ? 'answers' : 'does not answer'}${lag}`,
+    `database    ${database.kind} ${databaseInWords(status)}${lag}`,
+    ...(databaseError === undefined ? [] : [`            ${visible(databaseError.message)}`]),
     ...(missing === undefined || missing.count === 0 ? [] : [`missing     ${describeMissing(missing)}`]),
     ...(link === undefined ? [] : [`link        ${link.connected ? 'to' : 'none to'} the Primary ${link.server}`]),
     ...secondaries.map(secondaryInWords),

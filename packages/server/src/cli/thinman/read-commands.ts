@@ -10,9 +10,10 @@ import {
 } from '@thinman/protocol';
 import { describeMissing } from '../../core/missing.ts';
 import { type AdminClient, STATUS_DEADLINE_MS } from './admin-client.ts';
+import { databaseInWords } from './database-words.ts';
 import { type Format, toJson, toYaml } from './format.ts';
 import { objectTable } from './object-table.ts';
-import { moment, table } from './table.ts';
+import { moment, table, visible } from './table.ts';
 
 /** `thinman get KIND [NAME]`: all pages. JSON and YAML have what `apply` takes. */
 export async function getObjects(
@@ -93,7 +94,7 @@ export async function getStatus(client: AdminClient, format: Format): Promise<st
   const report = await client.ask(ServerReport, { path: '/status', deadlineMs: STATUS_DEADLINE_MS });
   if (format === 'json') return toJson(report);
   if (format === 'yaml') return toYaml([report]);
-  const { database, missing, secondaries = [] } = report;
+  const { database, databaseError, missing, secondaries = [] } = report;
   const asked = table(
     ['SERVER', 'ROLE', 'STATE', 'GENERATION', 'DATABASE', 'DEVICES', 'EVENTS WAITING'],
     [
@@ -102,13 +103,14 @@ export async function getStatus(client: AdminClient, format: Format): Promise<st
         report.role,
         report.state,
         `${report.epoch}.${report.generation}`,
-        `${database.kind}${database.reachable ? '' : ' (away)'}${database.lagMs > 0 ? `, ${database.lagMs} ms behind` : ''}`,
+        `${database.kind}${databaseError === undefined && database.reachable ? '' : ` (${databaseInWords(report)})`}${database.lagMs > 0 ? `, ${database.lagMs} ms behind` : ''}`,
         String(report.connectedDevices),
         String(report.journalPending),
       ],
     ],
   );
-  const lacks = missing === undefined || missing.count === 0 ? '' : `${describeMissing(missing)}\n`;
+  const trouble = databaseError === undefined ? '' : `${visible(databaseError.message)}\n`;
+  const lacks = missing === undefined || missing.count === 0 ? trouble : `${trouble}${describeMissing(missing)}\n`;
   if (secondaries.length === 0) return `${asked}${lacks}`;
   const rows = secondaries.map(({ name, linked, state, epoch, generation, ...theirs }) => [
     name,
