@@ -21,3 +21,4 @@ export * from './timings.ts';
 export * from './token.ts';
 export * from './version.ts';
 export * from './versioned.ts';
+export * from './visible.ts';

@@ -209,6 +209,13 @@ describe('a final refusal stops the search and leaves no identity', () => {
   }
 });
 
+test('a refused token is told with what the server says of it, which drives no terminal', async () => {
+  const { url } = await site(refuse('token_invalid', { detail: 'this token is for the device tc-1\u001b[2J' }));
+  const result = await enroll({ token: token([url]), dataDir, name: 'tc-2' });
+  assert.ok(!result.ok);
+  assert.match(result.message, /^the token is refused \(this token is for the device tc-1\\u001b\[2J\): .*new one/);
+});
+
 test('after a lost answer the same key is presented again', async () => {
   const keys: string[] = [];
   const lossy = await site((body, response) => {

@@ -1,5 +1,12 @@
 import { createPrivateKey, randomBytes } from 'node:crypto';
-import { decodeToken, type EnrollAnswer, nameProblem, type Problem, type TokenContent } from '@thinman/protocol';
+import {
+  decodeToken,
+  type EnrollAnswer,
+  nameProblem,
+  type Problem,
+  type TokenContent,
+  visible,
+} from '@thinman/protocol';
 import { prepareDataFolder } from '../config.ts';
 import type { Clock, DeviceIdentity } from '../ports.ts';
 import { openCache } from './cache.ts';
@@ -144,18 +151,22 @@ function isFinal(problem: Problem): boolean {
   return ['token_invalid', 'name_taken', 'bad_request', 'conflict'].includes(problem.code);
 }
 
+const ASK_FOR_TOKEN = 'ask an administrator for a new one (`thinman token device`)';
+
 function explainRefusal(problem: Problem, name: string | undefined): Refusal {
   switch (problem.code) {
     case 'token_invalid':
       return refusal(
         'refused',
-        'the token is unknown, used up or expired: ask an administrator for a new one (`thinman token device`)',
+        problem.detail === undefined
+          ? `the token is unknown, used up or expired: ${ASK_FOR_TOKEN}`
+          : `the token is refused (${visible(problem.detail)}): use it as it was made, or ${ASK_FOR_TOKEN}`,
         problem.code,
       );
     case 'name_taken':
       return refusal('refused', `a device named ${name ?? ''} exists already: choose another --name`, problem.code);
     default:
-      return refusal('refused', problem.detail ?? problem.title, problem.code);
+      return refusal('refused', visible(problem.detail ?? problem.title), problem.code);
   }
 }
 

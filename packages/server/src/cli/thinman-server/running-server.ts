@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { JOURNAL_RESERVE_BYTES, type JournalStatus, ServerReport } from '@thinman/protocol';
+import { JOURNAL_RESERVE_BYTES, type JournalStatus, ServerReport, visible } from '@thinman/protocol';
 import { dataFolder, hasConfig } from '../../config.ts';
 import { describeMissing } from '../../core/missing.ts';
 import { describeReason } from '../../core/serving-state.ts';
@@ -7,7 +7,6 @@ import { lockFolder } from '../../record/dialects/folder-lock.ts';
 import { type AdminClient, connect, STATUS_DEADLINE_MS } from '../thinman/admin-client.ts';
 import { CommandError, EXIT } from '../thinman/command-error.ts';
 import { databaseInWords } from '../thinman/database-words.ts';
-import { visible } from '../thinman/table.ts';
 
 type Secondary = NonNullable<ServerReport['secondaries']>[number];
 

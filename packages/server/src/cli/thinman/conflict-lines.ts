@@ -1,6 +1,6 @@
 import type { Conflict } from '@thinman/protocol';
+import { visible } from '@thinman/protocol';
 import { bodyDifference } from './body-difference.ts';
-import { visible } from './table.ts';
 
 /** Both versions of an object that changed after it was read, as what differs between them, a line each. */
 export function conflictLines({ yours, current }: Conflict): readonly string[] {

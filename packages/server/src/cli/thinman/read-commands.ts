@@ -7,13 +7,14 @@ import {
   ObjectOutput,
   ObjectPage,
   ServerReport,
+  visible,
 } from '@thinman/protocol';
 import { describeMissing } from '../../core/missing.ts';
 import { type AdminClient, STATUS_DEADLINE_MS } from './admin-client.ts';
 import { databaseInWords } from './database-words.ts';
 import { type Format, toJson, toYaml } from './format.ts';
 import { objectTable } from './object-table.ts';
-import { moment, table, visible } from './table.ts';
+import { moment, table } from './table.ts';
 
 /** `thinman get KIND [NAME]`: all pages. JSON and YAML have what `apply` takes. */
 export async function getObjects(

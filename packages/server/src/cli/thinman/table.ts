@@ -1,3 +1,5 @@
+import { visible } from '@thinman/protocol';
+
 const COLUMN_GAP = '  ';
 
 /** Columns as wide as their widest cell; the last one as it is. */
@@ -13,15 +15,6 @@ export function table(headers: readonly string[], rows: readonly (readonly strin
     )
     .map(line => `${line}\n`)
     .join('');
-}
-
-/** Control characters, line ends, and what turns the direction of the text. */
-const DRIVES_TERMINALS = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
-const HEX = 16;
-
-/** Cells are also what devices said, and what anybody typed at a login: none of it may drive the terminal. */
-export function visible(cell: string): string {
-  return cell.replaceAll(DRIVES_TERMINALS, char => `\\u${char.charCodeAt(0).toString(HEX).padStart(4, '0')}`);
 }
 
 /** A moment for people: `2027-01-31 12:00:00Z`. */
