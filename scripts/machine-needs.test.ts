@@ -61,7 +61,8 @@ test('what is left out is skipped at home and failed in CI, where only MySQL 9 m
 test('a path says what its suite needs', () => {
   assert.deepEqual(needsOf('packages/server/src/record/dialects/mysql/pool.test.ts'), []);
   assert.deepEqual(needsOf('test/system/primary-killed.test.ts'), []);
-  assert.deepEqual(needsOf('test/system/disk-full.test.ts'), []);
+  assert.deepEqual(needsOf('test/system/full-disk-server.test.ts'), []);
+  assert.deepEqual(needsOf('test/system/killed-at-each-write.test.ts'), ['strace']);
   const mariadb = ['util-linux', 'mariadb-server', 'openssl'];
   assert.deepEqual(needsOf('test/database/source-of-record.mariadb.test.ts'), mariadb);
   assert.deepEqual(needsOf('test/support/databases/replication.test.ts'), mariadb);

@@ -20,10 +20,11 @@ export interface LeftOut {
 }
 
 const MARIADB =
-  /^test\/(?:.*\/)?databases?\/(?!.*mysql9)|^test\/network\/(?!.*mysql9)|^test\/.*(?:mariadb|galera)|^test\/(?!.*mysql9).*\/(?:half|full)[-.]/;
+  /^test\/(?:.*\/)?databases?\/(?!.*mysql9)|^test\/network\/(?!.*mysql9)|^test\/.*(?:mariadb|galera)|^test\/(?!.*mysql9).*\/(?:half|full)[-.](?!disk)/;
 const MYSQL9 = /^test\/.*mysql9/;
 const GALERA = /^test\/.*galera/;
 const NETWORK = /^test\/(?:.*\/)?network\//;
+const TRACED = /^test\/system\/killed-at-/;
 const CLOCKS = /^test\/system\/.*clock/;
 
 /** Add a line when a suite needs more of the machine. Where `program` is, its package counts as installed, on any system. */
@@ -39,6 +40,7 @@ export const NEEDS: readonly Need[] = [
   debian('nftables', 'nft', NETWORK),
   debian('socat', 'socat', NETWORK),
   debian('faketime', 'faketime', CLOCKS),
+  debian('strace', 'strace', TRACED),
   { name: 'root', suites: NETWORK, isMet: () => process.getuid?.() === 0 },
   // Out of a distribution that moves: on some days it cannot be had.
   { name: 'MySQL 9', suites: MYSQL9, isMet: hasMysql9, source: ensureMysql9, mayBeMissing: true },

@@ -1,0 +1,100 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { waitFor } from './wait.ts';
+
+/**
+ * A moment on a program's way to the disk: just before it makes this system call on this file for the n-th time. What comes
+ * before it is done, and it is not.
+ */
+export type CrashPoint = { readonly call: DiskCall; readonly file: string; readonly nth: number };
+
+/** How SQLite brings a commit into its log: pages are written, then the file is flushed. */
+const DISK_CALLS = ['pwrite64', 'fsync', 'fdatasync', 'ftruncate'] as const;
+type DiskCall = (typeof DISK_CALLS)[number];
+
+export const NO_STRACE =
+  process.getuid?.() === 0 && spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0
+    ? false
+    : '!!! NOT RUN: strace may not look into processes here (root is needed, and the package strace)';
+
+/**
+ * Every point that a program passes on its way to these files while `work` runs, in order. `log`: a file for what strace says.
+ * The program goes on unharmed.
+ */
+export async function passedPoints(
+  pid: number,
+  files: readonly string[],
+  log: string,
+  work: () => Promise<unknown>,
+): Promise<readonly CrashPoint[]> {
+  const watch = await attach(pid, ['-y', '-o', log, ...only(files), '-e', `trace=${DISK_CALLS.join()}`]);
+  await work();
+  await watch.stop();
+  const counts = new Map<string, number>();
+  return readFileSync(log, 'utf8')
+    .split('\n')
+    .flatMap(line => {
+      // `4711 pwrite64(22</data/site.db-wal>, "…`
+      const [, call, file] = /^\d+ +(\w+)\(\d+<([^>]+)>/.exec(line) ?? [];
+      if (call === undefined || file === undefined || !isDiskCall(call)) return [];
+      const nth = (counts.get(call + file) ?? 0) + 1;
+      counts.set(call + file, nth);
+      return [{ call, file, nth }];
+    });
+}
+
+/** From now on the program dies at this point (SIGKILL), as if the power went. `stop`: it need not any more. */
+export function killAt(pid: number, { call, file, nth }: CrashPoint): Promise<{ stop(): Promise<void> }> {
+  const kill = `inject=${call}:signal=SIGKILL:when=${nth}`;
+  return attach(pid, ['-o', '/dev/null', ...only([file]), '-e', `trace=${call}`, '-e', kill]);
+}
+
+/** `the 3rd pwrite64 of site.db-wal`. */
+export function describePoint({ call, file, nth }: CrashPoint): string {
+  return `${call} ${nth} of ${basename(file)}`;
+}
+
+/** At most so many of them, spread evenly, the first and the last among them. */
+export function spread<T>(points: readonly T[], atMost: number): readonly T[] {
+  if (points.length <= atMost) return points;
+  const step = (points.length - 1) / (atMost - 1);
+  const chosen = new Set(Array.from({ length: atMost }, (_, at) => Math.round(at * step)));
+  return points.filter((_, at) => chosen.has(at));
+}
+
+const only = (files: readonly string[]) => files.flatMap(file => ['-P', file]);
+
+function isDiskCall(call: string): call is DiskCall {
+  return (DISK_CALLS as readonly string[]).includes(call);
+}
+
+/** Resolves when every thread of the program is watched. */
+async function attach(pid: number, args: readonly string[]): Promise<{ stop(): Promise<void> }> {
+  const strace: ChildProcess = spawn('strace', ['-f', '-p', String(pid), ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  strace.stderr?.setEncoding('utf8').on('data', text => {
+    said += text;
+  });
+  const ended = new Promise<void>(resolve => strace.once('close', () => resolve()));
+  const end = () => void strace.kill('SIGTERM');
+  process.once('exit', end);
+  await waitFor(
+    `strace to look into ${pid}`,
+    () => {
+      if (strace.exitCode !== null) throw new Error(`strace does not look into ${pid}: ${said}`);
+      return /attached/.test(said) || undefined;
+    },
+    undefined,
+    () => said,
+  );
+  return {
+    async stop() {
+      end();
+      await ended;
+      process.off('exit', end);
+    },
+  };
+}
