@@ -56,6 +56,11 @@ test('the CA is changed by three commands that say what comes next', async () =>
   const [, pin] = /^next CA pin +(\S{43})$/m.exec(begun.text) ?? [];
   const [, code = ''] = /^new recovery code +(\S+)$/m.exec(begun.text) ?? [];
   assert.ok(readRecoveryCode(code).ok);
+  assert.doesNotMatch(begun.text, /void/);
+  const again = await ca('begin');
+  assert.equal(again.text.includes(`next CA pin         ${pin}`), true);
+  assert.match(again.text, /^"begin" was run before: the recovery code that it printed then is void\./m);
+  assert.match((await ca('status')).text, /^next +wait until .* hold the next CA, then thinman-server ca switch$/m);
   assert.match((await ca('status')).text, /^waits +Device tc-1: does not hold the next CA yet, last heard of on /m);
 
   const refused = await ca('switch');

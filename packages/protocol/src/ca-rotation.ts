@@ -71,5 +71,7 @@ export const CaStepAnswer = Type.Object({
   status: CaStatus,
   /** Of `begin`: shown once, kept nowhere. */
   recoveryCode: Type.Optional(Type.String()),
+  /** Of `begin`: it was begun before, and the recovery code that was shown then is void. */
+  repeated: Type.Optional(Type.Boolean()),
 });
 export type CaStepAnswer = Static<typeof CaStepAnswer>;

@@ -82,11 +82,13 @@ export function createCaRotation(deps: CaRotationDeps): CaRotation {
       const notHere = refusalUnlessPrimary(write);
       if (notHere !== undefined) return notHere;
       const code = newRecoveryCode();
+      let repeated = false;
       try {
         const made = await step(actor, {}, async (transaction, phase) => {
           if (phase === 'switched') return 'too_early';
           const { caCertificates, wrappedCaKey } = await transaction.siteCas();
           const [current = '', known] = caCertificates;
+          repeated = known !== undefined;
           // A finish that was cut off may have left the key of this very CA where the next one's belongs.
           if (known === undefined) keys.settle(pinOf(current));
           const currentKey = keys.find(pinOf(current));
@@ -99,7 +101,7 @@ export function createCaRotation(deps: CaRotationDeps): CaRotation {
           return 'done';
         });
         if (!made.ok || made.value.outcome !== 'done') return made;
-        return done({ ...made.value, recoveryCode: formatRecoveryCode(code) });
+        return done({ ...made.value, recoveryCode: formatRecoveryCode(code), repeated });
       } finally {
         code.fill(0);
       }

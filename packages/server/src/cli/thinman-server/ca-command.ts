@@ -56,14 +56,15 @@ const WHY: Readonly<Record<CaWaiting['why'], string>> = {
   old_certificate: 'shows a certificate of the old CA',
 };
 
-function done(step: CaStep, { status, recoveryCode = '' }: CaStepAnswer): readonly string[] {
+function done(step: CaStep, { status, recoveryCode = '', repeated = false }: CaStepAnswer): readonly string[] {
   switch (step) {
     case 'begin':
       return [
         `next CA pin         ${status.cas[1]?.pin ?? ''}`,
         `new recovery code   ${recoveryCode}`,
         '',
-        'Keep the new recovery code apart from this host: it is shown this once. The old one goes on opening the old CA key until "finish".',
+        'Keep the new recovery code apart from this host: it is shown this once. The code from before the change goes on opening the old CA key until "finish".',
+        ...(repeated ? ['"begin" was run before: the recovery code that it printed then is void. Destroy it.'] : []),
         'Servers and devices now learn to trust the next CA. Look at "thinman-server ca status", then "thinman-server ca switch".',
       ];
     case 'switch':
@@ -91,9 +92,16 @@ function inWords(status: CaStatus): string {
     `devices  ${devices.ready} of ${devices.total} ready`,
     ...waitingFor.map(one => `waits    ${waitingInWords(one)}`),
     ...away.map(one => `away     ${waitingInWords(one)}`),
-    waitingFor.length === 0 ? `next     thinman-server ca ${next}` : `next     wait, then thinman-server ca ${next}`,
+    `next     ${waitingFor.length === 0 ? '' : `wait ${UNTIL[phase]}, then `}thinman-server ca ${next}`,
   ].join('\n')}\n`;
 }
+
+/** Servers and devices do it by themselves as soon as they are on and linked. */
+const UNTIL: Readonly<Record<CaStatus['phase'], string>> = {
+  steady: '',
+  begun: 'until those that wait above are on and hold the next CA',
+  switched: 'until those that wait above are on and have renewed their certificates, or those have ended',
+};
 
 function certificateInWords({ cas }: CaStatus, certificate: CaStatus['servers'][number]['certificate']): string {
   if (certificate === null) return 'its certificate is not known';
