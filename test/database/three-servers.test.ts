@@ -1,6 +1,7 @@
 import { test } from 'node:test';
 import { expectLogin } from '../support/logins.ts';
 import { expectHealed, isDegraded, isServing, SERVER_SETTINGS, whileLoggingIn } from '../support/redundant-faults.ts';
+import { inTurn } from '../support/redundant-test.ts';
 import type { Server } from '../support/server-commands.ts';
 import { type Site, waitUntilApplied, waitUntilOn } from '../support/site.ts';
 import { onSiteIn } from '../support/system-test.ts';
@@ -18,22 +19,22 @@ test('FULL on mariadb: a Primary and two Secondaries', { timeout: TIMEOUT_MS }, 
       for (const agent of site.agents) {
         await agent.waitForStatus('to know all servers', ({ servers }) => servers.length === site.servers.length);
       }
-      await t.test('the list is gone through, forth and back', () => oneAfterTheOther(site, second, last));
-      await t.test('who lags is left out, though first in the list', () =>
-        fresherGoesFirst(site, {
-          lags: second,
-          lag: pair.breakReplication,
-          catchUp: pair.mendReplication,
-          fresher: last,
-        }),
-      );
-      await t.test('who lags is left out, last in the list', () =>
-        fresherGoesFirst(site, {
-          lags: last,
-          lag: third.breakReplication,
-          catchUp: third.mendReplication,
-          fresher: second,
-        }),
+      await inTurn(
+        t,
+        {
+          'the list is gone through, forth and back': () => oneAfterTheOther(site, second, last),
+          'who lags is left out, though first in the list': () =>
+            fresherGoesFirst(site, {
+              ...{ lags: second, lag: pair.breakReplication, catchUp: pair.mendReplication },
+              fresher: last,
+            }),
+          'who lags is left out, last in the list': () =>
+            fresherGoesFirst(site, {
+              ...{ lags: last, lag: third.breakReplication, catchUp: third.mendReplication },
+              fresher: second,
+            }),
+        },
+        [],
       );
     },
   ),

@@ -5,6 +5,7 @@ import type { DatabaseServer } from '../support/databases/database-server.ts';
 import { type OnGalera, surroundGalera } from '../support/galera-site.ts';
 import { expectHealed, whileLoggingIn } from '../support/redundant-faults.ts';
 import { ACCOUNTS } from '../support/redundant-site.ts';
+import { inTurn } from '../support/redundant-test.ts';
 import type { Site } from '../support/site.ts';
 import { onSiteIn } from '../support/system-test.ts';
 import { waitFor } from '../support/wait.ts';
@@ -33,8 +34,11 @@ const TIMEOUT_MS = 300_000;
 
 test('HALF on Galera behind HAProxy', { timeout: TIMEOUT_MS }, t =>
   onSiteIn(surroundGalera, { agents: ['tc-1', 'tc-2'] }, async (site, on) => {
-    for (const fault of FAULTS)
-      await t.test(`${fault.name}: users log in, administration goes on`, () => survive(site, on, fault));
+    const faults = FAULTS.map(fault => [
+      `${fault.name}: users log in, administration goes on`,
+      () => survive(site, on, fault),
+    ]);
+    await inTurn(t, Object.fromEntries(faults), []);
     const forked = (await site.primary.events()).filter(
       ({ type, data }) => type === 'server.state' && data.why === 'forked',
     );

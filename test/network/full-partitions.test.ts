@@ -147,6 +147,7 @@ fullTests(
         await expectLogin(tc1, ALICE, 'granted online by primary');
         const heal = await partServers(on);
         await networkOf(on).dropBetween(DEVICES, 'primary');
+        await expectLogin(tc1, ALICE, 'granted online by secondary');
         await waitUntilOn(tc1, site.secondary);
         await site.apply(user(ALICE, true));
         await expectLogin(tc1, ALICE, 'granted online by secondary');

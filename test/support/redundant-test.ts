@@ -51,11 +51,11 @@ export function fullTests(
 
 const timeoutOf = ({ timeoutMs }: RedundantOptions) => (timeoutMs === undefined ? {} : { timeout: timeoutMs });
 
-/** What a failed one left behind says nothing about those after it. */
-async function inTurn<S>(
+/** Parts of one test: none is run after one that failed, as what it left behind says nothing about those after it. */
+export async function inTurn<A extends readonly unknown[]>(
   t: TestContext,
-  bodies: Readonly<Record<string, Body<S>>>,
-  given: Parameters<Body<S>>,
+  bodies: Readonly<Record<string, (...given: A) => Promise<void>>>,
+  given: A,
 ): Promise<void> {
   for (const [name, body] of Object.entries(bodies)) {
     let failure: unknown;
