@@ -12,6 +12,9 @@ const AHEAD = '+30d';
 const DEAD = '@1970-01-01 00:00:00';
 const FAR_FUTURE = '@2099-01-01 00:00:00';
 
+/** By whichever server: on a busy machine the second one may be quicker. */
+const ONLINE = /^granted online by/;
+
 /** Boots with a clock before the mark that are forgiven (failover.md, "Clock"). */
 const FORGIVEN_BOOTS = 3;
 
@@ -26,7 +29,7 @@ if (NO_WRONG_CLOCKS === false) {
         const { agent, boot, clock } = await device(site, 'tc-back');
         await agent.start();
         await waitUntilOn(agent, site.primary);
-        await expectLogin(agent, ALICE, 'granted online by primary');
+        await expectLogin(agent, ALICE, ONLINE);
         await cut(site);
         for (let forgiven = 0; forgiven < FORGIVEN_BOOTS; forgiven++) {
           await boot(BACK);
@@ -47,14 +50,14 @@ if (NO_WRONG_CLOCKS === false) {
         await expectLogin(agent, ALICE, 'granted offline');
         await mend(site);
         await waitUntilOn(agent, site.primary);
-        await expectLogin(agent, ALICE, 'granted online by primary');
+        await expectLogin(agent, ALICE, ONLINE);
       },
 
       '30 days ahead: the cached login has expired, until a server says what the time is': async site => {
         const { agent, boot, clock } = await device(site, 'tc-ahead');
         await agent.start();
         await waitUntilOn(agent, site.primary);
-        await expectLogin(agent, ALICE, 'granted online by primary');
+        await expectLogin(agent, ALICE, ONLINE);
         await cut(site);
         clock.set(AHEAD);
         await expectLogin(agent, ALICE, 'granted offline');
@@ -63,7 +66,7 @@ if (NO_WRONG_CLOCKS === false) {
 
         await mend(site);
         await waitUntilOn(agent, site.primary);
-        await expectLogin(agent, ALICE, 'granted online by primary');
+        await expectLogin(agent, ALICE, ONLINE);
         await cut(site);
         await expectLogin(agent, ALICE, 'granted offline');
         await boot(RIGHT);
@@ -76,28 +79,28 @@ if (NO_WRONG_CLOCKS === false) {
         const { agent, boot } = await device(site, 'tc-dead', DEAD);
         await agent.start();
         await waitUntilOn(agent, site.primary);
-        await expectLogin(agent, ALICE, 'granted online by primary');
+        await expectLogin(agent, ALICE, ONLINE);
         await cut(site);
         await expectLogin(agent, ALICE, 'granted offline');
         await boot(DEAD);
         await expectLogin(agent, ALICE, 'granted offline');
         await mend(site);
         await waitUntilOn(agent, site.primary);
-        await expectLogin(agent, ALICE, 'granted online by primary');
+        await expectLogin(agent, ALICE, ONLINE);
       },
 
       'a clock in 2099: finds its server, and nothing is left of it': async site => {
         const { agent, boot } = await device(site, 'tc-2099');
         await agent.start();
         await waitUntilOn(agent, site.primary);
-        await expectLogin(agent, ALICE, 'granted online by primary');
+        await expectLogin(agent, ALICE, ONLINE);
         await cut(site);
         await boot(FAR_FUTURE);
         await expectLogin(agent, ALICE, 'denied cached_login_expired offline');
 
         await mend(site);
         await waitUntilOn(agent, site.primary);
-        await expectLogin(agent, ALICE, 'granted online by primary');
+        await expectLogin(agent, ALICE, ONLINE);
         await cut(site);
         await expectLogin(agent, ALICE, 'granted offline');
         await boot(RIGHT);
@@ -110,7 +113,7 @@ if (NO_WRONG_CLOCKS === false) {
         const { agent, boot } = await device(site, 'tc-memory');
         await agent.start();
         await waitUntilOn(agent, site.primary);
-        await expectLogin(agent, ALICE, 'granted online by primary');
+        await expectLogin(agent, ALICE, ONLINE);
         await cut(site);
         await agent.stop();
         setClockMark(agent, { highWaterMs: Date.UTC(2099, 0), forgivenBoots: FORGIVEN_BOOTS });
