@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { runThinman } from '../../packages/server/src/cli/thinman.ts';
 import { findSecrets } from '../support/canaries.ts';
 import { expectLogin } from '../support/logins.ts';
 import type { Processes } from '../support/processes.ts';
@@ -10,7 +13,13 @@ import { ALICE, BOB, PROFILE_CANARIES, profile, user } from '../support/ward.ts'
 
 const NEW_PASSWORD = 'bobs-second-password';
 const WRONG_PASSWORD = 'bobs-mistyped-password';
-const PASSWORDS = [ALICE.password, BOB.password, NEW_PASSWORD, WRONG_PASSWORD, ADMIN_PASSWORD];
+/** Where administrators and users type passwords by mistake. */
+const MISPLACED_PASSWORD = 'a-password-in-the-wrong-place';
+const BIND_PASSWORD = 'the-password-of-the-directory';
+const PASSWORDS = [
+  ...[ALICE.password, BOB.password, NEW_PASSWORD, WRONG_PASSWORD, ADMIN_PASSWORD],
+  ...[MISPLACED_PASSWORD, BIND_PASSWORD],
+];
 
 systemTest(
   'no file of a device holds anything of a profile, and no file at all a password',
@@ -22,6 +31,8 @@ systemTest(
     await expectLogin(tc1, BOB, 'granted online by primary');
     await site.apply(`${user({ ...BOB, password: NEW_PASSWORD })}\n---\n${profile(['ward', 'pharmacy'])}`);
     await expectLogin(tc1, { ...BOB, password: NEW_PASSWORD }, 'granted online by primary');
+    await lookAtEverything(site, processes);
+    await makeMistakes(site);
     expectNothingReadable(site, processes);
 
     await site.primary.kill();
@@ -43,6 +54,73 @@ systemTest(
     assert.notDeepEqual(findSecrets([site.primary.data], PROFILE_CANARIES), []);
   },
 );
+
+/** `thinman ARGS`, in this process, for there are many; what it says goes to the logs, as that of every process. */
+async function thinman(site: Site, ...args: readonly string[]): Promise<number> {
+  const said: string[] = [];
+  const say = (text: string) => void said.push(text);
+  const code = await runThinman(['node', 'thinman', ...args, '--data', site.primary.data], { out: say, err: say });
+  appendFileSync(join(site.folder, 'logs', 'thinman-in-process.txt'), said.join(''));
+  return code;
+}
+
+function inFile(site: Site, text: string): string {
+  const file = join(site.folder, 'input', 'by-hand.yaml');
+  writeFileSync(file, text);
+  return file;
+}
+
+/** All that administrators can have printed. */
+async function lookAtEverything(site: Site, processes: Processes): Promise<void> {
+  const { data, url } = site.primary;
+  const body = { type: 'ldap', urls: ['ldap://127.0.0.1:1'], baseDn: 'dc=x', bindPassword: BIND_PASSWORD };
+  const directory = JSON.stringify({ kind: 'Directory', name: 'ldap', body });
+  const wrongBob = user({ ...BOB, password: WRONG_PASSWORD });
+  const looks = [
+    ['apply', '-f', inFile(site, directory)],
+    ...['User', 'Directory', 'Administrator', 'Device', 'Event', 'EnrollmentToken'].flatMap(kind =>
+      ['table', 'yaml', 'json'].map(format => ['get', kind, '-o', format]),
+    ),
+    ['history', 'User', BOB.name],
+    ['history', 'Directory', 'ldap'],
+    ['effective', '--device', 'tc-1', '--user', BOB.name],
+    ['status'],
+  ];
+  for (const look of looks) assert.equal(await thinman(site, ...look), 0, look.join(' '));
+  assert.equal(await thinman(site, 'diff', '-f', inFile(site, wrongBob)), 0);
+  const login = ['login', '--server', url, '--ca', join(data, 'ca.crt'), '--user', 'admin', '--password-stdin'];
+  assert.notEqual((await processes.run('thinman', login, { input: WRONG_PASSWORD })).code, 0);
+  assert.equal((await processes.run('thinman', login, { input: ADMIN_PASSWORD })).code, 0);
+}
+
+/** Each is refused, with words that end up on screens and in logs. */
+async function makeMistakes(site: Site): Promise<void> {
+  const wrong = [
+    `kind: User\nname: carl\nbody: { password: [${MISPLACED_PASSWORD}] }`,
+    `kind: User\nname: carl\nbody: { pasword: ${MISPLACED_PASSWORD} }`,
+    `kind: User\nname: carl\nbody: { displayName: { password: ${MISPLACED_PASSWORD} } }`,
+    `kind: User\nname: carl\nbody:\n  ? { password: ${MISPLACED_PASSWORD} }\n  : 1`,
+    `kind: User\nname: carl\nbody: { password: ${MISPLACED_PASSWORD}, password: ${MISPLACED_PASSWORD} }`,
+    `kind: User\nname: carl\npassword: ${MISPLACED_PASSWORD}`,
+    `kind: User\nname: carl\nbody: { password: "${MISPLACED_PASSWORD}`,
+    `kind: Device\nname: tc-1\nbody: { password: ${MISPLACED_PASSWORD} }`,
+  ];
+  for (const text of wrong) assert.equal(await thinman(site, 'apply', '-f', inFile(site, text)), 2, text);
+  const posted = await postWrongly(join(site.agent('tc-1').data, 'login.sock'));
+  assert.match(posted, /bad_request/);
+  assert.ok(!posted.includes(MISPLACED_PASSWORD), posted);
+}
+
+/** A body that a clumsy greeter may send: what comes back may end up in its log. */
+function postWrongly(socketPath: string): Promise<string> {
+  const headers = { 'content-type': 'application/json' };
+  return new Promise((resolve, reject) => {
+    const sent = request({ socketPath, path: '/v1/login', method: 'POST', headers, agent: false }, answer => {
+      text(answer).then(resolve, reject);
+    });
+    sent.on('error', reject).end(JSON.stringify({ user: 'bob', passwd: MISPLACED_PASSWORD, password: { x: 1 } }));
+  });
+}
 
 function expectNothingReadable(site: Site, processes: Processes): void {
   const devices = site.agents.map(({ data }) => data);
