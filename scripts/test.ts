@@ -1,6 +1,5 @@
 // `npm test -- [--no-check] [PATTERN...]`: static checks, then all test files (or those whose path has one of the patterns in
-// it), first the fast ones, then those with real processes, one file after the other. The last line is
-// `N passed, N failed, N skipped`.
+// it), first the fast ones, then those with real processes. The last line is `N passed, N failed, N skipped`.
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -9,14 +8,14 @@ import { NO_TESTS, runTests, type TestRun, type Totals } from './test-run.ts';
 
 /** In this order; a file belongs to the last one that has it. */
 const PHASES: readonly (TestRun & { readonly name: string; readonly has: RegExp })[] = [
-  // Two: the machines that build this have two cores.
+  // Two: the machines that build this have two cores, and tests of real processes wait most of the time.
   { name: 'fast', has: /^/, concurrency: 2 },
-  // From here on one: these measure how long people wait, and each starts several processes.
-  { name: 'system', has: /^test\/(?:system|console)\//, concurrency: 1 },
-  { name: 'database', has: /^test\/(?:.*\/)?databases?\//, concurrency: 1 },
+  { name: 'system', has: /^test\/(?:system|console)\//, concurrency: 2 },
+  { name: 'database', has: /^test\/(?:.*\/)?databases?\//, concurrency: 2 },
+  // One: what a wire does to those who wait is what is tested, and three databases agree on every commit.
   { name: 'network', has: /^test\/(?:.*\/)?network\//, concurrency: 1 },
   { name: 'galera', has: /^test\/.*galera/, concurrency: 1 },
-  { name: 'mysql9', has: /^test\/.*mysql9/, concurrency: 1 },
+  { name: 'mysql9', has: /^test\/.*mysql9/, concurrency: 2 },
 ];
 
 process.chdir(`${import.meta.dirname}/..`);
