@@ -13,7 +13,10 @@ const FLAP_MS = 2_000;
 const RUN_MS = 60_000;
 const MOST_SWITCHES = 2;
 
-/** The defaults, at a tenth as well; but what one login may cost is what it is. */
+/**
+ * The defaults, at a tenth as well; but what one login or one connection may cost is what it is. A probe that is sent while the
+ * Primary is silent may so be answered when it is back: three good ones take longer than that, as they do at full length.
+ */
 const TIMINGS: Partial<AgentTimings> = {
   pingIntervalMs: 1_000,
   breakerFirstMs: 500,
@@ -22,7 +25,7 @@ const TIMINGS: Partial<AgentTimings> = {
   allDownMaxMs: 6_000,
   leaveDegradedAfterMs: 300,
   leaveDegradedSpreadMs: 1_000,
-  failbackProbeMs: 1_500,
+  failbackProbeMs: 2_500,
   failbackProbes: 3,
   failbackSpreadMs: 3_000,
   failbackRegretMs: 60_000,
