@@ -264,7 +264,7 @@ test('rollback --site brings everything back that administrators wrote, and says
   );
   const to = ['rollback', '--site', '--to', String(generation)];
   const scope =
-    /^Rolled back: SiteSettings, .*, Assignment, and .* devices\. Never: administrators, servers, tokens; .*$/m;
+    /^Rolled back: SiteSettings, .*, Assignment, and .* devices\. Never: administrators, servers, tokens, keys, .* has the last one\.$/m;
 
   const dry = await done([...to, '--dry-run']);
   assert.match(
