@@ -6,7 +6,7 @@ import { fromRow, type ObjectRow } from '../record/stored-object.ts';
 /** A page larger than any site: "all". */
 const NO_LIMIT = -1;
 
-type Queries = Pick<
+export type Queries = Pick<
   Replica,
   'get' | 'find' | 'findByUid' | 'findDeviceByKey' | 'list' | 'count' | 'nextByUid' | 'touchedSince'
 >;

@@ -2,10 +2,13 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import {
   closeSync,
+  copyFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -15,9 +18,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import Database from 'better-sqlite3';
+import { mountSmallDisk, NO_DISK } from '../../../../test/support/disk.ts';
 import { manualClock } from '../../../../test/support/manual-clock.ts';
 import { newSite, SITE_ID } from '../../../../test/support/record-fixtures.ts';
 import type { AppliedChange, Feed, SiteRow, StoredObject } from '../ports.ts';
+import type { SetAside } from '../record/dialects/set-aside.ts';
 import { type OpenReplica, openReplica } from './replica.ts';
 
 const OTHER_SITE = '99999999-2222-4333-8444-555555555555';
@@ -284,7 +289,8 @@ describe('replica', () => {
   });
 
   describe('a file that cannot be used', () => {
-    const reopened = (damage: () => void, siteId = SITE_ID) => {
+    const edit = (sql: string) => new Database(path).exec(sql).close();
+    const reopened = (damage: () => unknown, siteId = SITE_ID) => {
       replica.apply(full(siteAt(3), ...Array.from({ length: 300 }, (_, i) => object(`user-${i}`))));
       replica.close();
       damage();
@@ -320,6 +326,110 @@ describe('replica', () => {
     it('is set aside when one page of it is bad', () => {
       const aside = reopened(() => spoil(path));
       assert.equal(aside?.why, 'damaged');
+    });
+
+    it('is set aside when it is a folder', () => {
+      assert.equal(reopened(() => [rmSync(path), mkdirSync(path)])?.why, 'foreign');
+    });
+
+    it('is set aside when it is of another format', () => {
+      assert.equal(reopened(() => edit('PRAGMA user_version = 99'))?.why, 'damaged');
+    });
+
+    it('is set aside when every page is whole and one value is not', () => {
+      const aside = reopened(() => edit(`UPDATE objects SET body = replace(body, 'user-7"', 'user-8"')`));
+      assert.equal(aside?.why, 'damaged');
+    });
+
+    it('is set aside when it is an old one beside the log of today', () => {
+      const users = Array.from({ length: 300 }, (_, i) => object(`user-${i}`));
+      const changed = (at: number, generation: number) => ({
+        ...object(`user-${at}`),
+        ...users[at],
+        body: { generation },
+      });
+      replica.apply(full(siteAt(3), ...users));
+      replica.close();
+      copyFileSync(path, `${path}.backup`);
+      replica = open();
+      replica.apply(incremental(siteAt(4), changed(7, 4)));
+      replica.close();
+      replica = open();
+      replica.apply(incremental(siteAt(5), changed(200, 5)));
+      // As a kill leaves it.
+      copyFileSync(`${path}-wal`, `${path}.log`);
+      replica.close();
+      renameSync(`${path}.backup`, path);
+      renameSync(`${path}.log`, `${path}-wal`);
+      replica = open();
+      assert.equal(replica.setAside()?.why, 'damaged');
+      assert.equal(replica.position(), undefined);
+    });
+
+    it('keeps three that were set aside, and no more', async () => {
+      const clock = manualClock();
+      for (let time = 0; time < 5; time++) {
+        replica.close();
+        writeFileSync(path, 'garbage');
+        await clock.advance(1_000);
+        replica = openReplica(path, { clock, siteId: SITE_ID });
+      }
+      assert.equal(readdirSync(dir).filter(name => name.includes('set-aside')).length, 3);
+    });
+
+    describe('while it is open', () => {
+      for (const [what, meddle] of [
+        ['taken away', () => rmSync(path)],
+        ['replaced', () => [rmSync(path), writeFileSync(path, 'other')]],
+        ['overwritten in its place', () => writeFileSync(path, 'x'.repeat(50_000))],
+      ] as const) {
+        it(`is noticed to be ${what}, and made whole by a full feed`, () => {
+          const rebuilt: SetAside[] = [];
+          replica.close();
+          replica = openReplica(path, {
+            clock: manualClock(),
+            siteId: SITE_ID,
+            onRebuilt: aside => rebuilt.push(aside),
+          });
+          replica.apply(full(siteAt(3), object('alice')));
+          meddle();
+          assert.equal(replica.position(), undefined);
+          assert.equal(replica.apply(incremental(siteAt(4), object('bob'))), undefined);
+          assert.deepEqual(replica.apply(full(siteAt(4), object('alice'), object('bob')))?.version.generation, 4);
+          assert.equal(rebuilt.length, 1);
+          replica.close();
+          replica = open();
+          assert.deepEqual(names(), ['alice', 'bob']);
+        });
+      }
+
+      it('is left for the next start to set aside when nothing came to replace it', () => {
+        replica.apply(full(siteAt(3), object('alice')));
+        writeFileSync(path, 'x'.repeat(50_000));
+        replica.close();
+        replica = open();
+        assert.equal(replica.position(), undefined);
+      });
+
+      it('goes on as it is when the disk has no room for another one', t => {
+        using disk = mountSmallDisk(dir, 'disk');
+        if (disk === undefined) return t.skip(NO_DISK);
+        const file = join(disk.folder, 'replica.db');
+        const small = openReplica(file, { clock: manualClock(), siteId: SITE_ID });
+        small.apply(full(siteAt(3), object('alice')));
+        rmSync(file);
+        assert.equal(small.position(), undefined);
+        disk.fill();
+        assert.throws(() => small.apply(full(siteAt(4), object('bob'))));
+        assert.equal(small.get('User', 'alice')?.name, 'alice');
+        disk.free();
+        small.apply(full(siteAt(4), object('bob')));
+        assert.deepEqual(
+          small.list('User').map(({ name }) => name),
+          ['bob'],
+        );
+        small.close();
+      });
     });
 
     it('goes on serving what can be read when damage shows later, until a full feed replaces it', () => {

@@ -1,17 +1,16 @@
-import { canonicalJson, compareVersions } from '@thinman/protocol';
-import type Database from 'better-sqlite3';
+import { renameSync, statSync } from 'node:fs';
+import { compareVersions } from '@thinman/protocol';
 import type { AppliedChange, Clock, Feed, Replica, ReplicaPosition, SiteRow } from '../ports.ts';
-import { TOMBSTONE_AGE_MS } from '../record/compaction.ts';
-import { moveAside, openOrRebuild, type SetAside } from '../record/dialects/set-aside.ts';
-import { troubleOf } from '../record/dialects/sqlite-file.ts';
-import { toRow } from '../record/stored-object.ts';
-import { prepareQueries } from './queries.ts';
-import { addIndexes, createTables, REPLICA_APPLICATION_ID, REPLICA_FORMAT } from './tables.ts';
+import { moveAside, removeAside, removeDatabase, type SetAside } from '../record/dialects/set-aside.ts';
+import { isBadSector, troubleOf } from '../record/dialects/sqlite-file.ts';
+import { openStore, type Store } from './store.ts';
 
 export type ReplicaOptions = {
   readonly clock: Pick<Clock, 'nowMs'>;
   /** The site that this server belongs to: a replica of another one is set aside, and none is taken. */
   readonly siteId?: string;
+  /** It turned out damaged while it was open, and is whole again. */
+  readonly onRebuilt?: (setAside: SetAside) => void;
 };
 
 export type OpenReplica = Replica & {
@@ -19,15 +18,20 @@ export type OpenReplica = Replica & {
   setAside(): SetAside | undefined;
 };
 
-type Store = ReturnType<typeof openStore>;
+/** Copies that were set aside, for those who look into it. */
+const KEPT_ASIDE = 3;
 
 /**
  * Opens the server's own copy of the objects. A file that is missing, damaged, or of another site is begun anew (position
- * `undefined`): the next sync fills it. Damage that shows later is kept until a full feed is there to replace it, since
+ * `undefined`): the next sync fills it. Damage that shows later is kept until a full feed has made a whole one beside it, since
  * the other pages still serve logins meanwhile.
  */
-export function openReplica(path: string, { clock, siteId }: ReplicaOptions): OpenReplica {
-  let store = openStore(path, siteId, clock);
+export function openReplica(path: string, options: ReplicaOptions): OpenReplica {
+  const { clock, siteId, onRebuilt = () => {} } = options;
+  const draft = `${path}.draft`;
+  let store = openStore(path, { clock, siteId });
+  if (store.setAside !== undefined) removeAside(path, KEPT_ASIDE);
+  let written = stampOf(path);
   let damaged = false;
   const listeners = new Set<(change: AppliedChange) => void>();
 
@@ -35,32 +39,73 @@ export function openReplica(path: string, { clock, siteId }: ReplicaOptions): Op
     try {
       return use(store);
     } catch (error) {
-      damaged ||= troubleOf(error) === 'damaged';
+      damaged ||= troubleOf(error) === 'damaged' || isBadSector(error);
       throw error;
     }
   }
 
-  function rebuild(): void {
+  /** Somebody else has written to the file, or taken it away: what is open is not what is there. */
+  const isOurs = () => stampOf(path) === written;
+
+  function setAside(): SetAside {
     store.handle.close();
-    const setAside = moveAside(path, 'damaged', clock.nowMs());
-    store = { ...openStore(path, siteId, clock), setAside };
+    const aside = moveAside(path, 'damaged', clock.nowMs());
+    removeAside(path, KEPT_ASIDE);
+    return aside;
+  }
+
+  /** Throws when there is no room for another one: then what can be read of this one goes on. */
+  function rebuild(feed: Feed): AppliedChange | undefined {
+    const change = makeWhole(feed);
+    const aside = setAside();
+    renameSync(draft, path);
+    store = { ...openStore(path, { clock, siteId }), setAside: aside };
     damaged = false;
+    onRebuilt(aside);
+    return change;
+  }
+
+  function makeWhole(feed: Feed): AppliedChange | undefined {
+    removeDatabase(draft);
+    try {
+      const whole = openStore(draft, { clock, siteId });
+      try {
+        return whole.apply(feed);
+      } finally {
+        whole.handle.close();
+      }
+    } catch (error) {
+      removeDatabase(draft);
+      throw error;
+    }
+  }
+
+  function take(feed: Feed): AppliedChange | undefined {
+    damaged ||= !isOurs();
+    if (!damaged) return guarded(({ apply }) => apply(feed));
+    const held = store.standing()?.position;
+    if (feed.kind !== 'full' || (held !== undefined && !isContinuation(feed.site, held))) return undefined;
+    return rebuild(feed);
   }
 
   function apply(feed: Feed): AppliedChange | undefined {
     if (siteId !== undefined && feed.site.siteId !== siteId) return undefined;
-    if (damaged && feed.kind === 'full') {
-      const held = store.standing()?.position;
-      if (held !== undefined && !isContinuation(feed.site, held)) return undefined;
-      rebuild();
+    let change: AppliedChange | undefined;
+    try {
+      change = take(feed);
+    } finally {
+      // What has changed in a whole file was changed here.
+      if (!damaged) written = stampOf(path);
     }
-    const change = guarded(({ apply }) => apply(feed));
     if (change !== undefined) for (const listener of listeners) listener(change);
     return change;
   }
 
   return {
-    position: () => (damaged ? undefined : store.standing()?.position),
+    position() {
+      damaged ||= !isOurs();
+      return damaged ? undefined : store.standing()?.position;
+    },
     site: () => store.standing()?.site,
     apply,
     onApplied(listener) {
@@ -76,51 +121,11 @@ export function openReplica(path: string, { clock, siteId }: ReplicaOptions): Op
     nextByUid: (kind, uid) => guarded(({ queries }) => queries.nextByUid(kind, uid)),
     touchedSince: generation => guarded(({ queries }) => queries.touchedSince(generation)),
     setAside: () => store.setAside,
-    close: () => void store.handle.close(),
-  };
-}
-
-type Standing = { readonly position: ReplicaPosition; readonly site: SiteRow };
-
-function openStore(path: string, siteId: string | undefined, clock: ReplicaOptions['clock']) {
-  const { handle, setAside } = openOrRebuild(path, {
-    applicationId: REPLICA_APPLICATION_ID,
-    create: createTables,
-    check: found => unfit(found, siteId),
-    nowMs: clock.nowMs(),
-  });
-  addIndexes(handle);
-  let standing = readStanding(handle);
-  const queries = prepareQueries(handle);
-  const write = prepareWrites(handle, clock);
-
-  return {
-    handle,
-    setAside,
-    queries,
-    standing: () => standing,
-    apply(feed: Feed): AppliedChange | undefined {
-      const { kind, site } = feed;
-      if (kind === 'forked') return undefined;
-      if (kind === 'current') {
-        // The schema is migrated, and tombstones go, without a commit. Else nothing is written: this comes twice a second.
-        const isSameCommit = standing !== undefined && site.commitId === standing.position.commitId;
-        if (isSameCommit && canonicalJson(site) !== canonicalJson(standing?.site)) standing = write.site(site);
-        return undefined;
-      }
-      if (!isForward(kind, site, standing?.position)) return undefined;
-      standing = write.feed(kind === 'full', site, feed.objects);
-      return { version: site.version, full: kind === 'full', objects: feed.objects };
+    close() {
+      if (isOurs()) store.handle.close();
+      else setAside();
     },
   };
-}
-
-/** A replica never goes back, nor does it take a part of a site of which it lacks the rest. */
-function isForward(kind: 'incremental' | 'full', site: SiteRow, held: ReplicaPosition | undefined): boolean {
-  if (held === undefined) return kind === 'full';
-  if (site.siteId !== held.siteId) return false;
-  if (kind === 'incremental' && site.version.epoch !== held.version.epoch) return false;
-  return compareVersions(site.version, held.version) > 0;
 }
 
 /** As new as what the damaged replica held: to go back would be worse than to go on with what can still be read. */
@@ -129,53 +134,8 @@ function isContinuation(site: SiteRow, held: ReplicaPosition): boolean {
   return order > 0 || (order === 0 && site.commitId === held.commitId);
 }
 
-function prepareWrites(handle: Database.Database, clock: ReplicaOptions['clock']) {
-  const clear = handle.prepare('DELETE FROM objects');
-  const put = handle.prepare(
-    `INSERT INTO objects (kind, name, uid, generation, body, system, deleted)
-     VALUES (@kind, @name, @uid, @generation, @body, @system, @deleted)
-     ON CONFLICT (kind, name) DO UPDATE SET uid = excluded.uid, generation = excluded.generation,
-       body = excluded.body, system = excluded.system, deleted = excluded.deleted`,
-  );
-  const putSite = handle.prepare(
-    'INSERT OR REPLACE INTO site (id, siteId, epoch, generation, commitId, site) VALUES (1, ?, ?, ?, ?, ?)',
-  );
-  // What the source of record has removed by now: the same rule as there (`compaction.ts`).
-  const forget = handle.prepare(
-    `DELETE FROM objects WHERE deleted = 1 AND generation <= ?
-       AND (kind <> 'Device' OR coalesce(json_extract(system, '$.certificateExpiresAt'), 0) <= ?)`,
-  );
-  let forgotten: number | undefined;
-  const writeSite = (site: SiteRow, isFull = false): Standing => {
-    const { siteId, version, commitId, compactedGeneration } = site;
-    if (isFull || compactedGeneration !== forgotten) forget.run(compactedGeneration, clock.nowMs() - TOMBSTONE_AGE_MS);
-    forgotten = compactedGeneration;
-    putSite.run(siteId, version.epoch, version.generation, commitId, canonicalJson(site));
-    return { position: { siteId, version, commitId }, site };
-  };
-  return {
-    site: handle.transaction((site: SiteRow) => writeSite(site)),
-    feed: handle.transaction(
-      (full: boolean, site: SiteRow, objects: Extract<Feed, { objects: unknown }>['objects']) => {
-        if (full) clear.run();
-        for (const object of objects) put.run(toRow(object));
-        return writeSite(site, full);
-      },
-    ),
-  };
-}
-
-function readStanding(handle: Database.Database): Standing | undefined {
-  const row = handle.prepare<unknown[], { site: string }>('SELECT site FROM site').get();
-  if (row === undefined) return undefined;
-  const site = JSON.parse(row.site) as SiteRow;
-  return { position: { siteId: site.siteId, version: site.version, commitId: site.commitId }, site };
-}
-
-/** One bad page lets all others be read: only a full check finds it before a login does. */
-function unfit(handle: Database.Database, siteId: string | undefined): 'other_site' | 'damaged' | undefined {
-  if (handle.pragma('user_version', { simple: true }) !== REPLICA_FORMAT) return 'damaged';
-  if (handle.pragma('quick_check(1)', { simple: true }) !== 'ok') return 'damaged';
-  const held = readStanding(handle);
-  return held !== undefined && siteId !== undefined && held.position.siteId !== siteId ? 'other_site' : undefined;
+/** Changes with the file and with what is in it, but not with what is only in its log. */
+function stampOf(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false, bigint: true });
+  return `${found?.dev}:${found?.ino}:${found?.size}:${found?.mtimeNs}`;
 }

@@ -7,9 +7,9 @@ export const REPLICA_APPLICATION_ID = 0x544d7270;
 /**
  * A replica is rebuilt rather than migrated: raise this when the tables change, and every server syncs fully once.
  */
-export const REPLICA_FORMAT = 1;
+export const REPLICA_FORMAT = 2;
 
-/** `site`: one row, where the replica stands and the site as its source of record has it (JSON). */
+/** `site`: one row, where the replica stands, the site as its source of record has it (JSON), and the digest of both tables. */
 export function createTables(handle: Database.Database): void {
   handle.exec(`
     CREATE TABLE site (
@@ -18,7 +18,8 @@ export function createTables(handle: Database.Database): void {
       epoch INTEGER NOT NULL,
       generation INTEGER NOT NULL,
       commitId TEXT NOT NULL,
-      site TEXT NOT NULL
+      site TEXT NOT NULL,
+      digest TEXT NOT NULL
     ) STRICT;
     CREATE TABLE objects (
       kind TEXT NOT NULL,

@@ -43,7 +43,13 @@ export function openStores(
   });
   if (journal.setAside !== undefined) log.error({ journal: journal.setAside }, setAsideWords(journal.setAside));
   // A server that starts on a full disk needs some for its replica, or it has no use for the rest.
-  const replica = withRoom(reserve.giveUp, () => openReplica(folder.replica, { clock, siteId: config.siteId }));
+  const replica = withRoom(reserve.giveUp, () =>
+    openReplica(folder.replica, {
+      ...{ clock, siteId: config.siteId },
+      onRebuilt: ({ path }) =>
+        log.warn({ path }, 'the replica turned out damaged and was set aside; it is whole again'),
+    }),
+  );
   const aside = replica.setAside();
   if (aside !== undefined) log.warn({ replica: aside }, 'the replica was unfit and set aside; it is filled anew');
   const record = openSourceOfRecord(config.database, {

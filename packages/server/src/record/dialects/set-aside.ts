@@ -1,8 +1,10 @@
-import { renameSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import type Database from 'better-sqlite3';
 import {
   createSqliteFile,
   fileAt,
+  isBadSector,
   type OpenSqliteFile,
   openSqliteFile,
   type SqliteTrouble,
@@ -27,6 +29,8 @@ export function openOrRebuild(
     /** Throws, or says why, when the content of an existing file cannot be used. */
     readonly check: (handle: Database.Database) => SetAside['why'] | undefined;
     readonly nowMs: number;
+    /** What is in it can be had again: then a sector that cannot be read is reason enough to begin anew. */
+    readonly isCopy?: true;
   },
 ): { readonly handle: Database.Database; readonly setAside: SetAside | undefined } {
   const why = tryOpen(path, options);
@@ -50,16 +54,31 @@ function tryOpen(path: string, options: Parameters<typeof openOrRebuild>[1]): Da
     return problem;
   } catch (error) {
     handle?.close();
-    const trouble = troubleOf(error);
+    const trouble = options.isCopy && isBadSector(error) ? 'damaged' : troubleOf(error);
     if (trouble === undefined || !CURABLE.includes(trouble)) throw error;
     return trouble;
   }
 }
 
+const ASIDE = '.set-aside-';
+const COMPANIONS = ['', '-wal', '-shm'];
+
+/** Removes what was set aside before, but for the newest ones: copies must not fill the disk. */
+export function removeAside(path: string, keep: number): void {
+  const folder = dirname(path);
+  const found = readdirSync(folder).filter(name => name.startsWith(basename(path) + ASIDE) && /-\d+$/.test(name));
+  for (const name of found.toSorted().slice(0, Math.max(found.length - keep, 0))) removeDatabase(join(folder, name));
+}
+
+/** With its companions. It must be closed. */
+export function removeDatabase(path: string): void {
+  for (const suffix of COMPANIONS) rmSync(path + suffix, { recursive: true, force: true });
+}
+
 /** The -wal belongs to its database and goes with it; the -shm is an index that SQLite makes anew. */
 export function moveAside(path: string, why: SetAside['why'], nowMs: number): SetAside {
-  const aside = `${path}.set-aside-${nowMs}`;
-  for (const suffix of ['', '-wal', '-shm']) {
+  const aside = path + ASIDE + nowMs;
+  for (const suffix of COMPANIONS) {
     if (fileAt(path + suffix) !== undefined) renameSync(path + suffix, aside + suffix);
   }
   return { path: aside, why };

@@ -48,6 +48,11 @@ export function troubleOf(error: unknown): SqliteTrouble | undefined {
   return undefined;
 }
 
+/** A sector of the disk that cannot be read: to whoever needs what was on it, a bad page. */
+export function isBadSector(error: unknown): boolean {
+  return error instanceof Database.SqliteError && /^SQLITE_IOERR_(?:READ|SHORT_READ|DATA|CORRUPTFS)$/.test(error.code);
+}
+
 /** SQLite works, but will not take this row. */
 export function refusalOf(error: unknown): string | undefined {
   // The driver refuses values that are no SQL values (undefined, objects) before SQLite sees them.
@@ -76,8 +81,10 @@ export type OpenSqliteFile = {
  */
 export function openSqliteFile(path: string, { applicationId, readOnly = false }: OpenSqliteFile): Database.Database {
   return withFileErrors(path, () => {
+    const found = statSync(path);
+    if (!found.isFile()) throw new SqliteFileError('foreign', path);
     // A file of zero bytes is a valid, empty database to SQLite.
-    if (statSync(path).size === 0) throw new SqliteFileError('empty', path);
+    if (found.size === 0) throw new SqliteFileError('empty', path);
     return connect(path, readOnly, found => {
       if (found === applicationId) return;
       throw new SqliteFileError(found === 0 ? 'empty' : 'foreign', path);

@@ -1,0 +1,148 @@
+import { canonicalJson, compareVersions } from '@thinman/protocol';
+import type Database from 'better-sqlite3';
+import type { AppliedChange, Clock, Feed, ReplicaPosition, SiteRow, StoredObject } from '../ports.ts';
+import { TOMBSTONE_AGE_MS } from '../record/compaction.ts';
+import { openOrRebuild, type SetAside } from '../record/dialects/set-aside.ts';
+import { type ObjectRow, toRow } from '../record/stored-object.ts';
+import { createDigest, type Digest } from './digest.ts';
+import { prepareQueries, type Queries } from './queries.ts';
+import { addIndexes, createTables, REPLICA_APPLICATION_ID, REPLICA_FORMAT } from './tables.ts';
+
+export type StoreOptions = {
+  readonly clock: Pick<Clock, 'nowMs'>;
+  /** The site that this server belongs to: a replica of another one is set aside. */
+  readonly siteId: string | undefined;
+};
+
+/** One file of a replica, for as long as it is whole. */
+export type Store = {
+  readonly handle: Database.Database;
+  /** What lay there, was unfit, and was renamed. */
+  readonly setAside: SetAside | undefined;
+  readonly queries: Queries;
+  standing(): Standing | undefined;
+  /** One transaction. undefined: nothing of it was news. */
+  apply(feed: Feed): AppliedChange | undefined;
+};
+
+export type Standing = { readonly position: ReplicaPosition; readonly site: SiteRow };
+
+/** Opens the file after a look at all of it, or begins it anew. */
+export function openStore(path: string, { clock, siteId }: StoreOptions): Store {
+  let digest = createDigest();
+  const { handle, setAside } = openOrRebuild(path, {
+    applicationId: REPLICA_APPLICATION_ID,
+    create: createTables,
+    check(found) {
+      const looked = lookThrough(found, siteId);
+      if (typeof looked === 'string') return looked;
+      digest = looked;
+      return undefined;
+    },
+    nowMs: clock.nowMs(),
+    isCopy: true,
+  });
+  addIndexes(handle);
+  let standing = readStanding(handle);
+  const queries = prepareQueries(handle);
+  const write = prepareWrites(handle, clock, digest);
+
+  return {
+    handle,
+    setAside,
+    queries,
+    standing: () => standing,
+    apply(feed: Feed): AppliedChange | undefined {
+      const { kind, site } = feed;
+      if (kind === 'forked') return undefined;
+      if (kind === 'current') {
+        // The schema is migrated, and tombstones go, without a commit. Else nothing is written: this comes twice a second.
+        const isSameCommit = standing !== undefined && site.commitId === standing.position.commitId;
+        if (isSameCommit && canonicalJson(site) !== canonicalJson(standing?.site)) standing = write(false, site, []);
+        return undefined;
+      }
+      if (!isForward(kind, site, standing?.position)) return undefined;
+      standing = write(kind === 'full', site, feed.objects);
+      return { version: site.version, full: kind === 'full', objects: feed.objects };
+    },
+  };
+}
+
+/** A replica never goes back, nor does it take a part of a site of which it lacks the rest. */
+function isForward(kind: 'incremental' | 'full', site: SiteRow, held: ReplicaPosition | undefined): boolean {
+  if (held === undefined) return kind === 'full';
+  if (site.siteId !== held.siteId) return false;
+  if (kind === 'incremental' && site.version.epoch !== held.version.epoch) return false;
+  return compareVersions(site.version, held.version) > 0;
+}
+
+function prepareWrites(handle: Database.Database, clock: StoreOptions['clock'], start: Digest) {
+  const clear = handle.prepare('DELETE FROM objects');
+  const before = handle.prepare<unknown[], ObjectRow>('SELECT * FROM objects WHERE kind = ? AND name = ?');
+  const put = handle.prepare(
+    `INSERT INTO objects (kind, name, uid, generation, body, system, deleted)
+     VALUES (@kind, @name, @uid, @generation, @body, @system, @deleted)
+     ON CONFLICT (kind, name) DO UPDATE SET uid = excluded.uid, generation = excluded.generation,
+       body = excluded.body, system = excluded.system, deleted = excluded.deleted`,
+  );
+  const putSite = handle.prepare(
+    'INSERT OR REPLACE INTO site (id, siteId, epoch, generation, commitId, site, digest) VALUES (1, ?, ?, ?, ?, ?, ?)',
+  );
+  // What the source of record has removed by now: the same rule as there (`compaction.ts`).
+  const outdated = handle.prepare<unknown[], ObjectRow>(
+    `SELECT * FROM objects WHERE deleted = 1 AND generation <= ?
+       AND (kind <> 'Device' OR coalesce(json_extract(system, '$.certificateExpiresAt'), 0) <= ?)`,
+  );
+  const forget = handle.prepare('DELETE FROM objects WHERE kind = ? AND name = ?');
+  /** Of the objects, as they are committed. */
+  let digest = start;
+  let forgotten: number | undefined;
+
+  const write = handle.transaction((full: boolean, site: SiteRow, objects: readonly StoredObject[]) => {
+    const { siteId, version, commitId, compactedGeneration } = site;
+    const next = full ? createDigest() : digest.copy();
+    if (full) clear.run();
+    for (const object of objects) {
+      const row = toRow(object);
+      const old = full ? undefined : before.get(row.kind, row.name);
+      if (old !== undefined) next.toggle(old);
+      put.run(row);
+      next.toggle(row);
+    }
+    if (full || compactedGeneration !== forgotten) {
+      for (const row of outdated.all(compactedGeneration, clock.nowMs() - TOMBSTONE_AGE_MS)) {
+        forget.run(row.kind, row.name);
+        next.toggle(row);
+      }
+    }
+    const text = canonicalJson(site);
+    putSite.run(siteId, version.epoch, version.generation, commitId, text, next.sealedWith(text));
+    return next;
+  });
+
+  return (full: boolean, site: SiteRow, objects: readonly StoredObject[]): Standing => {
+    digest = write(full, site, objects);
+    forgotten = site.compactedGeneration;
+    const { siteId, version, commitId } = site;
+    return { position: { siteId, version, commitId }, site };
+  };
+}
+
+function readStanding(handle: Database.Database): Standing | undefined {
+  const row = handle.prepare<unknown[], { site: string }>('SELECT site FROM site').get();
+  if (row === undefined) return undefined;
+  const site = JSON.parse(row.site) as SiteRow;
+  return { position: { siteId: site.siteId, version: site.version, commitId: site.commitId }, site };
+}
+
+/** Looks at all of an existing file, for one bad page lets all others be read: why it is unfit, or the digest of its objects. */
+function lookThrough(handle: Database.Database, siteId: string | undefined): 'other_site' | 'damaged' | Digest {
+  if (handle.pragma('user_version', { simple: true }) !== REPLICA_FORMAT) return 'damaged';
+  if (handle.pragma('quick_check(1)', { simple: true }) !== 'ok') return 'damaged';
+  const digest = createDigest();
+  for (const row of handle.prepare<unknown[], ObjectRow>('SELECT * FROM objects').iterate()) digest.toggle(row);
+  const held = handle.prepare<unknown[], { siteId: string; site: string; digest: string }>('SELECT * FROM site').get();
+  if (held === undefined) return digest;
+  if (held.digest !== digest.sealedWith(held.site)) return 'damaged';
+  return siteId !== undefined && held.siteId !== siteId ? 'other_site' : digest;
+}
