@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { startAdministration } from '../support/administration-load.ts';
+import { type AdministrationLoad, whileAdministering } from '../support/administration-load.ts';
 import type { DatabaseServer } from '../support/databases/database-server.ts';
+import type { GaleraCluster } from '../support/databases/galera.ts';
 import { type OnGalera, surroundGalera } from '../support/galera-site.ts';
 import { expectHealed, whileLoggingIn } from '../support/redundant-faults.ts';
 import { ACCOUNTS } from '../support/redundant-site.ts';
@@ -16,6 +17,8 @@ const [IN_USE, IN_RESERVE] = [0, 2] as const;
 type Fault = {
   readonly name: string;
   readonly node: number;
+  /** Before it fails; users and administrators are at work already. */
+  prepare?(cluster: GaleraCluster, administration: AdministrationLoad): Promise<void>;
   fail(node: DatabaseServer): Promise<void>;
   heal(node: DatabaseServer): Promise<void>;
 };
@@ -28,7 +31,29 @@ const FAULTS: readonly Fault[] = [
   { name: 'the node in use hangs', node: IN_USE, ...hung },
   { name: 'another node is killed', node: IN_RESERVE, ...killed },
   { name: 'another node hangs', node: IN_RESERVE, ...hung },
+  { name: 'the node in use is killed while the next one is behind', node: IN_USE, prepare: leaveBehind, ...killed },
 ];
+
+/** What the next node has to apply before it comes to what is committed afterwards: for seconds it counts as synced, and is not. */
+const LARGE_ROWS = 400_000;
+
+async function leaveBehind({ nodes }: GaleraCluster, administration: AdministrationLoad): Promise<void> {
+  const [inUse, next] = nodes;
+  assert.ok(inUse !== undefined && next !== undefined);
+  await inUse.rootScript(`
+    CREATE DATABASE large;
+    USE large;
+    CREATE TABLE rows_of_it (number INT PRIMARY KEY, filling VARCHAR(200));
+    INSERT INTO rows_of_it SELECT seq, REPEAT('x', 200) FROM seq_1_to_${LARGE_ROWS};
+  `);
+  await administration.goesOn();
+  assert.ok((await generationOf(next)) < (await generationOf(inUse)), 'the next node is not behind');
+}
+
+async function generationOf(node: DatabaseServer): Promise<number> {
+  const [row] = await node.rootQuery(`SELECT generation FROM ${ACCOUNTS.database}.site`);
+  return Number(row?.generation);
+}
 
 const TIMEOUT_MS = 300_000;
 
@@ -49,16 +74,17 @@ test('HALF on Galera behind HAProxy', { timeout: TIMEOUT_MS }, t =>
 async function survive(site: Site, { cluster }: OnGalera, fault: Fault): Promise<void> {
   const node = cluster.nodes[fault.node];
   assert.ok(node !== undefined);
-  const administration = startAdministration(site, fault.name.replaceAll(' ', '-'));
   let acknowledged: readonly string[] = [];
   await whileLoggingIn(site, async () => {
-    await administration.goesOn();
-    await fault.fail(node);
-    await administration.goesOn();
-    await fault.heal(node);
-    await cluster.waitUntilSynced(node);
-    await administration.goesOn();
-    acknowledged = await administration.end();
+    acknowledged = await whileAdministering(site, fault.name.replaceAll(' ', '-'), async administration => {
+      await administration.goesOn();
+      await fault.prepare?.(cluster, administration);
+      await fault.fail(node);
+      await administration.goesOn();
+      await fault.heal(node);
+      await cluster.waitUntilSynced(node);
+      await administration.goesOn();
+    });
     await expectHealed(site);
   });
   for (const each of cluster.nodes) await expectStored(each, acknowledged);

@@ -14,17 +14,19 @@ const PAUSE_MS = 200;
 export type AdministrationLoad = {
   /** Until a change was acknowledged that was begun after this call. */
   goesOn(): Promise<void>;
-  /**
-   * Ends it. Each change was acknowledged, or refused for the database's sake, and either in time. Gives the names of the
-   * groups that were acknowledged.
-   */
-  end(): Promise<readonly string[]>;
 };
 
 type Change = { readonly group: string; readonly finished: Finished };
 
-/** `prefix`: of the groups' names, each of which is used once. */
-export function startAdministration(site: Site, prefix: string): AdministrationLoad {
+/**
+ * Each change was acknowledged, or refused for the database's sake, and either in time. `prefix`: of the groups' names, each of
+ * which is used once. Gives the names that were acknowledged.
+ */
+export async function whileAdministering(
+  site: Site,
+  prefix: string,
+  work: (load: AdministrationLoad) => Promise<void>,
+): Promise<readonly string[]> {
   const made: Change[] = [];
   let over = false;
   const ended = (async () => {
@@ -38,26 +40,26 @@ export function startAdministration(site: Site, prefix: string): AdministrationL
     }
   })();
   const acknowledged = () => made.filter(({ finished }) => finished.code === 0);
-  return {
-    async goesOn() {
-      // The one that runs now may have been begun before.
-      const from = made.length + 1;
-      await waitFor(
-        'a change to be acknowledged',
-        () => acknowledged().some(change => made.indexOf(change) >= from) || undefined,
-        2 * ADMINISTRATION_MS,
-        () => made.at(-1)?.finished.stderr ?? 'none was made',
-      );
-    },
-    async end() {
-      over = true;
-      await ended;
-      for (const { group, finished } of made) {
-        const { code, stderr, elapsedMs } = finished;
-        assert.ok(elapsedMs < ADMINISTRATION_MS, `${group} took ${elapsedMs} ms`);
-        if (code !== 0) assert.match(stderr, /database/i);
-      }
-      return acknowledged().map(({ group }) => group);
-    },
+  const goesOn = async () => {
+    // The one that runs now may have been begun before.
+    const from = made.length + 1;
+    await waitFor(
+      'a change to be acknowledged',
+      () => acknowledged().some(change => made.indexOf(change) >= from) || undefined,
+      2 * ADMINISTRATION_MS,
+      () => made.at(-1)?.finished.stderr ?? 'none was made',
+    );
   };
+  try {
+    await work({ goesOn });
+  } finally {
+    over = true;
+    await ended;
+  }
+  for (const { group, finished } of made) {
+    const { code, stderr, elapsedMs } = finished;
+    assert.ok(elapsedMs < ADMINISTRATION_MS, `${group} took ${elapsedMs} ms`);
+    if (code !== 0) assert.match(stderr, /database/i);
+  }
+  return acknowledged().map(({ group }) => group);
 }
