@@ -20,7 +20,8 @@ import { openIdentityStore } from './adapters/identity-store.ts';
 import { createRenewal } from './adapters/renewal.ts';
 import { createSealing } from './adapters/sealing.ts';
 import { verifyStatement } from './adapters/statement.ts';
-import { type Applier, applyBundle } from './apply/applier.ts';
+import type { Applier } from './apply/applier.ts';
+import { createApplying } from './apply/applying.ts';
 import { devicePolicyFile } from './apply/device-policy-file.ts';
 import { agentPaths, prepareDataFolder } from './config.ts';
 import { createLocalServers, type LocalServers } from './local/local-servers.ts';
@@ -121,8 +122,7 @@ export function createAgent(options: AgentOptions): Agent {
   }
   let { connectDeadlineMs } = DEFAULT_AGENT_TIMINGS;
   const client = createServerClient({ clock, identity: () => identity, connectDeadlineMs: () => connectDeadlineMs });
-  const appliers = options.appliers ?? [devicePolicyFile(paths.appliedDir)];
-  let applying = Promise.resolve<unknown>(undefined);
+  const applying = createApplying(options.appliers ?? [devicePolicyFile(paths.appliedDir)], clock);
   const verified = (signed: SignedStatement) => verifyStatement(signed, identity.caCertificates, identity.siteId);
   const runner = createRunner({
     identity,
@@ -141,7 +141,7 @@ export function createAgent(options: AgentOptions): Agent {
     onSite: followCas,
     onDeviceBundle: (bundle: DeviceBundle) => {
       connectDeadlineMs = bundle.timings.connectDeadlineMs;
-      applying = applying.then(() => applyBundle(bundle, appliers)).catch(onDefect);
+      applying.take(bundle);
     },
     onDefect,
   });
@@ -220,7 +220,7 @@ export function createAgent(options: AgentOptions): Agent {
       await renewed;
       await local?.close();
       await client.close();
-      await applying;
+      await applying.stop();
       cache.close();
       lock.release();
     },

@@ -176,8 +176,9 @@ export function createRunner(options: RunnerOptions) {
       if (taken === undefined) return;
       statement = taken.statement;
       servers = byName(statement);
-      identityStore.saveStatement(taken.signed);
       client.reset();
+      // Last: one that a full disk does not take is in force all the same; after a restart a server gives it again.
+      identityStore.saveStatement(taken.signed);
     },
     trustTime: ({ serverTimeMs, atMonotonicMs }) => time.heard(serverTimeMs, atMonotonicMs),
   };

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DEFAULT_AGENT_TIMINGS, type DeviceBundle } from '@thinman/protocol';
+import { manualClock } from '../../../../test/support/manual-clock.ts';
+import type { Applier } from './applier.ts';
+import { createApplying } from './applying.ts';
+
+const bundleAt = (generation: number): DeviceBundle => ({
+  version: { epoch: 1, generation },
+  etag: `e${generation}`,
+  device: { id: '6f1c9c1e-3f0e-4b56-8f7a-0d6f4b8e2a11', name: 'tc-1', group: 'ward-3' },
+  settings: {},
+  profile: { connections: [] },
+  timings: DEFAULT_AGENT_TIMINGS,
+});
+
+/** An applier on a disk that may be full, and what it was given. */
+function disk() {
+  const given: number[] = [];
+  const state = { isFull: false };
+  const applier: Applier = {
+    section: 'files',
+    async apply({ version }) {
+      given.push(version.generation);
+      if (state.isFull) throw new Error('ENOSPC');
+      return { outcome: 'applied' };
+    },
+  };
+  return { given, state, applier };
+}
+
+test('what failed is applied again until it is, and always the newest', async () => {
+  const clock = manualClock();
+  const { given, state, applier } = disk();
+  const applying = createApplying([applier], clock);
+  state.isFull = true;
+  applying.take(bundleAt(1));
+  await clock.advance(10_000);
+  assert.deepEqual(given, [1, 1]);
+  applying.take(bundleAt(2));
+  await clock.advance(10_000);
+  state.isFull = false;
+  await clock.advance(10_000);
+  assert.deepEqual(given, [1, 1, 2, 2, 2]);
+  await clock.advance(60_000);
+  assert.deepEqual(given, [1, 1, 2, 2, 2]);
+  assert.equal(clock.waiting(), 0);
+});
+
+test('nothing is applied after the end', async () => {
+  const clock = manualClock();
+  const { given, state, applier } = disk();
+  const applying = createApplying([applier], clock);
+  state.isFull = true;
+  applying.take(bundleAt(1));
+  await clock.advance(0);
+  await applying.stop();
+  applying.take(bundleAt(2));
+  await clock.advance(60_000);
+  assert.deepEqual(given, [1]);
+});
