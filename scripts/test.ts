@@ -8,9 +8,10 @@ import { NO_TESTS, runTests, type TestRun, type Totals } from './test-run.ts';
 
 /** In this order; a file belongs to the last one that has it. */
 const PHASES: readonly (TestRun & { readonly name: string; readonly has: RegExp })[] = [
-  // Two: the machines that build this have two cores, and tests of real processes wait most of the time.
+  // Two: the machines that build this have two cores.
   { name: 'fast', has: /^/, concurrency: 2 },
-  { name: 'system', has: /^test\/(?:system|console)\//, concurrency: 2 },
+  // One: these hold people's waits against their deadlines, and each starts several processes.
+  { name: 'system', has: /^test\/(?:system|console)\//, concurrency: 1 },
   { name: 'database', has: /^test\/(?:.*\/)?databases?\//, concurrency: 2 },
   // One: what a wire does to those who wait is what is tested, and three databases agree on every commit.
   { name: 'network', has: /^test\/(?:.*\/)?network\//, concurrency: 1 },
