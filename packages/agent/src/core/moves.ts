@@ -118,6 +118,7 @@ export function moveArrived(turn: Turn): boolean {
     moveEnded(turn);
     return false;
   }
+  if (why === 'degraded') afterTrouble(turn, connected.server);
   nowConnected(turn, opening);
   closeChannel(turn, connected.channel);
   recordSwitch(turn, connected.server, opening.server, why);
