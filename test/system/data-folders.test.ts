@@ -77,19 +77,22 @@ describe('a data folder that cannot be used is told in one line', () => {
 
   test('a journal of a newer version: its events stay where they are', async () => {
     const file = join(data, 'journal.db');
-    const set = (version: number) => {
+    /** Gives what it was. */
+    const setVersion = (version: number) => {
       const handle = new Database(file);
+      const was = Number(handle.pragma('user_version', { simple: true }));
       handle.pragma(`user_version = ${version}`);
       handle.close();
+      return was;
     };
     await startAndStop();
-    set(99);
+    const was = setVersion(99);
     refused(await start(), 2, /journal\.db was written by a newer version of ThinMan; install that version again/);
     assert.deepEqual(
       readdirSync(data).filter(name => name.includes('set-aside')),
       [],
     );
-    set(1);
+    setVersion(was);
   });
 
   test('a database of a newer version: logins go on, administration says what to do', async () => {

@@ -43,9 +43,11 @@ const TROUBLE_OF_FILE: Readonly<Record<string, SqliteTrouble>> = {
 /** What is wrong with the file behind this error; undefined: the statement is at fault, or it is no error of a file. */
 export function troubleOf(error: unknown): SqliteTrouble | undefined {
   if (error instanceof SqliteFileError) return error.trouble;
+  if (!(error instanceof Database.SqliteError)) return undefined;
+  // Of all its writes, SQLite says so of its -shm alone when there is no room for it.
+  if (error.code === 'SQLITE_IOERR_SHMSIZE') return 'full';
   // Extended codes (`SQLITE_IOERR_WRITE`) mean what their first word says.
-  if (error instanceof Database.SqliteError) return TROUBLE_OF_SQLITE[error.code.split('_')[1] ?? ''];
-  return undefined;
+  return TROUBLE_OF_SQLITE[error.code.split('_')[1] ?? ''];
 }
 
 /** A sector of the disk that cannot be read: to whoever needs what was on it, a bad page. */
