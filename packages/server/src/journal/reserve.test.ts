@@ -108,6 +108,17 @@ describe('the room that is kept for the journal', () => {
     assert.deepEqual(told, []);
   });
 
+  it('that was used before a restart is lacking from its start, so that its being whole again is news', async () => {
+    open();
+    await clock.advance(FIRST_LOOK_MS);
+    await grown(WANTED);
+    reserve.giveUp('full');
+    await reserve.stop();
+    told = [];
+    open({ marginBytes: NO_ROOM });
+    assert.deepEqual(told, ['lacking']);
+  });
+
   it('takes a copy with a hole in it for none', async () => {
     open();
     await clock.advance(FIRST_LOOK_MS);

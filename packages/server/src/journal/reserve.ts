@@ -53,8 +53,8 @@ export function openReserve(path: string, options: ReserveOptions): Reserve {
   let held = heldBytes(path);
   let filling: Promise<void> | undefined;
   let stopped = false;
-  // Nothing is told of a reserve that is whole at the start.
-  let told: ReserveChange = 'whole';
+  // Nothing is told of a reserve that is whole at the start, or that will be.
+  let told: ReserveChange = hasRoomFor(wantedBytes - held) ? 'whole' : 'lacking';
   let cancel = clock.after(FIRST_LOOK_MS, look);
 
   function tell(change: ReserveChange): void {
@@ -62,16 +62,22 @@ export function openReserve(path: string, options: ReserveOptions): Reserve {
     for (const listener of listeners) listener(change);
   }
 
+  /** Also true of nothing at all, on a full disk. */
+  function hasRoomFor(bytes: number): boolean {
+    return bytes <= 0 || freeBytes(path) >= bytes + marginBytes;
+  }
+
   function look(): void {
     const lacks = wantedBytes - held;
-    if (lacks > 0 && freeBytes(path) >= lacks + marginBytes) {
+    const hasRoom = hasRoomFor(lacks);
+    if (lacks > 0 && hasRoom) {
       filling = fill().finally(() => {
         filling = undefined;
         lookLater();
       });
       return;
     }
-    if (lacks > 0 && told === 'whole') tell('lacking');
+    if (!hasRoom && told === 'whole') tell('lacking');
     lookLater();
   }
 
