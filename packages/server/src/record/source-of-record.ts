@@ -34,7 +34,8 @@ export function openSourceOfRecord(url: string, options: RecordOptions): SourceO
   return sourceOfRecord(dialectFor(url, options), options);
 }
 
-function dialectFor(url: string, options: RecordOptions): RecordDialect {
+/** What is behind a database URL, for those who copy or check a site as a whole. Throws BadDatabaseUrl. */
+export function dialectFor(url: string, options: RecordOptions): RecordDialect {
   const { dataDir, readOnly = false } = options;
   const scheme = url.slice(0, url.indexOf(':') + 1);
   const rest = url.slice(scheme.length);
