@@ -14,6 +14,10 @@ const ACCEPT_WEAK_DURABILITY = [
 export function serverProgram(out: (text: string) => void): Command {
   const program = new Command('thinman-server').description('Runs a ThinMan server.').version(PACKAGE_VERSION);
 
+  const show = ({ text, exitCode }: CaResult) => {
+    out(text);
+    if (exitCode !== undefined) process.exitCode = exitCode;
+  };
   /** What every new server is told. */
   const newServer = (command: Command) =>
     command
@@ -57,6 +61,13 @@ export function serverProgram(out: (text: string) => void): Command {
       .action(async options => out(await (await import('./running-server.ts'))[run](options)));
   }
 
+  program
+    .command('verify')
+    .description('compares the replica of this server with its source of record, byte for byte; it may run meanwhile')
+    .requiredOption('--data <dir>', 'its data folder')
+    .option('--json', 'print the result as JSON')
+    .action(async options => show(await (await import('./verify-command.ts')).verifyCommand(options)));
+
   const ca = program.command('ca').description("changes the site's CA, on the running Primary: begin, switch, finish");
   const caCommand = (name: string, description: string) =>
     ca
@@ -64,10 +75,6 @@ export function serverProgram(out: (text: string) => void): Command {
       .description(description)
       .requiredOption('--data <dir>', 'its data folder')
       .option('--json', 'print the answer as JSON');
-  const show = ({ text, exitCode }: CaResult) => {
-    out(text);
-    if (exitCode !== undefined) process.exitCode = exitCode;
-  };
   caCommand('status', 'shows where the change stands, and whom it waits for').action(async options =>
     show(await (await import('./ca-command.ts')).caStatusCommand(options)),
   );
