@@ -2,9 +2,23 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { ObjectKind, RecordedEvent } from '@thinman/protocol';
-import type { ChangedSince, Feed, SourceOfRecord } from '../../packages/server/src/ports.ts';
+import type {
+  ChangedSince,
+  Committer,
+  Feed,
+  ReplicaPosition,
+  SourceOfRecord,
+} from '../../packages/server/src/ports.ts';
 import { AS_PRIMARY, newSite, recordedEvent, SITE_ID } from '../support/record-fixtures.ts';
-import { assertUnavailable, commit, followFeed, positionOf, putUser, standing } from '../support/record-steps.ts';
+import {
+  assertUnavailable,
+  commit,
+  followFeed,
+  positionOf,
+  putUser,
+  raiseEpoch,
+  standing,
+} from '../support/record-steps.ts';
 
 /** A database to try things on. */
 export type RecordLab = {
@@ -164,14 +178,84 @@ export function sourceOfRecordContract(name: string, prepare: () => RecordLab | 
         );
       });
 
-      it('steps down for another instance and for another epoch, without running the work', async () => {
-        const before = await record.site();
-        for (const by of [
-          { ...AS_PRIMARY, instance: 'somebody-else' },
-          { ...AS_PRIMARY, epoch: 2 },
-        ]) {
+      it('steps down for another instance and for a later epoch, without running the work', async () => {
+        const stepsDown = async (by: Committer) => {
+          const before = await record.site();
           const outcome = await record.commit(by, () => assert.fail('the work ran'));
           assert.deepEqual(outcome, { kind: 'stepped_down' });
+          assert.deepEqual(await record.site(), before);
+        };
+        await stepsDown({ ...AS_PRIMARY, instance: 'somebody-else' });
+        await lab.alterSite({ epoch: 2 });
+        await stepsDown(AS_PRIMARY);
+      });
+
+      it('writes nothing where the database lacks what somebody has seen of this epoch', async () => {
+        await lab.backUp();
+        await putUser(record, 'alice');
+        const seen = await standing(record);
+        const asSeen = { ...AS_PRIMARY, restsOn: [seen] };
+        const refuses = async (by: Committer) => {
+          const before = await record.site();
+          assert.deepEqual(await record.commit(by, () => assert.fail('the work ran')), { kind: 'forked' });
+          assert.deepEqual(await record.compact(by, 1), { kind: 'forked' });
+          assert.deepEqual(await record.site(), before);
+        };
+        const takes = async (by: Committer) =>
+          assert.equal((await record.commit(by, async () => ({ write: true, result: 0 }))).kind, 'committed');
+        await takes(asSeen);
+        await takes({ ...asSeen, restsOn: [seen, await standing(record)] });
+        await lab.restore();
+        await refuses(asSeen);
+        // The same generation by another commit, and generations beyond it, are no continuation either.
+        await putUser(record, 'bob');
+        await refuses(asSeen);
+        await putUser(record, 'carol');
+        await refuses(asSeen);
+        await refuses({ ...AS_PRIMARY, restsOn: [await standing(record), seen] });
+        const otherEpoch = { ...seen, version: { ...seen.version, epoch: 7 } };
+        await takes({ ...AS_PRIMARY, restsOn: [await standing(record), otherEpoch] });
+      });
+
+      it('is refused by a database that was restored from before this epoch', async () => {
+        const before = await record.site();
+        const outcome = await record.commit({ ...AS_PRIMARY, epoch: 2 }, () => assert.fail('the work ran'));
+        assert.deepEqual(outcome, { kind: 'forked' });
+        assert.deepEqual(await record.site(), before);
+      });
+
+      it('begins a new epoch in one commit, whoever was the Primary, with a new one', async () => {
+        const from = await standing(record);
+        const raise = { from, epoch: 5, primaryInstance: 'another', actor: 'local' };
+        const raised = await record.raiseEpoch(raise, async transaction => {
+          await transaction.put(USER, 'alice', {}, {});
+          return transaction.version;
+        });
+        assert.deepEqual(raised?.version, { epoch: 5, generation: from.version.generation + 1 });
+        assert.deepEqual(raised?.result, raised?.version);
+        const site = await record.site();
+        assert.deepEqual([site?.version, site?.commitId], [raised?.version, raised?.commitId]);
+        assert.equal(site?.primaryInstance, 'another');
+        assert.deepEqual((await record.history(USER, 'alice', 5))[0]?.version, raised?.version);
+        assert.deepEqual(await record.commit(AS_PRIMARY, () => assert.fail('the work ran')), { kind: 'stepped_down' });
+        const next = { instance: 'another', epoch: 5, actor: 'admin' };
+        assert.equal((await record.commit(next, async () => ({ write: true, result: 0 }))).kind, 'committed');
+        // An operator who repeats it has seen another state.
+        assert.equal(await record.raiseEpoch(raise, () => assert.fail('the work ran')), undefined);
+      });
+
+      it('begins no new epoch on another state than the one that was seen, nor when its work fails', async () => {
+        const from = await standing(record);
+        const raise = { from, epoch: 2, primaryInstance: 'another', actor: 'local' };
+        await assert.rejects(
+          record.raiseEpoch(raise, () => Promise.reject(new Error('no'))),
+          /^Error: no$/,
+        );
+        await putUser(record, 'alice');
+        const before = await record.site();
+        const other = { ...from, version: before?.version ?? from.version };
+        for (const seen of [from, other]) {
+          assert.equal(await record.raiseEpoch({ ...raise, from: seen }, () => assert.fail('the work ran')), undefined);
         }
         assert.deepEqual(await record.site(), before);
       });
@@ -289,6 +373,38 @@ export function sourceOfRecordContract(name: string, prepare: () => RecordLab | 
         assert.equal((await record.feed(ahead)).kind, 'forked');
       });
 
+      it('lacks, for certain, what a replica rests on from then, and nothing of what is there', async () => {
+        const reader = open({ readOnly: true });
+        const first = await standing(record);
+        await lab.backUp();
+        await putUser(record, 'alice');
+        const ahead = await standing(record);
+        const lacking = (position: ReplicaPosition) => Promise.all([record.lacks(position), reader.lacks(position)]);
+        assert.deepEqual(
+          [await lacking(first), await lacking(ahead)],
+          [
+            [false, false],
+            [false, false],
+          ],
+        );
+        await lab.restore();
+        assert.deepEqual(
+          [await lacking(first), await lacking(ahead)],
+          [
+            [false, false],
+            [true, true],
+          ],
+        );
+        await putUser(record, 'bob');
+        assert.deepEqual(
+          [await lacking(first), await lacking(ahead)],
+          [
+            [false, false],
+            [true, true],
+          ],
+        );
+      });
+
       it('is forked for the replica of another site', async () => {
         const position = { ...(await standing(record)), siteId: '99999999-2222-4333-8444-555555555555' };
         assert.equal((await record.feed(position)).kind, 'forked');
@@ -304,6 +420,23 @@ export function sourceOfRecordContract(name: string, prepare: () => RecordLab | 
         await lab.alterSite({ epoch: 1 });
         const ofThird = { ...ofFirstEpoch, version: { epoch: 3, generation: 1 } };
         assert.equal((await record.feed(ofThird)).kind, 'forked');
+      });
+
+      it('says to a replica of an earlier epoch when what it rests on was given up', async () => {
+        await lab.backUp();
+        await putUser(record, 'alice');
+        const givenUp = await standing(record);
+        await lab.restore();
+        const kept = await standing(record);
+        await raiseEpoch(record, 2);
+        for (const [position, drops] of [
+          [givenUp, true],
+          [kept, undefined],
+        ] as const) {
+          const feed = await record.feed(position);
+          assert.ok(feed.kind === 'full');
+          assert.equal(feed.drops, drops);
+        }
       });
 
       it('is full for a replica from before the tombstones that are gone', async () => {

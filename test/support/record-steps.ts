@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CommitTransaction, ReplicaPosition, SiteRow, SourceOfRecord } from '../../packages/server/src/ports.ts';
 import { DatabaseUnavailable } from '../../packages/server/src/record/errors.ts';
-import { AS_PRIMARY } from './record-fixtures.ts';
+import { AS_PRIMARY, PRIMARY } from './record-fixtures.ts';
 
 /** For `assert.rejects`. */
 export function assertUnavailable(error: unknown): true {
@@ -21,6 +21,14 @@ export async function commit<T>(record: SourceOfRecord, work: (transaction: Comm
 
 export function putUser(record: SourceOfRecord, name: string, displayName: string = name) {
   return commit(record, transaction => transaction.put('User', name, { displayName }, {}));
+}
+
+/** An administrator's word for the state that is there. */
+export async function raiseEpoch(record: SourceOfRecord, epoch: number) {
+  const raise = { from: await standing(record), epoch, primaryInstance: PRIMARY, actor: 'local' };
+  const raised = await record.raiseEpoch(raise, async () => {});
+  assert.ok(raised, 'the database has changed meanwhile');
+  return raised;
 }
 
 export function positionOf({ siteId, version, commitId }: SiteRow): ReplicaPosition {

@@ -67,6 +67,11 @@ export const ERRORS = {
   forbidden: { status: 403, scope: 'admin', title: 'This administrator may not do that.' },
   invalid_object: { status: 422, scope: 'admin', title: 'An object is not valid.' },
   conflict: { status: 409, scope: 'admin', title: 'The object has changed since it was read.' },
+  database_forked: {
+    status: 503,
+    scope: 'admin',
+    title: 'The database lacks what this server has seen of it: administration waits for a decision.',
+  },
   database_unavailable: {
     status: 503,
     scope: 'admin',

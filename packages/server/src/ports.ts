@@ -59,7 +59,13 @@ export type SiteCas = Pick<SiteRow, 'caCertificates' | 'wrappedCaKey'>;
 export type Feed =
   | { readonly kind: 'current'; readonly site: SiteRow }
   | { readonly kind: 'incremental'; readonly site: SiteRow; readonly objects: readonly StoredObject[] }
-  | { readonly kind: 'full'; readonly site: SiteRow; readonly objects: readonly StoredObject[] }
+  | {
+      readonly kind: 'full';
+      readonly site: SiteRow;
+      readonly objects: readonly StoredObject[];
+      /** What the replica rests on is no part of this line of commits: an administrator has given it up. */
+      readonly drops?: true;
+    }
   /** The source of record lacks the commit that the replica rests on. */
   | { readonly kind: 'forked'; readonly site: SiteRow };
 
@@ -87,10 +93,30 @@ export type CommitTransaction = {
   setSiteCas(cas: SiteCas): Promise<void>;
 };
 
+/** Whose commit it is. */
+export type Committer = {
+  readonly instance: string;
+  readonly epoch: number;
+  readonly actor: string;
+  /** Nothing is written where the database lacks one of these, as far as they are of this epoch: it has forked. */
+  readonly restsOn?: readonly ReplicaPosition[];
+};
+
+/** A new epoch: an administrator's word that this state of the database counts. */
+export type EpochRaise = {
+  /** What the administrator has seen there: nothing is done to any other state. */
+  readonly from: Pick<SiteRow, 'version' | 'commitId'>;
+  readonly epoch: number;
+  readonly primaryInstance: string;
+  readonly actor: string;
+};
+
 export type CommitOutcome<T> =
   | { readonly kind: 'committed'; readonly version: Version; readonly commitId: string; readonly result: T }
   /** The site row names another Primary or epoch: this server steps down. */
   | { readonly kind: 'stepped_down' }
+  /** The database lacks what this server has seen (`restsOn`): it was restored or replaced. */
+  | { readonly kind: 'forked' }
   /** `work` asked for nothing to be written (it returned `abandon`). */
   | { readonly kind: 'abandoned'; readonly result: T };
 
@@ -128,7 +154,7 @@ export type ChangedSince = {
 export type CompactionOutcome =
   /** `generation`: the site's `compactedGeneration` from now on. */
   | { readonly kind: 'compacted'; readonly removed: number; readonly generation: number }
-  | { readonly kind: 'stepped_down' };
+  | { readonly kind: 'stepped_down' | 'forked' };
 
 export type EventQuery = {
   readonly limit: number;
@@ -150,20 +176,23 @@ export type SourceOfRecord = {
   /** undefined: no site here (yet). */
   site(): Promise<SiteRow | undefined>;
   feed(position: ReplicaPosition | undefined): Promise<Feed>;
+  /** Whether the database lacks the commit that a replica of the same epoch rests on; for certain, by a lock, if this one may write. */
+  lacks(position: ReplicaPosition): Promise<boolean>;
   /** `work` may return `abandon(result)` to write nothing and take no generation. */
   commit<T>(
-    by: { readonly instance: string; readonly epoch: number; readonly actor: string },
+    by: Committer,
     work: (transaction: CommitTransaction) => Promise<{ readonly write: boolean; readonly result: T }>,
   ): Promise<CommitOutcome<T>>;
+  /** A commit that begins a new epoch, whoever was the Primary before. undefined: the database is not as it was seen. */
+  raiseEpoch<T>(
+    raise: EpochRaise,
+    work: (transaction: CommitTransaction) => Promise<T>,
+  ): Promise<{ readonly version: Version; readonly commitId: string; readonly result: T } | undefined>;
   history(kind: ObjectKind, name: string, limit: number): Promise<readonly HistoryEntry[]>;
   /** A page of what changed after `generation`; complete down to the site's `compactedGeneration`. */
   changedSince(generation: number, page: ChangedPage): Promise<ChangedSince>;
   /** Removes tombstones whose time is over at `nowMs` (Unix ms), in small transactions; `signal` ends it between two. */
-  compact(
-    by: { readonly instance: string; readonly epoch: number },
-    nowMs: number,
-    signal?: AbortSignal,
-  ): Promise<CompactionOutcome>;
+  compact(by: Omit<Committer, 'actor'>, nowMs: number, signal?: AbortSignal): Promise<CompactionOutcome>;
   /** Each exactly once, by (origin, id). Returns when they are durable. An event that the database refuses goes to its quarantine. */
   storeEvents(events: readonly RecordedEvent[]): Promise<{ readonly quarantined: number }>;
   events(query: EventQuery): Promise<readonly StoredEvent[]>;
@@ -202,6 +231,8 @@ export type Replica = {
   nextByUid(kind: ObjectKind, uid: string): StoredObject | undefined;
   /** Objects that were touched after this generation, tombstones too; the newest are named. */
   touchedSince(generation: number): Missing;
+  /** A page of all there is, tombstones too, ordered by kind and name. */
+  page(after: Pick<StoredObject, 'kind' | 'name'> | undefined, limit: number): readonly StoredObject[];
   close(): void;
 };
 
@@ -283,6 +314,10 @@ export type Journal = {
   heard(): Heard | undefined;
   /** An older version than the one held changes nothing. */
   hear(heard: Heard): void;
+  /** Entries go to a source of record of this epoch from now on: if it is a newer one, all that are kept go again. */
+  sendTo(epoch: number): void;
+  /** The source of record is in doubt: all that are kept go again once that is over (`sendTo`). */
+  sendAgain(): void;
   close(): void;
 };
 

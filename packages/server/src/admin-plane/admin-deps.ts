@@ -6,6 +6,7 @@ import type {
   EventWriter,
   PasswordHasher,
   Replica,
+  ReplicaPosition,
   ServerIdentity,
   SiteDataKey,
   SourceOfRecord,
@@ -24,6 +25,8 @@ export type AdminDeps = {
   config(): SiteConfig;
   /** Brings the replica up to the source of record, and so tells devices: a write is answered after it. Never rejects. */
   syncNow(): Promise<unknown>;
+  /** What other servers have seen of the source of record: nothing is written where it lacks that. */
+  alsoSeen?(): readonly ReplicaPosition[];
   /** Signs and sets a new site statement in this transaction, if servers or directories make one necessary. */
   restate(transaction: CommitTransaction): Promise<unknown>;
   /** The newest valid site statement that this server holds. */

@@ -36,6 +36,14 @@ function notPrimary(deps: Pick<WriteDeps, 'statement'>) {
   return refused('not_primary', { detail: `Ask the Primary instead: ${name}, ${url}`, primaryUrl: url });
 }
 
+/** Nothing is written into a database that lacks what this server has seen. */
+export function refusedByFork() {
+  return refused('database_forked', {
+    detail:
+      "Put the newer database back; or, on the Primary's host, look at what this one lacks (thinman-server accept-database --data DIR --dry-run) and accept it.",
+  });
+}
+
 /**
  * One administrative write: a transaction on the source of record, then the replica brought up to it, then the event.
  * Refuses where this server is not the Primary, and when the database falls silent for 10 s.
@@ -51,7 +59,12 @@ export async function commit<T>(
   if (position === undefined) return refused('not_serving');
 
   const silence = startSilence(deps.clock, ADMIN_DATABASE_DEADLINE_MS);
-  const by = { instance: deps.identity.instance, epoch: position.version.epoch, actor: actor.name };
+  const by = {
+    instance: deps.identity.instance,
+    epoch: position.version.epoch,
+    actor: actor.name,
+    restsOn: [position, ...(deps.alsoSeen?.() ?? [])],
+  };
   const committing = deps.record.commit(by, async transaction => {
     const made = await work(audible(transaction, silence.broken));
     silence.broken(made.touched.length * WRITE_ALLOWANCE_MS);
@@ -66,6 +79,8 @@ export async function commit<T>(
   switch (outcome.kind) {
     case 'stepped_down':
       return notPrimary(deps);
+    case 'forked':
+      return refusedByFork();
     case 'abandoned': {
       const { version, result } = outcome.result;
       return done({ version: { ...version, generation: version.generation - 1 }, result });

@@ -53,6 +53,76 @@ describe('journal', () => {
     assert.equal(journal.pending(), 1);
   });
 
+  describe('a source of record of another epoch', () => {
+    const drainAll = (limit = 100) => {
+      const sent: string[] = [];
+      for (let some = journal.next(limit); some.length > 0; some = journal.next(limit)) {
+        sent.push(...idsOf(some));
+        journal.markDrained(some);
+      }
+      return sent;
+    };
+
+    it('gets all that is kept once more, and what comes after it once', async () => {
+      journal.sendTo(1);
+      const events = [recordedEvent(), recordedEvent(), recordedEvent()];
+      await append(...events);
+      assert.deepEqual(drainAll(), idsOf(events));
+      journal.sendTo(1);
+      assert.deepEqual(drainAll(), []);
+      journal.sendTo(2);
+      assert.equal(journal.pending(), 3);
+      journal.sendTo(2);
+      const [later] = [recordedEvent()];
+      await append(later);
+      assert.deepEqual(drainAll(2), idsOf([...events, later]));
+      assert.deepEqual(drainAll(), []);
+    });
+
+    it('gets it also over a restart in the middle, and never less', async () => {
+      journal.sendTo(1);
+      const events = Array.from({ length: 5 }, () => recordedEvent());
+      await append(...events);
+      drainAll();
+      journal.sendTo(2);
+      journal.markDrained(journal.next(2));
+      journal.close();
+      journal = open();
+      assert.deepEqual(drainAll(), idsOf(events.slice(2)));
+      assert.deepEqual(journal.load().pendingBytes, 0);
+    });
+
+    it('gets many some at a time', async () => {
+      journal.sendTo(1);
+      const events = Array.from({ length: 5_000 }, () => recordedEvent());
+      await append(...events);
+      drainAll(1_000);
+      journal.sendTo(2);
+      assert.ok(journal.pending() < events.length);
+      assert.deepEqual(drainAll(), idsOf(events));
+    });
+
+    it('is not asked for what nobody knew of before: a journal without a word takes the first epoch', async () => {
+      await append(recordedEvent());
+      drainAll();
+      journal.sendTo(3);
+      assert.deepEqual(drainAll(), []);
+    });
+
+    it('may be the same again after a doubt: then it gets everything as well, and nothing before', async () => {
+      journal.sendTo(1);
+      const event = recordedEvent();
+      await append(event);
+      drainAll();
+      journal.sendAgain();
+      assert.deepEqual(drainAll(), []);
+      journal.close();
+      journal = open();
+      journal.sendTo(1);
+      assert.deepEqual(drainAll(), idsOf([event]));
+    });
+  });
+
   describe('its queue', () => {
     it('has what was appended on disk when append resolves, for who opens it after a crash', async () => {
       const event = recordedEvent({ data: { nested: [1, { x: null }] } });

@@ -8,6 +8,7 @@ import { prepareFacts, SEEN_HERE } from './facts.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { prepareHeard } from './heard.ts';
 import { prepareLogins } from './logins.ts';
+import { prepareOutflow } from './outflow.ts';
 import { type Owner, unfitFor } from './owner.ts';
 import { preparePruning } from './prune.ts';
 import { createTables, JOURNAL_APPLICATION_ID, JOURNAL_FORMAT, migrate } from './tables.ts';
@@ -60,6 +61,7 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
   const logins = prepareLogins(handle);
   const facts = prepareFacts(handle);
   const heard = prepareHeard(handle);
+  const outflow = prepareOutflow(handle);
   const prune = preparePruning(handle);
   let totals = entries.totals();
 
@@ -119,7 +121,14 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
     failuresFor: facts.failuresFor,
     grantsFor: facts.grantsFor,
     pending: () => totals.pending,
-    next: entries.next,
+    next(limit) {
+      let some = entries.next(limit);
+      while (some.length === 0 && outflow.isReopening()) {
+        write(outflow.reopenSome);
+        some = entries.next(limit);
+      }
+      return some;
+    },
     markDrained: events => write(() => entries.markDrained(events, clock.nowMs())),
     onAppended(listener) {
       listeners.add(listener);
@@ -129,6 +138,15 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
     footprint: () => ({ fileBytes: fileBytes(path), oldestPendingAtMs: entries.next(1)[0]?.takenAt }),
     heard: heard.heard,
     hear: news => write(() => heard.hear(news)),
+    sendTo(epoch) {
+      const before = outflow.epoch();
+      if (before !== undefined && before >= epoch) return;
+      write(() => {
+        outflow.sendTo(epoch);
+        if (outflow.isReopening()) outflow.reopenSome();
+      });
+    },
+    sendAgain: () => write(outflow.doubt),
     close() {
       group.flush();
       handle.close();

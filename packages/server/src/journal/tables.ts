@@ -4,7 +4,7 @@ import type Database from 'better-sqlite3';
 export const JOURNAL_APPLICATION_ID = 0x544d6a6e;
 
 /** Raised when the tables change. A newer file holds events that are nowhere else: it is refused, never set aside. */
-export const JOURNAL_FORMAT = 2;
+export const JOURNAL_FORMAT = 3;
 
 /** Of a row beside its text: origin and id twice (table and unique index), numbers, and two more indexes; measured. */
 export const ENTRY_OVERHEAD_BYTES = 200;
@@ -96,6 +96,26 @@ const FORMAT_2 = `
   END;
 `;
 
+/**
+ * `outflow`: the epoch of the source of record that entries go to; 0 = in doubt, null = not known yet. What was drained with a
+ * sequence above `reopened` and up to `reopenTo` goes again.
+ */
+const FORMAT_3 = `
+  CREATE TABLE outflow (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    epoch INTEGER,
+    reopened INTEGER NOT NULL,
+    reopenTo INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO outflow VALUES (1, NULL, 0, 0);
+  CREATE TRIGGER entry_reopened AFTER UPDATE OF drainedAtMs ON entries
+    WHEN OLD.drainedAtMs IS NOT NULL AND NEW.drainedAtMs IS NULL
+  BEGIN
+    UPDATE totals SET pending = pending + 1, pendingBytes = pendingBytes + ${sizeOf('OLD')},
+      drainedBytes = drainedBytes - ${sizeOf('OLD')};
+  END;
+`;
+
 function sizeOf(row: 'entries' | 'NEW' | 'OLD'): string {
   return `(octet_length(${row}.event) + ${ENTRY_OVERHEAD_BYTES})`;
 }
@@ -109,15 +129,17 @@ export function createFormat1(handle: Database.Database): void {
 /** In a new file. Runs inside the caller's transaction. */
 export function createTables(handle: Database.Database): void {
   createFormat1(handle);
-  handle.exec(FORMAT_2);
+  handle.exec(FORMAT_2 + FORMAT_3);
   handle.pragma(`user_version = ${JOURNAL_FORMAT}`);
 }
 
 /** Brings an existing file up to this format; no row is lost. */
 export function migrate(handle: Database.Database): void {
-  if (handle.pragma('user_version', { simple: true }) === JOURNAL_FORMAT) return;
+  const found = Number(handle.pragma('user_version', { simple: true }));
+  if (found === JOURNAL_FORMAT) return;
   handle.transaction(() => {
-    handle.exec(FORMAT_2);
+    if (found < 2) handle.exec(FORMAT_2);
+    handle.exec(FORMAT_3);
     handle.pragma(`user_version = ${JOURNAL_FORMAT}`);
   })();
 }

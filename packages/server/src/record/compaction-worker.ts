@@ -38,7 +38,7 @@ export function createCompactionWorker(options: {
     if (primary === undefined) return;
     try {
       const outcome = await record.compact(primary, clock.nowMs(), stopping.signal);
-      if (outcome.kind === 'stepped_down' || outcome.removed === 0) return;
+      if (outcome.kind !== 'compacted' || outcome.removed === 0) return;
       log.info({ removed: outcome.removed, generation: outcome.generation }, 'old tombstones were removed');
     } catch (error) {
       // Tomorrow is early enough; that the database is away has been told already.

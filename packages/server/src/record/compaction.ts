@@ -2,8 +2,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type DeviceSystem, OBJECT_KINDS } from '@thinman/protocol';
 import type { CompactionOutcome, SourceOfRecord } from '../ports.ts';
 import type { RecordDialect } from './dialects/dialect.ts';
+import { isForked } from './lineage.ts';
 import type { RecordDb } from './schema.ts';
-import { SITE_ROW } from './site.ts';
+import { requireSite, SITE_ROW } from './site.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 /** Tombstones are kept so long (`design.md`, In the database): longer than any offline login lives (ADR 0009). */
@@ -28,7 +29,7 @@ export async function compactRecord(
   const gone = await tombstonesThatMayGo(dialect, nowMs, signal);
   const newest = gone.reduce((most, { generation }) => Math.max(most, generation), 0);
   const raised = await raise(dialect, by, newest);
-  if (raised === undefined) return { kind: 'stepped_down' };
+  if (typeof raised === 'string') return { kind: raised };
 
   let removed = 0;
   for (const [kind, ofKind] of Map.groupBy(gone, ({ kind }) => kind)) {
@@ -94,24 +95,17 @@ function mayGo(kind: string, system: string, nowMs: number): boolean {
   return certificateExpiresAt <= nowMs - TOMBSTONE_AGE_MS;
 }
 
-/** The site's `compactedGeneration` from now on; undefined where this server is the Primary no more. */
+/** The site's `compactedGeneration` from now on, or why nothing may go. */
 function raise(dialect: RecordDialect, by: Parameters<SourceOfRecord['compact']>[0], generation: number) {
-  return dialect.write(async (db): Promise<{ keep: boolean; value: number | undefined }> => {
-    const site = await db
-      .selectFrom('site')
-      .select(['epoch', 'primaryInstance', 'compactedGeneration'])
-      .where('id', '=', SITE_ROW)
-      .executeTakeFirst();
-    if (site?.epoch !== by.epoch || site.primaryInstance !== by.instance) return { keep: false, value: undefined };
+  return dialect.write(async (db): Promise<{ keep: boolean; value: number | 'stepped_down' | 'forked' }> => {
+    await dialect.lockSite(db);
+    const site = await requireSite(db);
+    if (site.version.epoch !== by.epoch || site.primaryInstance !== by.instance)
+      return { keep: false, value: 'stepped_down' };
+    if (await isForked(db, site, by.restsOn ?? [])) return { keep: false, value: 'forked' };
     if (site.compactedGeneration >= generation) return { keep: false, value: site.compactedGeneration };
-    const { numUpdatedRows } = await db
-      .updateTable('site')
-      .set({ compactedGeneration: generation })
-      .where('id', '=', SITE_ROW)
-      .where('epoch', '=', by.epoch)
-      .where('primaryInstance', '=', by.instance)
-      .executeTakeFirst();
-    return numUpdatedRows === 0n ? { keep: false, value: undefined } : { keep: true, value: generation };
+    await db.updateTable('site').set({ compactedGeneration: generation }).where('id', '=', SITE_ROW).execute();
+    return { keep: true, value: generation };
   });
 }
 

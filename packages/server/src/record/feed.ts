@@ -1,5 +1,7 @@
+import { compareVersions } from '@thinman/protocol';
 import type { Feed, ReplicaPosition, SiteRow } from '../ports.ts';
 import type { RecordDialect } from './dialects/dialect.ts';
+import { isAncestor } from './lineage.ts';
 import type { RecordDb } from './schema.ts';
 import { requireSite } from './site.ts';
 import { fromRow } from './stored-object.ts';
@@ -20,29 +22,25 @@ export function readFeed(dialect: RecordDialect, position: ReplicaPosition | und
         return { kind: 'incremental', site, objects: await objectsSince(db, position?.version.generation ?? 0) };
       case 'none':
         return { kind: 'full', site, objects: await objectsSince(db, 0) };
+      case 'given_up':
+        return { kind: 'full', site, objects: await objectsSince(db, 0), drops: true };
     }
   });
 }
 
-/** `none`: what the replica has counts for nothing here, and it must take everything. */
+/** `none`, `given_up`: what the replica has counts for nothing here, and it must take everything. */
 async function compare(
   db: RecordDb,
   site: SiteRow,
   position: ReplicaPosition,
-): Promise<'current' | 'behind' | 'forked' | 'none'> {
+): Promise<'current' | 'behind' | 'forked' | 'none' | 'given_up'> {
   const { epoch, generation } = position.version;
-  if (site.siteId !== position.siteId || site.version.epoch < epoch) return 'forked';
+  const isSameVersion = compareVersions(site.version, position.version) === 0;
+  if (site.siteId === position.siteId && isSameVersion && site.commitId === position.commitId) return 'current';
+  const holds = await isAncestor(db, site, position);
   // An epoch is raised by an administrator who has accepted this state of the database: replicas take it whole.
-  if (site.version.epoch > epoch) return 'none';
-  if (site.version.generation < generation) return 'forked';
-  if (site.version.generation === generation) return site.commitId === position.commitId ? 'current' : 'forked';
-  const commit = await db
-    .selectFrom('commits')
-    .select('commitId')
-    .where('epoch', '=', epoch)
-    .where('generation', '=', generation)
-    .executeTakeFirst();
-  if (commit?.commitId !== position.commitId) return 'forked';
+  if (site.siteId === position.siteId && site.version.epoch > epoch) return holds ? 'none' : 'given_up';
+  if (!holds || isSameVersion) return 'forked';
   return generation < site.compactedGeneration ? 'none' : 'behind';
 }
 

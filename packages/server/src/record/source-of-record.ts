@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Clock, SourceOfRecord } from '../ports.ts';
-import { runCommit } from './commit.ts';
+import { runCommit, runEpochRaise } from './commit.ts';
 import { compactRecord } from './compaction.ts';
 import type { RecordDialect } from './dialects/dialect.ts';
 import { parseMysqlUrl } from './dialects/mysql/address.ts';
@@ -10,6 +10,7 @@ import { BadDatabaseUrl, type DatabaseFinding } from './errors.ts';
 import { lastHeardFrom, readEvents, storeEvents } from './events.ts';
 import { readFeed } from './feed.ts';
 import { readHistory } from './history.ts';
+import { lacksCommit } from './lineage.ts';
 import { migrate } from './migrations/index.ts';
 import { findSite, initialise } from './site.ts';
 import { readChangedSince } from './site-history.ts';
@@ -74,7 +75,9 @@ function sourceOfRecord(dialect: RecordDialect, { readOnly = false, clock }: Rec
     },
     site: () => findSite(dialect),
     feed: async position => readFeed(await ready(), position),
+    lacks: async position => lacksCommit(await ready(), position, { readOnly }),
     commit: async (by, work) => runCommit(await ready(), clock, by, work),
+    raiseEpoch: async (raise, work) => runEpochRaise(await ready(), clock, raise, work),
     history: async (kind, name, limit) => readHistory(await ready(), kind, name, limit),
     changedSince: async (generation, page) => readChangedSince(await ready(), generation, page),
     compact: async (by, nowMs, signal) => compactRecord(await ready(), by, nowMs, signal),

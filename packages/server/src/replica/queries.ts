@@ -8,7 +8,7 @@ const NO_LIMIT = -1;
 
 export type Queries = Pick<
   Replica,
-  'get' | 'find' | 'findByUid' | 'findDeviceByKey' | 'list' | 'count' | 'nextByUid' | 'touchedSince'
+  'get' | 'find' | 'findByUid' | 'findDeviceByKey' | 'list' | 'count' | 'nextByUid' | 'touchedSince' | 'page'
 >;
 
 /** The reads of logins and policy resolution, each one prepared statement on an index. */
@@ -21,6 +21,7 @@ export function prepareQueries(handle: Database.Database): Queries {
     `kind = 'Device' AND json_extract(system, '$.keyHash') = ? ORDER BY deleted, generation DESC LIMIT 1`,
   );
   const page = select('kind = ? AND deleted = 0 AND name > ? ORDER BY name LIMIT ?');
+  const all = select('(kind, name) > (?, ?) ORDER BY kind, name LIMIT ?');
   const following = select('kind = ? AND uid > ? ORDER BY uid LIMIT 1');
   const counted = handle
     .prepare<unknown[], number>('SELECT count(*) FROM objects WHERE kind = ? AND deleted = 0')
@@ -47,5 +48,6 @@ export function prepareQueries(handle: Database.Database): Queries {
       count: touchedCount.get(generation) ?? 0,
       objects: touched.all(generation),
     }),
+    page: (after, limit) => all.all(after?.kind ?? '', after?.name ?? '', limit).map(fromRow),
   };
 }

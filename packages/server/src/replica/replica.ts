@@ -120,6 +120,7 @@ export function openReplica(path: string, options: ReplicaOptions): OpenReplica 
     count: kind => guarded(({ queries }) => queries.count(kind)),
     nextByUid: (kind, uid) => guarded(({ queries }) => queries.nextByUid(kind, uid)),
     touchedSince: generation => guarded(({ queries }) => queries.touchedSince(generation)),
+    page: (after, limit) => guarded(({ queries }) => queries.page(after, limit)),
     setAside: () => store.setAside,
     close() {
       if (isOurs()) store.handle.close();

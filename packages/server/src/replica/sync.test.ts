@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { type ManualClock, manualClock } from '../../../../test/support/manual-clock.ts';
-import { newSite } from '../../../../test/support/record-fixtures.ts';
+import { newSite, SITE_ID } from '../../../../test/support/record-fixtures.ts';
 import type { Feed, SiteRow } from '../ports.ts';
 import { DatabaseUnavailable } from '../record/errors.ts';
-import { createSync, type SyncCondition } from './sync.ts';
+import { createSync, FORK_HELD_FOR_MS, type SyncCondition, type SyncOptions } from './sync.ts';
 
 const INTERVAL_MS = 500;
 const DEADLINE_MS = 3_000;
@@ -17,8 +17,10 @@ const site = (generation: number): SiteRow => ({
   schema: 1,
 });
 
+const POSITION = { siteId: SITE_ID, version: { epoch: 1, generation: 1 }, commitId: 'commit-1' };
+
 /** A source of record that answers when told to, and a replica that only remembers. */
-function setUp(clock: ManualClock, more: { readonly siteId?: string } = {}) {
+function setUp(clock: ManualClock, more: Partial<SyncOptions> = {}) {
   const questions: { answer(feed: Feed): void; fail(error: Error): void }[] = [];
   const applied: Feed[] = [];
   let unanswered = 0;
@@ -34,7 +36,7 @@ function setUp(clock: ManualClock, more: { readonly siteId?: string } = {}) {
       },
     },
     replica: {
-      position: () => undefined,
+      position: () => POSITION,
       apply(feed) {
         if (refuse !== undefined) throw refuse;
         applied.push(feed);
@@ -162,21 +164,79 @@ describe('sync', () => {
     assert.equal(questions.length, 2);
   });
 
-  it('is forked for as long as the database is', async () => {
-    const { sync, newest } = setUp(clock);
-    await clock.advance(INTERVAL_MS);
-    newest().answer({ kind: 'forked', site: site(1) });
-    await clock.advance(0);
-    assert.equal(sync.condition().forked, true);
-    assert.equal(sync.condition().reachable, true);
-    await clock.advance(INTERVAL_MS);
-    newest().fail(new DatabaseUnavailable('busy', 'locked'));
-    await clock.advance(0);
-    assert.equal(sync.condition().forked, true);
-    await clock.advance(INTERVAL_MS);
-    newest().answer(current);
-    await clock.advance(0);
-    assert.equal(sync.condition().forked, false);
+  describe('a database that lacks what the replica rests on', () => {
+    const forked: Feed = { kind: 'forked', site: site(1) };
+
+    it('is forked at once where a lock says so, and for as long as it is', async () => {
+      const { sync, newest } = setUp(clock, { isFork: async () => true });
+      await clock.advance(INTERVAL_MS);
+      newest().answer(forked);
+      await clock.advance(0);
+      assert.equal(sync.condition().forked, true);
+      assert.equal(sync.condition().reachable, true);
+      await clock.advance(INTERVAL_MS);
+      newest().fail(new DatabaseUnavailable('busy', 'locked'));
+      await clock.advance(0);
+      assert.equal(sync.condition().forked, true);
+      await clock.advance(INTERVAL_MS);
+      newest().answer(current);
+      await clock.advance(0);
+      assert.equal(sync.condition().forked, false);
+    });
+
+    for (const [who, isFork] of [
+      ['nobody can ask for a lock', undefined],
+      ['the lock says that it only lags', async () => false],
+      ['the lock cannot be had', () => Promise.reject(new DatabaseUnavailable('busy', 'locked'))],
+    ] as const) {
+      it(`is forked when it has been so for more than ten seconds, where ${who}`, async () => {
+        const { sync, newest } = setUp(clock, isFork && { isFork });
+        for (let heldMs = 0; heldMs <= FORK_HELD_FOR_MS; heldMs += INTERVAL_MS) {
+          await clock.advance(INTERVAL_MS);
+          newest().answer(forked);
+          await clock.advance(0);
+          assert.equal(sync.condition().forked, false, `after ${heldMs} ms`);
+        }
+        await clock.advance(INTERVAL_MS);
+        newest().answer(forked);
+        await clock.advance(0);
+        assert.equal(sync.condition().forked, true);
+      });
+    }
+
+    it('begins anew to wait when the node has caught up in between', async () => {
+      const { sync, newest } = setUp(clock);
+      for (let read = 0; (read * INTERVAL_MS) / 2 <= FORK_HELD_FOR_MS; read++) {
+        await clock.advance(INTERVAL_MS);
+        newest().answer(read % 10 === 9 ? current : forked);
+        await clock.advance(0);
+        assert.equal(sync.condition().forked, false);
+      }
+    });
+  });
+
+  describe('a state that an administrator has accepted instead of what the replica rests on', () => {
+    const given: Feed = { kind: 'full', site: site(3), objects: [], drops: true };
+
+    it('is taken when what goes has been put by', async () => {
+      const put = Promise.withResolvers<void>();
+      const { applied, newest } = setUp(clock, { beforeDrop: () => put.promise });
+      await clock.advance(INTERVAL_MS);
+      newest().answer(given);
+      await clock.advance(0);
+      assert.deepEqual(applied, []);
+      put.resolve();
+      await clock.advance(0);
+      assert.deepEqual(applied, [given]);
+    });
+
+    it('is not taken as long as that fails', async () => {
+      const { sync, applied, newest } = setUp(clock, { beforeDrop: () => Promise.reject(new Error('disk full')) });
+      await clock.advance(INTERVAL_MS);
+      newest().answer(given);
+      await clock.advance(0);
+      assert.deepEqual([applied, sync.condition().error?.code], [[], 'replica_failed']);
+    });
   });
 
   it('takes nothing from a database of another site', async () => {

@@ -1,5 +1,5 @@
 import { DATABASE_LOST_AFTER_MS, SYNC_INTERVAL_MS } from '@thinman/protocol';
-import type { Clock, Feed, Replica, SourceOfRecord } from '../ports.ts';
+import type { Clock, Feed, Replica, ReplicaPosition, SourceOfRecord } from '../ports.ts';
 import { DatabaseUnavailable } from '../record/errors.ts';
 
 /** How the last read of the source of record went. */
@@ -8,7 +8,7 @@ export type SyncCondition = {
   readonly reachable: boolean;
   /** By the monotonic clock; undefined: never since this process started. */
   readonly lastAnsweredMonotonicMs: number | undefined;
-  /** It lacks the commit that the replica rests on: the replica stays as it is, until an administrator decides. */
+  /** It lacks the commit that the replica rests on, for certain: the replica stays as it is, until an administrator decides. */
   readonly forked: boolean;
   readonly error: SyncError | undefined;
 };
@@ -41,7 +41,16 @@ export type SyncOptions = {
   readonly deadlineMs?: number;
   /** The site that this server belongs to: nothing is taken from a database of another one. */
   readonly siteId?: string;
+  /** Whether what looks like a fork is one, by a lock. Default, and where it rejects: nobody can tell but by waiting. */
+  readonly isFork?: (position: ReplicaPosition) => Promise<boolean>;
+  /** What the replica holds and `feed` has not is about to go; until this resolves it does not. */
+  readonly beforeDrop?: (feed: FullFeed) => Promise<unknown>;
 };
+
+/** A node of a cluster that lags behind the one that was asked before looks like a fork, and catches up. */
+export const FORK_HELD_FOR_MS = 10_000;
+
+type FullFeed = Extract<Feed, { kind: 'full' }>;
 
 const BEFORE_FIRST_READ: SyncCondition = {
   reachable: false,
@@ -54,12 +63,14 @@ const BEFORE_FIRST_READ: SyncCondition = {
 export function createSync(options: SyncOptions): Sync {
   const { record, replica, clock, siteId } = options;
   const { intervalMs = SYNC_INTERVAL_MS, deadlineMs = DATABASE_LOST_AFTER_MS } = options;
+  const { isFork = async () => false, beforeDrop = async () => {} } = options;
   const listeners = new Set<(condition: SyncCondition) => void>();
   let condition = BEFORE_FIRST_READ;
   let reading: Promise<void> | undefined;
   let following: Promise<SyncCondition> | undefined;
   let stopped = false;
   let cancelPoll = () => {};
+  let looksForkedSinceMs: number | undefined;
   const pauseMs = () => (typeof intervalMs === 'number' ? intervalMs : intervalMs());
 
   function become(next: SyncCondition): void {
@@ -72,7 +83,19 @@ export function createSync(options: SyncOptions): Sync {
 
   const unreachable = (error: SyncError) => become({ ...condition, reachable: false, error });
 
-  function answered(feed: Feed): void {
+  async function judge(feed: Feed): Promise<boolean> {
+    if (feed.kind !== 'forked') {
+      looksForkedSinceMs = undefined;
+      return false;
+    }
+    const nowMs = clock.monotonicMs();
+    looksForkedSinceMs ??= nowMs;
+    if (condition.forked || nowMs - looksForkedSinceMs > FORK_HELD_FOR_MS) return true;
+    const position = replica.position();
+    return position !== undefined && isFork(position).catch(() => false);
+  }
+
+  async function answered(feed: Feed): Promise<void> {
     const at = { reachable: true, lastAnsweredMonotonicMs: clock.monotonicMs() } as const;
     if (siteId !== undefined && feed.site.siteId !== siteId) {
       const message = `the database holds the site ${feed.site.siteId}, this server belongs to ${siteId}`;
@@ -80,8 +103,11 @@ export function createSync(options: SyncOptions): Sync {
       return;
     }
     try {
+      const forked = await judge(feed);
+      if (feed.kind === 'full' && feed.drops) await beforeDrop(feed);
+      if (stopped) return;
       replica.apply(feed);
-      become({ ...at, forked: feed.kind === 'forked', error: undefined });
+      become({ ...at, forked, error: undefined });
     } catch (error) {
       const message = `the replica did not take it: ${error instanceof Error ? error.message : String(error)}`;
       become({ ...at, forked: false, error: { code: 'replica_failed', message } });
@@ -94,7 +120,7 @@ export function createSync(options: SyncOptions): Sync {
     const cancelDeadline = clock.after(deadlineMs, () => unreachable(late));
     try {
       const feed = await record.feed(replica.position());
-      if (!stopped) answered(feed);
+      if (!stopped) await answered(feed);
     } catch (error) {
       unreachable(explain(error));
     } finally {

@@ -38,6 +38,8 @@ export type RecordDialect = {
    * again, from its beginning, if another transaction was in the way.
    */
   write<T>(work: (db: RecordDb) => Promise<Ending<T>>): Promise<T>;
+  /** In a `write`: holds the site row to its end without changing it. What is read after that is the newest there is. */
+  lockSite(db: RecordDb): Promise<void>;
   /** Changes the schema. Each statement is kept by itself, and is run again after a cut: see `Migration`. */
   alter(work: (db: RecordDb) => Promise<void>): Promise<void>;
   /**

@@ -37,6 +37,8 @@ export function sqliteDialect(path: string, { readOnly }: { readonly readOnly: b
     table: builder => builder.modifyEnd(sql`strict`),
     snapshot: work => reader.run(db => transaction(db, 'begin', async () => ({ keep: false, value: await work(db) }))),
     write: work => writer.run(db => transaction(db, 'begin immediate', () => work(db))),
+    // `begin immediate` has done it.
+    lockSite: async () => {},
     alter: work =>
       writer.run(db => transaction(db, 'begin immediate', async () => ({ keep: true, value: await work(db) }))),
     async create(makeSchema, work) {

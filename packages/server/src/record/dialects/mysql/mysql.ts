@@ -116,6 +116,7 @@ export function mysqlDialect(address: MysqlAddress, options: MysqlOptions): Reco
     table: builder => builder.modifyEnd(TABLE_END),
     snapshot: work => explaining(() => snapshotOn(readers, work)),
     write: work => writing(() => writeOn(writers, where, work)),
+    lockSite: async db => void (await sql`select id from site for update`.execute(db)),
     alter: work => writing(() => onSeat(writers, NO_TRANSACTION, seat => work(kyselyOn(seat, SCHEMA_WORK)))),
     create: (makeSchema, work) =>
       writing(async () => {
