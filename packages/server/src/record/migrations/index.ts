@@ -6,9 +6,9 @@ import type { Migration } from './migration.ts';
 /** Every migration, in order; the number of the last one is SCHEMA. */
 export const MIGRATIONS: readonly Migration[] = [initial];
 
-/** Makes the whole schema in an empty database. */
-export async function createSchema(db: RecordDb, dialect: RecordDialect): Promise<void> {
-  for (const migration of MIGRATIONS) await migration.up(db, dialect);
+/** Makes the whole schema in an empty database, or an older one. */
+export async function createSchema(db: RecordDb, dialect: RecordDialect, upTo = SCHEMA): Promise<void> {
+  for (const migration of MIGRATIONS.filter(({ number }) => number <= upTo)) await migration.up(db, dialect);
 }
 
 /** Brings an older schema up to this build's. Only a Primary does so, at its first use of the database. */
