@@ -21,6 +21,14 @@ export type CaKeys = {
   settle(pin: string): void;
 };
 
+/** Puts the CAs' keys where a Primary has them, an older CA's first: on a host that had none. */
+export function placeCaKeys(identityFolder: string, keys: readonly KeyObject[]): void {
+  for (const [at, file] of [CURRENT_FILE, NEXT_FILE].entries()) {
+    const key = keys[at];
+    if (key !== undefined) writeFileAtomically(join(identityFolder, file), toPem(key));
+  }
+}
+
 /** undefined: no CA's key is here. Throws IdentityDamaged. */
 export function openCaKeys(identityFolder: string): CaKeys | undefined {
   const path = (file: string) => join(identityFolder, file);

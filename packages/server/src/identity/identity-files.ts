@@ -59,6 +59,15 @@ export function loadOrCreateServerKeys(dataFolder: string): ServerKeys {
   };
 }
 
+/** The keys of a server that goes on elsewhere. */
+export function placeServerKeys(dataFolder: string, keys: ServerKeys): void {
+  const folder = identityFolder(dataFolder);
+  makePrivateFolder(folder);
+  for (const name of ['tls', 'session', 'wrapping'] as const) {
+    writeFileAtomically(join(folder, KEY_FILES[name]), toPem(keys[name]));
+  }
+}
+
 export function saveSiteKeys(dataFolder: string, site: SiteKeys): void {
   const folder = identityFolder(dataFolder);
   makePrivateFolder(folder);

@@ -41,7 +41,7 @@ export function writeFileAtomically(path: string, content: string | Uint8Array, 
 }
 
 /** A rename is on disk when its folder is. */
-function syncFolder(path: string): void {
+export function syncFolder(path: string): void {
   const folder = openSync(path, 'r');
   try {
     fsyncSync(folder);

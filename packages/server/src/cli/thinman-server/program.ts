@@ -68,6 +68,30 @@ export function serverProgram(out: (text: string) => void): Command {
     .option('--json', 'print the result as JSON')
     .action(async options => show(await (await import('./verify-command.ts')).verifyCommand(options)));
 
+  program
+    .command('backup')
+    .description('writes the whole site into a file that its recovery code opens; the Primary may run meanwhile')
+    .argument('<file>')
+    .requiredOption('--data <dir>', "the Primary's data folder")
+    .option('--force', 'replace a file that is there already')
+    .action(async (file: string, options) =>
+      out(await (await import('./backup-command.ts')).backupCommand(file, options)),
+    );
+
+  program
+    .command('restore')
+    .description('makes this host the Primary of a site from a backup, on an empty database')
+    .argument('<file>')
+    .requiredOption('--data <dir>', 'its data folder, to be made')
+    .requiredOption('--listen <host:port>', 'where it listens, for example 0.0.0.0:7443')
+    .requiredOption('--url <url>', 'how devices and other servers reach it: as before, where they are to find it again')
+    .option('--database <url>', 'an empty database, sqlite:PATH or mysql://…; default: sqlite:DIR/site.db')
+    .option(...ACCEPT_WEAK_DURABILITY)
+    .option('--recovery-code-stdin', 'read the recovery code from standard input')
+    .action(async (file: string, options) =>
+      out(await (await import('./backup-command.ts')).restoreCommand(file, options)),
+    );
+
   const ca = program.command('ca').description("changes the site's CA, on the running Primary: begin, switch, finish");
   const caCommand = (name: string, description: string) =>
     ca

@@ -3,16 +3,30 @@ import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { CommandError, EXIT } from './command-error.ts';
 
+/** What it is called, and the option by which it comes from standard input. */
+type Secret = { readonly what: string; readonly option: string };
+const PASSWORD: Secret = { what: 'password', option: '--password-stdin' };
+const RECOVERY_CODE: Secret = { what: 'recovery code', option: '--recovery-code-stdin' };
+
 /** From standard input (one line end at its end is not part of it), or asked for on the terminal without an echo. */
-export async function readPassword(fromStdin: boolean, question: string): Promise<string> {
-  const password = fromStdin ? (await text(process.stdin)).replace(/\r?\n$/, '') : await ask(question);
-  if (password === '') throw new CommandError(EXIT.misuse, 'the password is empty');
-  return password;
+export function readPassword(fromStdin: boolean, question: string): Promise<string> {
+  return readSecret(PASSWORD, fromStdin, question);
 }
 
-function ask(question: string): Promise<string> {
+/** In the same way: as it was typed, still to be checked. */
+export function readRecoveryCode(fromStdin: boolean): Promise<string> {
+  return readSecret(RECOVERY_CODE, fromStdin, 'recovery code: ');
+}
+
+async function readSecret(secret: Secret, fromStdin: boolean, question: string): Promise<string> {
+  const given = fromStdin ? (await text(process.stdin)).replace(/\r?\n$/, '') : await ask(secret, question);
+  if (given === '') throw new CommandError(EXIT.misuse, `the ${secret.what} is empty`);
+  return given;
+}
+
+function ask({ what, option }: Secret, question: string): Promise<string> {
   if (process.stdin.isTTY !== true) {
-    throw new CommandError(EXIT.misuse, 'there is no terminal to ask for the password: use --password-stdin');
+    throw new CommandError(EXIT.misuse, `there is no terminal to ask for the ${what}: use ${option}`);
   }
   process.stderr.write(question);
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });

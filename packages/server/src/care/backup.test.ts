@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import Database from 'better-sqlite3';
+import { recordedEvent } from '../../../../test/support/record-fixtures.ts';
+import { ConfigError, dataFolder, readConfig } from '../config.ts';
+import { loadStatementFile } from '../identity/identity-files.ts';
+import { formatRecoveryCode, newRecoveryCode } from '../identity/recovery-code.ts';
+import { readHeldStatement } from '../identity/statement-holder.ts';
+import { openSourceOfRecord } from '../record/source-of-record.ts';
+import { systemClock } from '../runtime/clock.ts';
+import { initSite, type NewSite } from '../setup/init-site.ts';
+import { backUp } from './backup.ts';
+import { type RestoreOptions, restoreSite } from './restore.ts';
+
+const URL = 'https://127.0.0.1:7443';
+const LISTEN = '127.0.0.1:7443';
+const CANARY = 'canary-in-a-body';
+
+let root: string;
+let dataDir: string;
+let file: string;
+let made: NewSite;
+
+beforeEach(async () => {
+  root = mkdtempSync(join(tmpdir(), 'thinman-backup-'));
+  dataDir = join(root, 'primary');
+  file = join(root, 'site.backup');
+  made = await initSite({ dataDir, name: 'primary', listen: LISTEN, url: URL });
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+/** Which no compression makes small. */
+const noise = () => randomBytes(200).toString('base64');
+
+/** 300 users of which one is deleted and one has a long history, and some events. */
+async function fill(): Promise<void> {
+  const { database, instance } = readConfig(dataFolder(dataDir));
+  const record = openSourceOfRecord(database, { dataDir, clock: systemClock });
+  const by = { instance, epoch: 1, actor: 'test' };
+  await record.commit(by, async transaction => {
+    for (let at = 0; at < 300; at++) await transaction.put('User', `user-${at}`, { displayName: CANARY + noise() }, {});
+    return { write: true, result: undefined };
+  });
+  for (let at = 0; at < 250; at++) {
+    await record.commit(by, async transaction => {
+      await transaction.put('User', 'user-7', { displayName: `${CANARY}\u2028${at}` }, {});
+      return { write: true, result: undefined };
+    });
+  }
+  await record.commit(by, async transaction => ({ write: await transaction.remove('User', 'user-9'), result: 0 }));
+  await record.storeEvents(Array.from({ length: 450 }, () => recordedEvent()));
+  await record.close();
+}
+
+const restore = (more: Partial<RestoreOptions> = {}) =>
+  restoreSite({
+    ...{ file, recoveryCode: made.recoveryCode, dataDir: join(root, 'restored'), listen: LISTEN, url: URL },
+    ...more,
+  });
+
+function rowsIn(folder: string, table: string): readonly Record<string, unknown>[] {
+  const handle = new Database(join(folder, 'site.db'), { readonly: true });
+  try {
+    return handle.prepare(`SELECT * FROM ${table} ORDER BY 1, 2, 3, 4`).all() as Record<string, unknown>[];
+  } finally {
+    handle.close();
+  }
+}
+
+const refused = (words: RegExp) => (error: unknown) => {
+  assert.ok(error instanceof ConfigError, String(error));
+  assert.match(error.message, words);
+  assert.doesNotMatch(error.message, /\n/);
+  return true;
+};
+
+describe('backup and restore', () => {
+  it('brings back every object with its history, tombstones, commits and events, one commit further, in a new epoch', async () => {
+    await fill();
+    const { rows } = await backUp({ dataDir, file });
+    assert.deepEqual(rows, { site: 1, commits: 253, objects: 303, history: 554, events: 450 });
+    const restored = await restore();
+    assert.deepEqual([restored.epoch, restored.generation, restored.server], [2, 254, 'primary']);
+
+    const there = join(root, 'restored');
+    for (const table of ['events', 'event_quarantine']) assert.deepEqual(rowsIn(there, table), rowsIn(dataDir, table));
+    const older = (row: Record<string, unknown>) => Number(row.generation) < 254;
+    for (const table of ['commits', 'history']) {
+      assert.deepEqual(rowsIn(there, table).filter(older), rowsIn(dataDir, table));
+      assert.equal(rowsIn(there, table).length, rowsIn(dataDir, table).length + 1);
+    }
+    const isServer = ({ kind }: Record<string, unknown>) => kind === 'Server';
+    const others = (folder: string) => rowsIn(folder, 'objects').filter(row => !isServer(row));
+    assert.deepEqual(others(there), others(dataDir));
+    const { verifySite } = await import('./verify.ts');
+    assert.deepEqual(
+      (await verifySite(there)).differences.map(({ what }) => what),
+      ['replica_empty'],
+    );
+  });
+
+  it('makes the same server to devices: same name and keys, a statement of the new epoch, another instance', async () => {
+    await backUp({ dataDir, file });
+    await restore({ url: 'https://127.0.0.1:9443' });
+    const there = join(root, 'restored');
+    const statementIn = (folder: string) =>
+      readHeldStatement(loadStatementFile(folder), [readFileSync(join(folder, 'ca.crt'), 'utf8')])?.statement;
+    const [before, now] = [statementIn(dataDir), statementIn(there)];
+    assert.deepEqual([now?.epoch, now?.version], [2, 2]);
+    assert.deepEqual(
+      now?.servers,
+      before?.servers.map(server => ({ ...server, url: 'https://127.0.0.1:9443' })),
+    );
+    const [site] = rowsIn(there, 'site');
+    const config = readConfig(dataFolder(there));
+    assert.equal(site?.primaryInstance, config.instance);
+    assert.notEqual(config.instance, readConfig(dataFolder(dataDir)).instance);
+    for (const key of ['ca.key', 'tls.key', 'session.key', 'wrapping.key', 'data.key']) {
+      assert.deepEqual(readFileSync(join(there, 'identity', key)), readFileSync(join(dataDir, 'identity', key)), key);
+      assert.equal(statSync(join(there, 'identity', key)).mode & 0o777, 0o600);
+    }
+  });
+
+  it('writes one file that only its owner may read, in which nothing of the site can be read', async () => {
+    await fill();
+    await backUp({ dataDir, file });
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    const bytes = readFileSync(file);
+    assert.equal(bytes.includes(CANARY), false);
+    for (const key of ['ca.key', 'tls.key', 'data.key']) {
+      const [first = '', second = first] = readFileSync(join(dataDir, 'identity', key), 'utf8').split('\n');
+      assert.equal(bytes.includes(second), false, key);
+    }
+    assert.deepEqual(readdirSync(root).toSorted(), ['primary', 'site.backup']);
+  });
+
+  it('replaces no file without being told to', async () => {
+    writeFileSync(file, 'precious');
+    await assert.rejects(backUp({ dataDir, file }), refused(/is there already; .* --force/));
+    assert.equal(readFileSync(file, 'utf8'), 'precious');
+    await backUp({ dataDir, file, force: true });
+    assert.notEqual(readFileSync(file, 'utf8'), 'precious');
+  });
+
+  it('says where it cannot write, and leaves nothing', async () => {
+    await assert.rejects(
+      backUp({ dataDir, file: join(root, 'nowhere', 'x') }),
+      refused(/cannot be written \(ENOENT\)/),
+    );
+    assert.deepEqual(readdirSync(root), ['primary']);
+  });
+
+  it('refuses a file that was cut off or changed, wherever, before anything is made', async () => {
+    await fill();
+    await backUp({ dataDir, file });
+    const whole = readFileSync(file);
+    const header = whole.indexOf('\n') + 1;
+    const chunk = 64 * 1024 + 16;
+    assert.ok(whole.length > header + chunk, 'it has several chunks');
+    const changed = (at: number) => {
+      const bytes = Buffer.from(whole);
+      bytes[at] = (bytes[at] ?? 0) ^ 1;
+      return bytes;
+    };
+    const swapped = Buffer.concat([whole.subarray(0, header), whole.subarray(header + chunk)]);
+    const older = Buffer.from(whole.toString('latin1').replace('"generation":253', '"generation":252'), 'latin1');
+    const damaged = {
+      'the last byte lacks': whole.subarray(0, -1),
+      'cut at a border of chunks': whole.subarray(0, header + chunk),
+      'the header alone': whole.subarray(0, header),
+      'a byte of the first chunk': changed(header + 100),
+      'a byte of the last one': changed(whole.length - 20),
+      'a chunk left out': swapped,
+      'another header': older,
+      'something after it': Buffer.concat([whole, Buffer.from('x')]),
+    };
+    for (const [how, bytes] of Object.entries(damaged)) {
+      writeFileSync(file, bytes);
+      await assert.rejects(restore(), refused(/was changed or cut off/), how);
+      assert.equal(existsSync(join(root, 'restored')), false, how);
+    }
+  });
+
+  it('refuses what is no backup, and another recovery code', async () => {
+    await backUp({ dataDir, file });
+    const other = formatRecoveryCode(newRecoveryCode());
+    await assert.rejects(restore({ recoveryCode: other }), refused(/this recovery code does not open/));
+    await assert.rejects(restore({ recoveryCode: made.recoveryCode.slice(0, -1) }), refused(/28 letters and digits/));
+    writeFileSync(file, 'some other file\n');
+    await assert.rejects(restore(), refused(/is no backup of ThinMan/));
+    await assert.rejects(restore({ file: join(root, 'absent') }), refused(/cannot be read \(ENOENT\)/));
+    assert.equal(existsSync(join(root, 'restored')), false);
+  });
+
+  it('never writes over a site, nor into a folder in use', async () => {
+    await backUp({ dataDir, file });
+    const database = `sqlite:${join(dataDir, 'site.db')}`;
+    await assert.rejects(restore({ database }), refused(/holds a site already/));
+    assert.deepEqual(readdirSync(join(root, 'restored')), ['lock']);
+    await assert.rejects(restore({ dataDir }), refused(/is the data folder of the server primary/));
+  });
+
+  it('is made on the Primary alone', async () => {
+    rmSync(join(dataDir, 'identity', 'ca.key'));
+    await assert.rejects(backUp({ dataDir, file }), refused(/is a Secondary; a backup is made on the Primary/));
+  });
+});
