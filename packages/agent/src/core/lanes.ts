@@ -1,7 +1,8 @@
 import type { Event } from './event.ts';
 import { couldNotServe, failedHard, gaveNoAnswer, heardFrom, hedgeDelayMs, noteRoundTrip, probe } from './health.ts';
+import { patienceMs } from './search.ts';
 import { candidatesOf, loginOrder } from './server-selection.ts';
-import type { Lane, Login } from './state.ts';
+import type { AgentState, Lane, Login } from './state.ts';
 import { emit, newAttempt, patch, type Turn } from './turn.ts';
 
 /** A lane is one server's part in one login: a probe for a sign of life, and the request itself as soon as it can be made. */
@@ -41,9 +42,21 @@ export function askNext(turn: Turn): boolean {
     hedgeAt: turn.at.now + hedgeMs,
     over: false,
   };
-  setLogin(turn, { lanes: [...turn.state.login.lanes, lane] });
+  setLogin(turn, { lanes: [...turn.state.login.lanes, lane], lacksServer: false });
   askLane(turn, server);
   return true;
+}
+
+/** Those that this login has not asked, believed dead or not. */
+export function unaskedServers({ servers, login }: AgentState): readonly string[] {
+  const asked = new Set(login?.lanes.map(({ server }) => server));
+  return servers.map(({ name }) => name).filter(name => !asked.has(name));
+}
+
+/** What is known of the dead may be minutes old: they are asked for a sign of life when nobody else is left. */
+export function probeUnasked(turn: Turn): void {
+  const deadlineMs = patienceMs(turn);
+  for (const server of unaskedServers(turn.state)) probe(turn, server, 'search', deadlineMs);
 }
 
 /** Sends a lane what can be sent now: how does the user log in, or the login itself. */
@@ -121,7 +134,10 @@ function hedge(turn: Turn, { server, alive, request }: Lane): void {
     // Slow after a sign of life: this request alone goes elsewhere, and a fresh probe says whether it has died meanwhile.
     if (alive) probe(turn, server, 'suspicion', hedgeDelayMs(turn, server));
     else if (request !== undefined) failedHard(turn, server, 'timeout');
-    if (turn.state.login?.lanes.at(-1)?.server === server) askNext(turn);
+    if (turn.state.login?.lanes.at(-1)?.server === server && !askNext(turn)) {
+      setLogin(turn, { lacksServer: true });
+      probeUnasked(turn);
+    }
     askLanes(turn);
   }
 }

@@ -1,7 +1,16 @@
 import type { LoginOutcome } from './effect.ts';
 import type { Event } from './event.ts';
-import { failedHard, healthOf, probe } from './health.ts';
-import { activeLanes, askLanes, askNext, laneOver, setLogin, settleLanes } from './lanes.ts';
+import { failedHard, healthOf } from './health.ts';
+import {
+  activeLanes,
+  askLanes,
+  askNext,
+  laneOver,
+  probeUnasked,
+  setLogin,
+  settleLanes,
+  unaskedServers,
+} from './lanes.ts';
 import { decideOffline } from './offline-login.ts';
 import { patienceMs, searchNow } from './search.ts';
 import { openSession } from './session.ts';
@@ -43,6 +52,7 @@ function startNext(turn: Turn): void {
       subject: undefined,
       lanes: [],
       saltChanged: false,
+      lacksServer: false,
     },
   });
   emit(turn, { kind: 'readUser', loginId, user });
@@ -77,21 +87,20 @@ function settleAsking(turn: Turn, login: Login): void {
     return;
   }
   settleLanes(turn);
+  if (turn.state.login?.lacksServer) askNext(turn);
   if (turn.state.login === null || activeLanes(turn.state.login).length > 0 || askNext(turn)) return;
   resort(turn);
 }
 
 /** No server is left but those believed dead: each of them is asked for a sign of life all the same. */
 function resort(turn: Turn): void {
-  const unasked = unaskedServers(turn.state);
-  if (unasked.length === 0) {
+  if (unaskedServers(turn.state).length === 0) {
     weigh(turn);
     return;
   }
-  const waitMs = patienceMs(turn);
   searchNow(turn);
-  for (const server of unasked) probe(turn, server, 'search', waitMs);
-  setLogin(turn, { stage: { kind: 'last_resort', until: turn.at.now + waitMs } });
+  probeUnasked(turn);
+  setLogin(turn, { stage: { kind: 'last_resort', until: turn.at.now + patienceMs(turn) } });
 }
 
 /** A person whose password opens the cached row waits for none of the dead; a denial does, for what they may still say. */
@@ -104,11 +113,6 @@ function settleLastResort(turn: Turn, login: Login, until: number): void {
   const hopes = unaskedServers(state).some(server => healthOf(state, server).probe !== undefined);
   const opens = login.keys.kind === 'ready' && login.keys.opens === true;
   if (opens || !hopes || Math.min(until, login.deadlineAt) <= at.now) weigh(turn);
-}
-
-function unaskedServers({ servers, login }: AgentState): readonly string[] {
-  const asked = new Set(login?.lanes.map(({ server }) => server));
-  return servers.map(({ name }) => name).filter(name => !asked.has(name));
 }
 
 /** No server gave a final answer: the device decides by what it holds. */

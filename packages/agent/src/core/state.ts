@@ -205,6 +205,8 @@ export type Login = {
   /** Servers of this login, in the order in which they were asked. */
   readonly lanes: readonly Lane[];
   readonly saltChanged: boolean;
+  /** One more server was due, and all others were believed dead: the first of them that shows life is asked. */
+  readonly lacksServer: boolean;
 };
 
 export type WaitingLogin = { readonly loginId: string; readonly user: string; readonly requestedAt: number };
