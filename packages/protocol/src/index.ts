@@ -14,6 +14,7 @@ export * from './local.ts';
 export * from './login.ts';
 export * from './names.ts';
 export * from './objects/index.ts';
+export * from './recovery.ts';
 export * from './renewal.ts';
 export * from './statement.ts';
 export * from './status.ts';

@@ -56,6 +56,8 @@ export const SecondaryFrame = Type.Union([
     status: ServerStatus,
     /** The certificate that it shows now: pin of the CA, Unix milliseconds. */
     certificate: Type.Optional(CertificateFacts),
+    /** Of the commit that its data rest on: the Primary looks whether its database has it. */
+    commitId: Type.Optional(Type.String({ maxLength: 64 })),
   }),
   /** Entries of the journal; answered by `drained` when they are in the source of record. */
   Type.Object({

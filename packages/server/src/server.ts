@@ -40,6 +40,9 @@ import type { Clock } from './ports.ts';
 import { createCompactionWorker } from './record/compaction-worker.ts';
 import { lockFolder } from './record/dialects/folder-lock.ts';
 import { DatabaseUnavailable, DatabaseUnfit } from './record/errors.ts';
+import { createAcceptDatabase, noAcceptDatabase } from './recovery/accept-database.ts';
+import { createForkGuard } from './recovery/fork-guard.ts';
+import { recoveryRoutes } from './recovery/recovery-routes.ts';
 import { createSync } from './replica/sync.ts';
 import { systemClock } from './runtime/clock.ts';
 import { keepEvents } from './runtime/event-keeping.ts';
@@ -156,12 +159,18 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   });
   const heardOf = createHeardOf(journal, log);
 
+  const forks = createForkGuard({
+    ...{ record, replica, role, folder: folder.path, clock, log, journal: stores.journal },
+    condition: () => sync.condition(),
+    epoch: () => statements.current().statement.epoch,
+    onChange: () => monitor.look(),
+  });
   const sync = createSync({
-    ...{ record, replica, clock, siteId: identity.siteId },
+    ...{ record, replica, clock, siteId: identity.siteId, isFork: forks.isFork, beforeDrop: forks.beforeDrop },
     intervalMs: () => syncIntervalMs(site.settings()),
   });
   const monitor = createServingMonitor({
-    facts: () => monitoredFacts(removed(), replica, sync.condition(), keeping.healthy()),
+    facts: () => monitoredFacts(removed(), replica, { ...sync.condition(), forked: forks.forked() }, keeping.healthy()),
     limits: () => servingLimits(site.settings()),
     clock,
     restored: { heard: role() === 'secondary' ? heardOf.version() : undefined, has: version() },
@@ -201,6 +210,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       return restate(transaction);
     },
     drain: () => void drain(),
+    alsoSeen: () => forks.secondaries.known().map(({ position }) => position),
   };
   const devices = createDevicePlane(
     {
@@ -212,18 +222,21 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     randomUUID,
   );
 
-  const storeEvents = createEventStore({ record, tell, log });
+  const storeEvents = createEventStore({ record, tell, log, isForked: forks.forked });
   const linkServer = createLinkServer({
     isPrimary: () => role() === 'primary',
     statement: statements.current,
     version: () => replica.site()?.version,
     missingSince: has => replica.touchedSince(has.epoch === version().epoch ? has.generation : BEFORE_ALL),
     ...{ facts, storeEvents, clock, log },
+    onPosition: (name, at, commitId) =>
+      forks.secondaries.heard(name, { siteId: identity.siteId, version: at, commitId }),
   });
   const route = createEventRoute(role, storeEvents, () =>
     openLink({
       ...{ identity, status, facts, clock, random, log },
       certificate: () => ownFacts(identity),
+      commitId: () => replica.site()?.commitId,
       statement: () => statements.current().statement,
       onCommitted(committed, statement, touched) {
         statements.offer(statement);
@@ -236,7 +249,12 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   );
   const compaction = createCompactionWorker({
     ...{ record, clock, log },
-    by: () => (role() === 'primary' ? { instance: identity.instance, epoch: version().epoch } : undefined),
+    by() {
+      const position = replica.position();
+      if (role() !== 'primary' || position === undefined) return undefined;
+      const restsOn = [position, ...(admin.alsoSeen?.() ?? [])];
+      return { instance: identity.instance, epoch: position.version.epoch, restsOn };
+    },
   });
   const outflow = createDrain({
     ...{ journal, deliver: route.deliver, clock },
@@ -258,6 +276,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   statements.onChange(() => {
     followCas(loaded, replica);
     queueMicrotask(monitor.look);
+    forks.settleJournal();
     route.link()?.follow();
     linkServer.announce();
     devices.announce();
@@ -265,6 +284,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   sync.onCondition(({ reachable, error }) => {
     if (error !== undefined) log.warn({ code: error.code, detail: error.message }, 'the database cannot be used');
     else log.info('the database answers');
+    forks.settleJournal();
     if (reachable && role() === 'primary') outflow.wake();
     monitor.look();
   });
@@ -294,6 +314,9 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
         })
       : noCaRotation(admin);
   local.register(caRoutes(rotation), { prefix: ADMIN_PREFIX });
+  const recovering = { write: admin, folder: folder.path, secondaries: forks.secondaries };
+  const acceptDatabase = restate ? createAcceptDatabase({ ...recovering, restate }) : noAcceptDatabase(admin);
+  local.register(recoveryRoutes(acceptDatabase), { prefix: ADMIN_PREFIX });
 
   const renewal = createServerRenewal({
     ...{ identity, clock, random },
@@ -322,6 +345,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   async function start(): Promise<void> {
     const { error: trouble } = await sync.syncNow();
     if (stopping) return stopped.promise;
+    forks.settleJournal();
     // A database that is away is waited for. One that would lose what it acknowledges is refused, while somebody looks.
     if (trouble?.cause instanceof DatabaseUnfit) {
       await drain();
@@ -382,7 +406,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
 
   /** To the source of record; a Secondary's leads over the link. */
   function wayIsOpen(): boolean {
-    return role() === 'primary' ? sync.condition().reachable : route.link()?.connected() === true;
+    return role() === 'primary' ? sync.condition().reachable && !forks.forked() : route.link()?.connected() === true;
   }
 
   function primaryName(): string {

@@ -64,7 +64,8 @@ const WORDS: Readonly<Record<ServingReason, string>> = {
   schema_too_new: 'the site is of a newer version of ThinMan: upgrade this server',
   cannot_record_events: 'events can be written down nowhere: make room',
   database_lost: 'its database cannot be used',
-  forked: 'its database lacks what this server has seen: it was restored or replaced',
+  forked:
+    'its database lacks what was seen of it (it was restored, replaced, or lost its last commits): put the newer one back, or "thinman-server accept-database" on the Primary',
   lagging: 'it lacks what it has heard of',
 };
 

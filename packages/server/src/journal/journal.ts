@@ -146,7 +146,9 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
         if (outflow.isReopening()) outflow.reopenSome();
       });
     },
-    sendAgain: () => write(outflow.doubt),
+    sendAgain() {
+      if (!outflow.isInDoubt()) write(outflow.doubt);
+    },
     close() {
       group.flush();
       handle.close();

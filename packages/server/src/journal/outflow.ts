@@ -37,6 +37,7 @@ export function prepareOutflow(handle: Database.Database) {
       if (before === null) setEpoch.run(epoch);
       else if (epoch > before) begin.run(epoch);
     },
+    isInDoubt: () => now().epoch === IN_DOUBT,
     doubt: () => void setEpoch.run(IN_DOUBT),
     isReopening(): boolean {
       const { epoch, reopened, reopenTo } = now();

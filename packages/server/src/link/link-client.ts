@@ -43,6 +43,8 @@ export type LinkClientOptions = {
   readonly status: () => ServerStatus;
   /** What this server shows now; undefined: a certificate of no CA of the site. */
   readonly certificate?: () => CertificateFacts | undefined;
+  /** Of the commit that the version of `status` names. */
+  readonly commitId?: () => string | undefined;
   /** `touched`: what the Primary has beyond the version of the status that it last got; undefined: it does not say. */
   readonly onCommitted: (version: Version, statement: SignedStatement, touched: Missing | undefined) => void;
   readonly onConnected: () => void;
@@ -84,7 +86,8 @@ export function openLink(options: LinkClientOptions): LinkClient {
   };
   const tellStatus = () => {
     const certificate = options.certificate?.();
-    send({ type: 'status', status: status(), ...(certificate && { certificate }) });
+    const commitId = options.commitId?.();
+    send({ type: 'status', status: status(), ...(certificate && { certificate }), ...(commitId && { commitId }) });
   };
 
   const take = (frame: PrimaryFrame) => {

@@ -31,6 +31,8 @@ export type LinkServerOptions = {
   readonly statement: () => HeldStatement;
   /** Newest committed version. */
   readonly version: () => Version | undefined;
+  /** A Secondary has said what its data rest on. */
+  readonly onPosition?: (name: string, version: Version, commitId: string) => void;
   /** What a server lacks that has reached this version. */
   readonly missingSince: (has: Version) => Missing;
   readonly facts: Pick<FactExchange, 'meet'>;
@@ -136,7 +138,10 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
     switch (read.frame.type) {
       case 'status':
         peer.certificate = read.frame.certificate;
-        return takeStatus(peer, read.frame.status);
+        takeStatus(peer, read.frame.status);
+        return (
+          read.frame.commitId && options.onPosition?.(peer.name, versionOf(read.frame.status), read.frame.commitId)
+        );
       case 'drain':
         return void drain(peer, read.frame);
       case 'facts':
@@ -213,6 +218,8 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
     },
   };
 }
+
+const versionOf = ({ epoch, generation }: ServerStatus): Version => ({ epoch, generation });
 
 /** 1007, RFC 6455: data that do not fit the type of message. */
 const CLOSE_BAD_FRAME = 1007;

@@ -6,6 +6,7 @@
  * - `busy`: another process holds its lock. `full`: no room on its disk. `refused`: it lets us in, but not do this.
  * - `read_only`: it can be read, and refuses to be written. `unfit`: it would lose what it has acknowledged, or the account
  *   cannot do what the Primary's must.
+ * - `forked`: it lacks what was seen of it.
  * - `older_schema`, `newer_schema`: written by a version of ThinMan that this one does not work with.
  */
 export type DatabaseTrouble =
@@ -19,6 +20,7 @@ export type DatabaseTrouble =
   | 'refused'
   | 'read_only'
   | 'unfit'
+  | 'forked'
   | 'older_schema'
   | 'newer_schema';
 

@@ -3,12 +3,13 @@ import { test } from 'node:test';
 import { pino } from 'pino';
 import { createEventStore } from './event-store.ts';
 
-function storeThatRefuses(quarantined: number) {
+function storeThatRefuses(quarantined: number, forked = false) {
   const told: unknown[] = [];
   const store = createEventStore({
     record: { storeEvents: async () => ({ quarantined }) },
     tell: async (...event) => void told.push(event),
     log: pino({ level: 'silent' }),
+    isForked: () => forked,
   });
   return { store, told };
 }
@@ -23,4 +24,9 @@ test('events that it takes raise none', async () => {
   const { store, told } = storeThatRefuses(0);
   await store([]);
   assert.deepEqual(told, []);
+});
+
+test('a database that lacks what was seen of it gets no events: they may go with it', async () => {
+  const { store } = storeThatRefuses(0, true);
+  await assert.rejects(store([]), { name: 'DatabaseUnavailable', trouble: 'forked' });
 });

@@ -92,6 +92,17 @@ export function serverProgram(out: (text: string) => void): Command {
       out(await (await import('./backup-command.ts')).restoreCommand(file, options)),
     );
 
+  program
+    .command('accept-database')
+    .description(
+      'on the Primary: a database that lacks what this server has seen counts from now on; what it lacks is exported',
+    )
+    .requiredOption('--data <dir>', 'its data folder')
+    .option('--dry-run', 'show what would go, and do nothing')
+    .option('--yes', 'do not ask')
+    .option('--json', 'print the answer as JSON')
+    .action(async options => (await import('./accept-database-command.ts')).acceptDatabaseCommand(options, out));
+
   const ca = program.command('ca').description("changes the site's CA, on the running Primary: begin, switch, finish");
   const caCommand = (name: string, description: string) =>
     ca
