@@ -10,7 +10,8 @@ export const FAST_TIMINGS: Partial<AgentTimings> = {
   breakerMaxMs: 2000,
   allDownFirstMs: 300,
   allDownMaxMs: 1000,
-  leaveDegradedAfterMs: 200,
+  // Two servers on one database notice its loss up to a reading apart (500 ms): nobody must move for that.
+  leaveDegradedAfterMs: 1_000,
   leaveDegradedSpreadMs: 300,
   failbackProbeMs: 300,
   failbackProbes: 3,
