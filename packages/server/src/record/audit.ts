@@ -39,6 +39,18 @@ export function auditRecord(
   });
 }
 
+/** What the database holds, at a glance. */
+export function glanceAt(dialect: RecordDialect): Promise<{ readonly site: SiteRow; readonly quarantined: number }> {
+  return dialect.snapshot(async db => {
+    const site = await requireSite(db);
+    const { count } = await db
+      .selectFrom('event_quarantine')
+      .select(({ fn }) => fn.countAll().as('count'))
+      .executeTakeFirstOrThrow();
+    return { site, quarantined: Number(count) };
+  });
+}
+
 async function unbrokenCommits(db: RecordDb): Promise<Unbroken[]> {
   const found: Unbroken[] = [];
   for await (const page of walk(db, 'commits')) {

@@ -69,6 +69,16 @@ export function serverProgram(out: (text: string) => void): Command {
     .action(async options => show(await (await import('./verify-command.ts')).verifyCommand(options)));
 
   program
+    .command('doctor')
+    .description(
+      'looks at this host: folder, disk, database, replication, certificates, the other server; says what to do',
+    )
+    .requiredOption('--data <dir>', 'its data folder')
+    .option('--json', 'print the result as JSON')
+    .option('--recovery-code-stdin', 'read the recovery code from standard input, verify it, and note that it was')
+    .action(async options => show(await (await import('./doctor-command.ts')).doctorCommand(options)));
+
+  program
     .command('backup')
     .description('writes the whole site into a file that its recovery code opens; the Primary may run meanwhile')
     .argument('<file>')

@@ -14,6 +14,11 @@ export function grant(rights: readonly string[], database: string, account: stri
   return `GRANT ${rights.join(', ')} ON \`${database}\`.* TO ${quotedAccount(account)};`;
 }
 
+/** A right that belongs to no single database. */
+export function grantEverywhere(right: string, account: string): string {
+  return `GRANT ${right} ON *.* TO ${quotedAccount(account)};`;
+}
+
 export function revokeAll(account: string): string {
   return `REVOKE ALL PRIVILEGES, GRANT OPTION FROM ${quotedAccount(account)};`;
 }
