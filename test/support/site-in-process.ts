@@ -74,7 +74,12 @@ export type SiteInProcess = {
 };
 
 /** What is tested here is the path, not the time: on a loaded machine a login in one process with two servers takes seconds. */
-const PATIENT_TIMINGS = { ...FAST_TIMINGS, connectDeadlineMs: 15_000, loginDeadlineMs: 20_000, hedgeDelayMs: 5_000 };
+export const PATIENT_TIMINGS = {
+  ...FAST_TIMINGS,
+  connectDeadlineMs: 15_000,
+  loginDeadlineMs: 20_000,
+  hedgeDelayMs: 5_000,
+};
 
 /** A site on the embedded database, all of it in this process. Draws are 0: what is spread happens at once. */
 export async function siteInProcess(): Promise<SiteInProcess> {

@@ -242,6 +242,8 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
         statements.offer(statement);
         heardOf.hear(committed, touched, version());
         monitor.heard(committed, version());
+        // Its database takes commits, so events as well.
+        if (journal.pending() > 0) outflow.wake();
         if (isOlder(version(), committed)) void sync.syncNow();
       },
       onConnected: () => outflow.wake(),

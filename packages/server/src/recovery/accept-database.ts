@@ -92,7 +92,7 @@ export function createAcceptDatabase({ write, restate, folder, secondaries }: Re
       if (raised === undefined) return refusedAsOther();
       const { version } = raised;
       secondaries.overrule(report.secondariesAhead.map(({ name }) => name));
-      const told = write.events.write('site.epoch_raised', {
+      const told = write.events.write('site.epoch.raised', {
         ...version,
         from: { database: site.version, replica: position.version },
         why: 'accept-database',
