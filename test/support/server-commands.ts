@@ -23,6 +23,8 @@ export type Server = Daemon & {
   /** `thinman-server status`, as people read it. */
   ownStatus(): Promise<Finished>;
   waitForStatus(what: string, wanted: (status: ServerReport) => boolean): Promise<ServerReport>;
+  /** `thinman-server ARGS --data DIR` beside the server, or while it does not run. */
+  tend(args: readonly string[], input?: string): Promise<Finished>;
   /** `thinman ARGS --data DIR` as it ended. */
   thinman(args: readonly string[], input?: string): Promise<Finished>;
   /** The same, where anything but success is an error. */
@@ -74,6 +76,8 @@ export function createServerCommands(
         () => JSON.stringify(last) ?? 'nobody answers',
       );
     },
+    tend: (args, input) =>
+      processes.run('thinman-server', [...args, '--data', data], input === undefined ? {} : { input }),
     thinman,
     administer,
     get,

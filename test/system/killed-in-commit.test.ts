@@ -5,6 +5,7 @@ import { expectRecovered, writeObject } from '../support/crash-points-recovery.t
 import { expectLogin } from '../support/logins.ts';
 import { waitUntilOn } from '../support/site.ts';
 import { systemTest } from '../support/system-test.ts';
+import { expectClean } from '../support/verified.ts';
 import { waitFor } from '../support/wait.ts';
 import { ALICE } from '../support/ward.ts';
 
@@ -39,5 +40,10 @@ systemTest(`the servers are killed at any moment while ${WRITES} objects are wri
   await writing;
   assert.ok(acknowledged.length > WRITES / 2, `${acknowledged.length} writes were acknowledged`);
   await expectRecovered(site, `${KILLS} times`, acknowledged);
+  await expectClean(primary, secondary);
   await waitUntilOn(tc1, primary);
+  await primary.kill();
+  await secondary.kill();
+  await expectClean(primary, secondary);
+  await Promise.all([primary.start(), secondary.start()]);
 });
