@@ -3,7 +3,8 @@
 #
 #   bash scripts/run.sh [SCRIPT [ARGUMENT...]]      without a script: only make ready (what `npm run build` does)
 #
-# Ready means: packages as in package-lock.json, the Node of the dev dependency `node`, everything compiled by `tsc -b`.
+# Ready means: packages as in package-lock.json, the Node of the dev dependency `node`, everything compiled by `tsc -b`,
+# each command in a bundle.
 # It asks for any Node.js from 20 on, npm and bash; no compiler. It says nothing when there is nothing to do.
 set -euo pipefail
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -46,6 +47,7 @@ fi
 
 export PATH="$PWD/node_modules/.bin:$path_outside"
 tsc -b
+node_modules/.bin/node scripts/bundle.ts
 
 exec 9<&-
 [ $# -eq 0 ] || exec node_modules/.bin/node "$@"

@@ -27,7 +27,7 @@ import { agentPaths, prepareDataFolder } from './config.ts';
 import { createLocalServers, type LocalServers } from './local/local-servers.ts';
 import type { Cache, Clock, Random } from './ports.ts';
 import { createRunner } from './runtime/runner.ts';
-import { PACKAGE_VERSION } from './version.ts';
+import { PACKAGE_VERSION } from './runtime/version.ts';
 
 export { type EnrolmentOptions, type EnrolmentResult, enroll } from './adapters/enrolment.ts';
 export { IdentityDamaged, IdentityOfNewerVersion } from './adapters/identity-store.ts';

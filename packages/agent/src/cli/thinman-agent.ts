@@ -1,5 +1,5 @@
 import { type Command, CommanderError, Command as Program } from 'commander';
-import { PACKAGE_VERSION } from '../version.ts';
+import { PACKAGE_VERSION } from '../runtime/version.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { outliveReaders } from './standard-streams.ts';
 

@@ -1,0 +1,24 @@
+import { statSync } from 'node:fs';
+
+/** Runs a command of this package. Plain JavaScript that an old Node.js can read, to say that it is too old. */
+export async function run(name) {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major < 24 || (major === 24 && minor < 7)) {
+    process.stderr.write(
+      `${name} needs Node.js 24.7 or newer; this is ${process.versions.node}. Install a newer Node.js and try again.\n`,
+    );
+    process.exit(2);
+  }
+  const { main } = await import(isBundled(name) ? `../dist/bundle/${name}.js` : `../dist/cli/${name}.js`);
+  await main(process.argv);
+}
+
+/** One file is read much faster than many. In a checkout it may be older than what was compiled since. */
+function isBundled(name) {
+  const bundledMs = changedMs(`../dist/bundle/${name}.js`);
+  return bundledMs > changedMs('../dist/.tsbuildinfo') && bundledMs > changedMs('../../protocol/dist/.tsbuildinfo');
+}
+
+function changedMs(path) {
+  return statSync(new URL(path, import.meta.url), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
