@@ -1,6 +1,6 @@
 // A database that was restored from an older backup: servers and a device in this process, on one SQLite file.
 import assert from 'node:assert/strict';
-import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { AcceptDatabaseAnswer, ForkReport, ObjectOutput, parseJson, SiteStatement } from '@thinman/protocol';
@@ -9,6 +9,7 @@ import Type from 'typebox';
 import { CommandError, EXIT, RefusedByServer } from '../../packages/server/src/cli/thinman/command-error.ts';
 import { parseFile } from '../../packages/server/src/cli/thinman/documents.ts';
 import { serverProgram } from '../../packages/server/src/cli/thinman-server/program.ts';
+import { copyDatabase, putBackDatabase } from '../support/database-files.ts';
 import {
   type LocalDevice,
   type LocalServer,
@@ -50,15 +51,8 @@ describe('a database that was restored from an older backup', () => {
   after(() => site.close());
 
   const inFolder = (...parts: readonly string[]) => join(site.root, ...parts);
-  const databaseFiles = (folder: string) => readdirSync(folder).filter(file => /^site\.db/.test(file));
-  function keep(name: string): void {
-    for (const file of databaseFiles(primary.dir)) cpSync(join(primary.dir, file), inFolder(name, file));
-  }
-  /** Under running servers, as databases are. */
-  function putBack(name: string): void {
-    for (const file of databaseFiles(primary.dir)) rmSync(join(primary.dir, file));
-    for (const file of readdirSync(inFolder(name))) cpSync(inFolder(name, file), join(primary.dir, file));
-  }
+  const keep = (name: string) => copyDatabase(primary.dir, inFolder(name));
+  const putBack = (name: string) => putBackDatabase(inFolder(name), primary.dir);
   async function settled(): Promise<void> {
     await waitFor('everybody to have everything', () => {
       const [mine, theirs] = [primary.running().status(), secondary.running().status()];
