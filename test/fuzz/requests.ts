@@ -1,4 +1,6 @@
 import {
+  AcceptDatabaseAnswer,
+  AcceptDatabaseRequest,
   AdminLoginAnswer,
   AdminLoginRequest,
   AgentStatus,
@@ -19,6 +21,7 @@ import {
   EventBatch,
   EventBatchAnswer,
   EventPage,
+  ForkReport,
   HistoryAnswer,
   JoinAnswer,
   JoinRequest,
@@ -147,6 +150,8 @@ export const CA_ROUTES: readonly Route[] = [
   { method: 'POST', path: '/v1/admin/ca/begin', body: CaStepRequest, answer: CaStepAnswer },
   { method: 'POST', path: '/v1/admin/ca/switch', body: CaStepRequest, answer: CaStepAnswer },
   { method: 'POST', path: '/v1/admin/ca/finish', body: CaStepRequest, answer: CaStepAnswer },
+  { method: 'GET', path: '/v1/admin/fork', answer: ForkReport },
+  { method: 'POST', path: '/v1/admin/fork/accept', body: AcceptDatabaseRequest, answer: AcceptDatabaseAnswer },
 ];
 
 const HOSTILE_TEXTS = HOSTILE.filter(value => typeof value === 'string').map(text => text.slice(0, 3_000));
