@@ -4,6 +4,7 @@ import { parseValue, type RecordedEvent, Version } from '@thinman/protocol';
 import { type Agent, createAgentCommands, type DeviceHistory } from './agent-commands.ts';
 import { freePort } from './loopback.ts';
 import type { Environment, Finished, Processes, StartOptions } from './processes.ts';
+import { recoveryCodeIn } from './recovery.ts';
 import { createServerCommands, type Server } from './server-commands.ts';
 import { createTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 import { waitFor } from './wait.ts';
@@ -26,6 +27,8 @@ export type Site = {
   readonly history: DeviceHistory;
   /** `thinman-server init` and `start`; gives the line READY. */
   foundPrimary(): Promise<string>;
+  /** As `init` printed it. */
+  recoveryCode(): string;
   /** `thinman token server` on the Primary, `thinman-server join` and `start`; gives the line READY. */
   joinSecondary(): Promise<string>;
   /** One more Secondary, after the others in the list, on a source of record of its own; it is started. */
@@ -81,6 +84,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
   };
 
   let inputs = 0;
+  let printed = '';
   return {
     folder,
     primary,
@@ -91,9 +95,10 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     history,
     foundPrimary: async () => {
       const database = databases === undefined ? [] : ['--database', databases.primary];
-      await run('init', first, ['--admin-password-stdin', ...database], ADMIN_PASSWORD);
+      printed = await run('init', first, ['--admin-password-stdin', ...database], ADMIN_PASSWORD);
       return primary.start();
     },
+    recoveryCode: () => recoveryCodeIn(printed),
     joinSecondary: () =>
       joinAs(
         second,
@@ -194,7 +199,8 @@ export function waitUntilOn(agent: Agent, server: Server, withinMs?: number) {
   );
 }
 
-async function succeed(args: readonly string[], finished: Promise<Finished>): Promise<void> {
+async function succeed(args: readonly string[], finished: Promise<Finished>): Promise<string> {
   const { code, stdout, stderr } = await finished;
   if (code !== 0) throw new Error(`"${args[0]}" ended with ${code}: ${stderr}${stdout}`);
+  return stdout;
 }

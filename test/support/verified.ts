@@ -9,7 +9,12 @@ export async function expectClean(...servers: readonly Server[]): Promise<void> 
   }
 }
 
-export type PrintedCheck = { readonly check: string; readonly level: string; readonly found: string };
+export type PrintedCheck = {
+  readonly check: string;
+  readonly level: string;
+  readonly found: string;
+  readonly sql?: readonly string[];
+};
 
 /** What `thinman-server doctor` says there, and how it ends. */
 export async function doctorOn(server: Server, args: readonly string[] = [], input?: string) {

@@ -1,0 +1,3 @@
+import { careTests } from '../support/care-on-databases.ts';
+
+careTests('mysql');
