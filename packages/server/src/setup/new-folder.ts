@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { nameProblem } from '@thinman/protocol';
 import { ConfigError, type DataFolder, hasConfig, readConfig } from '../config.ts';
@@ -14,25 +14,30 @@ export function checkServerName(name: string): string {
 
 /**
  * Runs `make` in a data folder that is empty but for `mayHold`, locked meanwhile. What a failed `make` left there is
- * removed, except `mayHold`. Throws ConfigError when the folder is a server's already, not empty, or in use.
+ * removed, except `mayHold`; the folder too, if it was not there before. Throws ConfigError when the folder is a server's already, not empty, or in use.
  */
 export async function withNewFolder<T>(
   folder: DataFolder,
   mayHold: readonly string[],
   make: () => Promise<T>,
 ): Promise<T> {
+  const wasThere = existsSync(folder.path);
   openFolder(folder);
   const release = lockFolder(folder.path);
   if (release === undefined) throw new ConfigError(`${folder.path} is in use by another process; stop that one first`);
   const allowed = [LOCK_FILE, ...mayHold];
+  let failed = true;
   try {
     refuseUnlessEmpty(folder, allowed);
-    return await make();
+    const made = await make();
+    failed = false;
+    return made;
   } catch (error) {
     if (!(error instanceof FolderNotEmpty) && !hasConfig(folder)) clear(folder, allowed);
     throw error;
   } finally {
     release();
+    if (failed && !wasThere) removeEmpty(folder.path);
   }
 }
 
@@ -67,4 +72,10 @@ function clear(folder: DataFolder, allowed: readonly string[]): void {
   for (const entry of readdirSync(folder.path)) {
     if (!allowed.includes(entry)) rmSync(join(folder.path, entry), { recursive: true, force: true });
   }
+}
+
+/** A folder that holds nothing but its lock. */
+function removeEmpty(path: string): void {
+  if (readdirSync(path).some(entry => entry !== LOCK_FILE)) return;
+  rmSync(path, { recursive: true, force: true });
 }

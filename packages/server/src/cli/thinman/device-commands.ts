@@ -1,7 +1,7 @@
 import { DeviceChangedAnswer, UnknownDevicesAnswer } from '@thinman/protocol';
 import type { Command } from 'commander';
 import type { AdminClient } from './admin-client.ts';
-import { parseDuration } from './arguments.ts';
+import { parseKeyHash, parseTtl } from './arguments.ts';
 import type { Asking } from './asking.ts';
 import { type Format, parseFormat, toJson, toYaml } from './format.ts';
 import { oneObject } from './read-commands.ts';
@@ -25,7 +25,7 @@ export function addDeviceCommands(program: Command, asking: Asking): void {
     .option('--ttl <time>', 'how long it is good for: 90m, 24h, 7d', '24h')
     .action(
       asking((client, { ttl = '24h' }, [name = '']) =>
-        makeToken(client, { for: 'reenroll', device: name, ttlMs: parseDuration(ttl) }),
+        makeToken(client, { for: 'reenroll', device: name, ttlMs: parseTtl(ttl) }),
       ),
     );
   device
@@ -47,7 +47,7 @@ export function addDeviceCommands(program: Command, asking: Asking): void {
     .argument('<key>', 'its key, as the list shows it')
     .requiredOption('--name <name>', 'the name that it gets')
     .option('--group <name>', 'the device group that it is put in')
-    .action(asking((client, { name, group }, [key = '']) => approve(client, key, name, group)));
+    .action(asking((client, { name, group }, [key = '']) => approve(client, parseKeyHash(key), name, group)));
 }
 
 /** A key's hash may begin with a dash, and is no option: it goes to the end, behind `--`. */

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { PACKAGE_VERSION } from '../../runtime/version.ts';
-import { parseCount, parseDuration } from './arguments.ts';
+import { parseCount, parseTtl, parseUses } from './arguments.ts';
 import type { Asking, Options } from './asking.ts';
 import { CommandError, EXIT } from './command-error.ts';
 import { withConnection } from './connection.ts';
@@ -138,8 +138,8 @@ export function thinmanProgram(out: (text: string) => void): Command {
       asking((client, { group, uses = '1', ttl = '24h' }) =>
         makeToken(client, {
           for: 'device',
-          uses: parseCount('--uses', uses),
-          ttlMs: parseDuration(ttl),
+          uses: parseUses(uses),
+          ttlMs: parseTtl(ttl),
           ...(group === undefined ? {} : { group }),
         }),
       ),

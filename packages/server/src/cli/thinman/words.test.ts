@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ERRORS, type ErrorCode, OBJECT_KINDS, problem } from '@thinman/protocol';
 import { Command, CommanderError } from 'commander';
-import { parseCount, parseDuration } from './arguments.ts';
+import { parseCount, parseDuration, parseKeyHash, parseTtl, parseUses } from './arguments.ts';
 import { bodyDifference } from './body-difference.ts';
 import { CommandError, EXIT, exitCodeOf, misuse, refusalLines } from './command-error.ts';
 import { serverUrl } from './connection.ts';
@@ -41,6 +41,17 @@ test('times and counts are what they say, or wrong use', () => {
   assert.equal(parseCount('--uses', '12'), 12);
   for (const word of ['', '0', '-1', '1.5', 'x', '1e3'])
     assert.throws(() => parseCount('--uses', word), isMisuse, word);
+});
+
+test('tokens are for a second to a year, and for a million devices at most; a key is copied whole', () => {
+  assert.equal(parseTtl('366d'), 366 * 86_400_000);
+  assert.equal(parseUses('1000000'), 1_000_000);
+  for (const word of ['0s', '367d', '999999d']) assert.throws(() => parseTtl(word), isMisuse, word);
+  for (const word of ['0', '1000001']) assert.throws(() => parseUses(word), isMisuse, word);
+  assert.equal(parseKeyHash('-'.padEnd(43, 'x')), '-'.padEnd(43, 'x'));
+  for (const word of ['', 'x'.repeat(42), 'x'.repeat(44), `${'x'.repeat(42)}+`]) {
+    assert.throws(() => parseKeyHash(word), isMisuse, word);
+  }
 });
 
 test('a pin is one pin in base64url, base64 and hexadecimal', () => {
