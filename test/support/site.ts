@@ -190,11 +190,14 @@ export async function waitUntilApplied(site: Site, agent: Agent, user: string): 
   });
 }
 
-/** Waits until a person who looks at the device sees it on this server. */
+/** Waits until a person who looks at the device sees it on this server, and it does not take it for dead: logins go there. */
 export function waitUntilOn(agent: Agent, server: Server, withinMs?: number) {
   return agent.waitForStatus(
     `to be online on the ${server.name}`,
-    status => status.mode === 'online' && status.server?.name === server.name,
+    ({ mode, server: current, servers }) =>
+      mode === 'online' &&
+      current?.name === server.name &&
+      servers.some(({ name, state }) => name === server.name && state === 'serving'),
     withinMs,
   );
 }
