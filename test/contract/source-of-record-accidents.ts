@@ -237,14 +237,32 @@ export function accidentsContract(name: string, serverOf: () => DatabaseServer):
         };
         const [cut, whole] = [dialectAt(proxy.port), dialectAt(serverOf().port)];
         const happened = proxy.next('unanswered', 'create index');
-        await assert.rejects(migrate(cut, [...MIGRATIONS, next]), assertUnavailable);
+        await assert.rejects(migrate(cut, { migrations: [...MIGRATIONS, next] }), assertUnavailable);
         await happened;
         assert.equal((await record.site())?.schema, made.schema);
-        await migrate(whole, [...MIGRATIONS, next]);
-        await migrate(whole, [...MIGRATIONS, next]);
+        await migrate(whole, { migrations: [...MIGRATIONS, next] });
+        await migrate(whole, { migrations: [...MIGRATIONS, next] });
         assert.equal((await record.site())?.schema, made.schema + 1);
         assert.equal((await record.commit(AS_PRIMARY, async () => ({ write: true, result: 0 }))).kind, 'committed');
         await Promise.all([cut.close(), whole.close()]);
+      });
+
+      it('is changed by one server at a time', async () => {
+        await open('direct').initialise(newSite(), []);
+        const parsed = parseMysqlUrl(lab.url(), path => path);
+        assert.ok(parsed.kind === 'address');
+        const [first, second] = [0, 1].map(() => mysqlDialect(parsed.address, { readOnly: false }));
+        assert.ok(first !== undefined && second !== undefined);
+        const step = (up: Migration['up']): Migration => ({ number: MIGRATIONS.length + 1, up });
+        const notNow = { name: 'DatabaseUnavailable', trouble: 'busy', message: /another server changes its schema/ };
+        const late = step(() => assert.fail('two at once'));
+        const next = step(() => assert.rejects(migrate(second, { migrations: [...MIGRATIONS, late] }), notNow));
+        assert.deepEqual(await migrate(first, { migrations: [...MIGRATIONS, next] }), {
+          from: MIGRATIONS.length,
+          to: next.number,
+        });
+        assert.equal(await migrate(second, { migrations: [...MIGRATIONS, late] }), undefined);
+        await Promise.all([first.close(), second.close()]);
       });
 
       it('is not made among tables of another program', async () => {

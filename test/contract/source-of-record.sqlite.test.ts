@@ -173,8 +173,8 @@ describe('migrations', () => {
     const before = lab.open();
     const made = await before.initialise(newSite(), []);
     const dialect = sqliteDialect(lab.path, { readOnly: false });
-    await migrate(dialect, [...MIGRATIONS, next]);
-    await migrate(dialect, [...MIGRATIONS, next]);
+    await migrate(dialect, { migrations: [...MIGRATIONS, next] });
+    await migrate(dialect, { migrations: [...MIGRATIONS, next] });
     await dialect.close();
     assert.equal((await before.site())?.schema, made.schema + 1);
     await putUser(before, 'alice');
@@ -193,8 +193,8 @@ describe('migrations', () => {
       },
     };
     const dialect = sqliteDialect(lab.path, { readOnly: false });
-    await assert.rejects(migrate(dialect, [...MIGRATIONS, failing]), /half way/);
-    await migrate(dialect, [...MIGRATIONS, next]);
+    await assert.rejects(migrate(dialect, { migrations: [...MIGRATIONS, failing] }), /half way/);
+    await migrate(dialect, { migrations: [...MIGRATIONS, next] });
     await dialect.close();
     assert.equal((await record.site())?.schema, made.schema + 1);
     await record.close();

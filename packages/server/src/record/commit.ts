@@ -5,7 +5,7 @@ import { type CommitMark, createChangeSet, isCommitted, writeObjects } from './c
 import type { Ending, RecordDialect } from './dialects/dialect.ts';
 import { isForked } from './lineage.ts';
 import type { RecordDb } from './schema.ts';
-import { requireReadable, requireSite, SITE_ROW } from './site.ts';
+import { requireSite, requireWritable, SITE_ROW } from './site.ts';
 
 /** What a commit does to its objects, and what it gives. */
 type Work<T> = (transaction: CommitTransaction) => Promise<{ readonly write: boolean; readonly result: T }>;
@@ -35,7 +35,7 @@ export function runCommit<T>(
       return { keep: false, value: { kind: version.epoch < by.epoch ? 'forked' : 'stepped_down' } };
     }
     const { schema, ...site } = await siteNow(db);
-    requireReadable(schema);
+    requireWritable(schema);
     if (await isForked(db, site, by.restsOn ?? [])) return { keep: false, value: { kind: 'forked' } };
 
     const { version } = site;
@@ -68,7 +68,7 @@ export function runEpochRaise<T>(
       .executeTakeFirstOrThrow();
     if (raised.numUpdatedRows === 0n) return { keep: false, value: undefined };
     const { schema, version } = await siteNow(db);
-    requireReadable(schema);
+    requireWritable(schema);
     const mark = { version, commitId, actor, atMs: clock.nowMs() };
     const { result } = await commitObjects(db, mark, async transaction => ({
       write: true,

@@ -1,7 +1,11 @@
 import type { Generated, Kysely } from 'kysely';
 
-/** The schema that this build writes. It reads this one and the next (expand first, contract one release later). */
+/**
+ * The schema that this build writes. It reads the one before and the next as well (expand first, contract one release later):
+ * either server may be updated first, and none of them is without its database meanwhile (ADR 0028).
+ */
 export const SCHEMA = 1;
+export const OLDEST_READABLE_SCHEMA = Math.max(1, SCHEMA - 1);
 export const NEWEST_READABLE_SCHEMA = SCHEMA + 1;
 
 /** One row (id = 1): the site, its version, and whose the role of the Primary is. Locked by every commit. */

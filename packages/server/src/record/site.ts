@@ -5,7 +5,7 @@ import { isCommitted, writeObjects } from './change-set.ts';
 import type { RecordDialect } from './dialects/dialect.ts';
 import { DatabaseUnavailable } from './errors.ts';
 import { createSchema } from './migrations/index.ts';
-import { NEWEST_READABLE_SCHEMA, type RecordDb, SCHEMA } from './schema.ts';
+import { NEWEST_READABLE_SCHEMA, OLDEST_READABLE_SCHEMA, type RecordDb, SCHEMA } from './schema.ts';
 
 /** The one row of `site`. */
 export const SITE_ROW = 1;
@@ -53,12 +53,20 @@ export function requireReadable(schema: number): void {
       `the database has schema ${schema}, this server reads up to ${NEWEST_READABLE_SCHEMA}: update this server`,
     );
   }
-  if (schema < SCHEMA) {
-    throw new DatabaseUnavailable(
-      'older_schema',
-      `the database has schema ${schema}, this server needs ${SCHEMA}: update and start the Primary first`,
-    );
-  }
+  if (schema < OLDEST_READABLE_SCHEMA) throw olderSchema(schema, OLDEST_READABLE_SCHEMA);
+}
+
+/** Reading an older schema is one thing; writing asks for what the Primary has brought up. */
+export function requireWritable(schema: number): void {
+  requireReadable(schema);
+  if (schema < SCHEMA) throw olderSchema(schema, SCHEMA);
+}
+
+function olderSchema(schema: number, needed: number): DatabaseUnavailable {
+  return new DatabaseUnavailable(
+    'older_schema',
+    `the database has schema ${schema}, this server needs ${needed}: it is brought up when the Primary runs this version`,
+  );
 }
 
 /** Schema, site row, first commit and first objects. Rejects with SiteExists where there is a site. */

@@ -11,9 +11,9 @@ import { lastHeardFrom, readEvents, storeEvents } from './events.ts';
 import { readFeed } from './feed.ts';
 import { readHistory } from './history.ts';
 import { lacksCommit } from './lineage.ts';
-import { migrate } from './migrations/index.ts';
 import { findSite, initialise } from './site.ts';
 import { readChangedSince } from './site-history.ts';
+import { createUpkeep, type SchemaNews } from './upkeep.ts';
 
 export type RecordOptions = {
   /** Relative paths of `sqlite:` start here. */
@@ -24,6 +24,9 @@ export type RecordOptions = {
   readonly acceptWeakDurability?: boolean;
   /** What an administrator should mend, and yet no reason not to use the database. `where`: which one. */
   readonly onFinding?: (where: string, finding: DatabaseFinding) => void;
+  /** Of the server whose database it is: its Primary brings an older schema up. Without it nobody does. */
+  readonly instance?: string;
+  readonly onSchema?: (news: SchemaNews) => void;
   readonly clock: Pick<Clock, 'nowMs'>;
 };
 
@@ -55,12 +58,15 @@ export function dialectFor(url: string, options: RecordOptions): RecordDialect {
   }
 }
 
-function sourceOfRecord(dialect: RecordDialect, { readOnly = false, clock }: RecordOptions): SourceOfRecord {
-  let migrated = readOnly;
+function sourceOfRecord(dialect: RecordDialect, options: RecordOptions): SourceOfRecord {
+  const { readOnly = false, instance, onSchema = () => {}, clock } = options;
+  const upkeep = createUpkeep(dialect, {
+    ...(!readOnly && instance !== undefined && { instance }),
+    onNews: onSchema,
+  });
 
   async function ready(): Promise<RecordDialect> {
-    if (!migrated) await migrate(dialect);
-    migrated = true;
+    await upkeep.toWrite();
     return dialect;
   }
 
@@ -70,14 +76,17 @@ function sourceOfRecord(dialect: RecordDialect, { readOnly = false, clock }: Rec
     },
     async initialise(site, objects) {
       const row = await initialise(dialect, clock, site, objects);
-      migrated = true;
+      upkeep.made();
       return row;
     },
     site: () => findSite(dialect),
-    feed: async position => readFeed(await ready(), position),
+    feed: position => upkeep.whileReading(() => readFeed(dialect, position)),
     lacks: async position => lacksCommit(await ready(), position, { readOnly }),
     commit: async (by, work) => runCommit(await ready(), clock, by, work),
-    raiseEpoch: async (raise, work) => runEpochRaise(await ready(), clock, raise, work),
+    async raiseEpoch(raise, work) {
+      await upkeep.toTakeOver();
+      return runEpochRaise(dialect, clock, raise, work);
+    },
     history: async (kind, name, limit) => readHistory(await ready(), kind, name, limit),
     changedSince: async (generation, page) => readChangedSince(await ready(), generation, page),
     compact: async (by, nowMs, signal) => compactRecord(await ready(), by, nowMs, signal),

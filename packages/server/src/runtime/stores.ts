@@ -6,6 +6,7 @@ import { withRoom } from '../journal/with-room.ts';
 import type { Clock, Journal, Replica, SourceOfRecord } from '../ports.ts';
 import type { SetAside } from '../record/dialects/set-aside.ts';
 import { openSourceOfRecord } from '../record/source-of-record.ts';
+import type { SchemaNews } from '../record/upkeep.ts';
 import { openReplica } from '../replica/replica.ts';
 
 export type Stores = {
@@ -53,7 +54,8 @@ export function openStores(
   const aside = replica.setAside();
   if (aside !== undefined) log.warn({ replica: aside }, 'the replica was unfit and set aside; it is filled anew');
   const record = openSourceOfRecord(config.database, {
-    ...{ dataDir: folder.path, readOnly, acceptWeakDurability, clock },
+    ...{ dataDir: folder.path, readOnly, acceptWeakDurability, instance: config.instance, clock },
+    onSchema: news => tellSchema(log, news),
     onFinding: (where, { what, mend }) =>
       log.warn({ database: where, sql: mend }, `something to mend in the database: ${what}`),
   });
@@ -66,6 +68,17 @@ export function openStores(
       journal.close();
     },
   };
+}
+
+function tellSchema(log: Logger, news: SchemaNews): void {
+  switch (news.kind) {
+    case 'migrated':
+      return log.info({ from: news.from, to: news.to }, 'the schema of the database was brought up');
+    case 'older':
+      return log.warn(news, 'the database has an older schema: it is brought up when the Primary runs this version');
+    case 'newer':
+      return log.warn(news, 'the database has a newer schema: update this server');
+  }
 }
 
 function setAsideWords({ why, path }: SetAside): string {

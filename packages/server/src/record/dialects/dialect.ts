@@ -40,8 +40,11 @@ export type RecordDialect = {
   write<T>(work: (db: RecordDb) => Promise<Ending<T>>): Promise<T>;
   /** In a `write`: holds the site row to its end without changing it. What is read after that is the newest there is. */
   lockSite(db: RecordDb): Promise<void>;
-  /** Changes the schema. Each statement is kept by itself, and is run again after a cut: see `Migration`. */
-  alter(work: (db: RecordDb) => Promise<void>): Promise<void>;
+  /**
+   * Changes the schema, alone: rejects with DatabaseUnavailable (`busy`) while somebody else does. Each statement is kept by
+   * itself, and is run again after a cut: see `Migration`.
+   */
+  alter<T>(work: (db: RecordDb) => Promise<T>): Promise<T>;
   /**
    * On a database in which nothing need be yet: the schema, then `work` as in `write`, which puts the site row in. Both run
    * only where there is no site; else SiteExists. What was cut off in the middle is completed by the next one.

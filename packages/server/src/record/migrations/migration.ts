@@ -2,8 +2,10 @@ import type { RecordDialect } from '../dialects/dialect.ts';
 import type { RecordDb } from '../schema.ts';
 
 /**
- * One step of the schema, from `number - 1` to `number`. Forward only, expand only: the build before must go on working
- * with what it leaves. Each statement must bear being run again, because MySQL commits after each.
+ * One step of the schema, from `number - 1` to `number`. Forward only, expand only: the build before must go on reading and
+ * writing what it leaves, and the build that brings it must be able to read without it (a Secondary of the new build reads
+ * before the Primary has migrated). What is not needed any more goes one release later. Each statement must bear being run
+ * again, because MySQL commits after each.
  */
 export type Migration = {
   readonly number: number;

@@ -7,6 +7,7 @@ import { createInspector } from './inspect.ts';
 import { kyselyOn } from './kysely-on.ts';
 import { siteIn, TABLE_COMMENT } from './own-tables.ts';
 import { createPool } from './pool.ts';
+import { locked } from './schema-lock.ts';
 import { onSeat, type Seat, snapshotOn, writeOn } from './seat.ts';
 import { createSecretsReader } from './secrets.ts';
 import { beginSession, READ_SILENCE_MS, SCHEMA_SILENCE_MS, type ServerFacts, type SessionRole } from './session.ts';
@@ -117,7 +118,10 @@ export function mysqlDialect(address: MysqlAddress, options: MysqlOptions): Reco
     snapshot: work => explaining(() => snapshotOn(readers, work)),
     write: work => writing(() => writeOn(writers, where, work)),
     lockSite: async db => void (await sql`select id from site for update`.execute(db)),
-    alter: work => writing(() => onSeat(writers, NO_TRANSACTION, seat => work(kyselyOn(seat, SCHEMA_WORK)))),
+    alter: work =>
+      writing(() =>
+        onSeat(writers, NO_TRANSACTION, seat => locked(seat, where, () => work(kyselyOn(seat, SCHEMA_WORK)))),
+      ),
     create: (makeSchema, work) =>
       writing(async () => {
         const exists = () => new SiteExists(`${where} holds a site: a site is never written over what is there`);
