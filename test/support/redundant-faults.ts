@@ -35,8 +35,8 @@ export async function whileLoggingIn(site: Site, work: () => Promise<void>): Pro
   }
 }
 
-/** Everything runs, is aligned, and every device is on the Primary. */
-export async function expectHealed(site: Site): Promise<void> {
+/** Everything runs, is aligned, and every device is on the Primary within `movedMs`. */
+export async function expectHealed(site: Site, movedMs = DEVICES_MOVED_MS): Promise<void> {
   const { generation } = await site.primary.waitForStatus('to serve again', isServing);
   for (const server of site.servers.filter(each => each !== site.primary)) {
     await server.waitForStatus(
@@ -44,7 +44,7 @@ export async function expectHealed(site: Site): Promise<void> {
       status => isServing(status) && status.generation >= generation,
     );
   }
-  for (const agent of site.agents) await waitUntilOn(agent, site.primary, DEVICES_MOVED_MS);
+  for (const agent of site.agents) await waitUntilOn(agent, site.primary, movedMs);
 }
 
 /** A write is refused for the database's sake, in time, and says so. */
