@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,9 @@ import { ADMIN_PREFIX, adminPlane } from '../../packages/server/src/admin-plane/
 import { createSiteIndex } from '../../packages/server/src/core/site-index.ts';
 import { createLocalApp } from '../../packages/server/src/http/app.ts';
 import type { HttpApp } from '../../packages/server/src/http/codec.ts';
-import { newDataKey, openDataKey } from '../../packages/server/src/identity/data-key.ts';
+import { newDataKey } from '../../packages/server/src/identity/data-key.ts';
+import { holdDataKey } from '../../packages/server/src/identity/data-key-holder.ts';
+import { rawPublicKey } from '../../packages/server/src/identity/raw-keys.ts';
 import type { PasswordHasher, SourceOfRecord } from '../../packages/server/src/ports.ts';
 import { openSourceOfRecord } from '../../packages/server/src/record/source-of-record.ts';
 import { openReplica } from '../../packages/server/src/replica/replica.ts';
@@ -109,6 +111,8 @@ export async function createAdminSite({
   const folder = mkdtempSync(join(tmpdir(), 'thinman-admin-'));
   const clock = manualClock();
   const hasher = countingHasher();
+  const wrappingKey = generateKeyPairSync('x25519').privateKey;
+  const { dataKey, follow } = holdDataKey(newDataKey(), { siteId: SITE_ID, wrappingKey, save: () => {} });
   const real = openSourceOfRecord('sqlite:site.db', { dataDir: folder, clock });
   await real.initialise(newSite(), [
     {
@@ -122,7 +126,7 @@ export async function createAdminSite({
       kind: 'Server',
       name: 'primary',
       body: { url: PRIMARY_URL, order: 0 },
-      system: { instance: PRIMARY, keyHash: hash('primary') },
+      system: { instance: PRIMARY, keyHash: hash('primary'), wrappingKey: rawPublicKey(wrappingKey) },
     },
     {
       kind: 'Device',
@@ -143,6 +147,7 @@ export async function createAdminSite({
   replica.onApplied(({ full, objects }) => {
     if (full) index.clear();
     for (const object of objects) index.update(object);
+    follow(replica.get('Server', 'primary')?.system.wrappedDataKey);
   });
   const sync = createSync({ record, replica, clock, siteId: SITE_ID });
   await sync.syncNow();
@@ -155,7 +160,7 @@ export async function createAdminSite({
     replica,
     identity: { siteId: SITE_ID, instance, name: instance === PRIMARY ? 'primary' : 'secondary' },
     hasher,
-    dataKey: openDataKey(newDataKey(), SITE_ID),
+    dataKey,
     events: {
       async write(type: ThinmanEvent['type'], data: Record<string, unknown>) {
         events.push({ type, data });

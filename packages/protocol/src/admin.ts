@@ -56,7 +56,14 @@ export const ObjectPage = Type.Object({
 export type ObjectPage = Static<typeof ObjectPage>;
 
 /** `DELETE /v1/admin/objects/:kind/:name`: the version of the commit that left the tombstone. */
-export const DeleteAnswer = Type.Object({ epoch: Type.Integer(), generation: Type.Integer() });
+export const DeleteAnswer = Type.Object({
+  epoch: Type.Integer(),
+  generation: Type.Integer(),
+  /** Of a server: the site's secrets, which it could read. They are to be changed where they come from, and here. */
+  secretsToChange: Type.Optional(
+    Type.Array(Type.Object({ kind: Type.String(), name: Type.String(), field: Type.String() })),
+  ),
+});
 export type DeleteAnswer = Static<typeof DeleteAnswer>;
 
 /** `POST /v1/admin/login` → an opaque session of this server. */

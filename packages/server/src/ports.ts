@@ -370,6 +370,10 @@ export type SiteDataKey = {
   open(sealed: string, context: string): string;
   /** The data key itself, wrapped to another server's raw X25519 key (base64url). */
   wrapFor(wrappingKey: string): string;
+  /** Seals with a new key; opens what this one opens, and makes the same MACs. */
+  renewed(): SiteDataKey;
+  /** The one that is wrapped to this server in its Server object (`wrappedDataKey`); this one where that is no newer one. */
+  heldIn(wrapped: string): SiteDataKey;
 };
 
 /** What a session token says. */

@@ -126,7 +126,8 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   const { log = createLogger({ destination: process.stderr }) } = options;
   const listen = parseListen(config.listen);
   const loaded = loadIdentity(folder.path, config, { clock, log });
-  const { own, ca, dataKey, sessions, statements } = loaded;
+  const { own, ca, sessions, statements } = loaded;
+  const { dataKey } = loaded.dataKeys;
   const { identity } = own;
   const authority = ca?.authority;
   const acceptWeakDurability = options.acceptWeakDurability ?? config.acceptWeakDurability ?? false;

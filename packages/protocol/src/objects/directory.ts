@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { secret } from './secret.ts';
 import { closed, description } from './shape.ts';
 
 /** LDAP or Active Directory as a source of users. */
@@ -14,7 +15,7 @@ export const DirectoryBody = closed({
   baseDn: Type.String({ maxLength: 1024 }),
   bindDn: Type.Optional(Type.String({ maxLength: 1024 })),
   /** Secret: stored sealed under the site data key, given back as `{ secret: set }`. */
-  bindPassword: Type.Optional(Type.Union([Type.String({ maxLength: 1024 }), closed({ secret: Type.Literal('set') })])),
+  bindPassword: Type.Optional(secret({ maxLength: 1024 })),
   suffix: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9.-]{1,253}$', description: 'a domain like example.org' })),
   userFilter: Type.Optional(Type.String({ maxLength: 2048 })),
   groupFilter: Type.Optional(Type.String({ maxLength: 2048 })),

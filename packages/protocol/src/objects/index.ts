@@ -7,6 +7,7 @@ import { EnrollmentTokenBody } from './enrollment-token.ts';
 import { DeviceGroupBody, UserGroupBody } from './group.ts';
 import { PolicyBody } from './policy.ts';
 import { ProfileBody } from './profile.ts';
+import { isSecret } from './secret.ts';
 import { ServerBody } from './server.ts';
 import { SiteSettingsBody } from './site-settings.ts';
 import { UserBody } from './user.ts';
@@ -19,6 +20,7 @@ export * from './enrollment-token.ts';
 export * from './group.ts';
 export * from './policy.ts';
 export * from './profile.ts';
+export * from './secret.ts';
 export * from './server.ts';
 export * from './settings/index.ts';
 export * from './site-settings.ts';
@@ -50,3 +52,16 @@ export function isObjectKind(kind: string): kind is ObjectKind {
 
 /** Kinds that `apply` does not create: `Device` comes from enrolment, `Server` from init and join, tokens from `token`. */
 export const MADE_ELSEWHERE: readonly ObjectKind[] = ['Device', 'Server', 'EnrollmentToken'];
+
+/** Fields at the top of a body whose values are secrets, by kind. */
+const SECRET_FIELDS = new Map(
+  Object.entries(OBJECT_KINDS).map(([kind, schema]) => {
+    const properties: Readonly<Record<string, TSchema>> = schema.properties;
+    return [kind, Object.keys(properties).filter(field => isSecret(properties[field] ?? {}))] as const;
+  }),
+);
+
+/** Of an object of this kind. */
+export function secretFieldsOf(kind: ObjectKind): readonly string[] {
+  return SECRET_FIELDS.get(kind) ?? [];
+}

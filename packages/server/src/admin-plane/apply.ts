@@ -1,10 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { ApplyAnswer, Version } from '@thinman/protocol';
+import { type ApplyAnswer, secretFieldsOf, type Version } from '@thinman/protocol';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { CommitTransaction } from '../ports.ts';
 import type { Actor, WriteDeps } from './admin-deps.ts';
 import { commit, refusalUnlessPrimary, type Touched, type Work, withinDatabaseDeadline } from './commit.ts';
 import { type PasswordsWorked, workPasswords } from './credentials.ts';
+import { dataKeyIn } from './data-key-in.ts';
 import { type ApplyPlan, type PlannedObject, planApply } from './plan-apply.ts';
 import { type InputsRead, readInputs } from './read-inputs.ts';
 import { loadSiteView, replicaReader, type SiteReader } from './site-view.ts';
@@ -70,7 +71,9 @@ async function planOn(deps: WriteDeps, reader: SiteReader, read: InputsRead, pas
   await nextTurn();
   const view = await loadSiteView(reader, read.inputs);
   await nextTurn();
-  return planApply(read, view, { passwords, sealer: deps.dataKey, nowMs: deps.clock.nowMs() });
+  const hasSecrets = read.inputs.some(({ kind }) => secretFieldsOf(kind).length > 0);
+  const sealer = hasSecrets ? await dataKeyIn(deps, reader) : deps.dataKey;
+  return planApply(read, view, { passwords, sealer, nowMs: deps.clock.nowMs() });
 }
 
 /** Mistakes are found on the replica first, so that no password is hashed for an `apply` that is refused anyway. */

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
-import { OBJECT_KINDS, type ObjectKind, type Problem } from '@thinman/protocol';
+import { setImmediate } from 'node:timers/promises';
+import { type DeleteAnswer, OBJECT_KINDS, type ObjectKind, type Problem } from '@thinman/protocol';
 import { type AdminSite, createAdminSite } from '../../../../test/support/admin-site.ts';
+import { PRIMARY, SITE_ID } from '../../../../test/support/record-fixtures.ts';
+import { openDataKey, unwrapDataKey } from '../identity/data-key.ts';
+import { rawPublicKey } from '../identity/raw-keys.ts';
 import { REFERRERS, referencesOf } from './references.ts';
+import { secretContext } from './secrets.ts';
 
 const withSite = async (work: (site: AdminSite) => Promise<void>) => {
   const site = await createAdminSite();
@@ -129,5 +135,91 @@ test('REFERRERS has every kind that can name another', () => {
     for (const { kind } of referencesOf(referrer, body)) {
       assert.ok(REFERRERS[kind]?.includes(referrer), `${referrer} can name ${kind}`);
     }
+  }
+});
+
+test('a server that is deleted leaves a new data key behind: every secret is sealed anew, and those to be changed are named', () =>
+  withSite(async site => {
+    const stolen = generateKeyPairSync('x25519').privateKey;
+    const { deps } = site;
+    const wrappedToIt = deps.dataKey.wrapFor(rawPublicKey(stolen));
+    await deps.record.commit({ instance: PRIMARY, epoch: 1, actor: 'test' }, async transaction => {
+      const system = { instance: 'b', keyHash: 'b', wrappingKey: rawPublicKey(stolen), wrappedDataKey: wrappedToIt };
+      await transaction.put('Server', 'secondary', { url: 'https://b.example' }, system);
+      return { write: true, result: undefined };
+    });
+    const directory = (name: string, more: object) => ({
+      ...{ kind: 'Directory', name },
+      body: { type: 'ldap', urls: ['ldap://127.0.0.1:1'], baseDn: 'dc=x', ...more },
+    });
+    await site.apply([directory('ad', { bindPassword: 'a-canary-secret' }), directory('open', {})]);
+    const sealedBy = (name: string) =>
+      (deps.replica.get('Directory', name)?.system.secrets as { bindPassword: string } | undefined)?.bindPassword ?? '';
+    const before = sealedBy('ad');
+    const known = openDataKey(unwrapDataKey(wrappedToIt, stolen, SITE_ID) ?? Buffer.alloc(0), SITE_ID);
+    const context = secretContext('Directory', 'ad', 'bindPassword');
+    assert.equal(known.open(before, context), 'a-canary-secret', 'it could read it');
+
+    const { status, body } = await site.ask('DELETE', '/objects/Server/secondary');
+    assert.equal(status, 200);
+    assert.deepEqual((body as DeleteAnswer).secretsToChange, [
+      { kind: 'Directory', name: 'ad', field: 'bindPassword' },
+    ]);
+    assert.notEqual(sealedBy('ad'), before);
+    assert.equal(deps.dataKey.open(sealedBy('ad'), context), 'a-canary-secret');
+    await site.apply([directory('ad', { bindPassword: 'another-secret' })]);
+    assert.equal(deps.dataKey.open(sealedBy('ad'), context), 'another-secret');
+    assert.throws(() => known.open(sealedBy('ad'), context), 'what is given from now on it cannot read');
+
+    // What stands in the history opens all the same.
+    const to = deps.replica.get('Directory', 'ad')?.generation ?? 0;
+    const back = await site.ask('POST', '/rollback', { body: { to: to - 1 } });
+    assert.equal(back.status, 200, JSON.stringify(back.body));
+    assert.notEqual(deps.dataKey.open(sealedBy('ad'), context), '');
+    assert.deepEqual((await site.ask('GET', '/objects/Directory/ad')).body, {
+      ...directory('ad', { bindPassword: { secret: 'set' } }),
+      generation: deps.replica.get('Directory', 'ad')?.generation,
+    });
+  }));
+
+test('a secret that is applied before this server knows of the new data key is sealed under it', async () => {
+  let feedIsOpen = Promise.resolve();
+  const site = await createAdminSite({
+    around: record => ({
+      ...record,
+      async feed(position) {
+        await feedIsOpen;
+        return record.feed(position);
+      },
+    }),
+  });
+  try {
+    const { deps } = site;
+    await deps.record.commit({ instance: PRIMARY, epoch: 1, actor: 'test' }, async transaction => {
+      const server = deps.replica.get('Server', 'primary');
+      await transaction.put('Server', 'secondary', { url: 'https://b.example' }, { ...server?.system, instance: 'b' });
+      return { write: true, result: undefined };
+    });
+    const old = deps.dataKey.heldIn('');
+    const { promise, resolve: open } = Promise.withResolvers<void>();
+    feedIsOpen = promise;
+    const generation = async () => (await deps.record.site())?.version.generation ?? 0;
+    const committed = async (work: () => Promise<unknown>) => {
+      const before = await generation();
+      const result = work();
+      while ((await generation()) === before) await setImmediate();
+      return { result };
+    };
+    const body = { type: 'ldap', urls: ['ldap://127.0.0.1:1'], baseDn: 'dc=x', bindPassword: 'a-secret' };
+    const deleting = await committed(() => site.ask('DELETE', '/objects/Server/secondary'));
+    const applying = await committed(() => site.apply([{ kind: 'Directory', name: 'ad', body }]));
+    open();
+    await Promise.all([deleting.result, applying.result]);
+    const sealed = deps.replica.get('Directory', 'ad')?.system.secrets as { bindPassword: string } | undefined;
+    const context = secretContext('Directory', 'ad', 'bindPassword');
+    assert.equal(deps.dataKey.open(sealed?.bindPassword ?? '', context), 'a-secret');
+    assert.throws(() => old.open(sealed?.bindPassword ?? '', context));
+  } finally {
+    await site.close();
   }
 });

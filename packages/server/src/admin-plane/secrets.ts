@@ -1,11 +1,5 @@
-import type { ObjectKind } from '@thinman/protocol';
+import { type ObjectKind, SECRET_IS_SET, secretFieldsOf } from '@thinman/protocol';
 import type { SiteDataKey, StoredObject } from '../ports.ts';
-
-/** Fields (at the top of the body) whose value is kept sealed, by kind. */
-const SECRET_FIELDS: Partial<Record<ObjectKind, readonly string[]>> = { Directory: ['bindPassword'] };
-
-/** What stands in a body where a secret is held: given out, and taken back as "leave it as it is". */
-const SECRET_IS_SET = { secret: 'set' } as const;
 
 export type Sealer = Pick<SiteDataKey, 'seal' | 'open'>;
 
@@ -20,7 +14,7 @@ export type SecretsTaken = {
 
 /** A body as it may be shown: a secret says that it is there. */
 export function withoutSecrets(kind: ObjectKind, body: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const held = (SECRET_FIELDS[kind] ?? []).filter(field => body[field] !== undefined);
+  const held = secretFieldsOf(kind).filter(field => body[field] !== undefined);
   return { ...body, ...Object.fromEntries(held.map(field => [field, SECRET_IS_SET])) };
 }
 
@@ -35,7 +29,7 @@ export function takeSecrets(
   stored: StoredObject | undefined,
   sealer: Sealer,
 ): SecretsTaken {
-  const fields = (SECRET_FIELDS[input.kind] ?? []).filter(field => input.body[field] !== undefined);
+  const fields = secretFieldsOf(input.kind).filter(field => input.body[field] !== undefined);
   const held = (stored?.system.secrets ?? {}) as Readonly<Record<string, string>>;
   const body: Record<string, unknown> = { ...input.body };
   const secrets: Record<string, string> = {};
@@ -61,7 +55,7 @@ export function secretsFor(
   now: Readonly<Record<string, unknown>>,
   then: Readonly<Record<string, unknown>> | undefined,
 ): Readonly<Record<string, unknown>> {
-  const fields = (SECRET_FIELDS[kind] ?? []).filter(field => body[field] !== undefined);
+  const fields = secretFieldsOf(kind).filter(field => body[field] !== undefined);
   const { secrets: held, ...system } = now;
   if (fields.length === 0) return system;
   const known = { ...(then?.secrets as object | undefined), ...(held as object | undefined) } as Record<

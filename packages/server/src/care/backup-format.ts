@@ -33,7 +33,7 @@ export const BackupKeys = Type.Object(
   {
     /** PKCS #8, PEM. */
     ...{ tls: Type.String(), session: Type.String(), wrapping: Type.String() },
-    dataKey: Base64Url(64),
+    dataKey: Base64Url(512),
   },
   { additionalProperties: false },
 );

@@ -2,9 +2,9 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SignedStatement } from '@thinman/protocol';
+import { isDataKey } from './data-key.ts';
 import { makePrivateFolder, writeFileAtomically } from './key-files.ts';
 import { keyHashOf } from './key-hash.ts';
-import { SYMMETRIC_KEY_BYTES } from './sealed-box.ts';
 
 /** A server's own three keys (`design.md`, Identity and trust). */
 export type ServerKeys = {
@@ -72,9 +72,14 @@ export function saveSiteKeys(dataFolder: string, site: SiteKeys): void {
   const folder = identityFolder(dataFolder);
   makePrivateFolder(folder);
   saveServerCertificate(dataFolder, site.certificatePem);
-  writeFileAtomically(join(folder, DATA_KEY_FILE), site.dataKey.toString('base64url'));
+  saveDataKey(dataFolder, site.dataKey);
   if (site.caKeyPem !== undefined) writeFileAtomically(join(folder, CA_KEY_FILE), site.caKeyPem);
   saveCaCertificates(dataFolder, site.caCertificates);
+}
+
+/** The site data key, as this server was given it last. */
+export function saveDataKey(dataFolder: string, dataKey: Buffer): void {
+  writeFileAtomically(join(identityFolder(dataFolder), DATA_KEY_FILE), dataKey.toString('base64url'));
 }
 
 /** A new certificate for the same key; what ties its CA to the one before may follow it. */
@@ -110,7 +115,7 @@ export function loadIdentityFiles(dataFolder: string): {
   const certificatePem = readText(join(folder, CERTIFICATE_FILE));
   const caCertificates = splitPem(readText(join(dataFolder, CA_CERTIFICATE_FILE)));
   const dataKey = Buffer.from(readText(join(folder, DATA_KEY_FILE)), 'base64url');
-  if (dataKey.length !== SYMMETRIC_KEY_BYTES) throw damaged(join(folder, DATA_KEY_FILE), 'is not a data key');
+  if (!isDataKey(dataKey)) throw damaged(join(folder, DATA_KEY_FILE), 'is not a data key');
   if (caCertificates.length === 0) throw damaged(join(dataFolder, CA_CERTIFICATE_FILE), 'holds no certificate');
   if (keyHashOf(readCertificate(join(folder, CERTIFICATE_FILE), certificatePem).publicKey) !== keyHashOf(keys.tls)) {
     throw damaged(join(folder, CERTIFICATE_FILE), 'does not belong to tls.key');

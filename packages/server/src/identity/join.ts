@@ -9,6 +9,7 @@ import type {
 } from '@thinman/protocol';
 import type { WriteDeps } from '../admin-plane/admin-deps.ts';
 import { commit, refusalUnlessPrimary, type Work } from '../admin-plane/commit.ts';
+import { dataKeyIn } from '../admin-plane/data-key-in.ts';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { CertificateAuthority, CommitTransaction, ServerIdentity, StoredObject } from '../ports.ts';
 import { publicKeyOfCsr } from './csr.ts';
@@ -145,7 +146,7 @@ async function admit(
   const { serverUrl = request.url } = token.body as EnrollmentTokenBody;
   // The name and the URL are the token's, never the joiner's.
   const issued = await deps.authority.issue(request.csr, name, [serverUrl]);
-  const wrappedDataKey = deps.write.dataKey.wrapFor(wrappingKey);
+  const wrappedDataKey = (await dataKeyIn(deps.write, transaction)).wrapFor(wrappingKey);
   const system: ServerSystem = { instance, keyHash, sessionKey, wrappingKey, wrappedDataKey };
   const body: ServerBody = { url: serverUrl };
   await transaction.put('Server', name, body, system);

@@ -1,15 +1,16 @@
 import type { SignedStatement } from '@thinman/protocol';
 import type { Logger } from 'pino';
 import type { ServerConfig } from '../config.ts';
-import type { CertificateAuthority, Clock, SessionTokens, SiteDataKey } from '../ports.ts';
+import type { CertificateAuthority, Clock, SessionTokens } from '../ports.ts';
 import { type CaKeys, openCaKeys } from './ca-keys.ts';
-import { openDataKey } from './data-key.ts';
+import { type DataKeyHolder, holdDataKey } from './data-key-holder.ts';
 import {
   IdentityDamaged,
   identityFolder,
   loadIdentityFiles,
   loadStatementFile,
   saveCaCertificates,
+  saveDataKey,
   saveServerCertificate,
   saveStatementFile,
   toPem,
@@ -23,7 +24,7 @@ import { createStatementHolder, readHeldStatement, type StatementHolder } from '
 /** Everything that follows from the files in a server's identity folder. */
 export type LoadedIdentity = {
   readonly own: OwnIdentity;
-  readonly dataKey: SiteDataKey;
+  readonly dataKeys: DataKeyHolder;
   readonly sessions: SessionTokens;
   readonly statements: StatementHolder;
   /** Where the CAs' keys lie: on the Primary. */
@@ -45,8 +46,6 @@ export function loadIdentity(
       `the site statement in ${dataFolder}/identity is not valid; put it back from a backup, or join this server anew`,
     );
   }
-  const dataKey = openDataKey(site.dataKey, siteId);
-  site.dataKey.fill(0);
   /** What is held in this process all the same; the source of record has it too. */
   const tryTo = (write: () => void, what: string): boolean => {
     try {
@@ -57,6 +56,11 @@ export function loadIdentity(
       return false;
     }
   };
+  const dataKeys = holdDataKey(site.dataKey, {
+    ...{ siteId, wrappingKey: keys.wrapping },
+    save: dataKey => tryTo(() => saveDataKey(dataFolder, dataKey), 'the data key'),
+  });
+  site.dataKey.fill(0);
   const save = (signed: SignedStatement) => tryTo(() => saveStatementFile(dataFolder, signed), 'the site statement');
   const tls = { keyPem: toPem(keys.tls), certificatePem };
   const own = createOwnIdentity(
@@ -70,7 +74,7 @@ export function loadIdentity(
   const caKeys = openCaKeys(identityFolder(dataFolder));
   return {
     own,
-    dataKey,
+    dataKeys,
     sessions: createSessionTokens(siteId, name, keys.session, clock),
     statements: createStatementHolder(held, trusted, save),
     ca: caKeys && { keys: caKeys, authority: createSiteAuthority(caKeys, trusted, clock) },

@@ -5,6 +5,8 @@ import type { SignedStatement, SiteStatement } from '@thinman/protocol';
 import type { Clock, ServerIdentity, SiteRow } from '../ports.ts';
 import { bridgeCa, createSiteCa, openCertificateAuthority, type SiteCa } from './certificate-authority.ts';
 import { createCsr } from './csr.ts';
+import { newDataKey } from './data-key.ts';
+import { holdDataKey } from './data-key-holder.ts';
 import { followCas } from './follow-cas.ts';
 import { toPem } from './identity-files.ts';
 import { keyHashOf } from './key-hash.ts';
@@ -74,8 +76,16 @@ const rowOf = (statement: SignedStatement, caCertificates: readonly string[]) =>
   const site = { statement, caCertificates } as unknown as SiteRow;
   return { site: () => site };
 };
+const noDataKeys = holdDataKey(newDataKey(), {
+  siteId,
+  wrappingKey: generateKeyPairSync('x25519').privateKey,
+  save: () => {},
+});
 const follow = (statement: SignedStatement, caCertificates: readonly string[]) =>
-  followCas({ own, statements, ca: undefined }, rowOf(statement, caCertificates));
+  followCas(
+    { own, statements, ca: undefined, dataKeys: noDataKeys },
+    { ...rowOf(statement, caCertificates), get: () => undefined },
+  );
 
 describe('the certificate of a server', () => {
   it('is on disk before it is shown, and whoever shows it hears of it', async () => {

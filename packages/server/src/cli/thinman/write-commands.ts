@@ -7,6 +7,7 @@ import {
   type ObjectKind,
   TokenAnswer,
   type TokenRequest,
+  visible,
 } from '@thinman/protocol';
 import { withoutSecrets } from '../../admin-plane/secrets.ts';
 import type { AdminClient } from './admin-client.ts';
@@ -72,8 +73,14 @@ export async function deleteObject(
 ): Promise<string> {
   const query = readAt === undefined ? '' : `?generation=${readAt}`;
   const path = `/objects/${kind}/${encodeURIComponent(name)}${query}`;
-  const { epoch, generation } = await client.ask(DeleteAnswer, { method: 'DELETE', path });
-  return `deleted ${kind}/${name}\ngeneration ${epoch}.${generation}\n`;
+  const answer = await client.ask(DeleteAnswer, { method: 'DELETE', path });
+  const { epoch, generation, secretsToChange: secrets = [] } = answer;
+  const lines = [`deleted ${kind}/${name}`, `generation ${epoch}.${generation}`];
+  if (secrets.length > 0) {
+    lines.push('That server could read these secrets. Change them where they come from, then apply them here:');
+    lines.push(...secrets.map(secret => `  ${secret.kind}/${visible(secret.name)} ${secret.field}`));
+  }
+  return `${lines.join('\n')}\n`;
 }
 
 /** `thinman token device|server`, `thinman device reenroll`: the token, alone. */

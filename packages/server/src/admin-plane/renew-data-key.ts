@@ -1,0 +1,54 @@
+import { type DeleteAnswer, OBJECT_KINDS, type ObjectKind, type ServerSystem, secretFieldsOf } from '@thinman/protocol';
+import type { CommitTransaction, SiteDataKey } from '../ports.ts';
+import type { WriteDeps } from './admin-deps.ts';
+import type { Touched } from './commit.ts';
+import { dataKeyIn } from './data-key-in.ts';
+import { secretContext } from './secrets.ts';
+
+export type Renewed = {
+  /** What a removed server could read. */
+  readonly secrets: NonNullable<DeleteAnswer['secretsToChange']>;
+  readonly touched: readonly Touched[];
+};
+
+/**
+ * A new data key, in the commit that removes a server: wrapped to those that are left, and every secret sealed anew. What the
+ * removed one has seen it has seen: its secrets are named, to be changed where they come from.
+ */
+export async function renewDataKey(
+  deps: Pick<WriteDeps, 'dataKey' | 'identity'>,
+  transaction: CommitTransaction,
+): Promise<Renewed> {
+  const next = (await dataKeyIn(deps, transaction)).renewed();
+  const touched: Touched[] = [];
+  for (const { name, body, system } of await transaction.list('Server')) {
+    const { wrappingKey } = system as ServerSystem;
+    await transaction.put('Server', name, { ...body }, { ...system, wrappedDataKey: next.wrapFor(wrappingKey) });
+    touched.push({ kind: 'Server', name, change: 'updated' });
+  }
+  const secrets: Renewed['secrets'] = [];
+  for (const kind of Object.keys(OBJECT_KINDS) as ObjectKind[]) {
+    if (secretFieldsOf(kind).length === 0) continue;
+    for (const { name, body, system } of await transaction.list(kind)) {
+      const held = system.secrets as Readonly<Record<string, string>> | undefined;
+      if (held === undefined) continue;
+      for (const field of Object.keys(held)) secrets.push({ kind, name, field });
+      const sealed = Object.entries(held).map(([field, text]) => [
+        field,
+        anew(next, text, secretContext(kind, name, field)),
+      ]);
+      await transaction.put(kind, name, { ...body }, { ...system, secrets: Object.fromEntries(sealed) });
+      touched.push({ kind, name, change: 'updated' });
+    }
+  }
+  return { secrets, touched };
+}
+
+/** One that no key opens stays as it is: it is named all the same, and whoever gives it anew mends it. */
+function anew(next: SiteDataKey, sealed: string, context: string): string {
+  try {
+    return next.seal(next.open(sealed, context), context);
+  } catch {
+    return sealed;
+  }
+}
