@@ -1,11 +1,12 @@
 // What an operator does to look after a pair, on real databases: doctor, verify, backup, restore.
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { findSecrets } from './canaries.ts';
 import type { DatabaseKind } from './databases/database-server.ts';
 import { expectLogin } from './logins.ts';
 import { ACCOUNTS, surroundHalf, urlOf } from './redundant-site.ts';
-import { fullTests } from './redundant-test.ts';
+import { fullTest, fullTests } from './redundant-test.ts';
 import { createScratch } from './scratch.ts';
 import { createServerCommands } from './server-commands.ts';
 import { createSite } from './site.ts';
@@ -19,6 +20,11 @@ const GRANTS = {
 } as const satisfies Record<DatabaseKind, string>;
 /** Of every site whose recovery code nobody has shown; the reserve of the journal comes some seconds after a start. */
 const ALWAYS = ['warn recovery code', 'warn journal reserve'];
+
+const SECRET = 'the-password-of-the-directory';
+const OTHER_SECRET = 'the-other-password-of-the-directory';
+/** What a test gives a command to read. */
+const isNoInput = ({ file }: { readonly file: string }) => basename(dirname(file)) !== 'input';
 
 const beyond = (bad: readonly string[]) => bad.filter(one => !ALWAYS.includes(one));
 
@@ -80,6 +86,40 @@ export function careTests(kind: DatabaseKind): void {
         await pair.master.restart();
         await site.primary.waitForStatus('to serve again', ({ state }) => state === 'serving');
       },
+    },
+  );
+
+  fullTest(
+    'secrets are sealed wherever they come, and sealed anew when a server is removed',
+    { kind },
+    async (site, on) => {
+      const { primary, secondary } = site;
+      const body = { type: 'ldap', urls: ['ldap://127.0.0.1:1'], baseDn: 'dc=canary-in-clear', bindPassword: SECRET };
+      const directory = JSON.stringify({ kind: 'Directory', name: 'ldap', body });
+      await site.apply(directory);
+      await site.apply(directory.replace(SECRET, OTHER_SECRET));
+      await on.pair.waitUntilAligned();
+      await expectClean(secondary);
+      const file = join(site.folder, 'site.backup');
+      assert.equal((await primary.tend(['backup', file])).code, 0);
+      const places = [on.pair.master.dataFolder, on.pair.slave.dataFolder, primary.data, secondary.data, site.folder];
+      await on.pair.master.rootQuery('FLUSH LOGS');
+      const sealed = () => assert.deepEqual(findSecrets(places, [SECRET, OTHER_SECRET]).filter(isNoInput), []);
+      sealed();
+      const found = new Set(
+        findSecrets(places, ['dc=canary-in-clear']).map(({ file }) => basename(file).split('.')[0]),
+      );
+      for (const where of ['binlog', 'replica']) assert.ok(found.has(where), `${where} is searched: ${[...found]}`);
+
+      await secondary.kill();
+      const removed = await primary.administer(['delete', 'Server', 'secondary']);
+      assert.match(removed, /could read these secrets\..*\n +Directory\/ldap bindPassword$/m);
+      // Its key opens after a restart too: the same again is no change.
+      await primary.stop();
+      await primary.start();
+      assert.match(await site.apply(directory.replace(SECRET, OTHER_SECRET)), /^unchanged +Directory\/ldap$/m);
+      assert.match(await site.apply(directory), /^updated +Directory\/ldap$/m);
+      sealed();
     },
   );
 
