@@ -10,7 +10,17 @@ const MIN_SECRET_BYTES = 6;
 /** Searches every regular file under `folders` for the secrets, as they are and in the usual ways to write bytes as text. */
 export function findSecrets(folders: readonly string[], secrets: readonly string[]): Find[] {
   const findIn = finder(secrets);
-  return folders.flatMap(filesUnder).flatMap(file => findIn(readFileSync(file)).map(find => ({ file, ...find })));
+  return folders.flatMap(filesUnder).flatMap(file => findIn(contentOf(file)).map(find => ({ file, ...find })));
+}
+
+/** What others have removed since it was listed holds nothing. */
+function contentOf(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
+    throw error;
+  }
 }
 
 /** The same in bytes that went over a wire. */
