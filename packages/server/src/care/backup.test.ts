@@ -196,11 +196,26 @@ describe('backup and restore', () => {
     assert.equal(existsSync(join(root, 'restored')), false);
   });
 
+  it('refuses what somebody has made who has not the key of the CA', async () => {
+    await backUp({ dataDir, file });
+    const own = readFileSync(file);
+    // Another site, with administrators of its own, behind the header that the code opens.
+    const dataDirOfOther = join(root, 'other');
+    await initSite({ dataDir: dataDirOfOther, name: 'primary', listen: LISTEN, url: URL });
+    await backUp({ dataDir: dataDirOfOther, file, force: true });
+    const theirs = readFileSync(file);
+    const [header, body] = [own.subarray(0, own.indexOf('\n') + 1), theirs.subarray(theirs.indexOf('\n') + 1)];
+    writeFileSync(file, Buffer.concat([header, body]));
+    await assert.rejects(restore(), refused(/was changed or cut off/));
+    writeFileSync(file, theirs);
+    await assert.rejects(restore(), refused(/this recovery code does not open/));
+  });
+
   it('never writes over a site, nor into a folder in use', async () => {
     await backUp({ dataDir, file });
     const database = `sqlite:${join(dataDir, 'site.db')}`;
     await assert.rejects(restore({ database }), refused(/holds a site already/));
-    assert.deepEqual(readdirSync(join(root, 'restored')), ['lock']);
+    assert.equal(existsSync(join(root, 'restored')), false);
     await assert.rejects(restore({ dataDir }), refused(/is the data folder of the server primary/));
   });
 
