@@ -39,7 +39,8 @@ export type DeviceEventType = (typeof DEVICE_EVENT_TYPES)[number];
  * - `login.answered`: id = UUIDv5(loginId, server). data: loginId, device, verdict, reason, subject.
  * - `device.unknown` (keyHash, certificate): a valid certificate without a Device. `device.approved` (device, keyHash), `device.replaced`
  *   (device, with, keyHash, revokedKeyHash), `site.rollback` (to),
- *   `site.epoch.raised` (epoch, generation, from, why, actor, lost, file).
+ *   `site.epoch.raised` (epoch, generation, from, why, actor, lost, file),
+ *   `site.superseded` (epoch, generation, lost, file: of a Primary that hears of the promotion of another server).
  * - `device.enrolled`, `server.joined`, `server.started`, `server.state` (from, to, why), `server.stopped`,
  *   `certificate.renewed` (its own: expiresAt, issuer), `ca.changed` (phase, caPins, actor, forced).
  * - `device.cloned` (device): two agents use its identity at the same time.
@@ -58,6 +59,7 @@ export const SERVER_EVENT_TYPES = [
   'device.replaced',
   'site.rollback',
   'site.epoch.raised',
+  'site.superseded',
   'server.joined',
   'server.started',
   'server.state',

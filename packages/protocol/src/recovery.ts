@@ -1,5 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { ObjectName } from './names.ts';
+import { SignedStatement } from './statement.ts';
+import { Missing } from './status.ts';
 import { Version } from './versioned.ts';
 
 /** Objects named in one answer of `accept-database`; the export names all. */
@@ -55,3 +57,53 @@ export const AcceptDatabaseAnswer = Type.Object({
   file: Type.Union([Type.String(), Type.Null()]),
 });
 export type AcceptDatabaseAnswer = Static<typeof AcceptDatabaseAnswer>;
+
+const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+const DatabaseUrl = Type.Optional(Type.String({ minLength: 1, maxLength: 4096 }));
+
+/** `promote`, before it is done. `database`: another URL for the source of record, from then on. */
+export const PromotionLookRequest = Type.Object({ database: DatabaseUrl }, { additionalProperties: false });
+export type PromotionLookRequest = Static<typeof PromotionLookRequest>;
+
+/** What is known of a promotion before it is made. */
+export const PromotionReport = Type.Object({
+  server: ObjectName,
+  /** Who is the Primary until then. */
+  primary: Type.Object({ name: ObjectName, url: Type.String(), /** It is seen now. */ linked: Type.Boolean() }),
+  /** What the old Primary is known to have committed, and this server's data lack. */
+  missing: Missing,
+  /** What keeps this server from writing into its database, and the SQL that mends it. */
+  obstacle: nullable(Type.Object({ what: Type.String(), sql: Type.Array(Type.String()) })),
+  /** What its own copy has and its database lacks. */
+  losses: Losses,
+});
+export type PromotionReport = Static<typeof PromotionReport>;
+
+/** `oldPrimaryIsOff`: the operator's word. */
+export const PromotionRequest = Type.Object(
+  {
+    database: DatabaseUrl,
+    recoveryCode: Type.String({ minLength: 1, maxLength: 256 }),
+    oldPrimaryIsOff: Type.Literal(true),
+  },
+  { additionalProperties: false },
+);
+export type PromotionRequest = Static<typeof PromotionRequest>;
+
+/** `thinman-server promote --json`. */
+export const PromotionAnswer = Type.Object({
+  ...Version.properties,
+  missing: Missing,
+  losses: Losses,
+  /** Where what the database lacks was written to; null: it lacked nothing. */
+  file: nullable(Type.String()),
+});
+export type PromotionAnswer = Static<typeof PromotionAnswer>;
+
+/** `GET /v1/statement?epoch=E`, between servers: who may have missed a promotion asks. */
+export const StatementAnswer = Type.Object({
+  statement: SignedStatement,
+  /** The last commit of epoch E or before in this line of commits; null: not known now, or E is not over. */
+  restsOn: nullable(SeenState),
+});
+export type StatementAnswer = Static<typeof StatementAnswer>;

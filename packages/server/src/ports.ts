@@ -178,6 +178,10 @@ export type SourceOfRecord = {
   feed(position: ReplicaPosition | undefined): Promise<Feed>;
   /** Whether the database lacks the commit that a replica of the same epoch rests on; for certain, by a lock, if this one may write. */
   lacks(position: ReplicaPosition): Promise<boolean>;
+  /** The last commit that was made in this epoch or an earlier one; undefined: none is known. */
+  lastCommitOf(epoch: number): Promise<Omit<ReplicaPosition, 'siteId'> | undefined>;
+  /** What keeps a Primary from writing here, in words and in what to run; undefined: nothing that is known. */
+  obstacleToWriting(): Promise<{ readonly what: string; readonly mend: readonly string[] } | undefined>;
   /** `work` may return `abandon(result)` to write nothing and take no generation. */
   commit<T>(
     by: Committer,

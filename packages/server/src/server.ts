@@ -10,7 +10,15 @@ import {
 import type { Logger } from 'pino';
 import type { AdminDeps } from './admin-plane/admin-deps.ts';
 import { ADMIN_PREFIX, adminPlane } from './admin-plane/admin-plane.ts';
-import { ConfigError, type DataFolder, dataFolder, parseListen, readConfig, type ServerConfig } from './config.ts';
+import {
+  ConfigError,
+  type DataFolder,
+  dataFolder,
+  parseListen,
+  readConfig,
+  type ServerConfig,
+  writeConfig,
+} from './config.ts';
 import { describeMissing, shortenMissing } from './core/missing.ts';
 import { canServeLogin, describeReason, type ServingReason } from './core/serving-state.ts';
 import { createDevicePlane } from './device-plane/device-plane.ts';
@@ -22,7 +30,7 @@ import { listenLocal } from './http/local-socket.ts';
 import { createLogger } from './http/logger.ts';
 import { createMetrics } from './http/metrics/metrics.ts';
 import { askToRenew } from './identity/ask-to-renew.ts';
-import { createCaRotation, noCaRotation } from './identity/ca-rotation.ts';
+import { createCaRotation, noCaRotation, rotationNow } from './identity/ca-rotation.ts';
 import { caRoutes } from './identity/ca-routes.ts';
 import { ownFacts } from './identity/ca-status.ts';
 import { followCas } from './identity/follow-cas.ts';
@@ -36,13 +44,17 @@ import { createDrain } from './journal/drain.ts';
 import { createFactExchange } from './link/fact-exchange.ts';
 import { openLink } from './link/link-client.ts';
 import { createLinkServer } from './link/link-server.ts';
+import { statementRoute } from './link/statement-route.ts';
+import { createStatementWatch } from './link/statement-watch.ts';
 import type { Clock } from './ports.ts';
 import { createCompactionWorker } from './record/compaction-worker.ts';
 import { lockFolder } from './record/dialects/folder-lock.ts';
 import { DatabaseUnavailable, DatabaseUnfit } from './record/errors.ts';
-import { createAcceptDatabase, noAcceptDatabase } from './recovery/accept-database.ts';
+import { createAcceptDatabase } from './recovery/accept-database.ts';
 import { createForkGuard } from './recovery/fork-guard.ts';
+import { createPromotion } from './recovery/promote.ts';
 import { recoveryRoutes } from './recovery/recovery-routes.ts';
+import { createLeaving } from './recovery/superseded.ts';
 import { createSync } from './replica/sync.ts';
 import { systemClock } from './runtime/clock.ts';
 import { keepEvents } from './runtime/event-keeping.ts';
@@ -57,7 +69,7 @@ import {
   syncIntervalMs,
 } from './runtime/monitored-facts.ts';
 import { stopInOrder } from './runtime/planned-stop.ts';
-import { roleOf } from './runtime/role.ts';
+import { isSuperseded, roleOf } from './runtime/role.ts';
 import { serverReport } from './runtime/server-report.ts';
 import { createServingMonitor } from './runtime/serving-monitor.ts';
 import { openStores } from './runtime/stores.ts';
@@ -126,13 +138,15 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   const { log = createLogger({ destination: process.stderr }) } = options;
   const listen = parseListen(config.listen);
   const loaded = loadIdentity(folder.path, config, { clock, log });
-  const { own, ca, sessions, statements } = loaded;
+  const { own, sessions, statements } = loaded;
   const { dataKey } = loaded.dataKeys;
   const { identity } = own;
-  const authority = ca?.authority;
+  const authority = () => loaded.ca.held()?.authority;
+  let { database } = config;
   const acceptWeakDurability = options.acceptWeakDurability ?? config.acceptWeakDurability ?? false;
   const stores = openStores(folder, config, {
-    readOnly: authority === undefined,
+    role: () => role(),
+    database: () => database,
     acceptWeakDurability,
     clock,
     log,
@@ -141,6 +155,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   const { record, replica } = stores;
   const site = followReplica(replica);
   const role = () => roleOf(identity, replica, statements.current());
+  const superseded = () => isSuperseded(identity, replica, statements.current());
   const removed = () => isRemoved(identity, statements.current());
   const version = () => replica.site()?.version ?? NO_VERSION;
 
@@ -171,7 +186,13 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     intervalMs: () => syncIntervalMs(site.settings()),
   });
   const monitor = createServingMonitor({
-    facts: () => monitoredFacts(removed(), replica, { ...sync.condition(), forked: forks.forked() }, keeping.healthy()),
+    facts: () =>
+      monitoredFacts(
+        { removed: removed(), superseded: superseded() },
+        replica,
+        { ...sync.condition(), forked: forks.forked() },
+        keeping.healthy(),
+      ),
     limits: () => servingLimits(site.settings()),
     clock,
     restored: { heard: role() === 'secondary' ? heardOf.version() : undefined, has: version() },
@@ -202,21 +223,24 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     });
   const metrics = createMetrics(report, own.expiresAtMs);
 
-  const restate: Restate | undefined = authority && createRestate(identity, authority);
+  const restate: Restate = createRestate(identity, {
+    sign(statement) {
+      const here = authority();
+      if (here === undefined) throw new Error('a server without the CA key makes no statement');
+      return here.sign(statement);
+    },
+  });
   const admin: AdminDeps = {
     ...{ record, replica, identity, hasher: createPasswordHasher(), dataKey, events, clock },
     ...{ config: site.config, syncNow: sync.syncNow, status: report, statement: () => statements.current().statement },
-    async restate(transaction) {
-      if (restate === undefined) throw new Error('a server without the CA key makes no statement');
-      return restate(transaction);
-    },
+    restate,
     drain: () => void drain(),
     alsoSeen: () => forks.secondaries.known().map(({ position }) => position),
   };
   const devices = createDevicePlane(
     {
       ...{ identity, replica, site, journal, dataKey, sessions, events, clock, metrics, log, write: admin },
-      ...{ directories: noDirectories, statement: statements.current, authority: () => authority },
+      ...{ directories: noDirectories, statement: statements.current, authority },
       state: () => monitor.current().state,
       primaryReachable: () => role() === 'primary' || route.link()?.connected() === true,
     },
@@ -273,6 +297,8 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     monitor.reached(change.version);
     queueMicrotask(monitor.look);
     route.follow();
+    // After a promotion the way is another one, and open.
+    if (change.full && role() === 'primary') outflow.wake();
     route.link()?.tellStatus();
     linkServer.announce();
   });
@@ -280,6 +306,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     followCas(loaded, replica);
     queueMicrotask(monitor.look);
     forks.settleJournal();
+    route.follow();
     route.link()?.follow();
     linkServer.announce();
     devices.announce();
@@ -300,26 +327,53 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   https.app.register(
     joinRoute({
       ...{ identity, write: admin },
-      authority: () => authority && restate && { issue: authority.issueServer, restate },
+      authority() {
+        const here = authority();
+        return here && { issue: here.issueServer, restate };
+      },
     }),
   );
-  const renewing = { identity, write: admin, statement: statements.current, authority: () => authority };
+  const renewing = { identity, write: admin, statement: statements.current, authority };
   https.app.register(renewServerRoute({ ...renewing, log }));
   https.upgrades.on(devices.channelPath, devices.upgrade);
   https.upgrades.on(LINK_PATH, linkServer.handleUpgrade);
   const local = createLocalApp({ log });
   local.register(adminPlane(admin, 'local'), { prefix: ADMIN_PREFIX });
-  const rotation =
-    ca && restate
-      ? createCaRotation({
-          ...{ identity, keys: ca.keys, record, replica, clock, write: admin, restate },
-          ...{ statement: () => statements.current().statement, secondaries: linkServer.secondaries },
-        })
-      : noCaRotation(admin);
+  const rotation = rotationNow(() => {
+    const keys = loaded.ca.held()?.keys;
+    if (keys === undefined) return noCaRotation(admin);
+    return createCaRotation({
+      ...{ identity, keys, record, replica, clock, write: admin, restate },
+      ...{ statement: () => statements.current().statement, secondaries: linkServer.secondaries },
+    });
+  });
   local.register(caRoutes(rotation), { prefix: ADMIN_PREFIX });
-  const recovering = { write: admin, folder: folder.path, secondaries: forks.secondaries };
-  const acceptDatabase = restate ? createAcceptDatabase({ ...recovering, restate }) : noAcceptDatabase(admin);
-  local.register(recoveryRoutes(acceptDatabase), { prefix: ADMIN_PREFIX });
+  const recovering = { write: admin, folder: folder.path };
+  const acceptDatabase = createAcceptDatabase({ ...recovering, secondaries: forks.secondaries });
+  const promotion = createPromotion({
+    ...{ ...recovering, role, removed, missing, ca: loaded.ca },
+    linked: () => route.link()?.connected() === true,
+    database: {
+      open: url => stores.openRecord(url ?? database),
+      async use(url) {
+        writeConfig(folder, { ...config, database: url });
+        database = url;
+        await record.reopen();
+      },
+      toWrite: record.toWrite,
+    },
+  });
+  local.register(recoveryRoutes({ acceptDatabase, promotion }), { prefix: ADMIN_PREFIX });
+  https.app.register(statementRoute({ statement: statements.current, record, clock }));
+  const leaving = createLeaving({ replica, folder: folder.path, tell, clock, log });
+  const statementWatch = createStatementWatch({
+    ...{ identity, clock, statement: () => statements.current().statement, epoch: () => version().epoch },
+    needed: () => role() === 'primary' || superseded() || route.link()?.connected() !== true,
+    take({ statement, restsOn }) {
+      statements.offer(statement);
+      if (superseded() && restsOn !== null) void leaving.leave(restsOn);
+    },
+  });
 
   const renewal = createServerRenewal({
     ...{ identity, clock, random },
@@ -369,6 +423,10 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       for (const listener of stateListeners) listener({ state, before, why });
     });
     route.follow();
+    // Whoever was the Primary and is no more must not begin with a write.
+    await statementWatch.askAll();
+    statementWatch.start();
+    if (stopping) return stopped.promise;
     try {
       await https.listen(listen.host, listen.port);
       await listenLocal(local, folder.adminSocket);
@@ -396,7 +454,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
         wayIsOpen,
         stopWorkers() {
           for (const part of [route, linkServer, site]) part.close();
-          for (const part of [monitor, keeping]) part.stop();
+          for (const part of [monitor, keeping, statementWatch]) part.stop();
           return Promise.all([sync.stop(), renewal.stop(), compaction.stop()]);
         },
         closeStores: stores.close,

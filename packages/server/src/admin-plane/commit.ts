@@ -1,4 +1,4 @@
-import { ADMIN_DATABASE_DEADLINE_MS, type Version } from '@thinman/protocol';
+import { ADMIN_DATABASE_DEADLINE_MS, type SiteStatement, type Version } from '@thinman/protocol';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { Clock, CommitTransaction } from '../ports.ts';
 import type { Actor, WriteDeps } from './admin-deps.ts';
@@ -26,11 +26,17 @@ const WRITE_ALLOWANCE_MS = 3;
 export function refusalUnlessPrimary(deps: Pick<WriteDeps, 'replica' | 'identity' | 'statement'>) {
   const site = deps.replica.site();
   if (site === undefined) return refused('not_serving', { detail: 'This server has no data of its site yet.' });
-  return site.primaryInstance === deps.identity.instance ? undefined : notPrimary(deps);
+  const statement = deps.statement();
+  const isNamed = site.primaryInstance === deps.identity.instance;
+  // A statement of a later epoch: another server was promoted, whatever this one's database says.
+  const isSuperseded = statement.epoch > site.version.epoch && primaryOf(statement)?.name !== deps.identity.name;
+  return isNamed && !isSuperseded ? undefined : notPrimary(deps);
 }
 
+const primaryOf = ({ servers }: SiteStatement) => servers.find(({ role }) => role === 'primary');
+
 function notPrimary(deps: Pick<WriteDeps, 'statement'>) {
-  const primary = deps.statement().servers.find(({ role }) => role === 'primary');
+  const primary = primaryOf(deps.statement());
   if (primary === undefined) return refused('not_primary');
   const { name, url } = primary;
   return refused('not_primary', { detail: `Ask the Primary instead: ${name}, ${url}`, primaryUrl: url });

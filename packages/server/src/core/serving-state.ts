@@ -15,6 +15,8 @@ export type ServingFacts = {
   readonly databaseAnsweredAtMs: number | undefined;
   /** The source of record lacks the commit that the replica rests on. */
   readonly forked: boolean;
+  /** It was the Primary, and another server has been promoted: its database knows nothing of that. */
+  readonly superseded: boolean;
   /** How long it has lacked something that it has heard of (`lagMs`). */
   readonly lagMs: number;
 };
@@ -33,6 +35,7 @@ export type ServingReason =
   | 'schema_too_new'
   | 'cannot_record_events'
   | 'database_lost'
+  | 'superseded'
   | 'forked'
   | 'lagging';
 
@@ -45,6 +48,7 @@ export function servingState(facts: ServingFacts, limits: ServingLimits = DEFAUL
   if (facts.replica === 'missing') return { state: 'unavailable', why: 'no_replica' };
   if (facts.replica === 'too_new') return { state: 'unavailable', why: 'schema_too_new' };
   if (!facts.canRecordEvents) return { state: 'unavailable', why: 'cannot_record_events' };
+  if (facts.superseded) return { state: 'degraded', why: 'superseded' };
   if (facts.forked) return { state: 'degraded', why: 'forked' };
   if (facts.databaseAnsweredAtMs === undefined || facts.nowMs - facts.databaseAnsweredAtMs > limits.databaseLostAfterMs)
     return { state: 'degraded', why: 'database_lost' };
@@ -64,6 +68,8 @@ const WORDS: Readonly<Record<ServingReason, string>> = {
   schema_too_new: 'the site is of a newer version of ThinMan: upgrade this server',
   cannot_record_events: 'events can be written down nowhere: make room',
   database_lost: 'its database cannot be used',
+  superseded:
+    'another server was promoted while this one was away: look for fork-….yaml in its data folder, then delete this Server and join it anew',
   forked:
     'its database lacks what was seen of it (it was restored, replaced, or lost its last commits): put the newer one back, or "thinman-server accept-database" on the Primary',
   lagging: 'it lacks what it has heard of',

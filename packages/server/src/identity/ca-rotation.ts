@@ -134,6 +134,16 @@ export function createCaRotation(deps: CaRotationDeps): CaRotation {
   };
 }
 
+/** The change of the CA with the keys that are here at each call: a promotion brings them. */
+export function rotationNow(now: () => CaRotation): CaRotation {
+  return {
+    status: () => now().status(),
+    begin: actor => now().begin(actor),
+    switch: (actor, force) => now().switch(actor, force),
+    finish: (actor, force) => now().finish(actor, force),
+  };
+}
+
 /** Where no key of a CA lies. */
 export function noCaRotation(write: WriteDeps): CaRotation {
   const nowhere = async () =>

@@ -17,5 +17,5 @@ export function followCas(
   const { caPins } = statements.current().statement;
   own.trust(caPins, site?.caCertificates ?? []);
   const [pin, ...others] = pinsOf(own.identity.caCertificates);
-  if (pin !== undefined && others.length === 0 && caPins.length === 1) ca?.keys.settle(pin);
+  if (pin !== undefined && others.length === 0 && caPins.length === 1) ca.held()?.keys.settle(pin);
 }

@@ -1,8 +1,9 @@
+import type { KeyObject } from 'node:crypto';
 import type { SignedStatement } from '@thinman/protocol';
 import type { Logger } from 'pino';
 import type { ServerConfig } from '../config.ts';
 import type { CertificateAuthority, Clock, SessionTokens } from '../ports.ts';
-import { type CaKeys, openCaKeys } from './ca-keys.ts';
+import { type CaKeys, openCaKeys, placeCaKeys } from './ca-keys.ts';
 import { type DataKeyHolder, holdDataKey } from './data-key-holder.ts';
 import {
   IdentityDamaged,
@@ -27,9 +28,30 @@ export type LoadedIdentity = {
   readonly dataKeys: DataKeyHolder;
   readonly sessions: SessionTokens;
   readonly statements: StatementHolder;
-  /** Where the CAs' keys lie: on the Primary. */
-  readonly ca: { readonly keys: CaKeys; readonly authority: CertificateAuthority } | undefined;
+  readonly ca: CaHolder;
 };
+
+/** Where the CAs' keys lie: on the Primary, and on who becomes it. */
+export type CaHolder = {
+  held(): { readonly keys: CaKeys; readonly authority: CertificateAuthority } | undefined;
+  /** Keys that a recovery code has opened, an older CA's first; on disk when it returns. */
+  place(keys: readonly KeyObject[]): void;
+};
+
+function holdCa(folder: string, authorityOf: (keys: CaKeys) => CertificateAuthority): CaHolder {
+  const load = () => {
+    const keys = openCaKeys(folder);
+    return keys && { keys, authority: authorityOf(keys) };
+  };
+  let held = load();
+  return {
+    held: () => held,
+    place(keys) {
+      placeCaKeys(folder, keys);
+      held = load();
+    },
+  };
+}
 
 /** Throws IdentityDamaged. */
 export function loadIdentity(
@@ -71,12 +93,11 @@ export function loadIdentity(
     },
   );
   const trusted = () => own.identity.caCertificates;
-  const caKeys = openCaKeys(identityFolder(dataFolder));
   return {
     own,
     dataKeys,
     sessions: createSessionTokens(siteId, name, keys.session, clock),
     statements: createStatementHolder(held, trusted, save),
-    ca: caKeys && { keys: caKeys, authority: createSiteAuthority(caKeys, trusted, clock) },
+    ca: holdCa(identityFolder(dataFolder), keys => createSiteAuthority(keys, trusted, clock)),
   };
 }

@@ -83,7 +83,7 @@ const noDataKeys = holdDataKey(newDataKey(), {
 });
 const follow = (statement: SignedStatement, caCertificates: readonly string[]) =>
   followCas(
-    { own, statements, ca: undefined, dataKeys: noDataKeys },
+    { own, statements, ca: { held: () => undefined, place() {} }, dataKeys: noDataKeys },
     { ...rowOf(statement, caCertificates), get: () => undefined },
   );
 

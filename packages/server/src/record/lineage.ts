@@ -41,3 +41,18 @@ export async function isForked(
   }
   return false;
 }
+
+/** Where a line of commits stood when an epoch was over: what was seen of that epoch after it is no part of this line. */
+export function lastCommitOf(dialect: RecordDialect, epoch: number) {
+  return dialect.snapshot(async db => {
+    const last = await db
+      .selectFrom('commits')
+      .select(['epoch', 'generation', 'commitId'])
+      .where('epoch', '<=', epoch)
+      .orderBy('epoch', 'desc')
+      .orderBy('generation', 'desc')
+      .limit(1)
+      .executeTakeFirst();
+    return last && { version: { epoch: last.epoch, generation: last.generation }, commitId: last.commitId };
+  });
+}

@@ -114,6 +114,7 @@ function pair() {
         replica: 'ready',
         canRecordEvents: true,
         databaseAnsweredAtMs: nowMs,
+        superseded: false,
         forked: false,
       }),
       limits: () => LIMITS,

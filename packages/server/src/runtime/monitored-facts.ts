@@ -13,7 +13,7 @@ export function isRemoved({ keyHash }: Pick<ServerIdentity, 'keyHash'>, { statem
 
 /** What the parts of a server say, as the serving state takes it. */
 export function monitoredFacts(
-  removed: boolean,
+  { removed, superseded }: Pick<MonitoredFacts, 'removed' | 'superseded'>,
   replica: Pick<Replica, 'site'>,
   { reachable, forked, error, lastAnsweredMonotonicMs }: SyncCondition,
   canRecordEvents: boolean,
@@ -22,7 +22,7 @@ export function monitoredFacts(
   // A database that answers with something that the replica cannot take is as good as none.
   const useless = reachable && error !== undefined;
   return {
-    removed,
+    ...{ removed, superseded },
     replica: site === undefined ? 'missing' : site.schema > NEWEST_READABLE_SCHEMA ? 'too_new' : 'ready',
     canRecordEvents,
     forked: forked || error?.code === 'other_site',

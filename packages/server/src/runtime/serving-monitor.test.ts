@@ -41,6 +41,7 @@ function monitored(more: { readonly heard?: Version; readonly has?: Version } = 
     replica: 'ready',
     canRecordEvents: true,
     databaseAnsweredAtMs: 0,
+    superseded: false,
     forked: false,
   };
   let answers = true;

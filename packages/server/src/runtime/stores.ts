@@ -1,3 +1,4 @@
+import type { ServerRole } from '@thinman/protocol';
 import type { Logger } from 'pino';
 import type { DataFolder, ServerConfig } from '../config.ts';
 import { openJournal } from '../journal/journal.ts';
@@ -8,9 +9,12 @@ import type { SetAside } from '../record/dialects/set-aside.ts';
 import { openSourceOfRecord } from '../record/source-of-record.ts';
 import type { SchemaNews } from '../record/upkeep.ts';
 import { openReplica } from '../replica/replica.ts';
+import { createRoleRecord, type RoleRecord } from './role-record.ts';
 
 export type Stores = {
-  readonly record: SourceOfRecord;
+  readonly record: RoleRecord;
+  /** One more handle, to read: on this database or another. */
+  readonly openRecord: (url: string) => SourceOfRecord;
   readonly replica: Replica;
   readonly journal: Journal;
   readonly reserve: Reserve;
@@ -23,14 +27,16 @@ export function openStores(
   folder: DataFolder,
   config: ServerConfig,
   options: {
-    readonly readOnly: boolean;
+    readonly role: () => ServerRole;
+    /** Its URL; a promotion may change it. */
+    readonly database: () => string;
     readonly acceptWeakDurability: boolean;
     readonly journalLimitBytes: () => number;
     readonly clock: Clock;
     readonly log: Logger;
   },
 ): Stores {
-  const { clock, log, readOnly, acceptWeakDurability } = options;
+  const { clock, log, role, acceptWeakDurability } = options;
   const reserve = openReserve(folder.journalReserve, {
     clock,
     onTrouble: error => log.warn({ err: error }, 'the room that is kept for the journal cannot be made; tried again'),
@@ -53,14 +59,16 @@ export function openStores(
   );
   const aside = replica.setAside();
   if (aside !== undefined) log.warn({ replica: aside }, 'the replica was unfit and set aside; it is filled anew');
-  const record = openSourceOfRecord(config.database, {
-    ...{ dataDir: folder.path, readOnly, acceptWeakDurability, instance: config.instance, clock },
-    onSchema: news => tellSchema(log, news),
-    onFinding: (where, { what, mend }) =>
-      log.warn({ database: where, sql: mend }, `something to mend in the database: ${what}`),
-  });
+  const openRecord = (url: string, readOnly = true) =>
+    openSourceOfRecord(url, {
+      ...{ dataDir: folder.path, readOnly, acceptWeakDurability, instance: config.instance, clock },
+      onSchema: news => tellSchema(log, news),
+      onFinding: (where, { what, mend }) =>
+        log.warn({ database: where, sql: mend }, `something to mend in the database: ${what}`),
+    });
+  const record = createRoleRecord(readOnly => openRecord(options.database(), readOnly), role);
   return {
-    ...{ record, replica, journal, reserve },
+    ...{ record, replica, journal, reserve, openRecord },
     async close() {
       await reserve.stop();
       await record.close();

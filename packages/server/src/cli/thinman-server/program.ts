@@ -113,6 +113,17 @@ export function serverProgram(out: (text: string) => void): Command {
     .option('--json', 'print the answer as JSON')
     .action(async options => (await import('./accept-database-command.ts')).acceptDatabaseCommand(options, out));
 
+  program
+    .command('promote')
+    .description('on a Secondary: it becomes the Primary, for when the host of the old one is gone for good')
+    .requiredOption('--data <dir>', 'its data folder')
+    .option('--database <url>', 'another URL for its database from now on, for example with an account that may write')
+    .option('--recovery-code-stdin', 'read the recovery code from standard input')
+    .option('--old-primary-is-off', 'your word that the host of the old Primary is off')
+    .option('--yes', 'do not ask')
+    .option('--json', 'print the answer as JSON')
+    .action(async options => (await import('./promote-command.ts')).promoteCommand(options, out));
+
   const ca = program.command('ca').description("changes the site's CA, on the running Primary: begin, switch, finish");
   const caCommand = (name: string, description: string) =>
     ca

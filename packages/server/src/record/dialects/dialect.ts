@@ -1,5 +1,6 @@
 import type { CreateTableBuilder, InsertQueryBuilder, InsertResult } from 'kysely';
 import type { SourceOfRecord } from '../../ports.ts';
+import type { DatabaseFinding } from '../errors.ts';
 import type { RecordDb, RecordSchema } from '../schema.ts';
 
 /** How a transaction ends: kept (committed) or rolled back, and what it gives. */
@@ -57,5 +58,7 @@ export type RecordDialect = {
   ): InsertQueryBuilder<RecordSchema, T, InsertResult>;
   /** The database works, but will never take this row: its code for it; undefined for every other error. */
   refusalCode(error: unknown): string | undefined;
+  /** What keeps a Primary from writing here; asked without writing. */
+  obstacleToWriting(): Promise<DatabaseFinding | undefined>;
   close(): Promise<void>;
 };

@@ -5,6 +5,7 @@ import type { MysqlAddress } from './address.ts';
 import { openConnection } from './connection.ts';
 import { createInspector } from './inspect.ts';
 import { kyselyOn } from './kysely-on.ts';
+import { obstacleToWriting } from './obstacle.ts';
 import { siteIn, TABLE_COMMENT } from './own-tables.ts';
 import { createPool } from './pool.ts';
 import { locked } from './schema-lock.ts';
@@ -140,6 +141,12 @@ export function mysqlDialect(address: MysqlAddress, options: MysqlOptions): Reco
     ignoringDuplicates: (insert, [first]) =>
       first === undefined ? insert : insert.onDuplicateKeyUpdate({ [first]: sql.ref(first) } as never),
     refusalCode: refusalOf,
+    obstacleToWriting: () =>
+      explaining(() =>
+        onSeat(readers, NO_TRANSACTION, seat =>
+          obstacleToWriting(seat, { database, facts: seat.facts }, acceptWeakDurability),
+        ),
+      ),
     async close() {
       await Promise.all([readers.close(), writers.close()]);
     },

@@ -1,0 +1,47 @@
+import type { ServerRole } from '@thinman/protocol';
+import type { SourceOfRecord } from '../ports.ts';
+
+export type RoleRecord = SourceOfRecord & {
+  /** Writes for who is the Primary in a moment: by promotion. */
+  toWrite(): SourceOfRecord;
+  /** From now on it is behind another URL. */
+  reopen(): Promise<void>;
+};
+
+/** The source of record as the role allows: a Primary writes, a Secondary never does. The role may change while it is open. */
+export function createRoleRecord(open: (readOnly: boolean) => SourceOfRecord, role: () => ServerRole): RoleRecord {
+  let reading: SourceOfRecord | undefined;
+  let writing: SourceOfRecord | undefined;
+  const toRead = () => (reading ??= open(true));
+  const toWrite = () => (writing ??= open(false));
+  const now = () => (role() === 'primary' ? toWrite() : toRead());
+
+  async function close(): Promise<void> {
+    const opened = [reading, writing];
+    [reading, writing] = [undefined, undefined];
+    await Promise.all(opened.map(record => record?.close()));
+  }
+
+  return {
+    get kind() {
+      return now().kind;
+    },
+    initialise: (...call) => now().initialise(...call),
+    site: () => now().site(),
+    feed: position => now().feed(position),
+    lacks: position => now().lacks(position),
+    commit: (by, work) => now().commit(by, work),
+    raiseEpoch: (raise, work) => now().raiseEpoch(raise, work),
+    lastCommitOf: epoch => now().lastCommitOf(epoch),
+    obstacleToWriting: () => now().obstacleToWriting(),
+    history: (...call) => now().history(...call),
+    changedSince: (...call) => now().changedSince(...call),
+    compact: (...call) => now().compact(...call),
+    storeEvents: events => now().storeEvents(events),
+    events: query => now().events(query),
+    lastHeardFrom: origins => now().lastHeardFrom(origins),
+    toWrite,
+    reopen: close,
+    close,
+  };
+}

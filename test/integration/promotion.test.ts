@@ -1,0 +1,198 @@
+// A Secondary becomes the Primary: servers and a device in this process. The "Slave" is a copy of the SQLite file that the
+// Secondary has for itself: what replication would bring is copied by hand.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { ObjectOutput, PromotionAnswer, PromotionReport } from '@thinman/protocol';
+import Type from 'typebox';
+import { RefusedByServer } from '../../packages/server/src/cli/thinman/command-error.ts';
+import { parseFile } from '../../packages/server/src/cli/thinman/documents.ts';
+import { copyDatabase } from '../support/database-files.ts';
+import { type LocalDevice, type LocalServer, type SiteInProcess, siteInProcess } from '../support/site-in-process.ts';
+import { waitFor } from '../support/wait.ts';
+
+const user = (name: string, displayName = name) => ({ kind: 'User' as const, name, body: { displayName } });
+const refusedWith = (code: string, detail?: RegExp) => (error: unknown) =>
+  error instanceof RefusedByServer && error.problem.code === code && (detail?.test(error.problem.detail ?? '') ?? true);
+
+describe('promotion', () => {
+  let site: SiteInProcess;
+  let primary: LocalServer;
+  let secondary: LocalServer;
+  let device: LocalDevice;
+
+  beforeEach(async () => {
+    site = await siteInProcess();
+    primary = site.primary;
+    secondary = await site.joinSecondary();
+    await site.apply(user('alice'));
+    device = await site.enrol('tc-1');
+    await device.start();
+    await device.waitUntilOnline();
+    await aligned();
+  });
+  afterEach(() => site.close());
+
+  const statusOf = (server: LocalServer) => server.running().status();
+  async function aligned(): Promise<void> {
+    await waitFor('both to have everything', () => {
+      const [mine, theirs] = [statusOf(primary), statusOf(secondary)];
+      const nothingWaits = mine.journalPending + theirs.journalPending + device.running().status().pendingEvents === 0;
+      return (mine.generation === theirs.generation && mine.epoch === theirs.epoch && nothingWaits) || undefined;
+    });
+  }
+  const is = (server: LocalServer, role: string, state: string) =>
+    waitFor(
+      `${server.name} to be ${role}, ${state}`,
+      () => {
+        const now = statusOf(server);
+        return (now.role === role && now.state === state) || undefined;
+      },
+      30_000,
+    );
+  const promote = (recoveryCode = site.made.recoveryCode) =>
+    secondary.ask(PromotionAnswer, '/promotion', { recoveryCode, oldPrimaryIsOff: true });
+  const apply = (server: LocalServer, ...objects: readonly unknown[]) =>
+    server.ask(Type.Unknown(), '/apply', { objects });
+  const displayNameOn = async (server: LocalServer, name: string) =>
+    (await server.ask(ObjectOutput, `/objects/User/${name}`)).body.displayName;
+  const forkFiles = ({ dir }: LocalServer) => readdirSync(dir).filter(file => file.startsWith('fork-'));
+
+  /** From now on the Secondary has a database of its own, as it is now. */
+  async function ownDatabase(): Promise<void> {
+    await secondary.stop();
+    copyDatabase(primary.dir, secondary.dir);
+    const file = join(secondary.dir, 'server.json');
+    const config = JSON.parse(readFileSync(file, 'utf8'));
+    writeFileSync(file, JSON.stringify({ ...config, database: 'sqlite:site.db' }));
+    await secondary.start();
+    await is(secondary, 'secondary', 'serving');
+  }
+
+  it('is refused while the Primary is there, to the Primary itself, and with another code', async () => {
+    await waitFor('the link', async () => {
+      const { primary: seen } = await secondary.ask(PromotionReport, '/promotion/look', {});
+      return seen.linked || undefined;
+    });
+    await assert.rejects(promote(), refusedWith('conflict', /is there/));
+    await assert.rejects(
+      primary.ask(PromotionReport, '/promotion/look', {}),
+      refusedWith('conflict', /is the Primary/),
+    );
+    await primary.stop();
+    await assert.rejects(promote('0000-0000-0000-0000-0000-0000-0000'), refusedWith('forbidden'));
+    await assert.rejects(promote('what'), refusedWith('bad_request'));
+    assert.equal(statusOf(secondary).role, 'secondary');
+    assert.ok(!readdirSync(join(secondary.dir, 'identity')).includes('ca.key'));
+  });
+
+  it('on the one database: it takes over while it runs, and the old Primary comes back as a Secondary', async () => {
+    await primary.stop();
+    await waitFor('the device to have gone over', () => {
+      const { server } = device.running().status();
+      return server?.name === 'secondary' || undefined;
+    });
+    const { epoch } = await promote();
+    assert.equal(epoch, 2);
+    await is(secondary, 'primary', 'serving');
+    await apply(secondary, user('bob'), user('alice', 'Alice B.'));
+    await waitFor('the device to hear of it', () => device.running().status().server?.role === 'primary' || undefined);
+    // What only who has the CA's key can do.
+    await secondary.ask(Type.Object({ token: Type.String() }), '/tokens', { for: 'device' });
+
+    await primary.start();
+    await is(primary, 'secondary', 'serving');
+    await assert.rejects(apply(primary, user('eve')), refusedWith('not_primary', /secondary/));
+    assert.equal(await displayNameOn(primary, 'alice'), 'Alice B.');
+    assert.deepEqual(forkFiles(primary), []);
+    await aligned();
+
+    // And over a restart of both.
+    await secondary.stop();
+    await secondary.start();
+    await is(secondary, 'primary', 'serving');
+    await apply(secondary, user('carol'));
+    await aligned();
+  });
+
+  it('on a database of its own: the old Primary stops at once, exports what it alone has, and hands on its events', async () => {
+    await ownDatabase();
+    // The Slave lacks these.
+    await apply(primary, user('alice', 'Alice of the old Primary'), user('bob'));
+    await waitFor('the Secondary to hear of it', async () => {
+      const { missing } = await secondary.ask(PromotionReport, '/promotion/look', {});
+      return missing.count === 2 || undefined;
+    });
+    await device.stop();
+    await primary.stop();
+    const report = await secondary.ask(PromotionReport, '/promotion/look', {});
+    assert.deepEqual(report.missing.objects.map(({ name }) => name).toSorted(), ['alice', 'bob']);
+    await promote();
+    await is(secondary, 'primary', 'serving');
+    await apply(secondary, user('carol'));
+    const before = await eventsOf(secondary);
+
+    await primary.start();
+    await assert.rejects(apply(primary, user('eve')), refusedWith('not_primary'));
+    await is(primary, 'secondary', 'degraded');
+    await waitFor('its export', () => forkFiles(primary).length === 1 || undefined);
+    const written = readFileSync(join(primary.dir, forkFiles(primary)[0] ?? ''), 'utf8');
+    const { objects } = parseFile('fork.yaml', written);
+    assert.deepEqual(
+      objects.map(({ value }) => (value as { name: string }).name),
+      ['alice', 'bob'],
+    );
+    await apply(secondary, ...objects.map(({ value }) => value));
+    assert.equal(await displayNameOn(secondary, 'alice'), 'Alice of the old Primary');
+
+    // Everything that it had handed on to the old Master, and its own.
+    await waitFor('its events', () => statusOf(primary).journalPending === 0 || undefined);
+    const after = await eventsOf(secondary);
+    assert.equal(new Set(after).size, after.length);
+    for (const id of before) assert.ok(after.includes(id));
+    const told = await secondary.ask(
+      Type.Object({ items: Type.Array(Type.Object({ type: Type.String() })) }),
+      '/events?limit=1000',
+    );
+    for (const type of ['site.superseded', 'admin.commit'])
+      assert.ok(
+        told.items.some(event => event.type === type),
+        type,
+      );
+    assert.equal(forkFiles(primary).length, 1);
+
+    // It is no Primary any more, also when it is alone.
+    await secondary.stop();
+    await primary.stop();
+    await primary.start();
+    assert.equal(statusOf(primary).role, 'secondary');
+    await assert.rejects(apply(primary, user('eve')), refusedWith('not_primary'));
+  });
+
+  it('that the old Primary hears of while it runs: within ten seconds it administers no more', async () => {
+    await ownDatabase();
+    // The Secondary believes it dead: the link is cut from its side.
+    await secondary.stop();
+    const statement = readFileSync(join(secondary.dir, 'identity/statement.json'), 'utf8');
+    await primary.stop();
+    await secondary.start();
+    await promote();
+    await secondary.stop();
+    await primary.start();
+    // Nobody was there to tell it.
+    await apply(primary, user('late'));
+    assert.equal(statusOf(primary).role, 'primary');
+    await secondary.start();
+    await is(primary, 'secondary', 'degraded');
+    await assert.rejects(apply(primary, user('later')), refusedWith('not_primary'));
+    await waitFor('its export', () => forkFiles(primary).length === 1 || undefined);
+    assert.match(readFileSync(join(primary.dir, forkFiles(primary)[0] ?? ''), 'utf8'), /name: late$/m);
+    assert.notEqual(readFileSync(join(primary.dir, 'identity/statement.json'), 'utf8'), statement);
+  });
+
+  async function eventsOf(server: LocalServer): Promise<readonly string[]> {
+    const Ids = Type.Object({ items: Type.Array(Type.Object({ id: Type.String() })) });
+    return (await server.ask(Ids, '/events?limit=1000')).items.map(({ id }) => id);
+  }
+});
