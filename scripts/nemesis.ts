@@ -1,0 +1,63 @@
+// `npm run nemesis [-- --minutes N] [--seed S] [--database mariadb|mysql] [--half] [--full]`: random faults of the fault table while
+// devices log in, administrators write, users are disabled and change passwords; then the invariants of docs/failover.md. Without
+// `--database` on the embedded one; with it FULL redundancy, or HALF with `--half`. `--full`: at the full length of every wait.
+import { randomInt } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { Finding } from '../test/nemesis/history.ts';
+import { type NemesisOptions, runNemesis } from '../test/nemesis/nemesis.ts';
+import { leftOut, provide } from './machine-needs.ts';
+
+const USE = 'Use: npm run nemesis [-- --minutes N] [--seed S] [--database mariadb|mysql] [--half] [--full]';
+const DEFAULT_MINUTES = '3';
+/** A test that needs the same databases, for what they need of the machine. */
+const NEEDS_OF = { mariadb: 'test/database/full-faults.test.ts', mysql: 'test/mysql9/full-faults.test.ts' } as const;
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const options = readArguments();
+  if (options === undefined) return 2;
+  const { seed, minutes, database } = options;
+  if (database !== undefined) {
+    provide([NEEDS_OF[database]]);
+    const lacks = leftOut([NEEDS_OF[database]]).flatMap(lack => lack.lacks.map(({ name }) => name));
+    if (lacks.length > 0) {
+      console.error(`${database} needs ${lacks.join(', ')}: install that, or run this as root on Debian`);
+      return 4;
+    }
+  }
+  console.log(`nemesis: seed ${seed}, ${minutes} minutes`);
+  try {
+    const { faults, logins, events, writes } = await runNemesis(options);
+    console.log(
+      `nemesis: seed ${seed}: ${faults} faults, ${logins} logins, ${events} events, ${writes} writes: nothing found`,
+    );
+    return 0;
+  } catch (error) {
+    console.error(error instanceof Finding ? `nemesis: ${error.message}` : error);
+    return 1;
+  }
+}
+
+function readArguments(): NemesisOptions | undefined {
+  try {
+    const text = { type: 'string' } as const;
+    const flag = { type: 'boolean', default: false } as const;
+    const { values } = parseArgs({ options: { minutes: text, seed: text, database: text, half: flag, full: flag } });
+    const minutes = Number(values.minutes ?? DEFAULT_MINUTES);
+    const seed = Number(values.seed ?? randomInt(2 ** 31));
+    const { database } = values;
+    if (!(minutes > 0)) throw new Error(`--minutes ${values.minutes} is not a number above 0`);
+    if (!Number.isSafeInteger(seed)) throw new Error(`--seed ${values.seed} is not a whole number`);
+    if (database !== undefined && database !== 'mariadb' && database !== 'mysql')
+      throw new Error(`--database ${database} is neither mariadb nor mysql`);
+    if (values.half && database === undefined) throw new Error('--half needs a --database');
+    return {
+      ...{ minutes, seed, database, fullLength: values.full, redundancy: values.half ? 'half' : 'full' },
+      say: line => console.log(`  ${line}`),
+    };
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n${USE}`);
+    return undefined;
+  }
+}

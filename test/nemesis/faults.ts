@@ -1,0 +1,79 @@
+import type { Daemon } from '../support/daemon.ts';
+import type { DatabaseServer } from '../support/databases/database-server.ts';
+import type { DatabasePair } from '../support/databases/replication.ts';
+import type { Site } from '../support/site.ts';
+import type { TcpProxy } from '../support/tcp-proxy.ts';
+
+/** Something that fails for a while, of the fault table of failover.md. */
+export type Fault = {
+  readonly name: string;
+  /** What it befalls: one fault at a time for each. */
+  readonly victims: readonly string[];
+  begin(): Promise<unknown>;
+  end(): Promise<unknown>;
+};
+
+/** What a site stands on. */
+export type Grounds = { readonly database?: DatabaseServer; readonly pair?: DatabasePair };
+
+/** All that can fail on these grounds. */
+export function faultsOf(site: Site, { database, pair }: Grounds): readonly Fault[] {
+  const { primary, secondary, wires, agents } = site;
+  const both = [...ofServer('the Primary', primary), ...ofServer('the Secondary', secondary)];
+  const everything: Fault = {
+    name: 'both servers are killed',
+    victims: ['the Primary', 'the Secondary'],
+    begin: () => Promise.all([primary.kill(), secondary.kill()]),
+    end: () => Promise.all([primary.start(), secondary.start()]),
+  };
+  const cuts =
+    wires === undefined ? [] : [cutOf('the Primary', wires.primary), cutOf('the Secondary', wires.secondary)];
+  return [
+    ...both,
+    everything,
+    ...cuts,
+    ...agents.flatMap(agent => killedAndHung(agent.name, agent)),
+    ...(database === undefined ? [] : ofDatabase('the database', database)),
+    ...(pair === undefined
+      ? []
+      : [...ofDatabase('the Master', pair.master), ...ofDatabase('the Slave', pair.slave), ofReplication(pair)]),
+  ];
+}
+
+function ofServer(name: string, server: Daemon): readonly Fault[] {
+  const drained: Fault = {
+    name: `${name} is stopped as planned`,
+    victims: [name],
+    begin: server.stop,
+    end: server.start,
+  };
+  return [...killedAndHung(name, server), drained];
+}
+
+function killedAndHung(name: string, { kill, start, freeze, thaw }: Daemon): readonly Fault[] {
+  return [
+    { name: `${name} is killed`, victims: [name], begin: kill, end: start },
+    { name: `${name} hangs`, victims: [name], begin: freeze, end: async () => thaw() },
+  ];
+}
+
+function ofDatabase(name: string, { kill, restart, freeze, thaw }: DatabaseServer): readonly Fault[] {
+  return [
+    { name: `${name} is killed`, victims: [name], begin: kill, end: restart },
+    { name: `${name} hangs`, victims: [name], begin: freeze, end: async () => thaw() },
+  ];
+}
+
+const ofReplication = ({ breakReplication, mendReplication }: DatabasePair): Fault => ({
+  name: 'replication stops',
+  victims: ['the Master', 'the Slave'],
+  begin: () => breakReplication(),
+  end: mendReplication,
+});
+
+const cutOf = (name: string, wire: TcpProxy): Fault => ({
+  name: `nobody reaches ${name}`,
+  victims: [`the wire of ${name}`],
+  begin: async () => wire.cut(),
+  end: async () => wire.mend(),
+});

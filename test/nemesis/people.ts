@@ -1,0 +1,51 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Agent } from '../support/agent-commands.ts';
+import type { Dice } from './dice.ts';
+import type { History } from './history.ts';
+
+/** Somebody whose password and account nobody touches: gets in whatever fails. */
+export type Steady = { readonly name: string; readonly password: string };
+
+/** Whoever an administrator works on. The password that a person knows is one that was true once. */
+export type Changing = { readonly name: string; readonly passwords: () => readonly string[] };
+
+/** Wrong on purpose; each device is held to fewer than the lockout of devices allows in an hour (30). */
+const MOST_WRONG_A_DEVICE = 12;
+export const WRONG = 'a-password-of-nobody';
+
+/** How people go about: mostly the same ones, at times somebody else, rarely with a wrong password. */
+const CHANCES = { changing: 0.3, wrong: 0.05, logout: 0.1 };
+const PAUSE_MS = { least: 50, most: 600 };
+
+/** Logs people in on one device, one after the other, until `signal`. */
+export async function usePeople(
+  agent: Agent,
+  { steady, changing }: { readonly steady: readonly Steady[]; readonly changing: readonly Changing[] },
+  history: History,
+  dice: Dice,
+  signal: AbortSignal,
+): Promise<void> {
+  let wrongs = 0;
+  while (!signal.aborted) {
+    const { user, password } = next();
+    const startMs = Date.now();
+    const { answer, code } = await agent.login(user, password);
+    history.logins.push({ device: agent.name, user, password, answer, code, startMs, endMs: Date.now() });
+    if (dice.chance(CHANCES.logout)) await agent.logout();
+    // Not a wait for something: a person does something else in between.
+    await delay(dice.between(PAUSE_MS.least, PAUSE_MS.most), undefined, { signal }).catch(() => {});
+  }
+
+  function next(): { readonly user: string; readonly password: string } {
+    if (wrongs < MOST_WRONG_A_DEVICE && dice.chance(CHANCES.wrong)) {
+      wrongs += 1;
+      return { user: 'mallory', password: WRONG };
+    }
+    if (dice.chance(CHANCES.changing)) {
+      const who = dice.pick(changing);
+      return { user: who.name, password: dice.pick(who.passwords().slice(-2)) };
+    }
+    const { name, password } = dice.pick(steady);
+    return { user: name, password };
+  }
+}
