@@ -3,8 +3,8 @@ import type { Command, Finished, Processes, Running, StartOptions } from './proc
 /** A command that runs in the foreground until it is ended: a server or an agent, which is started many times here. */
 export type Daemon = {
   readonly name: string;
-  /** Starts it and waits for its line `READY …`, which is given back. */
-  start(): Promise<string>;
+  /** Starts it and waits for its line `READY …`, which is given back. `build`: path of the same command of another build. */
+  start(build?: string): Promise<string>;
   /** Power off: SIGKILL. Nothing happens when it does not run. */
   kill(): Promise<void>;
   /** A planned end: SIGTERM. */
@@ -32,9 +32,9 @@ export function createDaemon(
   const isRunning = () => current?.isRunning() === true;
   return {
     name,
-    start: () => {
+    start: build => {
       if (isRunning()) throw new Error(`${name} runs already`);
-      current = processes.start(name, command, args, options);
+      current = processes.start(name, build ?? command, args, options);
       return current.waitForLine(/^READY /);
     },
     kill: async () => {

@@ -95,6 +95,8 @@ export const ServerReport = Type.Object({
   ...ServerStatus.properties,
   /** Why it is not `serving`, in one word (the `why` of `server.state`); left out while it is. */
   why: Type.Optional(Type.String()),
+  /** The schema that this version writes, where `schema` is what it found; left out by versions before it. */
+  writesSchema: Type.Optional(Type.Integer()),
   /** Why the database cannot be used, and what to do; left out while it can. */
   databaseError: Type.Optional(Type.Object({ code: Type.String(), message: Type.String() })),
   /** What this server has heard of and lacks. */

@@ -137,11 +137,15 @@ describe('a server', () => {
       [status.name, status.role, status.state, status.epoch, status.generation],
       ['primary', 'primary', 'serving', 1, 1],
     );
-    const { missing, journal, secondaries, link, ...same } = await ask(primaryDir, ServerReport, '/status');
+    const { missing, journal, secondaries, link, writesSchema, ...same } = await ask(
+      primaryDir,
+      ServerReport,
+      '/status',
+    );
     assert.deepEqual(same, status);
     assert.deepEqual(
-      [missing, journal?.path, secondaries, link],
-      [{ count: 0, objects: [] }, 'journal', [], undefined],
+      [missing, journal?.path, secondaries, link, writesSchema],
+      [{ count: 0, objects: [] }, 'journal', [], undefined, status.schema],
     );
     assert.equal(statSync(join(primaryDir, 'admin.sock')).mode & 0o777, 0o600);
     const readyz = {

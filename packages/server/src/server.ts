@@ -451,7 +451,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
         ...{ devices, https, local, outflow, hasSuccessor, clock, log },
         announceDrain: monitor.drain,
         sayStopped: () => tell('server.stopped', { version: PACKAGE_VERSION }),
-        wayIsOpen,
+        ...{ wayIsOpen, eventsWaiting: journal.pending },
         stopWorkers() {
           for (const part of [route, linkServer, site]) part.close();
           for (const part of [monitor, keeping, statementWatch]) part.stop();

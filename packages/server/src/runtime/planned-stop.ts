@@ -27,6 +27,8 @@ export type StoppingServer = {
   readonly outflow: Drain;
   /** The journal can be emptied now: the source of record, or the Primary, is there. */
   readonly wayIsOpen: () => boolean;
+  /** In the journal, and not in the source of record. */
+  readonly eventsWaiting: () => number;
   /** Stops what works by itself: link, sync, timers. */
   readonly stopWorkers: () => Promise<unknown>;
   readonly closeStores: () => Promise<void>;
@@ -37,15 +39,25 @@ export type StoppingServer = {
 /** From `goaway` to the last file closed. Each step has its own deadline, so the whole has one. */
 export async function stopInOrder(server: StoppingServer): Promise<void> {
   const { devices, https, local, outflow, clock, log } = server;
-  log.info('a planned stop begins');
+  log.info({ devices: devices.connectedCount() }, 'a planned stop begins');
   server.announceDrain();
   devices.goaway();
-  if (server.hasSuccessor()) await devicesToMove(devices, clock);
+  const hasSuccessor = server.hasSuccessor();
+  if (hasSuccessor) await devicesToMove(devices, clock);
+  const left = devices.connectedCount();
+  if (left > 0) {
+    log.warn(
+      { devices: left },
+      hasSuccessor ? 'devices have not moved in time' : 'devices stay behind: no other server',
+    );
+  }
   devices.close();
   await withinDeadline(clock, https.app.close(), IN_FLIGHT_DEADLINE_MS);
   https.app.server.closeAllConnections();
   await server.sayStopped();
   if (server.wayIsOpen()) await outflow.flush(FLUSH_DEADLINE_MS);
+  const waiting = server.eventsWaiting();
+  if (waiting > 0) log.warn({ events: waiting }, 'events stay in the journal: they go out after the next start');
   await withinDeadline(clock, Promise.all([outflow.stop(), server.stopWorkers()]), FLUSH_DEADLINE_MS);
   await server.closeStores();
   // Last: while it listens the process lives, and its owner can ask how far the stop has come.

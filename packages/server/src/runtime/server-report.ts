@@ -2,6 +2,7 @@ import type { EventPath, JournalStatus, Missing, SecondaryStatus, ServerReport, 
 import type { ServingReason } from '../core/serving-state.ts';
 import type { Reserve } from '../journal/reserve.ts';
 import type { Clock, Journal } from '../ports.ts';
+import { SCHEMA } from '../record/schema.ts';
 import type { SyncError } from '../replica/sync.ts';
 
 export type ReportedParts = {
@@ -20,6 +21,7 @@ export function serverReport(status: ServerStatus, parts: ReportedParts): Server
   const { why, databaseError, missing, journal, link, secondaries } = parts;
   return {
     ...status,
+    writesSchema: SCHEMA,
     ...(why !== null && { why }),
     ...(databaseError !== undefined && { databaseError: { code: databaseError.code, message: databaseError.message } }),
     missing,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ServerReport } from '@thinman/protocol';
-import { inWords } from './running-server.ts';
+import { afterDrain, inWords } from './running-server.ts';
 
 const REPORT: ServerReport = {
   ...{ name: 'primary', role: 'primary', state: 'serving', epoch: 1, generation: 4 },
@@ -24,5 +24,29 @@ describe('the status of a server, in words', () => {
     const late = { code: 'unreachable', message: 'no answer' };
     assert.match(inWords({ ...REPORT, database: away, databaseError: late }), /^database +mysql does not answer$/m);
     assert.match(inWords(REPORT), /^database +mysql answers$/m);
+  });
+
+  it('says of a schema of another version where the one of this version comes from', () => {
+    const version = (schema: number) => /^version +(.*)$/m.exec(inWords({ ...REPORT, schema, writesSchema: 2 }))?.[1];
+    assert.equal(version(2), '1.0.0 (schema 2)');
+    assert.equal(version(1), '1.0.0 (schema 1; 2 comes when the Primary runs this version)');
+    assert.equal(version(3), '1.0.0 (schema 3; 2 is what it knows: update this server)');
+  });
+
+  it('says after a planned stop who stays behind, where nobody else serves', () => {
+    const alone = { ...REPORT, connectedDevices: 12 };
+    const words = 'primary has stopped. Thin clients left behind: 12 (no other server was there to take them).\n';
+    assert.equal(afterDrain(alone), words);
+    const missing = { count: 0, objects: [] };
+    const at = { name: 'secondary', epoch: 1, generation: 4, lagMs: 0, journalPending: 0, missing };
+    const beside = (state: 'serving' | 'unavailable', linked = true) =>
+      afterDrain({ ...alone, secondaries: [{ ...at, state, linked }] });
+    assert.equal(beside('serving'), 'primary has stopped.\n');
+    assert.equal(beside('unavailable'), words);
+    assert.equal(beside('serving', false), words);
+    const secondary = (connected: boolean) =>
+      afterDrain({ ...alone, role: 'secondary', link: { server: 'primary', connected } });
+    assert.equal(secondary(true), 'primary has stopped.\n');
+    assert.equal(secondary(false), words);
   });
 });

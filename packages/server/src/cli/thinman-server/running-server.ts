@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { JOURNAL_RESERVE_BYTES, type JournalStatus, ServerReport, visible } from '@thinman/protocol';
 import { dataFolder, hasConfig } from '../../config.ts';
 import { describeMissing } from '../../core/missing.ts';
-import { describeReason } from '../../core/serving-state.ts';
+import { canServeLogin, describeReason } from '../../core/serving-state.ts';
 import { lockFolder } from '../../record/dialects/folder-lock.ts';
 import { type AdminClient, connect, STATUS_DEADLINE_MS } from '../thinman/admin-client.ts';
 import { CommandError, EXIT } from '../thinman/command-error.ts';
@@ -36,7 +36,7 @@ export async function drainCommand(options: Options): Promise<string> {
     }
     await delay(LOOK_INTERVAL_MS);
   }
-  return options.json ? json(status) : `${status.name} has stopped.\n`;
+  return options.json ? json(status) : afterDrain(status);
 }
 
 /** The running server holds the lock to its very end. */
@@ -76,8 +76,31 @@ export function inWords(status: ServerReport): string {
     ...secondaries.map(secondaryInWords),
     `devices     ${status.connectedDevices} connected`,
     `journal     ${status.journalPending} events waiting${journal === undefined ? '' : journalInWords(journal)}`,
-    `version     ${status.version} (schema ${status.schema})`,
+    `version     ${status.version} (schema ${status.schema}${otherSchema(status)})`,
   ].join('\n')}\n`;
+}
+
+function otherSchema({ schema, writesSchema = schema }: ServerReport): string {
+  if (schema === writesSchema) return '';
+  const words =
+    schema < writesSchema ? 'comes when the Primary runs this version' : 'is what it knows: update this server';
+  return `; ${writesSchema} ${words}`;
+}
+
+/** `status`: as it was when the stop began. */
+export function afterDrain(status: ServerReport): string {
+  const left = staying(status);
+  const words = left === 0 ? '' : ` Thin clients left behind: ${left} (no other server was there to take them).`;
+  return `${status.name} has stopped.${words}\n`;
+}
+
+/** Thin clients that have nowhere to go when this server stops, as far as it knows. */
+function staying({ role, connectedDevices, link, secondaries = [] }: ServerReport): number {
+  const hasOther =
+    role === 'primary'
+      ? secondaries.some(({ linked, state }) => linked && (state === null || canServeLogin(state)))
+      : link?.connected === true;
+  return hasOther ? 0 : connectedDevices;
 }
 
 function secondaryInWords({ name, linked, state, epoch, generation, missing }: Secondary): string {
