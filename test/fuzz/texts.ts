@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { decodeToken, encodeToken } from '@thinman/protocol';
 import fc, { type Arbitrary } from 'fast-check';
 import { stringify } from 'yaml';
+import { headerLine, readHeader } from '../../packages/server/src/care/backup-format.ts';
 import { parseCount, parseDuration } from '../../packages/server/src/cli/thinman/arguments.ts';
 import { CommandError } from '../../packages/server/src/cli/thinman/command-error.ts';
 import { serverUrl } from '../../packages/server/src/cli/thinman/connection.ts';
@@ -22,6 +23,7 @@ import { bodiesOf, HOSTILE, valuesOf } from './values.ts';
 const READERS = {
   token: decodeToken,
   recoveryCode: readRecoveryCode,
+  backupHeader: readHeader,
   pin: parsePin,
   duration: parseDuration,
   count: (text: string) => parseCount('--to', text),
@@ -49,11 +51,24 @@ const TOKEN = encodeToken({
   secret: 'A'.repeat(22),
 });
 
+const BACKUP_HEADER = headerLine({
+  ...{
+    siteId: '11111111-2222-4333-8444-555555555555',
+    server: 'primary',
+    epoch: 1,
+    generation: 7,
+    schema: 1,
+    takenAt: 0,
+  },
+  ...{ caPin: 'A'.repeat(43), wrappedCaKey: 'AAAA', salt: 'A'.repeat(43) },
+});
+
 const RIGHT: readonly string[] = [
   ...[
     TOKEN,
     formatRecoveryCode(newRecoveryCode()),
     'A'.repeat(43),
+    BACKUP_HEADER,
     '24h',
     '17',
     'users',
