@@ -1,6 +1,7 @@
 import { type SiteStatement, StatementAnswer } from '@thinman/protocol';
 import type { Clock, ServerIdentity } from '../ports.ts';
 import { httpsJson } from '../runtime/https-json.ts';
+import { withinDeadline } from '../runtime/within-deadline.ts';
 import { primaryTls } from './primary-tls.ts';
 import { STATEMENT_PATH } from './statement-route.ts';
 
@@ -8,9 +9,11 @@ import { STATEMENT_PATH } from './statement-route.ts';
 const ASK_INTERVAL_MS = 10_000;
 /** Beside the interval, for a server that does not answer. At its start a Primary waits for it, so it is short. */
 const ASK_DEADLINE_MS = 1_500;
+/** A start waits for no connection that will not end. */
+const ROUND_DEADLINE_MS = 2_000;
 
 export type StatementWatch = {
-  /** Asks every other server of the statement once. Never rejects. */
+  /** Asks every other server of the statement once; resolves in 2 s at most. Never rejects. */
   askAll(): Promise<void>;
   start(): void;
   stop(): void;
@@ -37,7 +40,7 @@ export function createStatementWatch(options: {
   async function askAll(): Promise<void> {
     if (!needed()) return;
     const others = statement().servers.filter(({ name }) => name !== identity.name);
-    await Promise.all(
+    const asked = Promise.all(
       others.map(async server => {
         const answer = await httpsJson({
           url: `${new URL(server.url).origin}${STATEMENT_PATH}?epoch=${epoch()}`,
@@ -48,6 +51,7 @@ export function createStatementWatch(options: {
         if (answer.kind === 'ok' && !stopped) take(answer.value);
       }),
     );
+    await withinDeadline(clock, asked, ROUND_DEADLINE_MS);
   }
 
   const again = () => {
