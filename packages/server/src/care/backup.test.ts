@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,8 +7,9 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import Database from 'better-sqlite3';
 import { recordedEvent } from '../../../../test/support/record-fixtures.ts';
 import { ConfigError, dataFolder, readConfig } from '../config.ts';
-import { loadStatementFile } from '../identity/identity-files.ts';
-import { formatRecoveryCode, newRecoveryCode } from '../identity/recovery-code.ts';
+import { createSiteCa } from '../identity/certificate-authority.ts';
+import { loadStatementFile, toPem } from '../identity/identity-files.ts';
+import { formatRecoveryCode, newRecoveryCode, wrapCaKeys } from '../identity/recovery-code.ts';
 import { readHeldStatement } from '../identity/statement-holder.ts';
 import { openSourceOfRecord } from '../record/source-of-record.ts';
 import { systemClock } from '../runtime/clock.ts';
@@ -217,6 +218,50 @@ describe('backup and restore', () => {
     await assert.rejects(restore({ database }), refused(/holds a site already/));
     assert.equal(existsSync(join(root, 'restored')), false);
     await assert.rejects(restore({ dataDir }), refused(/is the data folder of the server primary/));
+  });
+
+  it('opens by either code after "ca begin", by the new one alone after "ca switch", and the change of the CA goes on', async () => {
+    const identity = join(dataDir, 'identity');
+    const current = createPrivateKey(readFileSync(join(identity, 'ca.key'), 'utf8'));
+    const [row] = rowsIn(dataDir, 'site');
+    const [pem = ''] = JSON.parse(String(row?.caCertificates)) as string[];
+    const next = await createSiteCa(made.siteId, Date.now());
+    writeFileSync(join(identity, 'ca-next.key'), toPem(next.key), { mode: 0o600 });
+    const code = newRecoveryCode();
+    const wrapped = wrapCaKeys(String(row?.wrappedCaKey), [current, next.key], code, made.siteId);
+    const change = (caCertificates: readonly string[]) => {
+      const handle = new Database(join(dataDir, 'site.db'));
+      handle
+        .prepare('UPDATE site SET caCertificates = ?, wrappedCaKey = ?')
+        .run(JSON.stringify(caCertificates), wrapped);
+      handle.close();
+    };
+    const keysIn = (folder: string) => readdirSync(join(folder, 'identity')).filter(name => name.startsWith('ca'));
+    const issuerIn = (folder: string) => {
+      const certificate = new X509Certificate(readFileSync(join(folder, 'identity', 'tls.crt'), 'utf8'));
+      return [pem, next.certificatePem].findIndex(ca => certificate.verify(new X509Certificate(ca).publicKey));
+    };
+    const to = (name: string) => ({ dataDir: join(root, name), listen: LISTEN });
+
+    change([pem, next.certificatePem]);
+    await backUp({ dataDir, file });
+    await restore(to('begun-old'));
+    assert.deepEqual([keysIn(join(root, 'begun-old')), issuerIn(join(root, 'begun-old'))], [['ca.key'], 0]);
+    await restore({ ...to('begun-new'), recoveryCode: formatRecoveryCode(code) });
+    assert.deepEqual(keysIn(join(root, 'begun-new')).toSorted(), ['ca-next.key', 'ca.key']);
+
+    change([next.certificatePem, pem]);
+    await backUp({ dataDir, file, force: true });
+    await assert.rejects(restore(to('switched-old')), refused(/this recovery code does not open/));
+    await restore({ ...to('switched-new'), recoveryCode: formatRecoveryCode(code) });
+    assert.equal(issuerIn(join(root, 'switched-new')), 1);
+    for (const key of keysIn(dataDir)) {
+      assert.deepEqual(
+        readFileSync(join(root, 'switched-new', 'identity', key)),
+        readFileSync(join(identity, key)),
+        key,
+      );
+    }
   });
 
   it('is made on the Primary alone', async () => {
