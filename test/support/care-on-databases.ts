@@ -1,17 +1,19 @@
 // What an operator does to look after a pair, on real databases: doctor, verify, backup, restore.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { findSecrets } from './canaries.ts';
 import type { DatabaseKind } from './databases/database-server.ts';
 import { expectLogin } from './logins.ts';
 import { ACCOUNTS, surroundHalf, urlOf } from './redundant-site.ts';
-import { fullTest, fullTests } from './redundant-test.ts';
+import { fullTest, fullTests, halfTest } from './redundant-test.ts';
 import { createScratch } from './scratch.ts';
-import { createServerCommands } from './server-commands.ts';
+import { createServerCommands, type Server } from './server-commands.ts';
 import { createSite } from './site.ts';
 import { FAST_TIMINGS } from './timings.ts';
 import { doctorOn, expectClean } from './verified.ts';
+import { waitFor } from './wait.ts';
 import { ALICE, GROUP, WARD } from './ward.ts';
 
 const GRANTS = {
@@ -119,6 +121,30 @@ export function careTests(kind: DatabaseKind): void {
       assert.match(await site.apply(directory.replace(SECRET, OTHER_SECRET)), / 1 unchanged$/m);
       assert.match(await site.apply(directory), / 1 updated, /);
       sealed();
+    },
+  );
+
+  halfTest(
+    'servers that stay follow the new data key when one is removed, and keep it over a restart',
+    { kind },
+    async (site, on) => {
+      const third = await site.addSecondary('third', urlOf(on.database, 'secondary'));
+      const keyOf = ({ data }: Server) => readFileSync(join(data, 'identity', 'data.key'), 'utf8');
+      const before = keyOf(site.primary);
+      assert.deepEqual([keyOf(site.secondary), keyOf(third)], [before, before]);
+      await site.secondary.kill();
+      await site.primary.administer(['delete', 'Server', 'secondary']);
+      const now = await waitFor('the third server to have the new data key', () =>
+        keyOf(third) === before ? undefined : keyOf(third),
+      );
+      assert.deepEqual([keyOf(site.primary), keyOf(site.secondary)], [now, before]);
+      await third.kill();
+      await third.start();
+      assert.equal(keyOf(third), now);
+      // Who joins now gets the new one.
+      const fourth = await site.addSecondary('fourth', urlOf(on.database, 'secondary'));
+      assert.equal(keyOf(fourth), now);
+      await expectLogin(site.agent('tc-1'), ALICE, /^granted online /);
     },
   );
 
