@@ -1,0 +1,3 @@
+import { recoveryTests } from '../support/recovery-on-databases.ts';
+
+recoveryTests('mysql');
