@@ -1,13 +1,17 @@
 // `npm run nemesis [-- --minutes N] [--seed S] [--database mariadb|mysql] [--half] [--full]`: random faults of the fault table while
 // devices log in, administrators write, users are disabled and change passwords; then the invariants of docs/failover.md. Without
 // `--database` on the embedded one; with it FULL redundancy, or HALF with `--half`. `--full`: at the full length of every wait.
+// `--broken`: with builds that are broken on purpose, one after the other; each must be found out.
+import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { BROKEN_BUILDS, breakBuild } from '../test/nemesis/broken-builds.ts';
 import { Finding } from '../test/nemesis/history.ts';
 import { type NemesisOptions, runNemesis } from '../test/nemesis/nemesis.ts';
+import { createScratch } from '../test/support/scratch.ts';
 import { leftOut, provide } from './machine-needs.ts';
 
-const USE = 'Use: npm run nemesis [-- --minutes N] [--seed S] [--database mariadb|mysql] [--half] [--full]';
+const USE = 'Use: npm run nemesis [-- --minutes N] [--seed S] [--database mariadb|mysql] [--half] [--full] [--broken]';
 const DEFAULT_MINUTES = '3';
 /** A test that needs the same databases, for what they need of the machine. */
 const NEEDS_OF = { mariadb: 'test/database/full-faults.test.ts', mysql: 'test/mysql9/full-faults.test.ts' } as const;
@@ -26,6 +30,7 @@ async function main(): Promise<number> {
       return 4;
     }
   }
+  if (options.broken) return findOutBroken();
   console.log(`nemesis: seed ${seed}, ${minutes} minutes`);
   try {
     const { faults, logins, events, writes } = await runNemesis(options);
@@ -39,11 +44,35 @@ async function main(): Promise<number> {
   }
 }
 
-function readArguments(): NemesisOptions | undefined {
+/** Each in a process of its own, which starts the commands of that build. */
+async function findOutBroken(): Promise<number> {
+  let missed = 0;
+  for (const [name, edits] of Object.entries(BROKEN_BUILDS)) {
+    await using scratch = createScratch('thinman-broken-');
+    const env = { ...process.env, THINMAN_PACKAGES: breakBuild(scratch.folder, edits) };
+    const args = [
+      '--conditions=source',
+      import.meta.filename,
+      ...process.argv.slice(2).filter(word => word !== '--broken'),
+    ];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { env, encoding: 'utf8' });
+    const finding = /^nemesis: seed \d+: (.+)$/m.exec(stderr)?.[1];
+    const isFound = status === 1 && finding !== undefined;
+    if (!isFound) missed += 1;
+    console.log(
+      `${isFound ? 'found ' : 'MISSED'}  ${name}: ${finding ?? (stdout + stderr).trim().split('\n').slice(-5).join('\n')}`,
+    );
+  }
+  return missed === 0 ? 0 : 1;
+}
+
+function readArguments(): (NemesisOptions & { readonly broken: boolean }) | undefined {
   try {
     const text = { type: 'string' } as const;
     const flag = { type: 'boolean', default: false } as const;
-    const { values } = parseArgs({ options: { minutes: text, seed: text, database: text, half: flag, full: flag } });
+    const { values } = parseArgs({
+      options: { minutes: text, seed: text, database: text, half: flag, full: flag, broken: flag },
+    });
     const minutes = Number(values.minutes ?? DEFAULT_MINUTES);
     const seed = Number(values.seed ?? randomInt(2 ** 31));
     const { database } = values;
@@ -53,7 +82,14 @@ function readArguments(): NemesisOptions | undefined {
       throw new Error(`--database ${database} is neither mariadb nor mysql`);
     if (values.half && database === undefined) throw new Error('--half needs a --database');
     return {
-      ...{ minutes, seed, database, fullLength: values.full, redundancy: values.half ? 'half' : 'full' },
+      ...{
+        broken: values.broken,
+        minutes,
+        seed,
+        database,
+        fullLength: values.full,
+        redundancy: values.half ? 'half' : 'full',
+      },
       say: line => console.log(`  ${line}`),
     };
   } catch (error) {

@@ -101,7 +101,8 @@ function checkOffline({ logins }: History, login: MadeLogin): void {
       answer.mode !== 'offline' &&
       (answer.verdict === 'granted' || answer.reason === 'account_disabled'),
   );
-  const about = [`${login.user} on ${login.device}`];
+  const about = [`${login.user} on ${login.device}`, `user ${login.user}`];
+  if (login.entombed) throw new Finding(`an offline grant against a tombstone: ${loginInWords(login)}`, about);
   if (heard?.answer?.verdict !== 'granted') {
     throw new Finding(`an offline grant without a login before it: ${loginInWords(login)}`, about);
   }

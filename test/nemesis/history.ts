@@ -11,6 +11,8 @@ export type MadeLogin = Moment & {
   /** undefined: the agent gave none (it was killed, or hung). */
   readonly answer: LoginResult | undefined;
   readonly code: number | null;
+  /** The device held a tombstone of this user, before and after. */
+  readonly entombed?: boolean;
 };
 
 /** What a user may do and by which password, from one generation of its object on. */

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from '../support/agent-commands.ts';
+import { deviceRows } from '../support/device-rows.ts';
 import type { Dice } from './dice.ts';
 import type { History } from './history.ts';
 
@@ -28,9 +29,12 @@ export async function usePeople(
   let wrongs = 0;
   while (!signal.aborted) {
     const { user, password } = next();
+    const wasEntombed = changing.some(({ name }) => name === user) && hasTombstone(agent, user);
     const startMs = Date.now();
     const { answer, code } = await agent.login(user, password);
-    history.logins.push({ device: agent.name, user, password, answer, code, startMs, endMs: Date.now() });
+    const endMs = Date.now();
+    const entombed = wasEntombed && hasTombstone(agent, user);
+    history.logins.push({ device: agent.name, user, password, answer, code, startMs, endMs, entombed });
     if (dice.chance(CHANCES.logout)) await agent.logout();
     // Not a wait for something: a person does something else in between.
     await delay(dice.between(PAUSE_MS.least, PAUSE_MS.most), undefined, { signal }).catch(() => {});
@@ -47,5 +51,13 @@ export async function usePeople(
     }
     const { name, password } = dice.pick(steady);
     return { user: name, password };
+  }
+}
+
+function hasTombstone(agent: Agent, user: string): boolean {
+  try {
+    return deviceRows(agent).some(({ kind, ref }) => kind === 'tombstone' && ref === user);
+  } catch {
+    return false; // the agent was writing while its file was copied
   }
 }

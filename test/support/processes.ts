@@ -3,7 +3,8 @@ import { createWriteStream, mkdirSync, readdirSync, readFileSync } from 'node:fs
 import { join } from 'node:path';
 import { PATIENCE_MS, waitFor } from './wait.ts';
 
-const PACKAGES = join(import.meta.dirname, '..', '..', 'packages');
+/** THINMAN_PACKAGES: those of another build. */
+const PACKAGES = process.env.THINMAN_PACKAGES ?? join(import.meta.dirname, '..', '..', 'packages');
 
 /** The commands of the product, as npm links them. */
 export const COMMANDS = {
