@@ -1,7 +1,10 @@
+import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { Agent, request as httpsRequest } from 'node:https';
 import { pino } from 'pino';
+import type { AdminDeps } from '../../packages/server/src/admin-plane/admin-deps.ts';
 import { ADMIN_PREFIX } from '../../packages/server/src/admin-plane/admin-plane.ts';
+import { NOTHING_MISSING } from '../../packages/server/src/core/missing.ts';
 import { createLocalApp } from '../../packages/server/src/http/app.ts';
 import { health } from '../../packages/server/src/http/health.ts';
 import { createMetrics } from '../../packages/server/src/http/metrics/metrics.ts';
@@ -9,6 +12,10 @@ import { noCaRotation } from '../../packages/server/src/identity/ca-rotation.ts'
 import { caRoutes } from '../../packages/server/src/identity/ca-routes.ts';
 import { joinRoute } from '../../packages/server/src/identity/join-route.ts';
 import { renewServerRoute } from '../../packages/server/src/identity/renew-server-route.ts';
+import { statementRoute } from '../../packages/server/src/link/statement-route.ts';
+import { createAcceptDatabase } from '../../packages/server/src/recovery/accept-database.ts';
+import { createPromotion } from '../../packages/server/src/recovery/promote.ts';
+import { recoveryRoutes } from '../../packages/server/src/recovery/recovery-routes.ts';
 import { createAdminSite } from '../support/admin-site.ts';
 import { createDeviceSite, type DeviceSite, PASSWORD, type TestDevice } from '../support/device-site.ts';
 import { type Answer, wrongIn } from './answers.ts';
@@ -116,7 +123,10 @@ export function adminPlane(way: 'local' | 'network'): Target<FuzzRequest> {
     async open() {
       const site = await createAdminSite();
       // The change itself needs a whole site; what is asked for is read here.
-      if (way === 'local') await site.apps.local.register(caRoutes(noCaRotation(site.deps)), { prefix: ADMIN_PREFIX });
+      if (way === 'local') {
+        await site.apps.local.register(caRoutes(noCaRotation(site.deps)), { prefix: ADMIN_PREFIX });
+        await site.apps.local.register(recoveryRoutes(recoveryOf(site.deps)), { prefix: ADMIN_PREFIX });
+      }
       let token = '';
       let asked = 0;
       return {
@@ -132,6 +142,21 @@ export function adminPlane(way: 'local' | 'network'): Target<FuzzRequest> {
         close: () => site.close(),
       };
     },
+  };
+}
+
+/** Of a Primary whose database has all that was seen of it: nothing is accepted, nobody promoted. */
+function recoveryOf(write: AdminDeps) {
+  const deps = { write, folder: '/nowhere' };
+  const nothing = () => assert.fail('a Primary was promoted');
+  return {
+    acceptDatabase: createAcceptDatabase({ ...deps, secondaries: { known: () => [], overrule() {} } }),
+    promotion: createPromotion({
+      ...{ ...deps, role: () => 'primary' as const, removed: () => false, linked: () => false },
+      missing: () => NOTHING_MISSING,
+      ca: { held: () => undefined, place: nothing },
+      database: { open: nothing, use: nothing, toWrite: nothing },
+    }),
   };
 }
 
@@ -151,6 +176,7 @@ export function joinPlane(): Target<FuzzRequest> {
       const { statement } = site.primary.deps;
       const renewal = { identity, write, statement, authority: () => site.authority };
       await app.register(renewServerRoute({ ...renewal, log: pino({ level: 'silent' }) }));
+      await app.register(statementRoute({ statement, record: write.record, clock: write.clock }));
       return {
         async check(request) {
           const { method, path: url, headers, body } = request;

@@ -38,6 +38,10 @@ import {
   ObjectPage,
   PROTOCOL_HEADER,
   PROTOCOL_VERSION,
+  PromotionAnswer,
+  PromotionLookRequest,
+  PromotionReport,
+  PromotionRequest,
   PublicAgentStatus,
   PutRequest,
   RenewAnswer,
@@ -48,6 +52,7 @@ import {
   ServerReport,
   ServerStatus,
   SessionRefreshed,
+  StatementAnswer,
   TokenAnswer,
   TokenRequest,
   UnknownDevicesAnswer,
@@ -92,6 +97,7 @@ export const DEVICE_ROUTES: readonly Route[] = [
 export const JOIN_ROUTES: readonly Route[] = [
   { method: 'POST', path: '/v1/join', body: JoinRequest, answer: JoinAnswer },
   { method: 'POST', path: '/v1/renew-server', body: RenewRequest, answer: RenewAnswer },
+  { method: 'GET', path: '/v1/statement', query: ['epoch'], answer: StatementAnswer },
 ];
 
 export const HEALTH_ROUTES: readonly Route[] = [
@@ -152,6 +158,8 @@ export const CA_ROUTES: readonly Route[] = [
   { method: 'POST', path: '/v1/admin/ca/finish', body: CaStepRequest, answer: CaStepAnswer },
   { method: 'GET', path: '/v1/admin/fork', answer: ForkReport },
   { method: 'POST', path: '/v1/admin/fork/accept', body: AcceptDatabaseRequest, answer: AcceptDatabaseAnswer },
+  { method: 'POST', path: '/v1/admin/promotion/look', body: PromotionLookRequest, answer: PromotionReport },
+  { method: 'POST', path: '/v1/admin/promotion', body: PromotionRequest, answer: PromotionAnswer },
 ];
 
 const HOSTILE_TEXTS = HOSTILE.filter(value => typeof value === 'string').map(text => text.slice(0, 3_000));

@@ -67,6 +67,12 @@ export const ERRORS = {
   forbidden: { status: 403, scope: 'admin', title: 'This administrator may not do that.' },
   invalid_object: { status: 422, scope: 'admin', title: 'An object is not valid.' },
   conflict: { status: 409, scope: 'admin', title: 'The object has changed since it was read.' },
+  isolated: {
+    status: 503,
+    scope: 'admin',
+    title:
+      'This Primary has seen neither a device nor another server for a minute; another one may have been promoted.',
+  },
   database_forked: {
     status: 503,
     scope: 'admin',

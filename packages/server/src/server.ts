@@ -61,6 +61,7 @@ import { keepEvents } from './runtime/event-keeping.ts';
 import { createEventRoute } from './runtime/event-route.ts';
 import { createEventStore } from './runtime/event-store.ts';
 import { createHeardOf } from './runtime/heard-of.ts';
+import { watchIsolation } from './runtime/isolation.ts';
 import {
   isRemoved,
   journalLimitBytes,
@@ -90,6 +91,8 @@ export type ServerOptions = {
   readonly random?: () => number;
   /** A Primary's: use a database even if its settings may lose what it has acknowledged. */
   readonly acceptWeakDurability?: boolean;
+  /** A Primary's: go on administering, though it sees neither a device nor another server. */
+  readonly isolated?: boolean;
 };
 
 /** A change of what a server can do, and why. */
@@ -235,6 +238,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     ...{ config: site.config, syncNow: sync.syncNow, status: report, statement: () => statements.current().statement },
     restate,
     drain: () => void drain(),
+    isIsolated: () => options.isolated !== true && isolation.isIsolated(),
     alsoSeen: () => forks.secondaries.known().map(({ position }) => position),
   };
   const devices = createDevicePlane(
@@ -365,11 +369,17 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   });
   local.register(recoveryRoutes({ acceptDatabase, promotion }), { prefix: ADMIN_PREFIX });
   https.app.register(statementRoute({ statement: statements.current, record, clock }));
+  const isolation = watchIsolation({
+    seesAnybody: () => devices.connectedCount() > 0 || linkServer.secondaries().length > 0,
+    hasOthers: () => statements.current().statement.servers.length > 1,
+    clock,
+  });
   const leaving = createLeaving({ replica, folder: folder.path, tell, clock, log });
   const statementWatch = createStatementWatch({
     ...{ identity, clock, statement: () => statements.current().statement, epoch: () => version().epoch },
     needed: () => role() === 'primary' || superseded() || route.link()?.connected() !== true,
     take({ statement, restsOn }) {
+      isolation.saw();
       statements.offer(statement);
       if (superseded() && restsOn !== null) void leaving.leave(restsOn);
     },
@@ -454,7 +464,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
         ...{ wayIsOpen, eventsWaiting: journal.pending },
         stopWorkers() {
           for (const part of [route, linkServer, site]) part.close();
-          for (const part of [monitor, keeping, statementWatch]) part.stop();
+          for (const part of [monitor, keeping, statementWatch, isolation]) part.stop();
           return Promise.all([sync.stop(), renewal.stop(), compaction.stop()]);
         },
         closeStores: stores.close,

@@ -16,7 +16,7 @@ import type {
 export type AdminDeps = {
   readonly record: SourceOfRecord;
   readonly replica: Replica;
-  readonly identity: Pick<ServerIdentity, 'siteId' | 'instance' | 'name'>;
+  readonly identity: Pick<ServerIdentity, 'siteId' | 'instance' | 'name' | 'wrappingKey'>;
   readonly hasher: PasswordHasher;
   readonly dataKey: SiteDataKey;
   readonly events: EventWriter;
@@ -25,6 +25,8 @@ export type AdminDeps = {
   config(): SiteConfig;
   /** Brings the replica up to the source of record, and so tells devices: a write is answered after it. Never rejects. */
   syncNow(): Promise<unknown>;
+  /** It sees nobody, and another server may have been promoted: nothing is written. */
+  isIsolated?(): boolean;
   /** What other servers have seen of the source of record: nothing is written where it lacks that. */
   alsoSeen?(): readonly ReplicaPosition[];
   /** Signs and sets a new site statement in this transaction, if servers or directories make one necessary. */

@@ -28,8 +28,9 @@ export function refusalUnlessPrimary(deps: Pick<WriteDeps, 'replica' | 'identity
   if (site === undefined) return refused('not_serving', { detail: 'This server has no data of its site yet.' });
   const statement = deps.statement();
   const isNamed = site.primaryInstance === deps.identity.instance;
-  // A statement of a later epoch: another server was promoted, whatever this one's database says.
-  const isSuperseded = statement.epoch > site.version.epoch && primaryOf(statement)?.name !== deps.identity.name;
+  // A statement of a later epoch: another server was promoted, or restored in this one's place, whatever its database says.
+  const { wrappingKey } = primaryOf(statement) ?? {};
+  const isSuperseded = statement.epoch > site.version.epoch && wrappingKey !== deps.identity.wrappingKey;
   return isNamed && !isSuperseded ? undefined : notPrimary(deps);
 }
 
@@ -61,6 +62,11 @@ export async function commit<T>(
 ): Promise<Outcome<Committed<T>>> {
   const notHere = refusalUnlessPrimary(deps);
   if (notHere !== undefined) return notHere;
+  if (deps.isIsolated?.() === true) {
+    return refused('isolated', {
+      detail: 'If none was, and it is to go on alone: thinman-server start --isolated. Nothing was changed.',
+    });
+  }
   const position = deps.replica.position();
   if (position === undefined) return refused('not_serving');
 

@@ -51,7 +51,7 @@ export async function beginEpoch(
   { site, position, losses }: Compared,
   by: { readonly actor: Actor; readonly why: 'accept-database' | 'promote'; readonly data?: Record<string, unknown> },
 ): Promise<{ readonly version: Version; readonly file: string | null } | undefined> {
-  const { replica, identity, clock } = write;
+  const { identity, clock } = write;
   const file = losses.length === 0 ? null : writeForkFile(folder, position, losses, clock);
   const statement: SiteStatement = write.statement();
   const epoch = Math.max(site.version.epoch, position.version.epoch, statement.epoch) + 1;
@@ -59,7 +59,7 @@ export async function beginEpoch(
   const raised = await record.raiseEpoch(
     { from: site, epoch, primaryInstance: identity.instance, actor: actor.name },
     async transaction => {
-      await keepServers(transaction, replica, statement);
+      await keepServers(write, transaction, statement);
       await write.restate(transaction);
     },
   );

@@ -47,6 +47,7 @@ export function serverProgram(out: (text: string) => void): Command {
     .description('runs the server in the foreground, until SIGTERM')
     .requiredOption('--data <dir>', 'its data folder')
     .option(...ACCEPT_WEAK_DURABILITY)
+    .option('--isolated', 'a Primary: take administrative writes, though it sees neither a device nor another server')
     .action(async options => (await import('./start-command.ts')).startCommand(options, out));
 
   for (const [name, description, run] of [

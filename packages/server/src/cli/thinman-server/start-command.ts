@@ -11,7 +11,7 @@ const LOG_LEVEL_VARIABLE = 'THINMAN_LOG_LEVEL';
 
 /** `thinman-server start`: runs until SIGTERM, SIGINT or `drain`. READY is said once, when it can serve a login. */
 export async function startCommand(
-  options: { readonly data: string; readonly acceptWeakDurability?: true },
+  options: { readonly data: string; readonly acceptWeakDurability?: true; readonly isolated?: true },
   out: (text: string) => void,
 ): Promise<void> {
   const level = process.env[LOG_LEVEL_VARIABLE];
@@ -28,6 +28,7 @@ export async function startCommand(
   const server = createServer({
     ...{ dataDir: options.data, log },
     ...(options.acceptWeakDurability ? { acceptWeakDurability: true } : {}),
+    ...(options.isolated ? { isolated: true } : {}),
   });
   stopOnSignals(server);
   await server.start();
