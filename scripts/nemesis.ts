@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { BROKEN_BUILDS, breakBuild } from '../test/nemesis/broken-builds.ts';
+import { BROKEN_BUILDS, breakBuild, NEEDS_REPLICATION } from '../test/nemesis/broken-builds.ts';
 import { Finding } from '../test/nemesis/history.ts';
 import { type NemesisOptions, runNemesis } from '../test/nemesis/nemesis.ts';
 import { createScratch } from '../test/support/scratch.ts';
@@ -50,11 +50,9 @@ async function findOutBroken(): Promise<number> {
   for (const [name, edits] of Object.entries(BROKEN_BUILDS)) {
     await using scratch = createScratch('thinman-broken-');
     const env = { ...process.env, THINMAN_PACKAGES: breakBuild(scratch.folder, edits) };
-    const args = [
-      '--conditions=source',
-      import.meta.filename,
-      ...process.argv.slice(2).filter(word => word !== '--broken'),
-    ];
+    const given = process.argv.slice(2).filter(word => word !== '--broken');
+    const more = NEEDS_REPLICATION.includes(name) && !given.includes('--database') ? ['--database', 'mariadb'] : [];
+    const args = ['--conditions=source', import.meta.filename, ...given, ...more];
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { env, encoding: 'utf8' });
     const finding = /^nemesis: seed \d+: (.+)$/m.exec(stderr)?.[1];
     const isFound = status === 1 && finding !== undefined;
