@@ -165,6 +165,14 @@ export type EventQuery = {
 };
 export type StoredEvent = RecordedEvent & { readonly sequence: number };
 
+export type ConnectionLoad = {
+  readonly lane: 'reader' | 'writer';
+  readonly inUse: number;
+  readonly idle: number;
+  readonly waiting: number;
+  readonly limit: number;
+};
+
 /** The SQL database behind a server. Rejects with DatabaseUnavailable when it cannot be reached within its deadline. */
 export type SourceOfRecord = {
   readonly kind: ServerStatus['database']['kind'];
@@ -202,6 +210,8 @@ export type SourceOfRecord = {
   events(query: EventQuery): Promise<readonly StoredEvent[]>;
   /** When the newest event of each of these origins was taken, Unix ms. Who has sent none is not in it. */
   lastHeardFrom(origins: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** The connections to a database that is reached by some: how many work, rest, are waited for, and may be at most. */
+  connections(): readonly ConnectionLoad[];
   close(): Promise<void>;
 };
 

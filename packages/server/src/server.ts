@@ -57,6 +57,7 @@ import { recoveryRoutes } from './recovery/recovery-routes.ts';
 import { createLeaving } from './recovery/superseded.ts';
 import { createSync } from './replica/sync.ts';
 import { systemClock } from './runtime/clock.ts';
+import { logDeviceNews } from './runtime/device-news.ts';
 import { keepEvents } from './runtime/event-keeping.ts';
 import { createEventRoute } from './runtime/event-route.ts';
 import { createEventStore } from './runtime/event-store.ts';
@@ -167,6 +168,10 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     deliver: events => route.deliver(events),
     onTurn: () => monitor.look(),
     onEvidence: evidence => facts.happened(evidence),
+    onEvents(taken) {
+      metrics.eventsTaken(taken);
+      logDeviceNews(log, taken);
+    },
   });
   const { journal, events, tell } = keeping;
   const facts = createFactExchange({
@@ -224,7 +229,10 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       link: role() === 'primary' ? undefined : { server: primaryName(), connected: wayIsOpen() },
       secondaries: role() === 'primary' ? linkServer.report() : undefined,
     });
-  const metrics = createMetrics(report, own.expiresAtMs);
+  const metrics = createMetrics(report, {
+    certificateExpiresAtMs: own.expiresAtMs,
+    connections: record.connections,
+  });
 
   const restate: Restate = createRestate(identity, {
     sign(statement) {

@@ -146,6 +146,22 @@ describe('health', () => {
     ])
       assert.ok(body.includes(line), line);
   });
+  test('/metrics counts events by the types that are known, from zero, and what the database refused', async () => {
+    const { app, metrics } = at('serving');
+    const event = (type: string, data = {}) => ({
+      ...{ id: '', type, at: 1, data, origin: 'device:tc-1', takenBy: 'primary', takenAt: 1 },
+    });
+    metrics.eventsTaken([event('failover'), event('failover'), event('a.newer.agents'), event('another.one')]);
+    metrics.eventsTaken([event('event.quarantined', { quarantined: 3 })]);
+    const { body } = await app.inject({ method: 'GET', url: '/metrics' });
+    for (const line of [
+      'thinman_events_total{type="failover"} 2',
+      'thinman_events_total{type="failback"} 0',
+      'thinman_events_total{type="other"} 2',
+      'thinman_events_quarantined_total 3',
+    ])
+      assert.ok(body.includes(line), line);
+  });
   test('/metrics tells how full the journal is, and what is behind on which server', async () => {
     const missing = { count: 3, objects: [] };
     const journal = {
@@ -170,7 +186,7 @@ describe('health', () => {
       'thinman_journal_bypassed 1',
       'thinman_link_connected{server="second"} 1',
       'thinman_link_connected{server="first"} 0',
-      'thinman_lag_ms{server="second"} 40000',
+      'thinman_lag_seconds{server="second"} 40',
       'thinman_missing_objects{server="second"} 3',
       `thinman_missing_objects{server="${status.name}"} 0`,
       `thinman_missing_objects{server="${status.name}"} 3`,

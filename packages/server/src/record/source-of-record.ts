@@ -95,6 +95,7 @@ function sourceOfRecord(dialect: RecordDialect, options: RecordOptions): SourceO
     storeEvents: async events => storeEvents(await ready(), clock, events),
     events: async query => readEvents(await ready(), query),
     lastHeardFrom: async origins => lastHeardFrom(await ready(), origins),
+    connections: () => dialect.connections(),
     close: () => dialect.close(),
   };
 }

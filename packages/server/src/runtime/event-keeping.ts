@@ -1,3 +1,4 @@
+import type { RecordedEvent } from '@thinman/protocol';
 import type { Logger } from 'pino';
 import type { ServingReason } from '../core/serving-state.ts';
 import type { Reserve } from '../journal/reserve.ts';
@@ -21,6 +22,8 @@ export type EventKeepingOptions = {
   readonly wayIsOpen: () => boolean;
   /** Where events go has changed. */
   readonly onTurn: () => void;
+  /** They are durable. */
+  readonly onEvents?: (events: readonly RecordedEvent[]) => void;
   /** What counts for the lockout was seen here, and is durable. */
   readonly onEvidence: (evidence: LockoutEvidence) => void;
   readonly clock: Clock;
@@ -52,8 +55,10 @@ export function keepEvents(options: EventKeepingOptions): EventKeeping {
       alarms.turn(turn);
       options.onTurn();
     },
-    onTaken: ({ failure, granted }) =>
-      options.onEvidence({ failures: failure ? [failure] : [], grants: granted ? [granted] : [] }),
+    onTaken({ events, failure, granted }) {
+      options.onEvents?.(events);
+      options.onEvidence({ failures: failure ? [failure] : [], grants: granted ? [granted] : [] });
+    },
     clock,
   });
   const { journal } = guard;

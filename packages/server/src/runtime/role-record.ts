@@ -40,6 +40,7 @@ export function createRoleRecord(open: (readOnly: boolean) => SourceOfRecord, ro
     storeEvents: events => now().storeEvents(events),
     events: query => now().events(query),
     lastHeardFrom: origins => now().lastHeardFrom(origins),
+    connections: () => now().connections(),
     toWrite,
     reopen: close,
     close,

@@ -13,4 +13,12 @@ export function generation(registry: Registry, status: () => ServerStatus): void
       this.set({ epoch: String(now.epoch) }, now.generation);
     },
   });
+  new Gauge({
+    name: 'thinman_epoch',
+    help: 'Epoch of the site as this server knows it: another one than elsewhere is a promotion or a restore that has not arrived',
+    registers: [registry],
+    collect() {
+      this.set(status().epoch);
+    },
+  });
 }

@@ -60,5 +60,6 @@ export type RecordDialect = {
   refusalCode(error: unknown): string | undefined;
   /** What keeps a Primary from writing here; asked without writing. */
   obstacleToWriting(): Promise<DatabaseFinding | undefined>;
+  connections: SourceOfRecord['connections'];
   close(): Promise<void>;
 };

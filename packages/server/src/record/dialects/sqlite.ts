@@ -52,6 +52,7 @@ export function sqliteDialect(path: string, { readOnly }: { readonly readOnly: b
     },
     ignoringDuplicates: (insert, key) => insert.onConflict(conflict => conflict.columns([...key]).doNothing()),
     refusalCode: refusalOf,
+    connections: () => [],
     obstacleToWriting: async () => undefined,
     async close() {
       await Promise.all([reader.close(), writer.close()]);

@@ -141,6 +141,10 @@ export function mysqlDialect(address: MysqlAddress, options: MysqlOptions): Reco
     ignoringDuplicates: (insert, [first]) =>
       first === undefined ? insert : insert.onDuplicateKeyUpdate({ [first]: sql.ref(first) } as never),
     refusalCode: refusalOf,
+    connections: () => [
+      { lane: 'reader', ...readers.load() },
+      ...(readOnly ? [] : [{ lane: 'writer', ...writers.load() } as const]),
+    ],
     obstacleToWriting: () =>
       explaining(() =>
         onSeat(readers, NO_TRANSACTION, seat =>

@@ -17,7 +17,16 @@ export type PoolOptions<C extends Poolable> = {
   readonly tooLate: (opening: boolean) => Error;
 };
 
+/** How many connections work, rest, are wanted, and may be at the most. */
+export type PoolLoad = {
+  readonly inUse: number;
+  readonly idle: number;
+  readonly waiting: number;
+  readonly limit: number;
+};
+
 export type Pool<C extends Poolable> = {
+  load(): PoolLoad;
   /** Runs `work` on a connection of its own. `used`: it has been used before, so the other side may have ended it since. */
   run<T>(work: (connection: C, used: boolean) => Promise<T>): Promise<T>;
   /** Resolves when no work is under way any more; what takes longer than a second loses its connection. */
@@ -144,6 +153,7 @@ export function createPool<C extends Poolable>(options: PoolOptions<C>): Pool<C>
   }
 
   return {
+    load: () => ({ inUse: borrowed.size, idle: idle.length, waiting: waiters.length, limit: size }),
     async run(work) {
       const connection = await borrow();
       try {
