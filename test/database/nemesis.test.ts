@@ -1,0 +1,3 @@
+import { nemesisTest } from '../nemesis/nemesis-test.ts';
+
+nemesisTest({ minutes: 1, seed: 2, database: 'mariadb' });
