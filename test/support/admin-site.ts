@@ -158,7 +158,10 @@ export async function createAdminSite({
   const deps: AdminDeps = {
     record,
     replica,
-    identity: { siteId: SITE_ID, instance, name: instance === PRIMARY ? 'primary' : 'secondary' },
+    identity: {
+      ...{ siteId: SITE_ID, instance, name: instance === PRIMARY ? 'primary' : 'secondary' },
+      wrappingKey: rawPublicKey(wrappingKey),
+    },
     hasher,
     dataKey,
     events: {

@@ -210,7 +210,8 @@ export async function createDeviceSite(
     const instance = name === 'primary' ? PRIMARY : 'instance-of-the-secondary';
     const { tls, session } = keys[name];
     const certificate = await authority.issueServer(await createCsr(tls), name, ['https://127.0.0.1']);
-    const identity = { siteId: SITE_ID, instance, name, keyHash: keyHashOf(tls), caCertificates };
+    const own = { keyHash: keyHashOf(tls), wrappingKey: 'd3JhcHBpbmc' };
+    const identity = { siteId: SITE_ID, instance, name, ...own, caCertificates };
     const events = createEventWriter(name, journal, clock);
     let state: ServerState = 'serving';
     const deps: DeviceDeps = {

@@ -122,6 +122,15 @@ test('a site is restored from a backup onto an empty host: devices find it, and 
   await expectClean(secondary);
   await host.kill();
   await expectLogin(tc1, ALICE, 'granted online by secondary');
+
+  // The old host comes back, with all its keys: a statement tells it that it is no server any more.
+  const back = primary.start().catch(() => 'it was never ready');
+  await primary.waitForStatus('to know that it was replaced', ({ why }) => why === 'removed');
+  const written = await primary.thinman(['apply', '-f', '-'], '{ kind: User, name: mallory, body: {} }');
+  assert.notEqual(written.code, 0);
+  await expectLogin(tc1, ALICE, 'granted online by secondary');
+  await primary.kill();
+  assert.equal(await back, 'it was never ready');
   const verified = await doctorOn(host, ['--recovery-code-stdin'], code);
   assert.equal(verified.checks.find(({ check }) => check === 'recovery code')?.level, 'ok');
 });

@@ -356,6 +356,8 @@ export type ServerIdentity = {
   readonly name: string;
   /** SHA-256 of the SPKI of its TLS key, base64url. */
   readonly keyHash: string;
+  /** Raw X25519 public key, base64url: another one in the statement is another host, restored in the place of this one. */
+  readonly wrappingKey: string;
   readonly tls: { readonly keyPem: string; readonly certificatePem: string };
   readonly caCertificates: readonly string[];
 };

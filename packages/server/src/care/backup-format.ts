@@ -28,11 +28,14 @@ export const BackupHeader = Type.Object(
 );
 export type BackupHeader = Static<typeof BackupHeader>;
 
-/** The keys of the Primary, the first line of what is sealed: with them it is the same server to devices and Secondaries. */
+/**
+ * Keys of the Primary, the first line of what is sealed: with them it is the same server to devices and Secondaries. Its wrapping
+ * key is not among them: by another one the old host knows that it was replaced.
+ */
 export const BackupKeys = Type.Object(
   {
     /** PKCS #8, PEM. */
-    ...{ tls: Type.String(), session: Type.String(), wrapping: Type.String() },
+    ...{ tls: Type.String(), session: Type.String() },
     dataKey: Base64Url(512),
   },
   { additionalProperties: false },

@@ -101,7 +101,7 @@ function keysOf(dataDir: string): BackupKeys {
   const { keys, site } = loadIdentityFiles(dataDir);
   const dataKey = site.dataKey.toString('base64url');
   site.dataKey.fill(0);
-  return { tls: toPem(keys.tls), session: toPem(keys.session), wrapping: toPem(keys.wrapping), dataKey };
+  return { tls: toPem(keys.tls), session: toPem(keys.session), dataKey };
 }
 
 type Sealed = ReturnType<typeof openSealed>;

@@ -1,4 +1,4 @@
-import { createPrivateKey, randomUUID } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { basename } from 'node:path';
 import { parseValue, type ServerBody, ServerSystem, type SignedStatement } from '@thinman/protocol';
 import {
@@ -12,6 +12,7 @@ import {
 } from '../config.ts';
 import { openCaKeys, placeCaKeys } from '../identity/ca-keys.ts';
 import { createCsr } from '../identity/csr.ts';
+import { openDataKey } from '../identity/data-key.ts';
 import {
   identityFolder,
   placeServerKeys,
@@ -21,6 +22,7 @@ import {
 } from '../identity/identity-files.ts';
 import { keyHashOf } from '../identity/key-hash.ts';
 import { pinsOf } from '../identity/pins.ts';
+import { rawPublicKey } from '../identity/raw-keys.ts';
 import { createSiteAuthority } from '../identity/site-authority.ts';
 import { composeStatement } from '../identity/site-statement.ts';
 import type { StoredObject } from '../ports.ts';
@@ -86,7 +88,7 @@ export async function restoreSite(options: RestoreOptions): Promise<Restored> {
     const server: StoredObject = {
       ...{ kind: 'Server', name: primary.name, uid: primary.uid, generation: version.generation, deleted: false },
       body: { ...primary.body, url },
-      system: { ...primary.system, instance },
+      system: { ...primary.system, instance, ...wrapped(found.keys, siteId, keys) },
     };
     const statement = await giveIdentity(folder, backup, found, { keys, server, version, instance, url });
     const renewed = { version, actor: ACTOR, atMs: systemClock.nowMs(), primaryInstance: instance, statement };
@@ -147,8 +149,17 @@ function refuseUrlOfAnother({ servers }: Found, primary: StoredObject, url: stri
   throw new ConfigError(`--url ${url} is that of the server ${other.name}; give this one another`);
 }
 
-function serverKeys({ tls, session, wrapping }: BackupKeys): ServerKeys {
-  return { tls: createPrivateKey(tls), session: createPrivateKey(session), wrapping: createPrivateKey(wrapping) };
+function serverKeys({ tls, session }: BackupKeys): ServerKeys {
+  const { privateKey: wrapping } = generateKeyPairSync('x25519');
+  return { tls: createPrivateKey(tls), session: createPrivateKey(session), wrapping };
+}
+
+function wrapped({ dataKey }: BackupKeys, siteId: string, { wrapping }: ServerKeys) {
+  const ring = Buffer.from(dataKey, 'base64url');
+  const wrappingKey = rawPublicKey(wrapping);
+  const wrappedDataKey = openDataKey(ring, siteId).wrapFor(wrappingKey);
+  ring.fill(0);
+  return { wrappingKey, wrappedDataKey };
 }
 
 /** Writes the identity folder; gives what the site says of itself from now on. */

@@ -18,6 +18,7 @@ import {
 } from './identity-files.ts';
 import { keyHashOf } from './key-hash.ts';
 import { createOwnIdentity, type OwnIdentity } from './own-identity.ts';
+import { rawPublicKey } from './raw-keys.ts';
 import { createSessionTokens } from './session-tokens.ts';
 import { createSiteAuthority } from './site-authority.ts';
 import { createStatementHolder, readHeldStatement, type StatementHolder } from './statement-holder.ts';
@@ -86,7 +87,10 @@ export function loadIdentity(
   const save = (signed: SignedStatement) => tryTo(() => saveStatementFile(dataFolder, signed), 'the site statement');
   const tls = { keyPem: toPem(keys.tls), certificatePem };
   const own = createOwnIdentity(
-    { siteId, instance, name, caCertificates, keyHash: keyHashOf(keys.tls), tls },
+    {
+      ...{ siteId, instance, name, caCertificates, tls },
+      ...{ keyHash: keyHashOf(keys.tls), wrappingKey: rawPublicKey(keys.wrapping) },
+    },
     {
       certificate: pem => saveServerCertificate(dataFolder, pem),
       caCertificates: pems => tryTo(() => saveCaCertificates(dataFolder, pems), 'the CAs of the site'),

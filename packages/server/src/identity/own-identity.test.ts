@@ -46,7 +46,7 @@ beforeEach(async () => {
   key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
   [changes, written, diskIsFull] = [0, { certificates: [], cas: [] }, false];
   const identity: ServerIdentity = {
-    ...{ siteId, instance: siteId, name: 'primary', keyHash: keyHashOf(key) },
+    ...{ siteId, instance: siteId, name: 'primary', keyHash: keyHashOf(key), wrappingKey: '' },
     tls: { keyPem: toPem(key), certificatePem: await certify(before) },
     caCertificates: [before.certificatePem],
   };

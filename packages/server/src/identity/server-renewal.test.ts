@@ -52,7 +52,7 @@ beforeEach(async () => {
   issue = async csr => ({ kind: 'issued', certificate: await certify(issuing, csr) });
   renewal = createServerRenewal({
     identity: {
-      ...{ siteId, instance: siteId, name: 'primary', keyHash: keyHashOf(key) },
+      ...{ siteId, instance: siteId, name: 'primary', keyHash: keyHashOf(key), wrappingKey: '' },
       get tls() {
         return { keyPem: toPem(key), certificatePem };
       },

@@ -28,16 +28,17 @@ describe('a server is removed', () => {
   const replica = { site: () => undefined };
   const condition = { reachable: true, forked: false, error: undefined, lastAnsweredMonotonicMs: 1 };
 
-  for (const [what, keyHashes, expected] of [
+  for (const [what, keyHashes, expected, wrappingKey = 'AA'] of [
     ['not while the newest statement lists its key', ['mine', 'other'], false],
     ['when the newest statement lists others alone', ['other'], true],
     ['when another server has come under its name', ['newcomer'], true],
+    ['when it was restored on another host, which has its TLS key and not its wrapping key', ['mine'], true, 'BB'],
   ] as const) {
     it(what, async () => {
       const trust = await createTrust();
       const servers = keyHashes.map(keyHash => statementServer('https://127.0.0.1:1', keyHash, 'secondary'));
       const statement = statementOf(trust, servers);
-      const removed = isRemoved({ keyHash: 'mine' }, { statement, signed: trust.sign(statement) });
+      const removed = isRemoved({ keyHash: 'mine', wrappingKey }, { statement, signed: trust.sign(statement) });
       assert.equal(monitoredFacts({ removed, superseded: false }, replica, condition, true).removed, expected);
     });
   }

@@ -4,11 +4,18 @@ import type { HeldStatement } from '../identity/statement-holder.ts';
 import type { Replica, ServerIdentity } from '../ports.ts';
 import { NEWEST_READABLE_SCHEMA } from '../record/schema.ts';
 import type { SyncCondition } from '../replica/sync.ts';
+import { isSameServer } from './role.ts';
 import type { MonitoredFacts } from './serving-monitor.ts';
 
-/** Whether the site has removed this server: who joins holds a statement that lists it, so does the Primary from the start. */
-export function isRemoved({ keyHash }: Pick<ServerIdentity, 'keyHash'>, { statement }: HeldStatement): boolean {
-  return !statement.servers.some(server => server.keyHash === keyHash);
+/**
+ * Whether the site has removed this server, or has been restored on another host in its place: who joins holds a statement that
+ * lists it, so does the Primary from the start.
+ */
+export function isRemoved(
+  identity: Pick<ServerIdentity, 'keyHash' | 'wrappingKey'>,
+  { statement }: HeldStatement,
+): boolean {
+  return !statement.servers.some(server => isSameServer(server, identity));
 }
 
 /** What the parts of a server say, as the serving state takes it. */

@@ -1,6 +1,7 @@
 import type { ServerReport, ServerRole, SiteStatement, Version } from '@thinman/protocol';
 import { IdentityDamaged, loadIdentityFiles, loadStatementFile, toPem } from '../../identity/identity-files.ts';
 import { keyHashOf } from '../../identity/key-hash.ts';
+import { rawPublicKey } from '../../identity/raw-keys.ts';
 import { readHeldStatement } from '../../identity/statement-holder.ts';
 import type { SiteRow, StoredObject } from '../../ports.ts';
 import { glanceAt } from '../../record/audit.ts';
@@ -9,6 +10,7 @@ import { DatabaseUnavailable } from '../../record/errors.ts';
 import { fromRow } from '../../record/stored-object.ts';
 import { readCopy } from '../../replica/read-copy.ts';
 import { systemClock } from '../../runtime/clock.ts';
+import { isSameServer } from '../../runtime/role.ts';
 import { besideServer, type LookedAt } from '../beside-server.ts';
 import { checkCertificates } from './certificate-checks.ts';
 import { type Check, fail, type Level, ok, warn, worstOf } from './check.ts';
@@ -50,7 +52,7 @@ async function checksOf(at: LookedAt, options: DoctorOptions): Promise<readonly 
     return [...before, fail('identity', own.message, 'docs/operations.md, "Restore onto an empty host"')];
   }
   const { statement } = own;
-  const mine = statement.servers.find(({ keyHash }) => keyHash === own.keyHash);
+  const mine = statement.servers.find(server => isSameServer(server, own));
   const role: ServerRole = mine?.role ?? 'secondary';
   const database = await lookAtDatabase(at, role);
   const peers = await Promise.all(
@@ -78,7 +80,8 @@ function loadOwn(dataDir: string) {
     const held = readHeldStatement(loadStatementFile(dataDir), caCertificates);
     if (held === undefined) return new IdentityDamaged(`the site statement in ${dataDir}/identity is not valid`);
     const tls = { keyPem: toPem(keys.tls), certificatePem };
-    return { certificatePem, caCertificates, tls, keyHash: keyHashOf(keys.tls), statement: held.statement };
+    const known = { keyHash: keyHashOf(keys.tls), wrappingKey: rawPublicKey(keys.wrapping) };
+    return { certificatePem, caCertificates, tls, ...known, statement: held.statement };
   } catch (error) {
     if (error instanceof IdentityDamaged) return error;
     throw error;
