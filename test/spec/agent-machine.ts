@@ -369,13 +369,16 @@ export function createMachine(options: {
         known: knownSubject(),
       });
     },
-    bundle([which = '', server = '', says = '', changed = 'changed']) {
+    bundle([which = '', server = '', says = '', changed = 'changed', epoch = `${EPOCH}`]) {
       const attempt = pulls.get(which);
       assert.ok(attempt !== undefined, `no ${which} bundle was asked for`);
       const generation = Number(says);
       const answer = Number.isNaN(generation)
         ? failureOrProblem(says)
-        : ({ kind: 'ok', value: { version: version(generation), changed: changed === 'changed' } } as const);
+        : ({
+            kind: 'ok',
+            value: { version: { epoch: Number(epoch), generation }, changed: changed === 'changed' },
+          } as const);
       feed({ kind: 'bundleAnswered', attempt, which: which as 'device' | 'user', server, answer });
     },
     events([server = '', says = '']) {

@@ -158,6 +158,8 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   });
   const { record, replica } = stores;
   const site = followReplica(replica);
+  // Before devices are told of anything that is new: they believe a new epoch by its statement alone.
+  replica.onApplied(() => followCas(loaded, replica));
   const role = () => roleOf(identity, replica, statements.current());
   const superseded = () => isSuperseded(identity, replica, statements.current());
   const removed = () => isRemoved(identity, statements.current());

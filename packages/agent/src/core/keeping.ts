@@ -61,13 +61,16 @@ export function onBundleAnswered(turn: Turn, event: Extract<Event, { kind: 'bund
   if (answer.kind === 'ok') {
     const { version } = answer.value;
     const held = turn.state.held[which];
-    if (isBelievable(version, turn.state.site.epoch) && takesBundle(held, version)) {
+    const believed = isBelievable(version, turn.state.site.epoch);
+    if (believed && takesBundle(held, version)) {
       nowHeld(turn, which, version);
       emit(turn, { kind: 'keepBundle', attempt, which });
     } else {
       emit(turn, { kind: 'dropBundle', attempt });
     }
-    setPull(turn, which, pull.again ? { kind: 'wanted', from: now } : { kind: 'idle' });
+    if (pull.again) setPull(turn, which, { kind: 'wanted', from: now });
+    // The statement of the new epoch is on its way.
+    else setPull(turn, which, believed ? { kind: 'idle' } : { kind: 'wanted', from });
     return;
   }
   if (answer.kind === 'failed') gaveNoAnswer(turn, server, answer);
