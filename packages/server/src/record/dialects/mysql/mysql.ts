@@ -121,7 +121,9 @@ export function mysqlDialect(address: MysqlAddress, options: MysqlOptions): Reco
     lockSite: async db => void (await sql`select id from site for update`.execute(db)),
     alter: work =>
       writing(() =>
-        onSeat(writers, NO_TRANSACTION, seat => locked(seat, where, () => work(kyselyOn(seat, SCHEMA_WORK)))),
+        onSeat(writers, NO_TRANSACTION, seat =>
+          locked(seat, { database, where }, () => work(kyselyOn(seat, SCHEMA_WORK))),
+        ),
       ),
     create: (makeSchema, work) =>
       writing(async () => {
