@@ -1,7 +1,7 @@
 import type { AgentStatus, LoginResult, Problem } from '@thinman/protocol';
 import { LOCAL_PATHS } from '@thinman/protocol/local-api';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
-import { askAgent, type LocalAnswer } from './local-client.ts';
+import { askAgent, LOGIN_DEADLINE_MS, type LocalAnswer } from './local-client.ts';
 import { readPassword } from './password.ts';
 
 // What answers is this device's own agent, over a socket that only it could make: its JSON is taken as it is, and the
@@ -21,7 +21,8 @@ export async function runLogin(
 ): Promise<ExitCode> {
   if (user === '') throw new CommandFailure(EXIT.wrongUse, '--user is empty: name who logs in');
   const password = await readPassword(passwordStdin);
-  const call = { method: 'POST', path: LOCAL_PATHS.login, body: { user, password } } as const;
+  const body = { user, password };
+  const call = { method: 'POST', path: LOCAL_PATHS.login, body, deadlineMs: LOGIN_DEADLINE_MS } as const;
   const result = taken<LoginResult>(await askAgent(dataDir, call, true));
   const granted = result.verdict === 'granted';
   if (json) {

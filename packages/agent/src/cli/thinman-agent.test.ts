@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -211,6 +212,24 @@ describe('login', () => {
     assert.equal(told.code, 3);
     assertOneLine(told.stderr);
   });
+});
+
+/** Between the five seconds of `status` and the minute of a login. */
+const HUNG_TEST_MS = 25_000;
+
+test('an agent that hangs is given five seconds to say its state', { timeout: HUNG_TEST_MS }, async () => {
+  const hung = createServer(() => {});
+  const folder = mkdtempSync(join(tmpdir(), 'thinman-cli-hung-'));
+  await new Promise<void>(resolve => hung.listen(join(folder, 'control.sock'), resolve));
+  try {
+    const { code, stdout, stderr } = await run(['status', '--data', folder]);
+    assert.deepEqual({ code, stdout }, { code: 3, stdout: '' });
+    assert.match(stderr, /^thinman-agent: the agent on .* gives no answer: look at its log, or restart it\n$/);
+  } finally {
+    hung.closeAllConnections();
+    await new Promise(resolve => hung.close(resolve));
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test('logout ends with 0', async () => {
