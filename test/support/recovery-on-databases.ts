@@ -1,13 +1,15 @@
 // What is done when the Primary's host is gone for good, on real databases.
 import assert from 'node:assert/strict';
-import { readdirSync, renameSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DatabaseKind } from './databases/database-server.ts';
+import type { DatabaseKind, DatabaseServer } from './databases/database-server.ts';
 import { expectLogin } from './logins.ts';
-import { urlOf } from './redundant-site.ts';
+import { ACCOUNTS, urlOf } from './redundant-site.ts';
 import { fullTest, halfTest } from './redundant-test.ts';
 import type { Server } from './server-commands.ts';
 import type { Site } from './site.ts';
+import { expectClean } from './verified.ts';
 import { waitFor } from './wait.ts';
 import { ALICE, BOB } from './ward.ts';
 
@@ -43,7 +45,123 @@ async function joinAnew({ primary, secondary }: Site, database: string): Promise
   await primary.start();
 }
 
+function useDatabase({ data }: Server, database: string): void {
+  const file = join(data, 'server.json');
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), database }));
+}
+
+/** A copy of the site's tables beside them, and how to put it in their place: in one transaction, under running servers. */
+async function backUp(server: DatabaseServer): Promise<{ restore(): Promise<void> }> {
+  const { database } = ACCOUNTS;
+  const backup = `${database}_backup`;
+  const rows = await server.rootQuery(
+    'SELECT table_name AS called FROM information_schema.tables WHERE table_schema = ?',
+    [database],
+  );
+  const tables = rows.map(({ called }) => String(called));
+  const copy = (from: string, to: string, table: string) =>
+    `INSERT INTO ${to}.${table} SELECT * FROM ${from}.${table};`;
+  await server.rootScript(`CREATE DATABASE ${backup};
+    ${tables.map(table => `CREATE TABLE ${backup}.${table} LIKE ${database}.${table};`).join('')}
+    ${tables.map(table => copy(database, backup, table)).join('')}`);
+  return {
+    restore: () =>
+      server.rootScript(`START TRANSACTION;
+        ${tables.map(table => `DELETE FROM ${database}.${table};${copy(backup, database, table)}`).join('')}
+        COMMIT;`),
+  };
+}
+
+/** Power goes on a host, and its disk comes back as it was: the Master and the Primary's own copy have lost what came after. */
+async function asItWas(primary: Server, master: DatabaseServer): Promise<{ comeBack(): Promise<void> }> {
+  const kept = `${master.folder}.kept`;
+  const places = [
+    [master.dataFolder, join(kept, 'master')],
+    [primary.data, join(kept, 'primary')],
+  ] as const;
+  await primary.kill();
+  await master.stop();
+  for (const [from, to] of places) cpSync(from, to, { recursive: true });
+  await master.restart();
+  await primary.start();
+  return {
+    async comeBack() {
+      await Promise.all([primary.kill(), master.kill()]);
+      for (const [from, to] of places) {
+        rmSync(from, { recursive: true });
+        cpSync(to, from, { recursive: true });
+        if (from === master.dataFolder) spawnSync('chown', ['-R', '--reference', master.folder, from]);
+      }
+      await master.restart();
+      await primary.start();
+    },
+  };
+}
+
 export function recoveryTests(kind: DatabaseKind): void {
+  halfTest('the database is restored from an older backup, and accepted', { kind }, async (site, { database }) => {
+    const { primary, secondary } = site;
+    const tc1 = site.agent('tc-1');
+    await expectLogin(tc1, ALICE, /^granted online /);
+    await site.settle();
+    const { restore } = await backUp(database);
+    await site.apply(user('lost'));
+    await expectLogin(tc1, BOB, /^granted online /);
+    await site.settle();
+    await restore();
+    const refused = await primary.thinman(['apply', '-f', '-'], user('eve'));
+    assert.deepEqual([refused.code, /accept-database/.test(refused.stderr)], [4, true], refused.stderr);
+    await primary.waitForStatus('to see it', ({ why }) => why === 'forked');
+    await secondary.waitForStatus('to see it after ten seconds', ({ why }) => why === 'forked');
+    await expectLogin(tc1, ALICE, /^granted degraded /);
+
+    const accepted = await primary.tend(['accept-database', '--yes']);
+    assert.equal(accepted.code, 0, accepted.stderr);
+    for (const server of [primary, secondary]) {
+      await server.waitForStatus('to serve', ({ state, epoch }) => state === 'serving' && epoch === 2);
+    }
+    const [file] = forkFiles(primary);
+    await primary.administer(['apply', '-f', join(primary.data, file ?? 'none')]);
+    assert.equal((await primary.get('User', 'lost')).length, 1);
+    await expectLogin(tc1, BOB, /^granted online /);
+    await site.settle();
+    await expectClean(primary, secondary);
+  });
+
+  fullTest('the Master loses its last commits, and the Slave is ahead', { kind }, async (site, { pair }) => {
+    const { primary, secondary } = site;
+    const tc1 = site.agent('tc-1');
+    await expectLogin(tc1, ALICE, /^granted online /);
+    await site.settle();
+    await pair.waitUntilAligned();
+    const { comeBack } = await asItWas(primary, pair.master);
+    await site.apply(user('ahead'));
+    await secondary.waitForStatus('to have it', ({ missing }) => missing?.count === 0);
+    await waitFor(
+      'the Slave to have it',
+      async () => (await secondary.get('User', 'ahead').catch(() => [])).length || undefined,
+    );
+    await comeBack();
+
+    // The Primary's own copy knows nothing of it: the Secondary does.
+    await primary.waitForStatus('to hear of it', ({ why }) => why === 'forked');
+    assert.equal((await primary.thinman(['apply', '-f', '-'], user('eve'))).code, 4);
+    const looked = await primary.tend(['accept-database', '--dry-run']);
+    assert.match(looked.stdout, /^secondary +secondary has commits up to /m);
+    assert.equal((await primary.tend(['accept-database', '--yes'])).code, 0);
+    await primary.waitForStatus('to serve', ({ state, epoch }) => state === 'serving' && epoch === 2);
+    await primary.administer(['apply', '-f', '-'], user('after'));
+
+    // As if the Slave were a copy of the Master again: the Secondary puts its own by, and follows.
+    await secondary.kill();
+    useDatabase(secondary, urlOf(pair.master, 'secondary'));
+    await secondary.start();
+    await secondary.waitForStatus('to serve', ({ state, epoch }) => state === 'serving' && epoch === 2);
+    assert.equal((await secondary.get('User', 'after')).length, 1);
+    const [file] = forkFiles(secondary);
+    assert.match(readFileSync(join(secondary.data, file ?? 'none'), 'utf8'), /^name: ahead$/m);
+  });
+
   fullTest(
     'the Primary and its Master are gone, and come back after the promotion',
     { kind },
