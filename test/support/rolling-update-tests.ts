@@ -51,15 +51,23 @@ async function updateAndGoBack(site: Site, processes: Processes): Promise<void> 
   const { update } = updating(site, processes);
   await update('next', async step => {
     // The Secondary is of the newer release, and the database of the older schema.
-    if (step === 2) await expectReleases(site, 'this', 'next', RELEASES.this.schema);
+    if (step === 2) {
+      await expectReleases(site, 'this', 'next', RELEASES.this.schema);
+      assert.match(site.secondary.process().stderr(), /the database has an older schema/);
+    }
     await administer(site, `updating-${step}`);
   });
   await expectReleases(site, 'next', 'next', RELEASES.next.schema);
+  assert.match(site.primary.process().stderr(), /the schema of the database was brought up/);
   await expectHealed(site);
 
   await update('this', step => administer(site, `going-back-${step}`));
   // An older release goes on with what the newer one has made of the database.
   await expectReleases(site, 'this', 'this', RELEASES.next.schema);
+  for (const server of site.servers) {
+    assert.match(server.process().stderr(), /the database has a newer schema: update this server/);
+    assert.match((await server.ownStatus()).stdout, /^version .*schema \d+; \d+ is what it knows: update this server/m);
+  }
   await expectHealed(site);
 }
 

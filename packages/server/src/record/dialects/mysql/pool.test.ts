@@ -202,4 +202,19 @@ describe('a pool of connections', () => {
     await pass(1_000);
     await Promise.all([work, closing]);
   });
+
+  it('says how many connections work and rest, and how much work waits', async () => {
+    outcomes = [new FakeConnection(), new FakeConnection()];
+    const before = pool.load();
+    assert.deepEqual(before, { inUse: 0, idle: 0, waiting: 0, limit: before.limit });
+    const held = Array.from({ length: before.limit }, () => hold());
+    await Promise.all(held.map(({ on }) => on));
+    const waiting = pool.run(async () => {});
+    await nextTurn();
+    assert.deepEqual(pool.load(), { inUse: before.limit, idle: 0, waiting: 1, limit: before.limit });
+    for (const { release } of held) release();
+    await waiting;
+    await nextTurn();
+    assert.deepEqual(pool.load(), { inUse: 0, idle: before.limit, waiting: 0, limit: before.limit });
+  });
 });
