@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Daemon } from '../support/daemon.ts';
 import type { DatabaseServer } from '../support/databases/database-server.ts';
 import type { DatabasePair } from '../support/databases/replication.ts';
@@ -12,6 +13,8 @@ export type Fault = {
   begin(): Promise<unknown>;
   end(): Promise<unknown>;
 };
+
+const REPLICATION_WEIGHT = 3;
 
 /** What a site stands on. */
 export type Grounds = { readonly database?: DatabaseServer; readonly pair?: DatabasePair };
@@ -36,7 +39,11 @@ export function faultsOf(site: Site, { database, pair }: Grounds): readonly Faul
     ...(database === undefined ? [] : ofDatabase('the database', database)),
     ...(pair === undefined
       ? []
-      : [...ofDatabase('the Master', pair.master), ...ofDatabase('the Slave', pair.slave), ofReplication(pair)]),
+      : [
+          ...ofDatabase('the Master', pair.master),
+          ...ofDatabase('the Slave', pair.slave),
+          ...ofReplication(pair, primary),
+        ]),
   ];
 }
 
@@ -64,12 +71,26 @@ function ofDatabase(name: string, { kill, restart, freeze, thaw }: DatabaseServe
   ];
 }
 
-const ofReplication = ({ breakReplication, mendReplication }: DatabasePair): Fault => ({
-  name: 'replication stops',
-  victims: ['the Master', 'the Slave'],
-  begin: () => breakReplication(),
-  end: mendReplication,
-});
+/** What administrators write in between, the Secondary has not heard of when the Primary dies. */
+const UNHEARD_MS = 3_000;
+
+function ofReplication({ breakReplication, mendReplication }: DatabasePair, primary: Daemon): readonly Fault[] {
+  const databases = ['the Master', 'the Slave'];
+  const stops = { begin: () => breakReplication(), end: mendReplication };
+  return [
+    { name: 'replication stops', victims: databases, ...stops },
+    {
+      name: 'replication stops, then the Primary is killed',
+      victims: [...databases, 'the Primary'],
+      begin: async () => {
+        await breakReplication();
+        await delay(UNHEARD_MS);
+        await primary.kill();
+      },
+      end: () => Promise.all([mendReplication(), primary.start()]),
+    },
+  ];
+}
 
 const cutOf = (name: string, wire: TcpProxy): Fault => ({
   name: `nobody reaches ${name}`,

@@ -36,6 +36,8 @@ export async function usePeople(
     const entombed = wasEntombed && hasTombstone(agent, user);
     history.logins.push({ device: agent.name, user, password, answer, code, startMs, endMs, entombed });
     if (dice.chance(CHANCES.logout)) await agent.logout();
+    // What the device holds is remembered, and must not go back; an agent that was killed says nothing.
+    await agent.status().catch(() => {});
     // Not a wait for something: a person does something else in between.
     await delay(dice.between(PAUSE_MS.least, PAUSE_MS.most), undefined, { signal }).catch(() => {});
   }
