@@ -33,6 +33,15 @@ describe('the status of a server, in words', () => {
     assert.equal(version(3), '1.0.0 (schema 3; 2 is what it knows: update this server)');
   });
 
+  it('says of a Secondary that it has not heard of yet just that, and not that it lacks the whole site', () => {
+    const missing = { count: 2061, objects: [{ kind: 'User', name: 'u1', generation: 14 }] } as const;
+    const at = { name: 'secondary', lagMs: 0, journalPending: 0, missing, epoch: 0, generation: 0 };
+    const line = (state: 'serving' | null, linked: boolean) =>
+      /^secondary +(.*)$/m.exec(inWords({ ...REPORT, secondaries: [{ ...at, state, linked }] }))?.[1] ?? '';
+    assert.equal(line(null, false), 'secondary, no link, not heard of since this server was started');
+    assert.match(line('serving', false), /^secondary, no link, last serving, at 0\.0; 2061 objects /);
+  });
+
   it('says after a planned stop who stays behind, where nobody else serves', () => {
     const alone = { ...REPORT, connectedDevices: 12 };
     const words = 'primary has stopped. Thin clients left behind: 12 (no other server was there to take them).\n';

@@ -104,8 +104,10 @@ function staying({ role, connectedDevices, link, secondaries = [] }: ServerRepor
 }
 
 function secondaryInWords({ name, linked, state, epoch, generation, missing }: Secondary): string {
+  // What it has is not known either: it may lack nothing.
+  if (state === null && !linked) return `secondary   ${name}, no link, not heard of since this server was started`;
   const lacks = missing.count === 0 ? '' : `; ${describeMissing(missing)}`;
-  return `secondary   ${name}, ${linked ? '' : 'no link, last '}${state ?? 'never heard of'}, at ${epoch}.${generation}${lacks}`;
+  return `secondary   ${name}, ${linked ? '' : 'no link, last '}${state ?? 'not heard of yet'}, at ${epoch}.${generation}${lacks}`;
 }
 
 const MS_PER_MINUTE = 60_000;

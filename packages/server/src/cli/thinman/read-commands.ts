@@ -117,9 +117,10 @@ export async function getStatus(client: AdminClient, format: Format): Promise<st
     name,
     linked ? 'up' : 'down',
     state ?? 'unknown',
-    `${epoch}.${generation}`,
+    // Not heard of since this server was started: what it has is not known either.
+    state === null && !linked ? 'unknown' : `${epoch}.${generation}`,
     String(theirs.journalPending),
-    theirs.missing.count === 0 ? '' : describeMissing(theirs.missing),
+    theirs.missing.count === 0 || (state === null && !linked) ? '' : describeMissing(theirs.missing),
   ]);
   const header = ['SECONDARY', 'LINK', 'STATE', 'GENERATION', 'EVENTS WAITING', 'WHAT IT LACKS'];
   return `${asked}${lacks}\n${table(header, rows)}`;
