@@ -42,7 +42,8 @@ export function faultsOf(site: Site, { database, pair }: Grounds): readonly Faul
       : [
           ...ofDatabase('the Master', pair.master),
           ...ofDatabase('the Slave', pair.slave),
-          ...ofReplication(pair, primary),
+          // As often as all that can happen to one server: it is what FULL is for.
+          ...Array.from({ length: REPLICATION_WEIGHT }, () => ofReplication(pair, primary)).flat(),
         ]),
   ];
 }
