@@ -75,6 +75,24 @@ describe('a rooted device that asks who exists', () => {
     });
   }
 
+  test('nor by the order of the fields, though unknown names borrow from users without a password as well', async () => {
+    const other = await createDeviceSite();
+    try {
+      await other.addUser('alice', {});
+      for (let n = 0; n < 20; n++) await other.put('User', `without-password-${n}`, {});
+      const asks = await other.addDevice('rooted');
+      const orders = new Set<string>();
+      for (const user of ['alice', ...UNKNOWN]) {
+        const { status, body } = await other.primary.call(asks, 'POST', '/v1/login/begin', { body: { user } });
+        assert.equal(status, 200);
+        orders.add(JSON.stringify(shapeOf(body)));
+      }
+      assert.equal(orders.size, 1, [...orders].join('\n'));
+    } finally {
+      await other.close();
+    }
+  });
+
   test('until it is locked: the lock and the wait are the same', async () => {
     site.clock.forward(DAY_MS);
     const answersAbout = async (user: string, from: TestDevice) => {

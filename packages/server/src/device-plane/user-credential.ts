@@ -71,7 +71,11 @@ function credentialOf(user: StoredObject | undefined): UserCredential | undefine
   return (user?.system as UserSystem | undefined)?.credential;
 }
 
-/** The answer to `login/begin`, and to a proof that rests on an older salt. */
+/**
+ * The answer to `login/begin`, and to a proof that rests on an older salt. Its fields are written in one order, wherever the
+ * parameters come from: stored ones come back sorted, defaults do not, and the order would tell who exists.
+ */
 export function derivedMethod({ credential: { salt, kdf }, subject }: Standing): DerivedMethod {
-  return { method: 'derived', salt, kdf, subject };
+  const { algorithm, memoryKib, passes, lanes } = kdf;
+  return { method: 'derived', salt, kdf: { algorithm, memoryKib, passes, lanes }, subject };
 }
