@@ -67,6 +67,17 @@ describe('the room that is kept for the journal', () => {
     assert.equal(reserve.giveUp('full'), false);
   });
 
+  it('is made anew when somebody has deleted it', async () => {
+    open();
+    await clock.advance(FIRST_LOOK_MS);
+    await grown(WANTED);
+    rmSync(path);
+    await clock.advance(FIRST_LOOK_MS);
+    await waitFor('it to be there', () => existsSync(path) || undefined);
+    await grown(WANTED);
+    assert.equal(statSync(path).size, WANTED);
+  });
+
   it('is not given up for trouble that no room mends', async () => {
     open();
     await clock.advance(FIRST_LOOK_MS);

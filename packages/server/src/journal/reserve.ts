@@ -68,6 +68,8 @@ export function openReserve(path: string, options: ReserveOptions): Reserve {
   }
 
   function look(): void {
+    // Somebody who made room by hand may have deleted it.
+    if (statSync(path, { throwIfNoEntry: false }) === undefined) held = 0;
     const lacks = wantedBytes - held;
     const hasRoom = hasRoomFor(lacks);
     if (lacks > 0 && hasRoom) {
