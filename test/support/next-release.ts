@@ -1,5 +1,5 @@
-// A newer build of the server: what was compiled, with the next version, the next schema, and a migration to it. The product
-// knows nothing of it.
+// A newer build of the server: what was compiled, with the next version, the next schema and the next format of the journal,
+// and a migration to each. The product knows nothing of it.
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
@@ -12,6 +12,9 @@ const COMMANDS = ['thinman-server', 'thinman'] as const;
 
 export const THIS_RELEASE = { schema: SCHEMA, version: versionOf(SERVER) } as const;
 export const NEXT_RELEASE = { schema: SCHEMA + 1, version: '99.0.0' } as const;
+
+const JOURNAL_STEP =
+  'CREATE TABLE remarks (id INTEGER PRIMARY KEY) STRICT; ALTER TABLE entries ADD COLUMN remark TEXT; ALTER TABLE logins ADD COLUMN remark TEXT;';
 
 /**
  * Puts two installations into `folder`, as `npm install --prefix` leaves them: `this` and `next`. Their commands are in
@@ -39,6 +42,11 @@ function makeNext(server: string): void {
   change(join(server, 'package.json'), /"version": "[^"]+"/, `"version": "${version}"`);
   const record = join(server, 'dist', 'record');
   change(join(record, 'schema.js'), /export const SCHEMA = \d+;/, `export const SCHEMA = ${schema};`);
+  change(
+    join(server, 'dist', 'journal', 'tables.js'),
+    /const STEPS = \[(.*)\];/,
+    `const STEPS = [$1, '${JOURNAL_STEP}'];`,
+  );
   const migration = readFileSync(join(import.meta.dirname, 'next-release-migration.ts'), 'utf8');
   writeFileSync(join(record, 'migrations', 'next.js'), stripTypeScriptTypes(migration));
   change(

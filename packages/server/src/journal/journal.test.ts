@@ -38,11 +38,32 @@ describe('journal', () => {
   const append = (...events: RecordedEvent[]) => journal.append({ events });
   const idsOf = (events: readonly RecordedEvent[]) => events.map(({ id }) => id);
 
+  it('goes on with a file of the next version, and leaves it that', async () => {
+    const before = recordedEvent();
+    await append(before);
+    journal.close();
+    const handle = new Database(path);
+    handle.exec('ALTER TABLE entries ADD COLUMN remark TEXT; ALTER TABLE logins ADD COLUMN remark TEXT');
+    handle.pragma(`user_version = ${JOURNAL_FORMAT + 1}`);
+    handle.close();
+    journal = open();
+    const after = recordedEvent();
+    await append(after);
+    assert.deepEqual(idsOf(journal.next(10)), [before.id, after.id]);
+    journal.markDrained([before]);
+    assert.equal(journal.pending(), 1);
+    journal.close();
+    const again = new Database(path);
+    assert.equal(again.pragma('user_version', { simple: true }), JOURNAL_FORMAT + 1);
+    again.close();
+    journal = open();
+  });
+
   it('refuses a file of a newer version, and leaves it as it is', async () => {
     await append(recordedEvent());
     journal.close();
     const handle = new Database(path);
-    handle.pragma('user_version = 99');
+    handle.pragma(`user_version = ${JOURNAL_FORMAT + 2}`);
     handle.close();
     assert.throws(open, { name: 'JournalOfNewerVersion', message: /install that version again$/ });
     assert.deepEqual(readdirSync(dir), ['journal.db']);

@@ -11,7 +11,7 @@ import { prepareLogins } from './logins.ts';
 import { prepareOutflow } from './outflow.ts';
 import { type Owner, unfitFor } from './owner.ts';
 import { preparePruning } from './prune.ts';
-import { createTables, JOURNAL_APPLICATION_ID, JOURNAL_FORMAT, migrate } from './tables.ts';
+import { createTables, JOURNAL_APPLICATION_ID, migrate, NEWEST_READABLE_FORMAT } from './tables.ts';
 import { type MakeRoom, withRoom } from './with-room.ts';
 
 /** A limit that was lowered by much is reached in many small steps: each write makes this much more room at most. */
@@ -48,7 +48,7 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
     },
     // No full check: a journal may be large, and each page that can be read holds events that are nowhere else.
     check(found) {
-      if (Number(found.pragma('user_version', { simple: true })) > JOURNAL_FORMAT)
+      if (Number(found.pragma('user_version', { simple: true })) > NEWEST_READABLE_FORMAT)
         throw new JournalOfNewerVersion(path);
       migrate(found);
       return unfitFor(found, owner);

@@ -3,9 +3,6 @@ import type Database from 'better-sqlite3';
 /** "TMjn": ThinMan journal. */
 export const JOURNAL_APPLICATION_ID = 0x544d6a6e;
 
-/** Raised when the tables change. A newer file holds events that are nowhere else: it is refused, never set aside. */
-export const JOURNAL_FORMAT = 3;
-
 /** Of a row beside its text: origin and id twice (table and unique index), numbers, and two more indexes; measured. */
 export const ENTRY_OVERHEAD_BYTES = 200;
 
@@ -116,6 +113,13 @@ const FORMAT_3 = `
   END;
 `;
 
+/** What made each format out of the one before. They only add: the build before must go on reading and writing what they leave. */
+const STEPS = [FORMAT_2, FORMAT_3];
+
+export const JOURNAL_FORMAT = 1 + STEPS.length;
+/** Whoever goes back by one release goes on with the journal (ADR 0028). A newer one holds events that are nowhere else: it is refused, never set aside. */
+export const NEWEST_READABLE_FORMAT = JOURNAL_FORMAT + 1;
+
 function sizeOf(row: 'entries' | 'NEW' | 'OLD'): string {
   return `(octet_length(${row}.event) + ${ENTRY_OVERHEAD_BYTES})`;
 }
@@ -129,17 +133,16 @@ export function createFormat1(handle: Database.Database): void {
 /** In a new file. Runs inside the caller's transaction. */
 export function createTables(handle: Database.Database): void {
   createFormat1(handle);
-  handle.exec(FORMAT_2 + FORMAT_3);
+  handle.exec(STEPS.join(''));
   handle.pragma(`user_version = ${JOURNAL_FORMAT}`);
 }
 
 /** Brings an existing file up to this format; no row is lost. */
 export function migrate(handle: Database.Database): void {
   const found = Number(handle.pragma('user_version', { simple: true }));
-  if (found === JOURNAL_FORMAT) return;
+  if (found >= JOURNAL_FORMAT) return;
   handle.transaction(() => {
-    if (found < 2) handle.exec(FORMAT_2);
-    handle.exec(FORMAT_3);
+    handle.exec(STEPS.slice(found - 1).join(''));
     handle.pragma(`user_version = ${JOURNAL_FORMAT}`);
   })();
 }
