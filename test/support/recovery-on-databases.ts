@@ -13,13 +13,13 @@ import { expectClean } from './verified.ts';
 import { waitFor } from './wait.ts';
 import { ALICE, BOB } from './ward.ts';
 
-const user = (name: string) => JSON.stringify({ kind: 'User', name, body: {} });
-const forkFiles = ({ data }: Server) => readdirSync(data).filter(file => file.startsWith('fork-'));
+export const userNamed = (name: string) => JSON.stringify({ kind: 'User', name, body: {} });
+export const forkFiles = ({ data }: Server) => readdirSync(data).filter(file => file.startsWith('fork-'));
 const promote = ({ secondary, recoveryCode }: Site) =>
   secondary.tend(['promote', '--old-primary-is-off', '--yes', '--recovery-code-stdin'], recoveryCode());
 
 /** Runs the SQL that `promote` prints instead of doing anything; then it does. */
-async function promoteWithItsSql(site: Site, run: (sql: string) => Promise<void>): Promise<void> {
+export async function promoteWithItsSql(site: Site, run: (sql: string) => Promise<void>): Promise<void> {
   const { secondary } = site;
   const refused = await promote(site);
   assert.equal(refused.code, 2, refused.stderr);
@@ -34,7 +34,7 @@ async function promoteWithItsSql(site: Site, run: (sql: string) => Promise<void>
 }
 
 /** The old host begins anew, as a Secondary on the new Primary's database. */
-async function joinAnew({ primary, secondary }: Site, database: string): Promise<void> {
+export async function joinAnew({ primary, secondary }: Site, database: string): Promise<void> {
   await primary.kill();
   renameSync(primary.data, `${primary.data}.old`);
   await secondary.administer(['delete', 'Server', primary.name]);
@@ -105,11 +105,11 @@ export function recoveryTests(kind: DatabaseKind): void {
     await expectLogin(tc1, ALICE, /^granted online /);
     await site.settle();
     const { restore } = await backUp(database);
-    await site.apply(user('lost'));
+    await site.apply(userNamed('lost'));
     await expectLogin(tc1, BOB, /^granted online /);
     await site.settle();
     await restore();
-    const refused = await primary.thinman(['apply', '-f', '-'], user('eve'));
+    const refused = await primary.thinman(['apply', '-f', '-'], userNamed('eve'));
     assert.deepEqual([refused.code, /accept-database/.test(refused.stderr)], [4, true], refused.stderr);
     await primary.waitForStatus('to see it', ({ why }) => why === 'forked');
     await secondary.waitForStatus('to see it after ten seconds', ({ why }) => why === 'forked');
@@ -135,7 +135,7 @@ export function recoveryTests(kind: DatabaseKind): void {
     await site.settle();
     await pair.waitUntilAligned();
     const { comeBack } = await asItWas(primary, pair.master);
-    await site.apply(user('ahead'));
+    await site.apply(userNamed('ahead'));
     await secondary.waitForStatus('to have it', ({ missing }) => missing?.count === 0);
     await waitFor(
       'the Slave to have it',
@@ -145,12 +145,12 @@ export function recoveryTests(kind: DatabaseKind): void {
 
     // The Primary's own copy knows nothing of it: the Secondary does.
     await primary.waitForStatus('to hear of it', ({ why }) => why === 'forked');
-    assert.equal((await primary.thinman(['apply', '-f', '-'], user('eve'))).code, 4);
+    assert.equal((await primary.thinman(['apply', '-f', '-'], userNamed('eve'))).code, 4);
     const looked = await primary.tend(['accept-database', '--dry-run']);
     assert.match(looked.stdout, /^secondary +secondary has commits up to /m);
     assert.equal((await primary.tend(['accept-database', '--yes'])).code, 0);
     await primary.waitForStatus('to serve', ({ state, epoch }) => state === 'serving' && epoch === 2);
-    await primary.administer(['apply', '-f', '-'], user('after'));
+    await primary.administer(['apply', '-f', '-'], userNamed('after'));
 
     // As if the Slave were a copy of the Master again: the Secondary puts its own by, and follows.
     await secondary.kill();
@@ -172,13 +172,13 @@ export function recoveryTests(kind: DatabaseKind): void {
       await site.settle();
       await pair.waitUntilAligned();
       await pair.breakReplication();
-      await site.apply(user('lost'));
+      await site.apply(userNamed('lost'));
       await secondary.waitForStatus('to hear of what it lacks', ({ missing }) => missing?.count === 1);
       await Promise.all([primary.kill(), pair.master.kill()]);
       await expectLogin(tc1, ALICE, /^granted /);
 
       await promoteWithItsSql(site, pair.slave.rootScript);
-      await secondary.administer(['apply', '-f', '-'], user('new'));
+      await secondary.administer(['apply', '-f', '-'], userNamed('new'));
       await expectLogin(tc1, BOB, /^granted online by secondary/);
 
       await pair.master.restart();
@@ -187,7 +187,7 @@ export function recoveryTests(kind: DatabaseKind): void {
         'to have heard of it',
         ({ role, why }) => role === 'secondary' && why === 'superseded',
       );
-      const refused = await primary.thinman(['apply', '-f', '-'], user('eve'));
+      const refused = await primary.thinman(['apply', '-f', '-'], userNamed('eve'));
       assert.equal(refused.code, 2, refused.stderr);
       await primary.waitForStatus('to have handed on its events', ({ journalPending }) => journalPending === 0);
       const [file] = await waitFor('its export', () =>
@@ -209,14 +209,14 @@ export function recoveryTests(kind: DatabaseKind): void {
     await expectLogin(tc1, ALICE, /^granted online /);
     await primary.kill();
     await promoteWithItsSql(site, database.rootScript);
-    await secondary.administer(['apply', '-f', '-'], user('new'));
+    await secondary.administer(['apply', '-f', '-'], userNamed('new'));
     await expectLogin(tc1, BOB, /^granted online by secondary/);
 
     await primary.start();
     await primary.waitForStatus('to follow', ({ role, state, epoch }) => {
       return role === 'secondary' && state === 'serving' && epoch === 2;
     });
-    assert.equal((await primary.thinman(['apply', '-f', '-'], user('eve'))).code, 2);
+    assert.equal((await primary.thinman(['apply', '-f', '-'], userNamed('eve'))).code, 2);
     assert.deepEqual(forkFiles(primary), []);
   });
 }
