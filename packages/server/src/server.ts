@@ -444,7 +444,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     });
     route.follow();
     // Whoever was the Primary and is no more must not begin with a write.
-    await statementWatch.askAll();
+    if (role() === 'primary') await statementWatch.askAll();
     statementWatch.start();
     if (stopping) return stopped.promise;
     try {
