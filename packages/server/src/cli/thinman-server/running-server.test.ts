@@ -34,7 +34,7 @@ describe('the status of a server, in words', () => {
   });
 
   it('says of a Secondary that it has not heard of yet just that, and not that it lacks the whole site', () => {
-    const missing = { count: 2061, objects: [{ kind: 'User', name: 'u1', generation: 14 }] } as const;
+    const missing = { count: 2061, objects: [{ kind: 'User', name: 'u1', generation: 14 }] };
     const at = { name: 'secondary', lagMs: 0, journalPending: 0, missing, epoch: 0, generation: 0 };
     const line = (state: 'serving' | null, linked: boolean) =>
       /^secondary +(.*)$/m.exec(inWords({ ...REPORT, secondaries: [{ ...at, state, linked }] }))?.[1] ?? '';
