@@ -131,6 +131,23 @@ export function fitnessContract(name: string, given: () => { server: DatabaseSer
         }
       });
 
+      it('that are taken away and given back while it runs hold as soon as they are back', async () => {
+        const url = await account(ALL);
+        const { username } = new URL(url);
+        const record = open(url);
+        await record.initialise(newSite(), []);
+        const objects = `ON \`${new URL(url).pathname.slice(1)}\`.*`;
+        await server.rootScript(`REVOKE INSERT ${objects} FROM ${username}@'%';`);
+        // As the database does with those that rest for ten seconds: its sessions keep the rights of their beginning.
+        const sessions = await server.rootQuery('SELECT id FROM information_schema.processlist WHERE user = ?', [
+          username,
+        ]);
+        for (const { id } of sessions) await server.rootQuery(`KILL ${id}`);
+        await assert.rejects(putUser(record, 'alice'), assertUnavailable);
+        await server.rootScript(`GRANT INSERT ${objects} TO ${username}@'%';`);
+        await putUser(record, 'alice');
+      });
+
       it('may come by a role, or by a pattern', async () => {
         await lab.open().initialise(newSite(), []);
         const url = await account('SELECT');
