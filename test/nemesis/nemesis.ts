@@ -153,7 +153,12 @@ async function throwFaults(
   const befallen = new Set<string>();
   const one = async () => {
     while (performance.now() < untilMs) {
-      const fault = dice.pick(faults.filter(({ victims }) => victims.every(victim => !befallen.has(victim))));
+      const free = faults.filter(({ victims }) => victims.every(victim => !befallen.has(victim)));
+      if (free.length === 0) {
+        await delay(dice.between(...pace.restMs));
+        continue;
+      }
+      const fault = dice.pick(free);
       for (const victim of fault.victims) befallen.add(victim);
       const startMs = Date.now();
       await fault.begin();
