@@ -27,10 +27,12 @@ export function prepareQueries(handle: Database.Database): Queries {
     .prepare<unknown[], number>('SELECT count(*) FROM objects WHERE kind = ? AND deleted = 0')
     .pluck();
 
+  // What remembers a revoked key alone (`device-keys.ts`) is no object to people, and its name is none.
+  const since = "generation > ? AND instr(name, '#') = 0";
   const touched = handle.prepare<unknown[], Missing['objects'][number]>(
-    `SELECT kind, name, generation FROM objects WHERE generation > ? ORDER BY generation DESC LIMIT ${MAX_MISSING_NAMED}`,
+    `SELECT kind, name, generation FROM objects WHERE ${since} ORDER BY generation DESC LIMIT ${MAX_MISSING_NAMED}`,
   );
-  const touchedCount = handle.prepare<unknown[], number>('SELECT count(*) FROM objects WHERE generation > ?').pluck();
+  const touchedCount = handle.prepare<unknown[], number>(`SELECT count(*) FROM objects WHERE ${since}`).pluck();
 
   const object = (row: ObjectRow | undefined) => row && fromRow(row);
   return {

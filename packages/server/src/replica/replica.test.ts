@@ -244,6 +244,19 @@ describe('replica', () => {
       assert.equal(replica.nextByUid('Device', '1'), undefined);
     });
 
+    it('names what was touched since, newest first; a key that is revoked without an object is none', () => {
+      const revokedKey = object('tc-1#its-key', { kind: 'Device', generation: 4, deleted: true });
+      replica.apply(full(siteAt(4), object('alice', { generation: 2 }), object('bob', { generation: 3 }), revokedKey));
+      assert.deepEqual(replica.touchedSince(1), {
+        count: 2,
+        objects: [
+          { kind: 'User', name: 'bob', generation: 3 },
+          { kind: 'User', name: 'alice', generation: 2 },
+        ],
+      });
+      assert.deepEqual(replica.touchedSince(3), { count: 0, objects: [] });
+    });
+
     it('reads every page of a login through an index', () => {
       replica.apply(full(siteAt(1)));
       const handle = new Database(path, { readonly: true });
