@@ -58,34 +58,34 @@ export async function expectNoAdministration(site: Site): Promise<void> {
   assert.ok(elapsedMs < ADMINISTRATION_MS, `it took ${elapsedMs} ms`);
 }
 
-/** `fail` stops the Master's database answering, `heal` brings it back. */
-export async function withoutMaster(site: Site, fail: () => Promise<void>, heal: () => Promise<void>): Promise<void> {
+/** `fail` stops the Master's database answering, `heal` brings it back. Somebody logs in all the while. */
+export function withoutMaster(site: Site, fail: () => Promise<void>, heal: () => Promise<void>): Promise<void> {
+  return whileLoggingIn(site, () => masterFails(site, fail, heal));
+}
+
+async function masterFails(site: Site, fail: () => Promise<void>, heal: () => Promise<void>): Promise<void> {
   const tc1 = site.agent('tc-1');
-  await whileLoggingIn(site, async () => {
-    await expectLogin(tc1, ALICE, 'granted online by primary');
-    await fail();
-    await site.primary.waitForStatus('to be degraded', isDegraded);
-    await waitUntilOn(tc1, site.secondary, DEVICES_MOVED_MS);
-    await expectLogin(tc1, ALICE, 'granted online by secondary');
-    assert.equal((await site.secondary.status()).state, 'serving');
-    await expectNoAdministration(site);
-    await heal();
-    await expectHealed(site);
-  });
+  await expectLogin(tc1, ALICE, 'granted online by primary');
+  await fail();
+  await site.primary.waitForStatus('to be degraded', isDegraded);
+  await waitUntilOn(tc1, site.secondary, DEVICES_MOVED_MS);
+  await expectLogin(tc1, ALICE, 'granted online by secondary');
+  assert.equal((await site.secondary.status()).state, 'serving');
+  await expectNoAdministration(site);
+  await heal();
+  await expectHealed(site);
   await expectLogin(tc1, ALICE, 'granted online by primary');
 }
 
-export const FULL_FAULTS: FullFaults = {
+const FULL: FullFaults = {
   'row 1: the Primary is killed': async site => {
     const tc1 = site.agent('tc-1');
-    await whileLoggingIn(site, async () => {
-      await site.primary.kill();
-      await expectLogin(tc1, ALICE, 'granted online by secondary');
-      await expectLogin(tc1, BOB, 'granted online by secondary');
-      assert.equal((await site.secondary.status()).state, 'serving');
-      await site.primary.start();
-      await expectHealed(site);
-    });
+    await site.primary.kill();
+    await expectLogin(tc1, ALICE, 'granted online by secondary');
+    await expectLogin(tc1, BOB, 'granted online by secondary');
+    assert.equal((await site.secondary.status()).state, 'serving');
+    await site.primary.start();
+    await expectHealed(site);
   },
 
   'row 3: the Primary hangs': async site => {
@@ -98,59 +98,52 @@ export const FULL_FAULTS: FullFaults = {
     await expectHealed(site);
   },
 
-  'row 8: the Master database is killed': (site, { pair }) =>
-    withoutMaster(site, pair.master.kill, pair.master.restart),
+  'row 8: the Master database is killed': (site, { pair }) => masterFails(site, pair.master.kill, pair.master.restart),
 
   'row 8: the Master database hangs': (site, { pair }) =>
-    withoutMaster(site, pair.master.freeze, async () => pair.master.thaw()),
+    masterFails(site, pair.master.freeze, async () => pair.master.thaw()),
 
   'the Slave database is killed: nobody notices': async (site, { pair }) => {
-    await whileLoggingIn(site, async () => {
-      await pair.slave.kill();
-      await site.secondary.waitForStatus('to be degraded', isDegraded);
-      await expectLogin(site.agent('tc-1'), ALICE, 'granted online by primary');
-      await site.apply(user(BOB));
-      await pair.slave.restart();
-      await expectHealed(site);
-    });
+    await pair.slave.kill();
+    await site.secondary.waitForStatus('to be degraded', isDegraded);
+    await expectLogin(site.agent('tc-1'), ALICE, 'granted online by primary');
+    await site.apply(user(BOB));
+    await pair.slave.restart();
+    await expectHealed(site);
   },
 
   'row 10: all databases are killed, then the Primary': async (site, { pair }) => {
     const tc1 = site.agent('tc-1');
-    await whileLoggingIn(site, async () => {
-      await Promise.all([pair.master.kill(), pair.slave.kill()]);
-      await site.primary.waitForStatus('to be degraded', isDegraded);
-      await site.secondary.waitForStatus('to be degraded', isDegraded);
-      await expectLogin(tc1, ALICE, /^granted degraded by/);
-      await site.primary.kill();
-      await expectLogin(tc1, ALICE, 'granted degraded by secondary');
-      await Promise.all([pair.slave.restart(), pair.master.restart()]);
-      await site.primary.start();
-      await expectHealed(site);
-    });
+    await Promise.all([pair.master.kill(), pair.slave.kill()]);
+    await site.primary.waitForStatus('to be degraded', isDegraded);
+    await site.secondary.waitForStatus('to be degraded', isDegraded);
+    await expectLogin(tc1, ALICE, /^granted degraded by/);
+    await site.primary.kill();
+    await expectLogin(tc1, ALICE, 'granted degraded by secondary');
+    await Promise.all([pair.slave.restart(), pair.master.restart()]);
+    await site.primary.start();
+    await expectHealed(site);
   },
 
   'row 11: replication stops, then the Primary dies': async (site, { pair }) => {
     const tc1 = site.agent('tc-1');
-    await whileLoggingIn(site, async () => {
-      await expectLogin(tc1, ALICE, 'granted online by primary');
-      await pair.breakReplication();
-      await site.apply(profile(['ward', 'lagging']));
-      await waitUntilApplied(site, tc1, ALICE.name);
-      await site.secondary.waitForStatus('to be degraded by lag', isDegraded);
-      await expectMissing(site.secondary, 'Profile/nurses');
-      await site.primary.kill();
-      await expectLogin(tc1, ALICE, 'granted degraded by secondary');
-      // It does not forget what it lacks.
-      await site.secondary.kill();
-      await site.secondary.start();
-      assert.equal((await site.secondary.status()).state, 'degraded');
-      await expectMissing(site.secondary, 'Profile/nurses');
-      await pair.mendReplication();
-      await site.secondary.waitForStatus('to serve: it has all that it has heard of', isServing);
-      await site.primary.start();
-      await expectHealed(site);
-    });
+    await expectLogin(tc1, ALICE, 'granted online by primary');
+    await pair.breakReplication();
+    await site.apply(profile(['ward', 'lagging']));
+    await waitUntilApplied(site, tc1, ALICE.name);
+    await site.secondary.waitForStatus('to be degraded by lag', isDegraded);
+    await expectMissing(site.secondary, 'Profile/nurses');
+    await site.primary.kill();
+    await expectLogin(tc1, ALICE, 'granted degraded by secondary');
+    // It does not forget what it lacks.
+    await site.secondary.kill();
+    await site.secondary.start();
+    assert.equal((await site.secondary.status()).state, 'degraded');
+    await expectMissing(site.secondary, 'Profile/nurses');
+    await pair.mendReplication();
+    await site.secondary.waitForStatus('to serve: it has all that it has heard of', isServing);
+    await site.primary.start();
+    await expectHealed(site);
   },
 
   'row 12: the Primary is killed between commit and replication': async (site, { pair }) => {
@@ -192,14 +185,12 @@ export const FULL_FAULTS: FullFaults = {
     killedOnTheWay(site, [pair.master, pair.slave]),
 };
 
-export const HALF_FAULTS: HalfFaults = {
+const HALF: HalfFaults = {
   'row 1: the Primary is killed': async site => {
-    await whileLoggingIn(site, async () => {
-      await site.primary.kill();
-      await expectLogin(site.agent('tc-1'), ALICE, 'granted online by secondary');
-      await site.primary.start();
-      await expectHealed(site);
-    });
+    await site.primary.kill();
+    await expectLogin(site.agent('tc-1'), ALICE, 'granted online by secondary');
+    await site.primary.start();
+    await expectHealed(site);
   },
 
   'row 3: the Primary hangs': async site => {
@@ -215,15 +206,13 @@ export const HALF_FAULTS: HalfFaults = {
 
   'row 10: the database is killed, then the Primary': async (site, { database }) => {
     const tc1 = site.agent('tc-1');
-    await whileLoggingIn(site, async () => {
-      await database.kill();
-      await site.secondary.waitForStatus('to be degraded', isDegraded);
-      await site.primary.kill();
-      await expectLogin(tc1, ALICE, 'granted degraded by secondary');
-      await database.restart();
-      await site.primary.start();
-      await expectHealed(site);
-    });
+    await database.kill();
+    await site.secondary.waitForStatus('to be degraded', isDegraded);
+    await site.primary.kill();
+    await expectLogin(tc1, ALICE, 'granted degraded by secondary');
+    await database.restart();
+    await site.primary.start();
+    await expectHealed(site);
   },
 
   'row 13: a user is disabled, and the Primary dies': async site => {
@@ -261,18 +250,16 @@ async function killedOnTheWay(site: Site, databases: readonly DatabaseServer[]):
 
 async function withoutDatabase(site: Site, database: DatabaseServer, fail: () => Promise<void>): Promise<void> {
   const tc1 = site.agent('tc-1');
-  await whileLoggingIn(site, async () => {
-    await expectLogin(tc1, ALICE, 'granted online by primary');
-    await fail();
-    await site.primary.waitForStatus('to be degraded', isDegraded);
-    await site.secondary.waitForStatus('to be degraded', isDegraded);
-    await expectLogin(tc1, ALICE, 'granted degraded by primary');
-    await expectNoAdministration(site);
-    assert.equal((await tc1.status()).server?.name, 'primary', 'nobody moves');
-    if (database.isRunning()) database.thaw();
-    else await database.restart();
-    await expectHealed(site);
-  });
+  await expectLogin(tc1, ALICE, 'granted online by primary');
+  await fail();
+  await site.primary.waitForStatus('to be degraded', isDegraded);
+  await site.secondary.waitForStatus('to be degraded', isDegraded);
+  await expectLogin(tc1, ALICE, 'granted degraded by primary');
+  await expectNoAdministration(site);
+  assert.equal((await tc1.status()).server?.name, 'primary', 'nobody moves');
+  if (database.isRunning()) database.thaw();
+  else await database.restart();
+  await expectHealed(site);
   await expectLogin(tc1, ALICE, 'granted online by primary');
 }
 
@@ -282,3 +269,13 @@ async function expectMissing(server: Server, object: string): Promise<void> {
   assert.equal(code, 0);
   assert.ok(stdout.includes(object), `${object} is not named in: ${stdout}`);
 }
+
+/** Somebody logs in all the while, and gets in. */
+function underLogins<S>(faults: Readonly<Record<string, (site: Site, on: S) => Promise<void>>>) {
+  const under = ([name, fault]: [string, (site: Site, on: S) => Promise<void>]) =>
+    [name, (site: Site, on: S) => whileLoggingIn(site, () => fault(site, on))] as const;
+  return Object.fromEntries(Object.entries(faults).map(under));
+}
+
+export const FULL_FAULTS: FullFaults = underLogins(FULL);
+export const HALF_FAULTS: HalfFaults = underLogins(HALF);
