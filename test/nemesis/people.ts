@@ -10,8 +10,9 @@ export type Steady = { readonly name: string; readonly password: string };
 /** Whoever an administrator works on. The password that a person knows is one that was true once. */
 export type Changing = { readonly name: string; readonly passwords: () => readonly string[] };
 
-/** Wrong on purpose; each device is held to fewer than the lockout of devices allows in an hour (30). */
-const MOST_WRONG_A_DEVICE = 12;
+/** Of one device in an hour 30 are taken, and then nobody gets in there: whoever may be refused stays away before. */
+const MOST_REFUSED_A_DEVICE = 20;
+const HOUR_MS = 3_600_000;
 export const WRONG = 'a-password-of-nobody';
 
 /** How people go about: mostly the same ones, at times somebody else, rarely with a wrong password. */
@@ -26,13 +27,14 @@ export async function usePeople(
   dice: Dice,
   signal: AbortSignal,
 ): Promise<void> {
-  let wrongs = 0;
+  let refusedAtMs: number[] = [];
   while (!signal.aborted) {
     const { user, password } = next();
     const wasEntombed = changing.some(({ name }) => name === user) && hasTombstone(agent, user);
     const startMs = Date.now();
     const { answer, code } = await agent.login(user, password);
     const endMs = Date.now();
+    if (answer?.verdict !== 'granted') refusedAtMs.push(endMs);
     const entombed = wasEntombed && hasTombstone(agent, user);
     history.logins.push({ device: agent.name, user, password, answer, code, startMs, endMs, entombed });
     if (dice.chance(CHANCES.logout)) await agent.logout();
@@ -43,11 +45,10 @@ export async function usePeople(
   }
 
   function next(): { readonly user: string; readonly password: string } {
-    if (wrongs < MOST_WRONG_A_DEVICE && dice.chance(CHANCES.wrong)) {
-      wrongs += 1;
-      return { user: 'mallory', password: WRONG };
-    }
-    if (dice.chance(CHANCES.changing)) {
+    refusedAtMs = refusedAtMs.filter(atMs => atMs > Date.now() - HOUR_MS);
+    const mayBeRefused = refusedAtMs.length < MOST_REFUSED_A_DEVICE;
+    if (mayBeRefused && dice.chance(CHANCES.wrong)) return { user: 'mallory', password: WRONG };
+    if (mayBeRefused && dice.chance(CHANCES.changing)) {
       const who = dice.pick(changing);
       return { user: who.name, password: dice.pick(who.passwords().slice(-2)) };
     }
