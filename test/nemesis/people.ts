@@ -57,9 +57,12 @@ export async function usePeople(
   }
 }
 
+/** Of the account that is cached. One that was refused where nobody was cached is remembered by name, and blocks nobody after. */
 function hasTombstone(agent: Agent, user: string): boolean {
   try {
-    return deviceRows(agent).some(({ kind, ref }) => kind === 'tombstone' && ref === user);
+    const rows = deviceRows(agent);
+    const cached = rows.find(({ kind, key }) => kind === 'login' && key === user);
+    return rows.some(({ kind, key }) => kind === 'tombstone' && key === cached?.ref);
   } catch {
     return false; // the agent was writing while its file was copied
   }
