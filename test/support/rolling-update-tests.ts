@@ -44,7 +44,9 @@ async function thereAndBack(site: Site, processes: Processes): Promise<void> {
   await site.settle();
   const moves = (await site.primary.events()).filter(({ type }) => type === 'failover' || type === 'failback');
   const reasons = moves.map(({ type, data }) => `${type}: ${data.why}`);
-  const asked = reasons.filter(reason => reason === 'failover: goaway' || reason === 'failback: failback');
+  const wanted = ['failover: goaway', 'failback: failback'];
+  for (const reason of wanted) assert.ok(reasons.includes(reason), `${reason} among ${reasons}`);
+  const asked = reasons.filter(reason => wanted.includes(reason));
   // Seen once, on a busy machine: the old channel of an idle device ended before the new one was there. It costs nobody anything.
   assert.ok(reasons.length - asked.length <= 1, `nobody lost a server first: ${reasons}`);
 }
