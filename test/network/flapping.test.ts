@@ -10,17 +10,19 @@ import { fullTest, halfTest } from '../support/redundant-test.ts';
 import type { Site } from '../support/site.ts';
 import { ALICE, BOB } from '../support/ward.ts';
 
-/** Row 5 at a tenth of its length: a change every 2 s for a minute, in place of every 20 s for ten minutes. */
-const FLAP_MS = 2_000;
-const RUN_MS = 60_000;
+/**
+ * Row 5 at a fifth of its length: a change every 4 s for 80 s, in place of every 20 s for ten. It keeps the proportions that
+ * the rule rests on: two probes are less than a silence apart, and the good ones that a failback takes last longer than what
+ * is between two silences. A probe that waits for 1.5 s, the deadline of a connection, takes that much from the one and adds it
+ * to the other; so six are asked for in place of three.
+ */
+const FLAP_MS = 4_000;
+const RUN_MS = 80_000;
 const MOST_SWITCHES = 2;
-/** Five good probes, and the doubled wait after a regret. */
+/** Six good probes, and the doubled wait after a regret. */
 const HEALED_MS = 60_000;
 
-/**
- * The defaults, at a tenth as well; but what one login or one connection may cost is what it is. A probe that is sent while the
- * Primary is silent may so be answered when it is back, and three of them good in a row by chance: here it takes five.
- */
+/** The defaults, shortened; but what one login or one connection may cost is what it is. */
 const TIMINGS: Partial<AgentTimings> = {
   pingIntervalMs: 1_000,
   breakerFirstMs: 500,
@@ -29,8 +31,8 @@ const TIMINGS: Partial<AgentTimings> = {
   allDownMaxMs: 6_000,
   leaveDegradedAfterMs: 300,
   leaveDegradedSpreadMs: 1_000,
-  failbackProbeMs: 2_500,
-  failbackProbes: 5,
+  failbackProbeMs: 1_500,
+  failbackProbes: 6,
   failbackSpreadMs: 3_000,
   failbackRegretMs: 60_000,
   failbackMaxWaitMs: 180_000,
