@@ -1,14 +1,14 @@
 // A Secondary becomes the Primary: servers and a device in this process. The "Slave" is a copy of the SQLite file that the
 // Secondary has for itself: what replication would bring is copied by hand.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { ObjectOutput, PromotionAnswer, PromotionReport } from '@thinman/protocol';
+import { ObjectOutput, PromotionAnswer, PromotionReport, ServerReport } from '@thinman/protocol';
 import Type from 'typebox';
 import { RefusedByServer } from '../../packages/server/src/cli/thinman/command-error.ts';
 import { parseFile } from '../../packages/server/src/cli/thinman/documents.ts';
-import { copyDatabase } from '../support/database-files.ts';
+import { copyDatabase, copyReplica, putBackDatabase, removeDatabase } from '../support/database-files.ts';
 import { type LocalDevice, type LocalServer, type SiteInProcess, siteInProcess } from '../support/site-in-process.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -189,6 +189,36 @@ describe('promotion', () => {
     await waitFor('its export', () => forkFiles(primary).length === 1 || undefined);
     assert.match(readFileSync(join(primary.dir, forkFiles(primary)[0] ?? ''), 'utf8'), /name: late$/m);
     assert.notEqual(readFileSync(join(primary.dir, 'identity/statement.json'), 'utf8'), statement);
+  });
+
+  it('exports what its copy lacked as well: it was killed after the commit, and its database is up later than it', async () => {
+    await ownDatabase();
+    await primary.stop();
+    const older = join(site.root, 'older');
+    copyReplica(primary.dir, older);
+    await primary.start();
+    await apply(primary, user('late'));
+    await primary.stop();
+    await promote();
+
+    const database = join(site.root, 'database');
+    copyDatabase(primary.dir, database);
+    copyReplica(older, primary.dir);
+    // In its place is what is no database.
+    removeDatabase(primary.dir);
+    mkdirSync(join(primary.dir, 'site.db'));
+    await primary.start();
+    await is(primary, 'secondary', 'degraded');
+    const exported = async () => (await primary.ask(ServerReport, '/status')).exported;
+    await waitFor('it to have heard', async () => (await exported()) !== undefined || undefined);
+    assert.deepEqual(await exported(), { complete: false, file: null });
+
+    rmSync(join(primary.dir, 'site.db'), { recursive: true });
+    putBackDatabase(database, primary.dir);
+    await waitFor('its export', async () => (await exported())?.complete || undefined, 30_000);
+    const [file = ''] = forkFiles(primary);
+    assert.equal((await exported())?.file, join(primary.dir, file));
+    assert.match(readFileSync(join(primary.dir, file), 'utf8'), /name: late$/m);
   });
 
   async function eventsOf(server: LocalServer): Promise<readonly string[]> {

@@ -230,6 +230,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       },
       link: role() === 'primary' ? undefined : { server: primaryName(), connected: wayIsOpen() },
       secondaries: role() === 'primary' ? linkServer.report() : undefined,
+      exported: superseded() ? leaving.status() : undefined,
     });
   const metrics = createMetrics(report, {
     certificateExpiresAtMs: own.expiresAtMs,
@@ -315,6 +316,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     if (change.full && role() === 'primary') outflow.wake();
     route.link()?.tellStatus();
     linkServer.announce();
+    if (superseded()) void leaving.moved();
   });
   statements.onChange(() => {
     followCas(loaded, replica);
@@ -384,7 +386,10 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     hasOthers: () => statements.current().statement.servers.length > 1,
     clock,
   });
-  const leaving = createLeaving({ replica, folder: folder.path, tell, clock, log });
+  const leaving = createLeaving({
+    ...{ replica, folder: folder.path, tell, clock, log },
+    databaseRead: () => sync.condition().reachable && sync.condition().error === undefined,
+  });
   const statementWatch = createStatementWatch({
     ...{ identity, clock, statement: () => statements.current().statement, epoch: () => version().epoch },
     needed: () => role() === 'primary' || superseded() || route.link()?.connected() !== true,
