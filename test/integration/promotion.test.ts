@@ -12,6 +12,9 @@ import { copyDatabase, copyReplica, putBackDatabase, removeDatabase } from '../s
 import { type LocalDevice, type LocalServer, type SiteInProcess, siteInProcess } from '../support/site-in-process.ts';
 import { waitFor } from '../support/wait.ts';
 
+/** As pino counts. */
+const WARN = 40;
+
 const user = (name: string, displayName = name) => ({ kind: 'User' as const, name, body: { displayName } });
 const refusedWith = (code: string, detail?: RegExp) => (error: unknown) =>
   error instanceof RefusedByServer && error.problem.code === code && (detail?.test(error.problem.detail ?? '') ?? true);
@@ -57,6 +60,8 @@ describe('promotion', () => {
     server.ask(Type.Unknown(), '/apply', { objects });
   const displayNameOn = async (server: LocalServer, name: string) =>
     (await server.ask(ObjectOutput, `/objects/User/${name}`)).body.displayName;
+  const assertLogged = (server: LocalServer, words: RegExp) =>
+    assert.equal(server.logged().filter(({ level, msg }) => level === WARN && words.test(msg)).length, 1, `${words}`);
   const forkFiles = ({ dir }: LocalServer) => readdirSync(dir).filter(file => file.startsWith('fork-'));
 
   /** From now on the Secondary has a database of its own, as it is now. */
@@ -132,10 +137,12 @@ describe('promotion', () => {
     await is(secondary, 'primary', 'serving');
     await apply(secondary, user('carol'));
     const before = await eventsOf(secondary);
+    for (const words of [/^a new epoch of the site/, /^this server is the Primary now/]) assertLogged(secondary, words);
 
     await primary.start();
     await assert.rejects(apply(primary, user('eve')), refusedWith('not_primary'));
     await is(primary, 'secondary', 'degraded');
+    for (const words of [/^a new epoch of the site/, /the Primary no more$/]) assertLogged(primary, words);
     await waitFor('its export', () => forkFiles(primary).length === 1 || undefined);
     const written = readFileSync(join(primary.dir, forkFiles(primary)[0] ?? ''), 'utf8');
     const { objects } = parseFile('fork.yaml', written);

@@ -117,6 +117,8 @@ export const ServerReport = Type.Object({
   secondaries: Type.Optional(Type.Array(SecondaryStatus)),
   /** On a Primary in whose place another server was promoted, until it is rebuilt. */
   exported: Type.Optional(ExportStatus),
+  /** A Primary that takes no administrative writes, since it sees neither a device nor another server; left out otherwise. */
+  isolated: Type.Optional(Type.Literal(true)),
 });
 export type ServerReport = Static<typeof ServerReport>;
 

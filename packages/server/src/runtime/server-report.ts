@@ -24,11 +24,12 @@ export type ReportedParts = {
   readonly secondaries: readonly SecondaryStatus[] | undefined;
   /** A former Primary's. */
   readonly exported: ExportStatus | undefined;
+  readonly isolated: boolean;
 };
 
 /** What a server tells its administrators: its public status, and what names objects. */
 export function serverReport(status: ServerStatus, parts: ReportedParts): ServerReport {
-  const { why, databaseError, missing, journal, link, secondaries, exported } = parts;
+  const { why, databaseError, missing, journal, link, secondaries, exported, isolated } = parts;
   return {
     ...status,
     writesSchema: SCHEMA,
@@ -39,6 +40,7 @@ export function serverReport(status: ServerStatus, parts: ReportedParts): Server
     ...(link !== undefined && { link }),
     ...(secondaries !== undefined && { secondaries: [...secondaries] }),
     ...(exported !== undefined && { exported }),
+    ...(isolated && { isolated }),
   };
 }
 

@@ -52,6 +52,11 @@ describe('the status of a server, in words', () => {
     assert.doesNotMatch(inWords(REPORT), /^export/m);
   });
 
+  it('says of a Primary that sees nobody why it takes no writes', () => {
+    assert.match(inWords({ ...REPORT, isolated: true }), /^writes +refused: it sees neither .*--isolated/m);
+    assert.doesNotMatch(inWords(REPORT), /^writes/m);
+  });
+
   it('says after a planned stop who stays behind, where nobody else serves', () => {
     const alone = { ...REPORT, connectedDevices: 12 };
     const words = 'primary has stopped. Thin clients left behind: 12 (no other server was there to take them).\n';
