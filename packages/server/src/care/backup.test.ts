@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { StatementServer } from '@thinman/protocol';
 import Database from 'better-sqlite3';
 import { recordedEvent } from '../../../../test/support/record-fixtures.ts';
-import { ConfigError, dataFolder, readConfig, writeConfig } from '../config.ts';
+import { ConfigError, dataFolder, readConfig } from '../config.ts';
 import { createSiteCa } from '../identity/certificate-authority.ts';
 import { openDataKey } from '../identity/data-key.ts';
 import { loadIdentityFiles, loadStatementFile, toPem } from '../identity/identity-files.ts';
@@ -182,8 +182,9 @@ describe('backup and restore', () => {
   });
 
   it('is refused on a Secondary, even one that has the key of the CA from a promotion that was cut off', async () => {
-    const config = dataFolder(dataDir);
-    writeConfig(config, { ...readConfig(config), instance: randomUUID() });
+    const handle = new Database(join(dataDir, 'site.db'));
+    handle.prepare('UPDATE site SET primaryInstance = ?').run(randomUUID());
+    handle.close();
     await assert.rejects(backUp({ dataDir, file }), refused(/is a Secondary/));
     assert.deepEqual(readdirSync(root), ['primary']);
   });
