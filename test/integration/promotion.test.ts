@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ObjectOutput, PromotionAnswer, PromotionReport, ServerReport } from '@thinman/protocol';
 import Type from 'typebox';
 import { RefusedByServer } from '../../packages/server/src/cli/thinman/command-error.ts';
@@ -62,6 +63,7 @@ describe('promotion', () => {
     (await server.ask(ObjectOutput, `/objects/User/${name}`)).body.displayName;
   const assertLogged = (server: LocalServer, words: RegExp) =>
     assert.equal(server.logged().filter(({ level, msg }) => level === WARN && words.test(msg)).length, 1, `${words}`);
+  const exportedBy = async (server: LocalServer) => (await server.ask(ServerReport, '/status')).exported;
   const forkFiles = ({ dir }: LocalServer) => readdirSync(dir).filter(file => file.startsWith('fork-'));
 
   /** From now on the Secondary has a database of its own, as it is now. */
@@ -198,6 +200,49 @@ describe('promotion', () => {
     assert.notEqual(readFileSync(join(primary.dir, 'identity/statement.json'), 'utf8'), statement);
   });
 
+  // Below zero, it has been starting for so long when the promotion begins.
+  for (const afterMs of [-150, 0]) {
+    it(`while the old Primary starts (after ${afterMs} ms): one of them administers, and nothing goes silently`, async () => {
+      await ownDatabase();
+      await primary.stop();
+      const started = delay(Math.max(0, afterMs)).then(primary.start);
+      await delay(Math.max(0, -afterMs));
+      const promoted = await promote().then(
+        () => true,
+        error => {
+          if (!refusedWith('conflict', /is there/)(error)) throw error;
+          return false;
+        },
+      );
+      await started;
+      // As long as it is let.
+      const written: string[] = [];
+      const write = async (name: string) => {
+        await apply(primary, user(name));
+        written.push(name);
+      };
+      if (!promoted) {
+        await write('late');
+        await is(secondary, 'secondary', 'serving');
+        return;
+      }
+      await waitFor('it to be told', async () => {
+        const refused = await write(`late-${written.length}`).then(() => undefined, refusedWith('not_primary'));
+        return refused;
+      });
+      await is(primary, 'secondary', 'degraded');
+      await is(secondary, 'primary', 'serving');
+      await waitFor('its export', async () => (await exportedBy(primary))?.complete || undefined);
+      const files = forkFiles(primary).map(file => readFileSync(join(primary.dir, file), 'utf8'));
+      for (const name of written)
+        assert.ok(
+          files.some(text => text.includes(`name: ${name}\n`)),
+          name,
+        );
+      for (const name of written) await assert.rejects(displayNameOn(secondary, name), refusedWith('not_found'));
+    });
+  }
+
   it('exports what its copy lacked as well: it was killed after the commit, and its database is up later than it', async () => {
     await ownDatabase();
     await primary.stop();
@@ -216,7 +261,7 @@ describe('promotion', () => {
     mkdirSync(join(primary.dir, 'site.db'));
     await primary.start();
     await is(primary, 'secondary', 'degraded');
-    const exported = async () => (await primary.ask(ServerReport, '/status')).exported;
+    const exported = () => exportedBy(primary);
     await waitFor('it to have heard', async () => (await exported()) !== undefined || undefined);
     assert.deepEqual(await exported(), { complete: false, file: null });
 
