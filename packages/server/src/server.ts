@@ -55,6 +55,7 @@ import { createForkGuard } from './recovery/fork-guard.ts';
 import { createPromotion } from './recovery/promote.ts';
 import { recoveryRoutes } from './recovery/recovery-routes.ts';
 import { createLeaving } from './recovery/superseded.ts';
+import { logTurningPoints } from './recovery/turning-points.ts';
 import { createSync } from './replica/sync.ts';
 import { systemClock } from './runtime/clock.ts';
 import { logDeviceNews } from './runtime/device-news.ts';
@@ -189,7 +190,10 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     ...{ record, replica, role, folder: folder.path, clock, log, journal: stores.journal },
     condition: () => sync.condition(),
     epoch: () => statements.current().statement.epoch,
-    onChange: () => monitor.look(),
+    onChange() {
+      monitor.look();
+      turningPoints.look();
+    },
   });
   const sync = createSync({
     ...{ record, replica, clock, siteId: identity.siteId, isFork: forks.isFork, beforeDrop: forks.beforeDrop },
@@ -230,6 +234,8 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       },
       link: role() === 'primary' ? undefined : { server: primaryName(), connected: wayIsOpen() },
       secondaries: role() === 'primary' ? linkServer.report() : undefined,
+      exported: superseded() ? leaving.status() : undefined,
+      isolated: isolated(),
     });
   const metrics = createMetrics(report, {
     certificateExpiresAtMs: own.expiresAtMs,
@@ -248,7 +254,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     ...{ config: site.config, syncNow: sync.syncNow, status: report, statement: () => statements.current().statement },
     restate,
     drain: () => void drain(),
-    isIsolated: () => options.isolated !== true && isolation.isIsolated(),
+    isIsolated: () => isolated(),
     alsoSeen: () => forks.secondaries.known().map(({ position }) => position),
   };
   const devices = createDevicePlane(
@@ -315,6 +321,8 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     if (change.full && role() === 'primary') outflow.wake();
     route.link()?.tellStatus();
     linkServer.announce();
+    if (superseded()) void leaving.moved();
+    turningPoints.look();
   });
   statements.onChange(() => {
     followCas(loaded, replica);
@@ -324,10 +332,12 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     route.link()?.follow();
     linkServer.announce();
     devices.announce();
+    turningPoints.look();
   });
-  sync.onCondition(({ reachable, error }) => {
+  sync.onCondition(({ reachable, forked, error }) => {
     if (error !== undefined) log.warn({ code: error.code, detail: error.message }, 'the database cannot be used');
-    else log.info('the database answers');
+    else if (!forked) log.info('the database answers');
+    turningPoints.look();
     forks.settleJournal();
     if (reachable && role() === 'primary') outflow.wake();
     monitor.look();
@@ -382,9 +392,21 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   const isolation = watchIsolation({
     seesAnybody: () => devices.connectedCount() > 0 || linkServer.secondaries().length > 0,
     hasOthers: () => statements.current().statement.servers.length > 1,
+    onLook: () => turningPoints.look(),
     clock,
   });
-  const leaving = createLeaving({ replica, folder: folder.path, tell, clock, log });
+  const isolated = () => role() === 'primary' && options.isolated !== true && isolation.isIsolated();
+  const turningPoints = logTurningPoints(
+    () => ({
+      ...{ role: role(), forked: forks.forked(), isolated: isolated() },
+      epoch: Math.max(statements.current().statement.epoch, version().epoch),
+    }),
+    log,
+  );
+  const leaving = createLeaving({
+    ...{ replica, folder: folder.path, tell, clock, log },
+    databaseRead: () => sync.condition().reachable && sync.condition().error === undefined,
+  });
   const statementWatch = createStatementWatch({
     ...{ identity, clock, statement: () => statements.current().statement, epoch: () => version().epoch },
     needed: () => role() === 'primary' || superseded() || route.link()?.connected() !== true,
@@ -455,6 +477,8 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       throw error;
     }
     if (removed()) log.error(REMOVED);
+    if (options.isolated === true)
+      log.warn('this server takes administrative writes even if it sees nobody (--isolated)');
     renewal.look();
     compaction.start();
     void tell('server.started', { version: PACKAGE_VERSION, role: role(), ...monitor.current() });

@@ -79,3 +79,7 @@ const WORDS: Readonly<Record<ServingReason, string>> = {
 export function describeReason(why: string): string {
   return WORDS[why as ServingReason] ?? why;
 }
+
+/** A Primary that serves, and takes no administrative writes; for people. */
+export const ISOLATED =
+  'refused: it sees neither a device nor another server, so another one may have been promoted (thinman-server start --isolated overrules)';

@@ -10,10 +10,11 @@ import type { Clock, ReplicaPosition, StoredObject } from '../ports.ts';
 const MARK_CHARS = 8;
 const markOf = ({ commitId }: Pick<ReplicaPosition, 'commitId'>) => commitId.slice(0, MARK_CHARS);
 
-/** Whether what was seen up to this commit lies in a file already. */
-export function hasForkFile(folder: string, position: ReplicaPosition): boolean {
+/** The file in which what was seen up to this commit lies already; undefined: none. */
+export function findForkFile(folder: string, position: ReplicaPosition): string | undefined {
   const end = `-${markOf(position)}.yaml`;
-  return readdirSync(folder).some(name => name.startsWith('fork-') && name.endsWith(end));
+  const found = readdirSync(folder).find(name => name.startsWith('fork-') && name.endsWith(end));
+  return found && join(folder, found);
 }
 
 /**

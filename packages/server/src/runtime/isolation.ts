@@ -18,9 +18,11 @@ export function watchIsolation(options: {
   readonly seesAnybody: () => boolean;
   /** The site has another server: without one, nobody can have been promoted. */
   readonly hasOthers: () => boolean;
+  /** Each second. */
+  readonly onLook?: () => void;
   readonly clock: Clock;
 }): Isolation {
-  const { seesAnybody, hasOthers, clock } = options;
+  const { seesAnybody, hasOthers, onLook = () => {}, clock } = options;
   let seenAtMs = clock.monotonicMs();
   let cancel = () => {};
   const saw = () => {
@@ -28,6 +30,7 @@ export function watchIsolation(options: {
   };
   const look = () => {
     if (seesAnybody()) saw();
+    onLook();
     cancel = clock.after(LOOK_INTERVAL_MS, look);
   };
   cancel = clock.after(LOOK_INTERVAL_MS, look);
