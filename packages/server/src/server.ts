@@ -192,7 +192,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     onChange: () => monitor.look(),
   });
   const sync = createSync({
-    ...{ record, replica, clock, siteId: identity.siteId, isFork: forks.isFork, beforeDrop: forks.beforeDrop },
+    ...{ record, replica, clock, isFork: forks.isFork, beforeDrop: forks.beforeDrop },
     intervalMs: () => syncIntervalMs(site.settings()),
   });
   const monitor = createServingMonitor({
