@@ -71,7 +71,7 @@ export function accidentsContract(name: string, serverOf: () => DatabaseServer):
         const [primary, secondary] = [open('direct'), open('direct', true)];
         await primary.initialise(newSite(), []);
         const replica = openReplica(join(scratch.folder, 'replica.db'), { clock: systemClock, siteId: SITE_ID });
-        const sync = createSync({ record: secondary, replica, clock: systemClock, siteId: SITE_ID, intervalMs: 100 });
+        const sync = createSync({ record: secondary, replica, clock: systemClock, intervalMs: 100 });
         const turned = (reachable: boolean) =>
           new Promise<void>(resolve => {
             const stop = sync.onCondition(condition => {

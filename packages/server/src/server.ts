@@ -26,7 +26,7 @@ import { followReplica } from './device-plane/site-view.ts';
 import { noDirectories } from './directory/directories.ts';
 import { createHttpApp, createLocalApp } from './http/app.ts';
 import { health } from './http/health.ts';
-import { listenLocal } from './http/local-socket.ts';
+import { listenLocal, requireSocketPlace } from './http/local-socket.ts';
 import { createLogger } from './http/logger.ts';
 import { createMetrics } from './http/metrics/metrics.ts';
 import { askToRenew } from './identity/ask-to-renew.ts';
@@ -120,12 +120,13 @@ export type ThinmanServer = {
 };
 
 /**
- * Opens the server of a data folder. Throws ConfigError (no server there, in use by another process) and IdentityDamaged.
+ * Opens the server of a data folder. Throws ConfigError (no server there, in use by another process, of another site) and IdentityDamaged.
  * The only place where the parts of a server are built and put together.
  */
 export function createServer(options: ServerOptions): ThinmanServer {
   const folder = dataFolder(options.dataDir);
   const config = readConfig(folder);
+  requireSocketPlace(folder.adminSocket);
   const unlock = lockFolder(folder.path);
   if (unlock === undefined) {
     throw new ConfigError(`${folder.path} is in use by another process: a server runs there already`);
@@ -196,7 +197,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     },
   });
   const sync = createSync({
-    ...{ record, replica, clock, siteId: identity.siteId, isFork: forks.isFork, beforeDrop: forks.beforeDrop },
+    ...{ record, replica, clock, isFork: forks.isFork, beforeDrop: forks.beforeDrop },
     intervalMs: () => syncIntervalMs(site.settings()),
   });
   const monitor = createServingMonitor({

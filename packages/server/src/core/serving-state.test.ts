@@ -13,6 +13,7 @@ const state = (over: Partial<ServingFacts> = {}) =>
     databaseAnsweredAtMs: 99_500,
     superseded: false,
     forked: false,
+    otherSite: false,
     lagMs: 0,
     ...over,
   });
@@ -28,6 +29,12 @@ describe('what a server is', () => {
   });
   test('degraded when its database lacks what the replica rests on', () => {
     assert.deepEqual(state({ forked: true }), { state: 'degraded', why: 'forked' });
+  });
+  test('degraded when its database is that of another site, whatever else is known of it', () => {
+    assert.deepEqual(state({ otherSite: true, databaseAnsweredAtMs: undefined }), {
+      state: 'degraded',
+      why: 'other_site',
+    });
   });
   test('degraded only when it lags longer than thirty seconds', () => {
     assert.equal(state({ lagMs: 30_000 }).state, 'serving');
@@ -61,6 +68,7 @@ describe('of several things that are wrong, the worst is told', () => {
     ['no_replica', 'unavailable', { replica: 'missing' }],
     ['cannot_record_events', 'unavailable', { canRecordEvents: false }],
     ['superseded', 'degraded', { superseded: true }],
+    ['other_site', 'degraded', { otherSite: true }],
     ['forked', 'degraded', { forked: true }],
     ['database_lost', 'degraded', { databaseAnsweredAtMs: undefined }],
     ['lagging', 'degraded', { lagMs: 40_000 }],

@@ -15,6 +15,8 @@ export type ServingFacts = {
   readonly databaseAnsweredAtMs: number | undefined;
   /** The source of record lacks the commit that the replica rests on. */
   readonly forked: boolean;
+  /** The source of record holds another site. */
+  readonly otherSite: boolean;
   /** It was the Primary, and another server has been promoted: its database knows nothing of that. */
   readonly superseded: boolean;
   /** How long it has lacked something that it has heard of (`lagMs`). */
@@ -36,6 +38,7 @@ export type ServingReason =
   | 'cannot_record_events'
   | 'database_lost'
   | 'superseded'
+  | 'other_site'
   | 'forked'
   | 'lagging';
 
@@ -49,6 +52,7 @@ export function servingState(facts: ServingFacts, limits: ServingLimits = DEFAUL
   if (facts.replica === 'too_new') return { state: 'unavailable', why: 'schema_too_new' };
   if (!facts.canRecordEvents) return { state: 'unavailable', why: 'cannot_record_events' };
   if (facts.superseded) return { state: 'degraded', why: 'superseded' };
+  if (facts.otherSite) return { state: 'degraded', why: 'other_site' };
   if (facts.forked) return { state: 'degraded', why: 'forked' };
   if (facts.databaseAnsweredAtMs === undefined || facts.nowMs - facts.databaseAnsweredAtMs > limits.databaseLostAfterMs)
     return { state: 'degraded', why: 'database_lost' };
@@ -70,6 +74,8 @@ const WORDS: Readonly<Record<ServingReason, string>> = {
   database_lost: 'its database cannot be used',
   superseded:
     'another server was promoted while this one was away: look for fork-….yaml in its data folder, then delete this Server and join it anew',
+  other_site:
+    'its database holds another site and is not used: put this site\'s own back, or its address into "database" of server.json',
   forked:
     'its database lacks what was seen of it (it was restored, replaced, or lost its last commits): put the newer one back, or "thinman-server accept-database" on the Primary',
   lagging: 'it lacks what it has heard of',

@@ -25,7 +25,7 @@ export type Compared = {
 };
 
 export async function compareWithDatabase(
-  { write: { replica, identity, clock } }: Pick<NewEpochDeps, 'write'>,
+  { write: { replica, clock } }: Pick<NewEpochDeps, 'write'>,
   record: Pick<SourceOfRecord, 'feed' | 'lacks'>,
 ): Promise<Outcome<Compared>> {
   const position = replica.position();
@@ -33,9 +33,6 @@ export async function compareWithDatabase(
   const feed = await withinDatabaseDeadline(clock, record.feed(undefined));
   if (feed === 'late') return refused('database_unavailable', { detail: 'The database does not answer.' });
   const { site } = feed;
-  if (site.siteId !== identity.siteId) {
-    return refused('forbidden', { detail: `The database holds another site (${site.siteId}): it is not accepted.` });
-  }
   const forked = await record.lacks(position);
   const losses = forked && feed.kind === 'full' ? await findLosses(replica, feed.objects) : [];
   return done({ site, position, forked, losses });

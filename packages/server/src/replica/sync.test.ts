@@ -240,11 +240,12 @@ describe('sync', () => {
   });
 
   it('takes nothing from a database of another site', async () => {
-    const { sync, applied, newest } = setUp(clock, { siteId: '99999999-2222-4333-8444-555555555555' });
+    const { sync, applied, newest } = setUp(clock);
     await clock.advance(INTERVAL_MS);
-    newest().answer(current);
+    newest().fail(new DatabaseUnavailable('other_site', 'another site'));
     await clock.advance(0);
-    assert.equal(sync.condition().error?.code, 'other_site');
+    const { reachable, forked, error } = sync.condition();
+    assert.deepEqual([reachable, forked, error?.code], [false, false, 'other_site']);
     assert.deepEqual(applied, []);
   });
 

@@ -116,6 +116,7 @@ function pair() {
         databaseAnsweredAtMs: nowMs,
         superseded: false,
         forked: false,
+        otherSite: false,
       }),
       limits: () => LIMITS,
       clock,

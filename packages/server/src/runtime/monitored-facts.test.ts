@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, test } from 'node:test';
 import { JOURNAL_LIMIT_BYTES } from '@thinman/protocol';
 import { createTrust, statementOf, statementServer } from '../../../../test/support/trust.ts';
 import { isRemoved, journalLimitBytes, monitoredFacts, servingLimits, syncIntervalMs } from './monitored-facts.ts';
@@ -24,10 +24,21 @@ describe('the numbers of the site', () => {
   });
 });
 
-describe('a server is removed', () => {
-  const replica = { site: () => undefined };
-  const condition = { reachable: true, forked: false, error: undefined, lastAnsweredMonotonicMs: 1 };
+const replica = { site: () => undefined };
+const condition = { reachable: true, forked: false, error: undefined, lastAnsweredMonotonicMs: 1 };
 
+test('a database of another site is told apart from one that is gone, and from one that has forked', () => {
+  const facts = (code: string) => {
+    const error = { code, message: 'words' };
+    const unusable = { ...condition, reachable: false, error };
+    const { otherSite, forked } = monitoredFacts({ removed: false, superseded: false }, replica, unusable, true);
+    return { otherSite, forked };
+  };
+  assert.deepEqual(facts('other_site'), { otherSite: true, forked: false });
+  assert.deepEqual(facts('unreachable'), { otherSite: false, forked: false });
+});
+
+describe('a server is removed', () => {
   for (const [what, keyHashes, expected, wrappingKey = 'AA'] of [
     ['not while the newest statement lists its key', ['mine', 'other'], false],
     ['when the newest statement lists others alone', ['other'], true],

@@ -32,7 +32,8 @@ export function monitoredFacts(
     ...{ removed, superseded },
     replica: site === undefined ? 'missing' : site.schema > NEWEST_READABLE_SCHEMA ? 'too_new' : 'ready',
     canRecordEvents,
-    forked: forked || error?.code === 'other_site',
+    forked,
+    otherSite: error?.code === 'other_site',
     databaseAnsweredAtMs: useless ? undefined : lastAnsweredMonotonicMs,
   };
 }

@@ -43,6 +43,7 @@ function monitored(more: { readonly heard?: Version; readonly has?: Version } = 
     databaseAnsweredAtMs: 0,
     superseded: false,
     forked: false,
+    otherSite: false,
   };
   let answers = true;
   const monitor = createServingMonitor({

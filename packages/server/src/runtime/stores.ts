@@ -61,7 +61,8 @@ export function openStores(
   if (aside !== undefined) log.warn({ replica: aside }, 'the replica was unfit and set aside; it is filled anew');
   const openRecord = (url: string, readOnly = true) =>
     openSourceOfRecord(url, {
-      ...{ dataDir: folder.path, readOnly, acceptWeakDurability, instance: config.instance, clock },
+      ...{ dataDir: folder.path, readOnly, acceptWeakDurability, clock },
+      ...{ instance: config.instance, siteId: config.siteId },
       onSchema: news => tellSchema(log, news),
       onFinding: (where, { what, mend }) =>
         log.warn({ database: where, sql: mend }, `something to mend in the database: ${what}`),
