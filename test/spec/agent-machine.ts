@@ -511,7 +511,8 @@ function wordOf(word: Partial<UserWord>): UserWord {
   };
 }
 
-const FAILURES: readonly string[] = [
+/** Why no usable answer came, as steps name it. */
+export const FAILURES: readonly string[] = [
   'refused',
   'unreachable',
   'name_not_found',
