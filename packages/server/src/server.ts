@@ -55,7 +55,7 @@ import { createForkGuard } from './recovery/fork-guard.ts';
 import { createPromotion } from './recovery/promote.ts';
 import { recoveryRoutes } from './recovery/recovery-routes.ts';
 import { createLeaving } from './recovery/superseded.ts';
-import { createSync } from './replica/sync.ts';
+import { createSync, syncTroubleWords } from './replica/sync.ts';
 import { systemClock } from './runtime/clock.ts';
 import { logDeviceNews } from './runtime/device-news.ts';
 import { keepEvents } from './runtime/event-keeping.ts';
@@ -326,7 +326,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     devices.announce();
   });
   sync.onCondition(({ reachable, error }) => {
-    if (error !== undefined) log.warn({ code: error.code, detail: error.message }, 'the database cannot be used');
+    if (error !== undefined) log.warn({ code: error.code, detail: error.message }, syncTroubleWords(error));
     else log.info('the database answers');
     forks.settleJournal();
     if (reachable && role() === 'primary') outflow.wake();

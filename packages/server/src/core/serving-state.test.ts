@@ -13,6 +13,7 @@ const state = (over: Partial<ServingFacts> = {}) =>
     databaseAnsweredAtMs: 99_500,
     superseded: false,
     forked: false,
+    replicaFailed: false,
     lagMs: 0,
     ...over,
   });
@@ -28,6 +29,9 @@ describe('what a server is', () => {
   });
   test('degraded when its database lacks what the replica rests on', () => {
     assert.deepEqual(state({ forked: true }), { state: 'degraded', why: 'forked' });
+  });
+  test('degraded when its replica does not take what the database says: that is its own disk, and not the database', () => {
+    assert.deepEqual(state({ replicaFailed: true }), { state: 'degraded', why: 'replica_failed' });
   });
   test('degraded only when it lags longer than thirty seconds', () => {
     assert.equal(state({ lagMs: 30_000 }).state, 'serving');
@@ -63,6 +67,7 @@ describe('of several things that are wrong, the worst is told', () => {
     ['superseded', 'degraded', { superseded: true }],
     ['forked', 'degraded', { forked: true }],
     ['database_lost', 'degraded', { databaseAnsweredAtMs: undefined }],
+    ['replica_failed', 'degraded', { replicaFailed: true }],
     ['lagging', 'degraded', { lagMs: 40_000 }],
   ];
   for (const [at, [why, expected]] of wrong.entries()) {

@@ -8,7 +8,7 @@ export type SyncCondition = {
   readonly reachable: boolean;
   /** By the monotonic clock; undefined: never since this process started. */
   readonly lastAnsweredMonotonicMs: number | undefined;
-  /** It lacks the commit that the replica rests on, for certain: the replica stays as it is, until an administrator decides. */
+  /** It lacks the commit that the replica rests on, for certain, or is another site's: the replica stays as it is, until an administrator decides. */
   readonly forked: boolean;
   readonly error: SyncError | undefined;
 };
@@ -99,18 +99,22 @@ export function createSync(options: SyncOptions): Sync {
     const at = { reachable: true, lastAnsweredMonotonicMs: clock.monotonicMs() } as const;
     if (siteId !== undefined && feed.site.siteId !== siteId) {
       const message = `the database holds the site ${feed.site.siteId}, this server belongs to ${siteId}`;
-      become({ ...at, forked: false, error: { code: 'other_site', message } });
+      // Nothing of what was seen is there: nothing is written there either.
+      become({ ...at, forked: true, error: { code: 'other_site', message } });
       return;
     }
+    let { forked } = condition;
     try {
-      const forked = await judge(feed);
+      const judged = await judge(feed);
+      forked ||= judged;
       if (feed.kind === 'full' && feed.drops) await beforeDrop(feed);
       if (stopped) return;
       replica.apply(feed);
-      become({ ...at, forked, error: undefined });
+      become({ ...at, forked: judged, error: undefined });
     } catch (error) {
       const message = `the replica did not take it: ${error instanceof Error ? error.message : String(error)}`;
-      become({ ...at, forked: false, error: { code: 'replica_failed', message } });
+      // A known fork is over when its end was taken.
+      become({ ...at, forked, error: { code: 'replica_failed', message } });
     }
   }
 
@@ -174,6 +178,11 @@ export function createSync(options: SyncOptions): Sync {
       await reading;
     },
   };
+}
+
+/** What is wrong, for the log. */
+export function syncTroubleWords({ code }: Pick<SyncError, 'code'>): string {
+  return code === 'replica_failed' ? 'this server cannot take what its database says' : 'the database cannot be used';
 }
 
 function explain(error: unknown): SyncError {
