@@ -54,6 +54,7 @@ let held: HeldStatement;
 let version: Version;
 let stored: RecordedEvent[];
 let databaseIsThere: boolean;
+let storing: Promise<void>;
 let isPrimary: boolean;
 let missingSince: (has: Version) => Missing;
 let facts: Pick<FactExchange, 'meet'>;
@@ -117,6 +118,7 @@ beforeEach(async () => {
   ca = openCertificateAuthority(toPem(site.key), site.certificatePem, systemClock);
   [primary, secondary] = [await makeHost('primary'), await makeHost('secondary')];
   facts = noFacts;
+  storing = Promise.resolve();
   missingSince = () => ({ count: 0, objects: [] });
   [stored, databaseIsThere, isPrimary, version] = [[], true, true, { epoch: 1, generation: 7 }];
   const { keyPem: key, certificatePem: cert } = primary.tls;
@@ -137,6 +139,7 @@ beforeEach(async () => {
     facts: { meet: (...about) => facts.meet(...about) },
     storeEvents: async events => {
       if (!databaseIsThere) throw new Error('the database is away');
+      await storing;
       stored.push(...events);
     },
     clock: systemClock,
@@ -177,6 +180,20 @@ describe('the link', () => {
     assert.equal(await opened.deliver([event('device:tc-1')]), 'refused');
     opened.close();
     assert.equal(await opened.deliver([event('device:tc-1')]), 'no_link');
+  });
+
+  it('takes no more batches than it stores: a database that is slow fills no memory', async () => {
+    const opened = await connected();
+    const slow = Promise.withResolvers<void>();
+    storing = slow.promise;
+    const early = Array.from({ length: 4 }, () => opened.deliver([event('device:tc-1')]));
+    assert.equal(await opened.deliver([event('device:tc-1')]), 'refused');
+    slow.resolve();
+    assert.deepEqual(
+      await Promise.all(early),
+      early.map(() => 'stored'),
+    );
+    assert.equal(await opened.deliver([event('device:tc-1')]), 'stored');
   });
 
   it('stores nothing that another server is said to have taken or done', async () => {

@@ -63,7 +63,10 @@ export function createJournalAlarms({ journal, tell, log }: JournalAlarmsOptions
           log.error({ bytes }, 'the disk is full: the journal goes on with the room that is kept for it');
           break;
         case 'lacking':
-          log.warn({ bytes }, 'the disk has no room to keep for the journal: what it holds is all there is');
+          log.warn(
+            { bytes },
+            'the disk has no room to keep for the journal: when it is full, what went out is kept no 7 days, and what comes goes around it',
+          );
           break;
       }
       // That it was made at first is no news.
