@@ -97,6 +97,35 @@ export function accidentsContract(name: string, serverOf: () => DatabaseServer):
       });
     });
 
+    describe('readers who hang', () => {
+      it('do not keep the feed waiting, by which the database counts as there', async () => {
+        const record = open('direct');
+        await record.initialise(newSite(), []);
+        const at = await standing(record);
+        const locked = serverOf().rootScript(`USE \`${lab.database}\`; LOCK TABLES events WRITE; SELECT SLEEP(4);`);
+        await waitFor('the table to be locked', async () => {
+          const [row] = await lab.sql(
+            "SELECT COUNT(*) AS held FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'",
+          );
+          return Number(row?.held) > 0 || undefined;
+        });
+        // As a dump without --single-transaction meets administrators who look at events.
+        const ended: string[] = [];
+        const reading = Array.from({ length: 6 }, () =>
+          record.events({ limit: 10 }).then(
+            () => ended.push('read'),
+            () => ended.push('refused'),
+          ),
+        );
+        await waitFor('all readers to be taken', () =>
+          record.connections().some(({ lane, waiting }) => lane === 'reader' && waiting > 0) ? true : undefined,
+        );
+        for (let reads = 0; reads < 5; reads++) assert.equal((await record.feed(at)).kind, 'current');
+        assert.deepEqual(ended, [], 'all that while nobody else was answered');
+        await Promise.all([...reading, locked]);
+      });
+    });
+
     describe('a commit whose answer is lost', () => {
       it('is acknowledged if it was made: once, with its own generation', async () => {
         const record = open('proxy');

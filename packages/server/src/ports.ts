@@ -166,7 +166,7 @@ export type EventQuery = {
 export type StoredEvent = RecordedEvent & { readonly sequence: number };
 
 export type ConnectionLoad = {
-  readonly lane: 'reader' | 'writer';
+  readonly lane: 'feed' | 'reader' | 'writer';
   readonly inUse: number;
   readonly idle: number;
   readonly waiting: number;

@@ -76,6 +76,7 @@ import { isSuperseded, roleOf } from './runtime/role.ts';
 import { serverReport } from './runtime/server-report.ts';
 import { createServingMonitor } from './runtime/serving-monitor.ts';
 import { openStores } from './runtime/stores.ts';
+import { logSyncCondition } from './runtime/sync-news.ts';
 import { PACKAGE_VERSION } from './runtime/version.ts';
 
 /** A generation that every object comes after. */
@@ -335,9 +336,9 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     devices.announce();
     turningPoints.look();
   });
-  sync.onCondition(({ reachable, forked, error }) => {
-    if (error !== undefined) log.warn({ code: error.code, detail: error.message }, 'the database cannot be used');
-    else if (!forked) log.info('the database answers');
+  sync.onCondition(condition => {
+    const { reachable } = condition;
+    logSyncCondition(log, condition);
     turningPoints.look();
     forks.settleJournal();
     if (reachable && role() === 'primary') outflow.wake();

@@ -14,6 +14,7 @@ const state = (over: Partial<ServingFacts> = {}) =>
     superseded: false,
     forked: false,
     otherSite: false,
+    replicaFailed: false,
     lagMs: 0,
     ...over,
   });
@@ -35,6 +36,9 @@ describe('what a server is', () => {
       state: 'degraded',
       why: 'other_site',
     });
+  });
+  test('degraded when its replica does not take what the database says: that is its own disk, and not the database', () => {
+    assert.deepEqual(state({ replicaFailed: true }), { state: 'degraded', why: 'replica_failed' });
   });
   test('degraded only when it lags longer than thirty seconds', () => {
     assert.equal(state({ lagMs: 30_000 }).state, 'serving');
@@ -71,6 +75,7 @@ describe('of several things that are wrong, the worst is told', () => {
     ['other_site', 'degraded', { otherSite: true }],
     ['forked', 'degraded', { forked: true }],
     ['database_lost', 'degraded', { databaseAnsweredAtMs: undefined }],
+    ['replica_failed', 'degraded', { replicaFailed: true }],
     ['lagging', 'degraded', { lagMs: 40_000 }],
   ];
   for (const [at, [why, expected]] of wrong.entries()) {

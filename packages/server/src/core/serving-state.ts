@@ -19,6 +19,8 @@ export type ServingFacts = {
   readonly otherSite: boolean;
   /** It was the Primary, and another server has been promoted: its database knows nothing of that. */
   readonly superseded: boolean;
+  /** The source of record answers, and the replica does not take what it says. */
+  readonly replicaFailed: boolean;
   /** How long it has lacked something that it has heard of (`lagMs`). */
   readonly lagMs: number;
 };
@@ -40,6 +42,7 @@ export type ServingReason =
   | 'superseded'
   | 'other_site'
   | 'forked'
+  | 'replica_failed'
   | 'lagging';
 
 export type Serving = { readonly state: ServerState; readonly why: ServingReason | null };
@@ -56,6 +59,7 @@ export function servingState(facts: ServingFacts, limits: ServingLimits = DEFAUL
   if (facts.forked) return { state: 'degraded', why: 'forked' };
   if (facts.databaseAnsweredAtMs === undefined || facts.nowMs - facts.databaseAnsweredAtMs > limits.databaseLostAfterMs)
     return { state: 'degraded', why: 'database_lost' };
+  if (facts.replicaFailed) return { state: 'degraded', why: 'replica_failed' };
   if (facts.lagMs > limits.lagLimitMs) return { state: 'degraded', why: 'lagging' };
   return { state: 'serving', why: null };
 }
@@ -70,7 +74,7 @@ const WORDS: Readonly<Record<ServingReason, string>> = {
   removed: "this server is no longer in the site's statement: join it again",
   no_replica: 'it has no copy of the site yet',
   schema_too_new: 'the site is of a newer version of ThinMan: upgrade this server',
-  cannot_record_events: 'events can be written down nowhere: make room',
+  cannot_record_events: 'events can be written down nowhere: make room, or open the way to the source of record',
   database_lost: 'its database cannot be used',
   superseded:
     'another server was promoted while this one was away: look for fork-….yaml in its data folder, then delete this Server and join it anew',
@@ -78,6 +82,8 @@ const WORDS: Readonly<Record<ServingReason, string>> = {
     'its database holds another site and is not used: put this site\'s own back, or its address into "database" of server.json',
   forked:
     'its database lacks what was seen of it (it was restored, replaced, or lost its last commits): put the newer one back, or "thinman-server accept-database" on the Primary',
+  replica_failed:
+    'its database answers, and its own copy of the site (replica.db) does not take what it says: look at the disk of this server',
   lagging: 'it lacks what it has heard of',
 };
 

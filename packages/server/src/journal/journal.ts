@@ -29,7 +29,7 @@ export type JournalOptions = {
   /** Entries that wait, in bytes; asked at each write. */
   readonly limitBytes?: () => number;
   readonly makeRoom?: MakeRoom;
-  /** Room was made and is not there again: what is drained goes early. */
+  /** The disk has hardly any room left: what is drained goes early. */
   readonly isTight?: () => boolean;
 };
 

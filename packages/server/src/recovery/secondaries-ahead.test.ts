@@ -14,10 +14,12 @@ describe('Secondaries that have what the database lacks', () => {
   let asked: string[];
   let changes: number;
   let reachable: boolean;
+  let answer: Promise<void>;
   const make = () =>
     createSecondariesAhead({
       async lacks({ commitId }) {
         asked.push(commitId);
+        await answer;
         if (!reachable) throw new Error('away');
         return !database.has(commitId);
       },
@@ -33,7 +35,7 @@ describe('Secondaries that have what the database lacks', () => {
   beforeEach(() => {
     mine = at(3);
     database = new Set(['commit-1', 'commit-2', 'commit-3']);
-    [asked, changes, reachable] = [[], 0, true];
+    [asked, changes, reachable, answer] = [[], 0, true, Promise.resolve()];
     ahead = make();
   });
 
@@ -63,6 +65,20 @@ describe('Secondaries that have what the database lacks', () => {
     reachable = false;
     await hears('b', at(4));
     assert.equal(ahead.any(), true);
+  });
+
+  it('stand where they said last, whenever the database answers about what they said before', async () => {
+    const late = Promise.withResolvers<void>();
+    answer = late.promise;
+    await hears('b', at(4));
+    await hears('c', at(4));
+    answer = Promise.resolve();
+    await hears('b', at(2));
+    ahead.overrule(['c']);
+    late.resolve();
+    await nextTurn();
+    assert.deepEqual(ahead.known(), [{ name: 'b', position: at(2) }]);
+    assert.equal(ahead.any(), false);
   });
 
   it('count no more in another epoch', async () => {

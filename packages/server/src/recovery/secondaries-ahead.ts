@@ -2,6 +2,9 @@ import type { ReplicaPosition } from '../ports.ts';
 
 export type KnownSecondary = { readonly name: string; readonly position: ReplicaPosition };
 
+/** `order`: of what they have said. */
+type Said = { readonly position: ReplicaPosition; readonly isAhead: boolean; readonly order: number };
+
 /** Where the Secondaries stand, and who of them has commits that the source of record lacks: a Master that lost its last ones. */
 export type SecondariesAhead = {
   /** Over the link. A commit that is known to be there is asked for once. */
@@ -22,20 +25,24 @@ export function createSecondariesAhead(options: {
   readonly onChange: () => void;
 }): SecondariesAhead {
   const { lacks, position: mine, onChange } = options;
-  const held = new Map<string, { readonly position: ReplicaPosition; readonly isAhead: boolean }>();
+  const held = new Map<string, Said>();
+  let said = 0;
   const overruled = new Set<string>();
 
   const counts = ({ version }: ReplicaPosition) => version.epoch === mine()?.version.epoch;
   const any = () => [...held.values()].some(({ position, isAhead }) => isAhead && counts(position));
 
   async function look(name: string, position: ReplicaPosition): Promise<void> {
+    const order = ++said;
     const before = held.get(name);
     const isSame = before?.position.commitId === position.commitId;
     if ((isSame && !before?.isAhead) || overruled.has(name)) return;
     const isOurs = !counts(position) || position.commitId === mine()?.commitId;
     const isAhead = !isOurs && (await lacks(position).catch(() => isSame && before?.isAhead === true));
+    // While the database was asked, it may have said more, or have been overruled.
+    if ((held.get(name)?.order ?? 0) > order || overruled.has(name)) return;
     const was = any();
-    held.set(name, { position, isAhead });
+    held.set(name, { position, isAhead, order });
     if (any() !== was) onChange();
   }
 

@@ -264,6 +264,22 @@ describe('sync', () => {
     assert.equal(sync.condition().error, undefined);
   });
 
+  it('knows of a fork until its end was taken: a read that the replica did not take ends none', async () => {
+    const { sync, newest, refuseWith } = setUp(clock, { isFork: async () => true });
+    const forked: Feed = { kind: 'forked', site: site(1) };
+    const reads = async (feed: Feed) => {
+      await clock.advance(INTERVAL_MS);
+      newest().answer(feed);
+      await clock.advance(0);
+      return sync.condition().forked;
+    };
+    assert.equal(await reads(forked), true);
+    refuseWith(new Error('disk full'));
+    assert.deepEqual([await reads(forked), await reads(current)], [true, true]);
+    refuseWith(undefined);
+    assert.equal(await reads(current), false);
+  });
+
   it('applies and asks nothing after it was stopped, and leaves no timer', async () => {
     const { sync, questions, applied, newest } = setUp(clock);
     await clock.advance(INTERVAL_MS);

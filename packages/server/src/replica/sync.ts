@@ -8,7 +8,7 @@ export type SyncCondition = {
   readonly reachable: boolean;
   /** By the monotonic clock; undefined: never since this process started. */
   readonly lastAnsweredMonotonicMs: number | undefined;
-  /** It lacks the commit that the replica rests on, for certain: the replica stays as it is, until an administrator decides. */
+  /** It lacks the commit that the replica rests on, for certain, or is another site's: the replica stays as it is, until an administrator decides. */
   readonly forked: boolean;
   readonly error: SyncError | undefined;
 };
@@ -95,15 +95,18 @@ export function createSync(options: SyncOptions): Sync {
 
   async function answered(feed: Feed): Promise<void> {
     const at = { reachable: true, lastAnsweredMonotonicMs: clock.monotonicMs() } as const;
+    let { forked } = condition;
     try {
-      const forked = await judge(feed);
+      const judged = await judge(feed);
+      forked ||= judged;
       if (feed.kind === 'full' && feed.drops) await beforeDrop(feed);
       if (stopped) return;
       replica.apply(feed);
-      become({ ...at, forked, error: undefined });
+      become({ ...at, forked: judged, error: undefined });
     } catch (error) {
       const message = `the replica did not take it: ${error instanceof Error ? error.message : String(error)}`;
-      become({ ...at, forked: false, error: { code: 'replica_failed', message } });
+      // A known fork is over when its end was taken.
+      become({ ...at, forked, error: { code: 'replica_failed', message } });
     }
   }
 

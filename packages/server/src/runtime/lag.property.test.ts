@@ -117,6 +117,7 @@ function pair() {
         superseded: false,
         forked: false,
         otherSite: false,
+        replicaFailed: false,
       }),
       limits: () => LIMITS,
       clock,

@@ -2,6 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it, test } from 'node:test';
 import { JOURNAL_LIMIT_BYTES } from '@thinman/protocol';
 import { createTrust, statementOf, statementServer } from '../../../../test/support/trust.ts';
+import { servingState } from '../core/serving-state.ts';
+import type { SiteRow } from '../ports.ts';
+import { NEWEST_READABLE_SCHEMA } from '../record/schema.ts';
+import type { SyncCondition } from '../replica/sync.ts';
 import { isRemoved, journalLimitBytes, monitoredFacts, servingLimits, syncIntervalMs } from './monitored-facts.ts';
 
 describe('the numbers of the site', () => {
@@ -52,5 +56,31 @@ describe('a server is removed', () => {
       const removed = isRemoved({ keyHash: 'mine', wrappingKey }, { statement, signed: trust.sign(statement) });
       assert.equal(monitoredFacts({ removed, superseded: false }, replica, condition, true).removed, expected);
     });
+  }
+});
+
+describe('what a read of the database says of the server', () => {
+  const itself = { removed: false, superseded: false };
+  const ready = { site: () => ({ schema: NEWEST_READABLE_SCHEMA }) as SiteRow };
+  const why = (read: Partial<SyncCondition>) =>
+    servingState({
+      ...monitoredFacts(itself, ready, { ...condition, ...read }, true),
+      ...{ nowMs: 2, draining: false, lagMs: 0 },
+    }).why;
+
+  for (const [what, read, expected] of [
+    ['nothing is wrong', {}, null],
+    [
+      'the replica did not take it: this server is at fault, the database is well',
+      { error: { code: 'replica_failed', message: 'disk full' } },
+      'replica_failed',
+    ],
+    [
+      'the database does not answer, and has not for long',
+      { reachable: false, error: { code: 'unreachable', message: 'no answer' }, lastAnsweredMonotonicMs: -10_000 },
+      'database_lost',
+    ],
+  ] as const) {
+    it(what, () => assert.equal(why(read), expected));
   }
 });

@@ -44,6 +44,7 @@ function monitored(more: { readonly heard?: Version; readonly has?: Version } = 
     superseded: false,
     forked: false,
     otherSite: false,
+    replicaFailed: false,
   };
   let answers = true;
   const monitor = createServingMonitor({
