@@ -17,6 +17,8 @@ export type ServingFacts = {
   readonly forked: boolean;
   /** It was the Primary, and another server has been promoted: its database knows nothing of that. */
   readonly superseded: boolean;
+  /** Another server has begun the same epoch on another line of commits. */
+  readonly contested: boolean;
   /** How long it has lacked something that it has heard of (`lagMs`). */
   readonly lagMs: number;
 };
@@ -36,6 +38,7 @@ export type ServingReason =
   | 'cannot_record_events'
   | 'database_lost'
   | 'superseded'
+  | 'contested'
   | 'forked'
   | 'lagging';
 
@@ -49,6 +52,7 @@ export function servingState(facts: ServingFacts, limits: ServingLimits = DEFAUL
   if (facts.replica === 'too_new') return { state: 'unavailable', why: 'schema_too_new' };
   if (!facts.canRecordEvents) return { state: 'unavailable', why: 'cannot_record_events' };
   if (facts.superseded) return { state: 'degraded', why: 'superseded' };
+  if (facts.contested) return { state: 'degraded', why: 'contested' };
   if (facts.forked) return { state: 'degraded', why: 'forked' };
   if (facts.databaseAnsweredAtMs === undefined || facts.nowMs - facts.databaseAnsweredAtMs > limits.databaseLostAfterMs)
     return { state: 'degraded', why: 'database_lost' };
@@ -70,6 +74,8 @@ const WORDS: Readonly<Record<ServingReason, string>> = {
   database_lost: 'its database cannot be used',
   superseded:
     'another server was promoted while this one was away: look for fork-….yaml in its data folder, then delete this Server and join it anew',
+  contested:
+    'another Primary has begun the same epoch: decide which of the two counts, and there: "thinman-server accept-database"; the other one exports what it alone has',
   forked:
     'its database lacks what was seen of it (it was restored, replaced, or lost its last commits): put the newer one back, or "thinman-server accept-database" on the Primary',
   lagging: 'it lacks what it has heard of',

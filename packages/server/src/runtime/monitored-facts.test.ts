@@ -39,7 +39,10 @@ describe('a server is removed', () => {
       const servers = keyHashes.map(keyHash => statementServer('https://127.0.0.1:1', keyHash, 'secondary'));
       const statement = statementOf(trust, servers);
       const removed = isRemoved({ keyHash: 'mine', wrappingKey }, { statement, signed: trust.sign(statement) });
-      assert.equal(monitoredFacts({ removed, superseded: false }, replica, condition, true).removed, expected);
+      assert.equal(
+        monitoredFacts({ removed, superseded: false, contested: false }, replica, condition, true).removed,
+        expected,
+      );
     });
   }
 });
