@@ -289,6 +289,31 @@ export function sourceOfRecordContract(name: string, prepare: () => RecordLab | 
         assert.deepEqual([kind, site.caCertificates, site.wrappedCaKey], ['incremental', ...Object.values(cas)]);
       });
 
+      it('shows a commit the statement that it holds, and the id under which it will be known', async () => {
+        const { statement } = newSite();
+        const { commitId, result } = await commit(record, async transaction => {
+          const before = await transaction.statement();
+          await transaction.setStatement({ ...statement, statement: 'the next one' });
+          return { before, after: (await transaction.statement()).statement, commitId: transaction.commitId };
+        });
+        assert.deepEqual(result, { before: statement, after: 'the next one', commitId });
+      });
+
+      it('tells its epochs, which commit began each, and how far it went', async () => {
+        const first = await standing(record);
+        await putUser(record, 'alice');
+        const { commitId } = await raiseEpoch(record, 4);
+        const [fourth, only] = await record.line();
+        assert.deepEqual(
+          [fourth, only],
+          [
+            { epoch: 4, begunBy: commitId, last: 3 },
+            { epoch: 1, begunBy: first.commitId, last: 2 },
+          ],
+        );
+        assert.deepEqual(await open({ readOnly: true }).line(), [fourth, only]);
+      });
+
       it('refuses calls after the commit has ended', async () => {
         const { result } = await commit(record, async transaction => ({ kept: transaction }));
         await assert.rejects(result.kept.put(USER, 'late', {}, {}));

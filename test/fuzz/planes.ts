@@ -147,15 +147,17 @@ export function adminPlane(way: 'local' | 'network'): Target<FuzzRequest> {
 
 /** Of a Primary whose database has all that was seen of it: nothing is accepted, nobody promoted. */
 function recoveryOf(write: AdminDeps) {
-  const deps = { write, folder: '/nowhere' };
+  const deps = { write, folder: '/nowhere', caCertificates: () => [] };
   const nothing = () => assert.fail('a Primary was promoted');
   return {
-    acceptDatabase: createAcceptDatabase({ ...deps, secondaries: { known: () => [], overrule() {} } }),
+    acceptDatabase: createAcceptDatabase({
+      ...{ ...deps, seesNobody: () => false, secondaries: { known: () => [], overrule() {} } },
+    }),
     promotion: createPromotion({
       ...{ ...deps, role: () => 'primary' as const, removed: () => false, linked: () => false },
       missing: () => NOTHING_MISSING,
       ca: { held: () => undefined, place: nothing },
-      database: { open: nothing, use: nothing, toWrite: nothing },
+      database: { open: nothing, use: nothing },
     }),
   };
 }

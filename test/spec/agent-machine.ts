@@ -39,7 +39,14 @@ export type Step = {
   readonly at: number;
   readonly do: string;
   readonly words?: readonly Partial<UserWord>[];
-  readonly statement?: { readonly version: number; readonly servers: readonly string[] } | 'invalid';
+  readonly statement?:
+    | {
+        readonly epoch?: number;
+        readonly epochId?: string;
+        readonly version: number;
+        readonly servers: readonly string[];
+      }
+    | 'invalid';
   readonly kdf?: Partial<KdfParameters>;
   /** Of a salt that a server names: base64url has four for three bytes. */
   readonly saltChars?: number;
@@ -272,7 +279,7 @@ export function createMachine(options: {
             ? 'invalid'
             : step.statement === undefined
               ? statement
-              : { ...statementOf(step.statement.servers), version: step.statement.version },
+              : { ...statementOf(step.statement.servers), ...withoutServers(step.statement) },
         words,
         known: words.flatMap(({ userId }) => knownUser(userId)),
       });
@@ -558,4 +565,8 @@ function commitWords(outcome: LoginOutcome): string {
     case 'revoked':
       return 'denied revoked';
   }
+}
+
+function withoutServers({ servers: _servers, ...statement }: Exclude<Step['statement'], 'invalid' | undefined>) {
+  return statement;
 }

@@ -160,7 +160,7 @@ export async function createAdminSite({
     replica,
     identity: {
       ...{ siteId: SITE_ID, instance, name: instance === PRIMARY ? 'primary' : 'secondary' },
-      wrappingKey: rawPublicKey(wrappingKey),
+      ...{ keyHash: hash('primary'), wrappingKey: rawPublicKey(wrappingKey) },
     },
     hasher,
     dataKey,

@@ -73,6 +73,11 @@ export const ERRORS = {
     title:
       'This Primary has seen neither a device nor another server for a minute; another one may have been promoted.',
   },
+  epoch_contested: {
+    status: 503,
+    scope: 'admin',
+    title: 'Another Primary has begun the same epoch: administration waits for a decision.',
+  },
   database_forked: {
     status: 503,
     scope: 'admin',

@@ -1,4 +1,5 @@
 import type {
+  EpochSpan,
   KdfParameters,
   LoginBeginAnswer,
   Missing,
@@ -76,6 +77,7 @@ export type ReplicaPosition = { readonly siteId: string; readonly version: Versi
 export type CommitTransaction = {
   /** The generation that this commit makes. */
   readonly version: Version;
+  readonly commitId: string;
   get(kind: ObjectKind, name: string): Promise<StoredObject | undefined>;
   list(kind: ObjectKind): Promise<readonly StoredObject[]>;
   /** Creates or replaces (a tombstone of the same name gives way to a new uid). */
@@ -87,6 +89,8 @@ export type CommitTransaction = {
   ): Promise<StoredObject>;
   /** Leaves a tombstone. False when there was nothing. */
   remove(kind: ObjectKind, name: string): Promise<boolean>;
+  /** As this transaction sees it. */
+  statement(): Promise<SignedStatement>;
   setStatement(statement: SignedStatement): Promise<void>;
   /** The site's CAs as this transaction sees them. */
   siteCas(): Promise<SiteCas>;
@@ -188,6 +192,8 @@ export type SourceOfRecord = {
   lacks(position: ReplicaPosition): Promise<boolean>;
   /** The last commit that was made in this epoch or an earlier one; undefined: none is known. */
   lastCommitOf(epoch: number): Promise<Omit<ReplicaPosition, 'siteId'> | undefined>;
+  /** The newest epochs of this line of commits, newest first. */
+  line(): Promise<readonly EpochSpan[]>;
   /** What keeps a Primary from writing here, in words and in what to run; undefined: nothing that is known. */
   obstacleToWriting(): Promise<{ readonly what: string; readonly mend: readonly string[] } | undefined>;
   /** `work` may return `abandon(result)` to write nothing and take no generation. */

@@ -51,6 +51,7 @@ import { createCompactionWorker } from './record/compaction-worker.ts';
 import { lockFolder } from './record/dialects/folder-lock.ts';
 import { DatabaseUnavailable, DatabaseUnfit } from './record/errors.ts';
 import { createAcceptDatabase } from './recovery/accept-database.ts';
+import { exportedSince } from './recovery/exported-since.ts';
 import { createForkGuard } from './recovery/fork-guard.ts';
 import { createPromotion } from './recovery/promote.ts';
 import { recoveryRoutes } from './recovery/recovery-routes.ts';
@@ -65,6 +66,7 @@ import { createEventStore } from './runtime/event-store.ts';
 import { createHeardOf } from './runtime/heard-of.ts';
 import { watchIsolation } from './runtime/isolation.ts';
 import {
+  isolatedAfterMs,
   isRemoved,
   journalLimitBytes,
   monitoredFacts,
@@ -204,7 +206,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   const monitor = createServingMonitor({
     facts: () =>
       monitoredFacts(
-        { removed: removed(), superseded: superseded() },
+        { removed: removed(), superseded: superseded(), contested: statements.rival() !== undefined },
         replica,
         { ...sync.condition(), forked: forks.forked() },
         keeping.healthy(),
@@ -257,6 +259,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     restate,
     drain: () => void drain(),
     isIsolated: () => isolated(),
+    rival: () => statements.rival()?.statement,
     alsoSeen: () => forks.secondaries.known().map(({ position }) => position),
   };
   const devices = createDevicePlane(
@@ -374,19 +377,21 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     });
   });
   local.register(caRoutes(rotation), { prefix: ADMIN_PREFIX });
-  const recovering = { write: admin, folder: folder.path };
-  const acceptDatabase = createAcceptDatabase({ ...recovering, secondaries: forks.secondaries });
+  const recovering = { write: admin, folder: folder.path, caCertificates: () => identity.caCertificates };
+  const acceptDatabase = createAcceptDatabase({
+    ...{ ...recovering, secondaries: forks.secondaries },
+    seesNobody: () => options.isolated !== true && isolation.seesNobody(),
+  });
   const promotion = createPromotion({
     ...{ ...recovering, role, removed, missing, ca: loaded.ca },
     linked: () => route.link()?.connected() === true,
     database: {
-      open: url => stores.openRecord(url ?? database),
+      open: (url, how) => stores.openRecord(url ?? database, how !== 'to-write'),
       async use(url) {
         writeConfig(folder, { ...config, database: url });
         database = url;
         await record.reopen();
       },
-      toWrite: record.toWrite,
     },
   });
   local.register(recoveryRoutes({ acceptDatabase, promotion }), { prefix: ADMIN_PREFIX });
@@ -395,6 +400,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     seesAnybody: () => devices.connectedCount() > 0 || linkServer.secondaries().length > 0,
     hasOthers: () => statements.current().statement.servers.length > 1,
     onLook: () => turningPoints.look(),
+    isolatedAfterMs: () => isolatedAfterMs(site.settings()),
     clock,
   });
   const isolated = () => role() === 'primary' && options.isolated !== true && isolation.isIsolated();
@@ -412,10 +418,13 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   const statementWatch = createStatementWatch({
     ...{ identity, clock, statement: () => statements.current().statement, epoch: () => version().epoch },
     needed: () => role() === 'primary' || superseded() || route.link()?.connected() !== true,
-    take({ statement, restsOn }) {
+    take(answer) {
       isolation.saw();
-      statements.offer(statement);
-      if (superseded() && restsOn !== null) void leaving.leave(restsOn);
+      statements.offer(answer.statement);
+      if (!superseded()) return;
+      // A database that is away now is asked at the next answer.
+      const asked = exportedSince(answer, replica, record).catch(() => undefined);
+      void asked.then(since => since && leaving.leave(since));
     },
   });
 

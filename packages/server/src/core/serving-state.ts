@@ -21,6 +21,8 @@ export type ServingFacts = {
   readonly superseded: boolean;
   /** The source of record answers, and the replica does not take what it says. */
   readonly replicaFailed: boolean;
+  /** Another server has begun the same epoch on another line of commits. */
+  readonly contested: boolean;
   /** How long it has lacked something that it has heard of (`lagMs`). */
   readonly lagMs: number;
 };
@@ -41,6 +43,7 @@ export type ServingReason =
   | 'database_lost'
   | 'superseded'
   | 'other_site'
+  | 'contested'
   | 'forked'
   | 'replica_failed'
   | 'lagging';
@@ -56,6 +59,7 @@ export function servingState(facts: ServingFacts, limits: ServingLimits = DEFAUL
   if (!facts.canRecordEvents) return { state: 'unavailable', why: 'cannot_record_events' };
   if (facts.superseded) return { state: 'degraded', why: 'superseded' };
   if (facts.otherSite) return { state: 'degraded', why: 'other_site' };
+  if (facts.contested) return { state: 'degraded', why: 'contested' };
   if (facts.forked) return { state: 'degraded', why: 'forked' };
   if (facts.databaseAnsweredAtMs === undefined || facts.nowMs - facts.databaseAnsweredAtMs > limits.databaseLostAfterMs)
     return { state: 'degraded', why: 'database_lost' };
@@ -80,6 +84,8 @@ const WORDS: Readonly<Record<ServingReason, string>> = {
     'another server was promoted while this one was away: look for fork-….yaml in its data folder, then delete this Server and join it anew',
   other_site:
     'its database holds another site and is not used: put this site\'s own back, or its address into "database" of server.json',
+  contested:
+    'another Primary has begun the same epoch: decide which of the two counts, and there: "thinman-server accept-database"; the other one exports what it alone has',
   forked:
     'its database lacks what was seen of it (it was restored, replaced, or lost its last commits): put the newer one back, or "thinman-server accept-database" on the Primary',
   replica_failed:

@@ -3,15 +3,17 @@ import type { SignedStatement } from '@thinman/protocol';
 import type { Logger } from 'pino';
 import { ConfigError, type ServerConfig } from '../config.ts';
 import type { CertificateAuthority, Clock, SessionTokens } from '../ports.ts';
-import { type CaKeys, openCaKeys, placeCaKeys } from './ca-keys.ts';
+import { type CaKeys, openCaKeys, placeCaKeys, removeCaKeys } from './ca-keys.ts';
 import { type DataKeyHolder, holdDataKey } from './data-key-holder.ts';
 import {
   IdentityDamaged,
   identityFolder,
   loadIdentityFiles,
+  loadRivalFile,
   loadStatementFile,
   saveCaCertificates,
   saveDataKey,
+  saveRivalFile,
   saveServerCertificate,
   saveStatementFile,
   toPem,
@@ -35,8 +37,8 @@ export type LoadedIdentity = {
 /** Where the CAs' keys lie: on the Primary, and on who becomes it. */
 export type CaHolder = {
   held(): { readonly keys: CaKeys; readonly authority: CertificateAuthority } | undefined;
-  /** Keys that a recovery code has opened, an older CA's first; on disk when it returns. */
-  place(keys: readonly KeyObject[]): void;
+  /** Keys that a recovery code has opened, an older CA's first; on disk when it returns. Gives how to take them back. */
+  place(keys: readonly KeyObject[]): () => void;
 };
 
 function holdCa(folder: string, authorityOf: (keys: CaKeys) => CertificateAuthority): CaHolder {
@@ -48,8 +50,15 @@ function holdCa(folder: string, authorityOf: (keys: CaKeys) => CertificateAuthor
   return {
     held: () => held,
     place(keys) {
+      const before = held;
       placeCaKeys(folder, keys);
       held = load();
+      return () => {
+        // Of a server that had keys, these are the same ones, or newer.
+        if (before !== undefined) return;
+        removeCaKeys(folder);
+        held = undefined;
+      };
     },
   };
 }
@@ -91,6 +100,9 @@ export function loadIdentity(
   });
   site.dataKey.fill(0);
   const save = (signed: SignedStatement) => tryTo(() => saveStatementFile(dataFolder, signed), 'the site statement');
+  const rivalText = loadRivalFile(dataFolder);
+  const rival = rivalText === undefined ? undefined : readHeldStatement(rivalText, caCertificates);
+  const saveRival = (signed: SignedStatement) => tryTo(() => saveRivalFile(dataFolder, signed), 'a rival statement');
   const tls = { keyPem: toPem(keys.tls), certificatePem };
   const own = createOwnIdentity(
     {
@@ -107,7 +119,7 @@ export function loadIdentity(
     own,
     dataKeys,
     sessions: createSessionTokens(siteId, name, keys.session, clock),
-    statements: createStatementHolder(held, trusted, save),
+    statements: createStatementHolder({ held, rival }, trusted, { save, saveRival }),
     ca: holdCa(identityFolder(dataFolder), keys => createSiteAuthority(keys, trusted, clock)),
   };
 }

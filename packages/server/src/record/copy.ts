@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { canonicalJson, type SignedStatement, type Version } from '@thinman/protocol';
 import { sql } from 'kysely';
 import type { SiteRow, StoredObject } from '../ports.ts';
@@ -55,6 +54,7 @@ async function serversIn(db: RecordDb): Promise<readonly StoredObject[]> {
 /** What makes a copied site one that goes on elsewhere: the commit of a new epoch. */
 export type Renewed = {
   readonly version: Version;
+  readonly commitId: string;
   readonly actor: string;
   readonly atMs: number;
   readonly primaryInstance: string;
@@ -72,8 +72,7 @@ export function copyIn(
   read: () => AsyncIterable<CopiedRows>,
   renewed: Renewed,
 ): Promise<void> {
-  const { version, actor, atMs, primaryInstance, objects } = renewed;
-  const commitId = randomUUID();
+  const { version, commitId, actor, atMs, primaryInstance, objects } = renewed;
   return dialect.create(
     // As it was there: what comes after it is done by the migrations, when the Primary starts.
     db => createSchema(db, dialect, schema),

@@ -10,7 +10,7 @@ import { BadDatabaseUrl, type DatabaseFinding } from './errors.ts';
 import { lastHeardFrom, readEvents, storeEvents } from './events.ts';
 import { readFeed } from './feed.ts';
 import { readHistory } from './history.ts';
-import { lacksCommit, lastCommitOf } from './lineage.ts';
+import { lacksCommit, lastCommitOf, lineOf } from './lineage.ts';
 import { ofSite } from './own-site.ts';
 import { findSite, initialise } from './site.ts';
 import { readChangedSince } from './site-history.ts';
@@ -96,6 +96,7 @@ function sourceOfRecord(dialect: RecordDialect, options: RecordOptions): SourceO
       return runEpochRaise(dialect, clock, raise, work);
     },
     lastCommitOf: async epoch => lastCommitOf(await ready(), epoch),
+    line: async () => lineOf(await ready()),
     obstacleToWriting: () => dialect.obstacleToWriting(),
     history: async (kind, name, limit) => readHistory(await ready(), kind, name, limit),
     changedSince: async (generation, page) => readChangedSince(await ready(), generation, page),

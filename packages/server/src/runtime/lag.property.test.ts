@@ -115,6 +115,7 @@ function pair() {
         canRecordEvents: true,
         databaseAnsweredAtMs: nowMs,
         superseded: false,
+        contested: false,
         forked: false,
         otherSite: false,
         replicaFailed: false,

@@ -35,7 +35,12 @@ test('a database of another site is told apart from one that is gone, and from o
   const facts = (code: string) => {
     const error = { code, message: 'words' };
     const unusable = { ...condition, reachable: false, error };
-    const { otherSite, forked } = monitoredFacts({ removed: false, superseded: false }, replica, unusable, true);
+    const { otherSite, forked } = monitoredFacts(
+      { removed: false, superseded: false, contested: false },
+      replica,
+      unusable,
+      true,
+    );
     return { otherSite, forked };
   };
   assert.deepEqual(facts('other_site'), { otherSite: true, forked: false });
@@ -54,13 +59,16 @@ describe('a server is removed', () => {
       const servers = keyHashes.map(keyHash => statementServer('https://127.0.0.1:1', keyHash, 'secondary'));
       const statement = statementOf(trust, servers);
       const removed = isRemoved({ keyHash: 'mine', wrappingKey }, { statement, signed: trust.sign(statement) });
-      assert.equal(monitoredFacts({ removed, superseded: false }, replica, condition, true).removed, expected);
+      assert.equal(
+        monitoredFacts({ removed, superseded: false, contested: false }, replica, condition, true).removed,
+        expected,
+      );
     });
   }
 });
 
 describe('what a read of the database says of the server', () => {
-  const itself = { removed: false, superseded: false };
+  const itself = { removed: false, superseded: false, contested: false };
   const ready = { site: () => ({ schema: NEWEST_READABLE_SCHEMA }) as SiteRow };
   const why = (read: Partial<SyncCondition>) =>
     servingState({

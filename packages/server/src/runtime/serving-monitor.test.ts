@@ -42,6 +42,7 @@ function monitored(more: { readonly heard?: Version; readonly has?: Version } = 
     canRecordEvents: true,
     databaseAnsweredAtMs: 0,
     superseded: false,
+    contested: false,
     forked: false,
     otherSite: false,
     replicaFailed: false,

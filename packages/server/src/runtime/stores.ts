@@ -13,8 +13,8 @@ import { createRoleRecord, type RoleRecord } from './role-record.ts';
 
 export type Stores = {
   readonly record: RoleRecord;
-  /** One more handle, to read: on this database or another. */
-  readonly openRecord: (url: string) => SourceOfRecord;
+  /** One more handle: on this database or another. Default: to read. */
+  readonly openRecord: (url: string, readOnly?: boolean) => SourceOfRecord;
   readonly replica: Replica;
   readonly journal: Journal;
   readonly reserve: Reserve;
