@@ -1,13 +1,15 @@
 // A bare Debian host, as far as docs/operations.md goes: a network namespace, and a file system that has the machine's programs, and
 // everything else for itself.
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import type { DatabaseKind } from './databases/database-server.ts';
 import { MYSQL9_ROOT } from './databases/mysql9-root.ts';
 import type { Host } from './network/network.ts';
 import { runProgram } from './programs.ts';
 
 const REPOSITORY = join(import.meta.dirname, '..', '..');
+/** Copied to each host from where it was built. */
+const UNIT = join(REPOSITORY, 'examples', 'systemd', 'thinman-server.service');
 /** What it shares with the machine, and thereby with the other hosts. */
 const SHARED = ['/usr', '/proc', '/dev', REPOSITORY];
 /** Of Debian since version 12. */
@@ -49,7 +51,18 @@ export function documentHost(host: Host, folder: string, kind: DatabaseKind, nam
     command: [...host.command, 'bash', '-euc', ENTER.replace('MOUNTS', mounts.join(' ')), root],
     async install() {
       rmSync(root, { recursive: true, force: true });
-      for (const path of [...mounts, OTHERS, TOOLS, '/etc', '/opt', '/root', '/run', '/var/lib', '/var/backups']) {
+      for (const path of [
+        ...mounts,
+        OTHERS,
+        TOOLS,
+        '/etc',
+        '/opt',
+        '/root',
+        '/run',
+        '/etc/systemd/system',
+        '/var/lib',
+        '/var/backups',
+      ]) {
         mkdirSync(join(root, path), { recursive: true });
       }
       mkdirSync(join(root, 'tmp'), { recursive: true });
@@ -58,6 +71,7 @@ export function documentHost(host: Host, folder: string, kind: DatabaseKind, nam
       await runProgram('cp', '--archive', '/etc/.', join(root, 'etc'));
       writeFileSync(join(root, 'etc', 'hosts'), names);
       writeFileSync(join(root, 'etc', 'profile.d', '00-stand-ins.sh'), `PATH=${TOOLS}:$PATH\n`);
+      cpSync(UNIT, join(root, 'root', basename(UNIT)));
       for (const [name, script] of Object.entries(STAND_INS)) {
         writeFileSync(join(root, TOOLS, name), `#!/bin/bash\nset -eu\n${script}\n`, { mode: 0o755 });
       }

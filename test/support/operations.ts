@@ -1,5 +1,5 @@
 // Runs the commands of docs/operations.md as they stand there, on hosts of their own.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compareVersions } from '@thinman/protocol';
 import type { DatabaseKind } from './databases/database-server.ts';
@@ -14,8 +14,9 @@ import { createScratch } from './scratch.ts';
 import { waitFor } from './wait.ts';
 
 const DOCUMENT = join(import.meta.dirname, '..', '..', 'docs', 'operations.md');
-/** There is no systemd on the hosts: this line of a block is done here. */
-const RESTART = /^systemctl restart (?:mariadb|mysql)$/m;
+/** There is no systemd on the hosts: these lines of a block are done here. */
+const SYSTEMCTL = /^systemctl (?:restart|enable --now) (mariadb|mysql|thinman-server)$/m;
+const UNIT = 'etc/systemd/system/thinman-server.service';
 
 export type OperatedServer = {
   readonly state: string;
@@ -83,14 +84,14 @@ export async function onDocumentHosts<T>(
     await of(host.name).database?.stop();
     of(host.name).database = keep(await startPackaged(kind, host, scratch.folder));
   };
-  const startServer = async (host: DocumentHost, command: string) => {
-    const started = startProgram({
-      name: `server-${host.name}`,
-      command: ['bash', '-lc', `exec ${command}`],
-      ...{ logs: scratch.folder, inside: host },
-    });
+  const startServer = async (host: DocumentHost, command: readonly [string, ...string[]]) => {
+    const started = startProgram({ name: `server-${host.name}`, command, logs: scratch.folder, inside: host });
     of(host.name).server = keep(started);
     await started.waitForLine(/^READY /);
+  };
+  const startService = async (host: DocumentHost) => {
+    await of(host.name).server?.stop();
+    await startServer(host, serviceCommand(readFileSync(join(host.root, UNIT), 'utf8')));
   };
   const feed = (host: DocumentHost, input: string, ...command: readonly string[]) =>
     feedProgram(input, ...(host.command as [string]), ...command);
@@ -98,11 +99,12 @@ export async function onDocumentHosts<T>(
   const inShell = (host: DocumentHost, text: string) =>
     feed(host, `set -eu\nexport HOME=/root\ncd\n${text}`, 'bash', '-l');
   const runShell = async (host: DocumentHost, text: string) => {
-    const [before = '', ...others] = text.split(RESTART);
-    const said = [await inShell(host, before)];
-    for (const after of others) {
-      await restartDatabase(host);
-      if (after.trim() !== '') said.push(await inShell(host, after));
+    const said: string[] = [];
+    // Between the parts stand the names of services.
+    for (const [i, part] of text.split(SYSTEMCTL).entries()) {
+      if (i % 2 === 0) said.push(part.trim() === '' ? '' : await inShell(host, part));
+      else if (part === 'thinman-server') await startService(host);
+      else await restartDatabase(host);
     }
     return said.join('');
   };
@@ -110,7 +112,7 @@ export async function onDocumentHosts<T>(
   const run = async (host: DocumentHost, { language, text: written }: Block, last: OperatedServer | undefined) => {
     const text = written.replace(/\bTOKEN\b/, token).replace(/\bRECOVERY-CODE\b/, recoveryCode);
     if (language === 'sql') await feed(host, text, kind);
-    else if (text.startsWith('thinman-server start')) await startServer(host, text);
+    else if (text.startsWith('thinman-server start')) await startServer(host, ['bash', '-lc', `exec ${text}`]);
     else if (text.startsWith('thinman-server status')) return await settled(host, text, last);
     else {
       const said = await runShell(host, text);
@@ -156,6 +158,17 @@ export async function onDocumentHosts<T>(
       await install(name);
     },
   });
+}
+
+/** What systemd makes of a unit, as far as it decides whether the program can do its work. */
+function serviceCommand(unit: string): readonly [string, ...string[]] {
+  const [user, environment, command] = ['User', 'Environment', 'ExecStart'].map(key => {
+    const [, value] = new RegExp(`^${key}=(.+)$`, 'm').exec(unit) ?? [];
+    if (value === undefined) throw new Error(`the unit has no ${key}`);
+    return value;
+  });
+  const as = `--reuid=${user} --regid=${user} --clear-groups --pdeathsig=KILL --reset-env`;
+  return ['bash', '-c', `umask 077 && exec setpriv ${as} env ${environment} ${command}`];
 }
 
 const OTHER: Readonly<Record<string, string>> = { a: 'b', b: 'a' };
