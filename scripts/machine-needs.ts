@@ -35,6 +35,7 @@ const CLOCKS = /^test\/system\/.*clock/;
 export const NEEDS: readonly Need[] = [
   debian('util-linux', 'setpriv', any(MARIADB, MYSQL9, GALERA, NETWORK)),
   debian('mariadb-server', 'mariadbd', MARIADB),
+  debian('mariadb-client', 'mysql', /^test\/.*operations\.mysql9/),
   debian('openssl', 'openssl', any(MARIADB, MYSQL9)),
   debian('galera-4', '/usr/lib/galera/libgalera_smm.so', GALERA),
   debian('haproxy', 'haproxy', GALERA),
