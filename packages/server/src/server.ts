@@ -414,6 +414,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   const leaving = createLeaving({
     ...{ replica, folder: folder.path, tell, clock, log },
     databaseRead: () => sync.condition().reachable && sync.condition().error === undefined,
+    isServer: ({ system }) => statements.current().statement.servers.some(({ keyHash }) => keyHash === system.keyHash),
   });
   const statementWatch = createStatementWatch({
     ...{ identity, clock, statement: () => statements.current().statement, epoch: () => version().epoch },

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey, randomBytes, randomUUID, X509Certificate } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -179,6 +188,23 @@ describe('backup and restore', () => {
     const { secrets } = JSON.parse(String(directory?.system)) as { secrets: { bindPassword: string } };
     const restored = openDataKey(loadIdentityFiles(there).site.dataKey, made.siteId);
     assert.equal(restored.open(secrets.bindPassword, context), 'its-password');
+  });
+
+  it('that was cut off before its end is refused until folder and database are emptied, as docs/operations.md says', async () => {
+    await backUp({ dataDir, file });
+    const [there, database] = [join(root, 'restored'), join(root, 'database', 'site.db')];
+    mkdirSync(join(root, 'database'));
+    const again = () => restore({ database: `sqlite:${database}` });
+    await again();
+    // As a kill just before the last step leaves it.
+    rmSync(join(there, 'server.json'));
+    await assert.rejects(again(), refused(/is not empty/));
+    rmSync(there, { recursive: true });
+    await assert.rejects(again(), refused(/holds a site already.* if an earlier restore was cut off/));
+    assert.equal(existsSync(there), false);
+    rmSync(join(root, 'database'), { recursive: true });
+    mkdirSync(join(root, 'database'));
+    assert.equal((await again()).server, 'primary');
   });
 
   it('is refused on a Secondary, even one that has the key of the CA from a promotion that was cut off', async () => {

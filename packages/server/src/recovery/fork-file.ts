@@ -71,7 +71,9 @@ function withheld(losses: readonly Loss[]): readonly string[] {
     .map(({ object: { kind, name } }) => `${kind} ${name}`);
 }
 
-function advice({ kind, name, system }: StoredObject): string {
+function advice({ kind, name, body, system }: StoredObject): string {
+  if (kind === 'Server')
+    return `thinman token server --name ${name} --url ${body.url}; join it by that, in a new data folder`;
   if (kind === 'Device') return `thinman device approve ${(system as DeviceSystem).keyHash} --name ${name}`;
   return `the ${kind} ${name} has to be made anew`;
 }

@@ -37,6 +37,7 @@ export function createForkGuard(options: ForkGuardOptions): ForkGuard {
     lacks: position => record.lacks(position),
     position: () => replica.position(),
     onChange: options.onChange,
+    clock,
   });
   const forked = () => condition().forked || (role() === 'primary' && secondaries.any());
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type ManualClock, manualClock } from '../../../../test/support/manual-clock.ts';
 import type { ReplicaPosition } from '../ports.ts';
 import { createSecondariesAhead } from './secondaries-ahead.ts';
 
@@ -15,6 +16,7 @@ describe('Secondaries that have what the database lacks', () => {
   let changes: number;
   let reachable: boolean;
   let answer: Promise<void>;
+  let clock: ManualClock;
   const make = () =>
     createSecondariesAhead({
       async lacks({ commitId }) {
@@ -25,6 +27,7 @@ describe('Secondaries that have what the database lacks', () => {
       },
       position: () => mine,
       onChange: () => changes++,
+      clock,
     });
   let ahead: ReturnType<typeof make>;
   const hears = async (name: string, position: ReplicaPosition) => {
@@ -36,6 +39,7 @@ describe('Secondaries that have what the database lacks', () => {
     mine = at(3);
     database = new Set(['commit-1', 'commit-2', 'commit-3']);
     [asked, changes, reachable, answer] = [[], 0, true, Promise.resolve()];
+    clock = manualClock();
     ahead = make();
   });
 
@@ -95,5 +99,20 @@ describe('Secondaries that have what the database lacks', () => {
     ahead.overrule(['b']);
     await hears('b', at(4, 'more', 1));
     assert.deepEqual([ahead.any(), ahead.known().map(({ name }) => name)], [false, ['c']]);
+  });
+
+  it('count again an hour after that, once they have followed: what they have then is no old story', async () => {
+    await hears('b', at(4));
+    ahead.overrule(['b']);
+    mine = at(4, 'raised', 2);
+    await hears('b', mine);
+    await hears('b', at(5, 'too-soon', 2));
+    assert.equal(ahead.any(), false);
+    await clock.advance(3_600_000);
+    await hears('b', at(6, 'without-having-followed', 2));
+    assert.equal(ahead.any(), false);
+    await hears('b', mine);
+    await hears('b', at(7, 'a-later-lead', 2));
+    assert.equal(ahead.any(), true);
   });
 });

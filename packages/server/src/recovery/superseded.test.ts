@@ -25,6 +25,7 @@ describe('a Primary in whose place another one was promoted', () => {
     createLeaving({
       replica: { position: () => position, page: after => (after === undefined ? objects : []) },
       databaseRead: () => databaseRead,
+      isServer: ({ name }) => name === 'primary',
       ...{ folder, clock: manualClock(), log: { warn() {}, error: assert.fail } },
       tell: async (_, data) => told.push(data),
     });
@@ -94,6 +95,14 @@ describe('a Primary in whose place another one was promoted', () => {
     await again.leave(RESTS_ON);
     assert.equal(exported().length, 1);
     assert.deepEqual(again.status(), leaving.status());
+  });
+
+  it('names a server that has joined on its side alone: it has to join anew', async () => {
+    const server = (name: string): StoredObject => ({ ...user(name, 5), kind: 'Server' });
+    objects = [server('primary'), server('joined')];
+    await leaving.leave(RESTS_ON);
+    assert.match(exported()[0] ?? '', /^# {3}thinman token server --name joined .*join/m);
+    assert.doesNotMatch(exported()[0] ?? '', /name primary/);
   });
 
   it('writes no file where the new Primary has it all', async () => {

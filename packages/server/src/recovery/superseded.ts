@@ -1,7 +1,7 @@
 import type { ExportStatus, StatementAnswer } from '@thinman/protocol';
 import type { Logger } from 'pino';
 import { describeLosses, summarise } from '../core/losses.ts';
-import type { Clock, Replica, ReplicaPosition } from '../ports.ts';
+import type { Clock, Replica, ReplicaPosition, StoredObject } from '../ports.ts';
 import { findTouched } from './find-losses.ts';
 import { findForkFile, writeForkFile } from './fork-file.ts';
 
@@ -26,12 +26,14 @@ export function createLeaving(options: {
   readonly replica: Pick<Replica, 'position' | 'page'>;
   /** The replica has all that the database has, as far as the last read tells. */
   readonly databaseRead: () => boolean;
+  /** It is listed in the newest statement. */
+  readonly isServer: (server: StoredObject) => boolean;
   readonly folder: string;
   readonly tell: (type: string, data: Record<string, unknown>) => Promise<unknown>;
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly log: Pick<Logger, 'warn' | 'error'>;
 }): Leaving {
-  const { replica, databaseRead, folder, tell, clock, log } = options;
+  const { replica, databaseRead, isServer, folder, tell, clock, log } = options;
   let from: RestsOn | undefined;
   let done: { readonly commitId: string; readonly file: string | null } | undefined;
   let busy = false;
@@ -45,7 +47,7 @@ export function createLeaving(options: {
       done = { commitId, file: before };
       return;
     }
-    const losses = await findTouched(replica, generation);
+    const losses = await findTouched(replica, generation, isServer);
     const file = losses.length === 0 ? null : writeForkFile(folder, position, losses, clock);
     done = { commitId, file };
     if (file === null) return;
