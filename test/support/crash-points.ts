@@ -95,8 +95,10 @@ async function attach(pid: number, args: readonly string[]): Promise<{ stop(): P
   await waitFor(
     `strace to look into ${pid}`,
     () => {
+      // It ends with the program, and that may have met its point already.
+      if (/attached/.test(said)) return true;
       if (strace.exitCode !== null) throw new Error(`strace does not look into ${pid}: ${said}`);
-      return /attached/.test(said) || undefined;
+      return undefined;
     },
     undefined,
     () => said,
