@@ -10,8 +10,14 @@ import { NO_TESTS, runTests, type TestRun, type Totals } from './test-run.ts';
 const PHASES: readonly (TestRun & { readonly name: string; readonly has: RegExp })[] = [
   // Two: the machines that build this have two cores.
   { name: 'fast', has: /^/, concurrency: 2 },
-  // One: these hold people's waits against their deadlines, and each starts several processes.
-  { name: 'system', has: /^test\/(?:system|console)\//, concurrency: 1 },
+  // Two: they wait for most of their time, and hold nothing against a clock that is near.
+  { name: 'system', has: /^test\/system\//, concurrency: 2 },
+  // One: these hold people's waits, or a whole story, against their deadlines.
+  {
+    name: 'deadlines',
+    has: /^test\/(?:console\/|system\/(?:demo|every-server-gone|nemesis|planned-stop|primary-|sessions))/,
+    concurrency: 1,
+  },
   { name: 'database', has: /^test\/(?:.*\/)?databases?\//, concurrency: 2 },
   // One: what a wire does to those who wait is what is tested, and three databases agree on every commit.
   { name: 'network', has: /^test\/(?:.*\/)?network\//, concurrency: 1 },
