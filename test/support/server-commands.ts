@@ -22,7 +22,7 @@ export type Server = Daemon & {
   status(): Promise<ServerReport>;
   /** `thinman-server status`, as people read it. */
   ownStatus(): Promise<Finished>;
-  waitForStatus(what: string, wanted: (status: ServerReport) => boolean): Promise<ServerReport>;
+  waitForStatus(what: string, wanted: (status: ServerReport) => boolean, withinMs?: number): Promise<ServerReport>;
   /** `thinman-server ARGS --data DIR` beside the server, or while it does not run. */
   tend(args: readonly string[], input?: string): Promise<Finished>;
   /** `thinman ARGS --data DIR` as it ended. */
@@ -77,7 +77,7 @@ export function createServerCommands(
     url,
     status: () => ask('status', ServerReport),
     ownStatus: () => processes.run('thinman-server', ['status', '--data', data]),
-    waitForStatus: (what, wanted) => {
+    waitForStatus: (what, wanted, withinMs) => {
       let last: ServerReport | undefined;
       return waitFor(
         `${name}: ${what}`,
@@ -85,7 +85,7 @@ export function createServerCommands(
           last = await askIfThere('status', ServerReport);
           return last !== undefined && wanted(last) ? last : undefined;
         },
-        undefined,
+        withinMs,
         () => JSON.stringify(last) ?? 'nobody answers',
       );
     },
