@@ -49,8 +49,11 @@ const DAMAGES: readonly Damage[] = [
   { what: "another device's log beside it", ended: 'killed', events: 'lost', damage: takeLogOfAnother },
 ];
 
-/** How often the device must have told of damage, and of events that were lost, after all stories. */
-const expected = { damaged: 0, lost: 0 };
+/**
+ * How often the device must have told of damage, and of events that were lost, after all stories. `mayBeLost`: an agent that runs
+ * may hold every page of its store in memory, or not, when the disk turns to garbage.
+ */
+const expected = { damaged: 0, lost: 0, mayBeLost: 0 };
 
 systemTests(
   "row 17: a damaged store costs neither the identity nor anybody's login",
@@ -79,7 +82,7 @@ systemTests(
         await expectLogin(tc1, ALICE, 'denied cache_damaged offline');
       });
       expected.damaged += 1;
-      expected.lost += 1;
+      expected.mayBeLost += 1;
     },
 
     'each damage, and each loss, was told once': async site => {
@@ -89,7 +92,9 @@ systemTests(
       await site.settle();
       const events = (await site.primary.events()).filter(({ origin }) => origin === `device:${tc1.name}`);
       const count = (wanted: DeviceEventType) => events.filter(({ type }) => type === wanted).length;
-      assert.deepEqual({ damaged: count('cache.damaged'), lost: count('events.lost') }, expected);
+      assert.equal(count('cache.damaged'), expected.damaged);
+      const lost = count('events.lost') - expected.lost;
+      assert.ok(lost >= 0 && lost <= expected.mayBeLost, `${lost} more than ${expected.lost} losses`);
       // A device whose store was lost holds nothing, until it has been online; what it held then was never older.
       const { versions } = site.history;
       versions.splice(0, versions.length, ...versions.filter(({ version }) => version.epoch > 0));

@@ -64,7 +64,7 @@ export const ERRORS = {
 
   not_primary: { status: 403, scope: 'admin', title: 'Administration happens on the Primary alone.' },
   unauthorized: { status: 401, scope: 'admin', title: 'Log in as an administrator first.' },
-  forbidden: { status: 403, scope: 'admin', title: 'This administrator may not do that.' },
+  forbidden: { status: 403, scope: 'admin', title: 'Whoever asks may not do that.' },
   invalid_object: { status: 422, scope: 'admin', title: 'An object is not valid.' },
   conflict: { status: 409, scope: 'admin', title: 'The object has changed since it was read.' },
   isolated: {

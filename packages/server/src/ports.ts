@@ -170,7 +170,7 @@ export type EventQuery = {
 export type StoredEvent = RecordedEvent & { readonly sequence: number };
 
 export type ConnectionLoad = {
-  readonly lane: 'reader' | 'writer';
+  readonly lane: 'feed' | 'reader' | 'writer';
   readonly inUse: number;
   readonly idle: number;
   readonly waiting: number;
@@ -325,8 +325,13 @@ export type Journal = {
   pending(): number;
   /** Oldest pending entries. */
   next(limit: number): readonly RecordedEvent[];
-  /** They are in the source of record; kept 7 days more, or until the room is needed. */
-  markDrained(events: readonly Pick<RecordedEvent, 'origin' | 'id'>[]): void;
+  /** Where entries go at this moment: another number after each `sendTo` of a newer epoch, and each doubt. Not on disk. */
+  line(): number;
+  /**
+   * They are in the source of record that entries went to at `line`; kept 7 days more, or until the room is needed. Where entries
+   * go elsewhere by now, they still wait.
+   */
+  markDrained(events: readonly Pick<RecordedEvent, 'origin' | 'id'>[], line: number): void;
   onAppended(listener: () => void): () => void;
   load(): JournalLoad;
   footprint(): JournalFootprint;

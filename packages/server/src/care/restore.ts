@@ -240,7 +240,9 @@ async function fillDatabase(
     await copyIn(dialect, backup.header.schema, () => rowsOf(backup), renewed);
   } catch (error) {
     if (!(error instanceof SiteExists)) throw error;
-    throw new ConfigError('the database holds a site already, and a site is never written over; choose an empty one');
+    throw new ConfigError(
+      'the database holds a site already, and a site is never written over; choose an empty one, or empty it if an earlier restore was cut off',
+    );
   } finally {
     await dialect.close();
   }

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { SignedStatement } from '@thinman/protocol';
 import type { Logger } from 'pino';
-import type { ServerConfig } from '../config.ts';
+import { ConfigError, type ServerConfig } from '../config.ts';
 import type { CertificateAuthority, Clock, SessionTokens } from '../ports.ts';
 import { type CaKeys, openCaKeys, placeCaKeys, removeCaKeys } from './ca-keys.ts';
 import { type DataKeyHolder, holdDataKey } from './data-key-holder.ts';
@@ -63,7 +63,7 @@ function holdCa(folder: string, authorityOf: (keys: CaKeys) => CertificateAuthor
   };
 }
 
-/** Throws IdentityDamaged. */
+/** Throws IdentityDamaged; ConfigError where `config` is of another site than the identity. */
 export function loadIdentity(
   dataFolder: string,
   config: ServerConfig,
@@ -76,6 +76,12 @@ export function loadIdentity(
   if (held === undefined) {
     throw new IdentityDamaged(
       `the site statement in ${dataFolder}/identity is not valid; put it back from a backup, or join this server anew`,
+    );
+  }
+  // Before anything is opened by that id: a journal and a replica of the identity's own site would be set aside.
+  if (held.statement.siteId !== siteId) {
+    throw new ConfigError(
+      `server.json in ${dataFolder} is of the site ${siteId}, the identity beside it of ${held.statement.siteId}: put the server.json back that belongs there`,
     );
   }
   /** What is held in this process all the same; the source of record has it too. */

@@ -4,7 +4,7 @@ import { describeLosses, summarise } from '../core/losses.ts';
 import type { Clock, Journal, Replica, ReplicaPosition, SourceOfRecord } from '../ports.ts';
 import type { SyncCondition, SyncOptions } from '../replica/sync.ts';
 import { findLosses } from './find-losses.ts';
-import { hasForkFile, writeForkFile } from './fork-file.ts';
+import { findForkFile, writeForkFile } from './fork-file.ts';
 import { createSecondariesAhead, type SecondariesAhead } from './secondaries-ahead.ts';
 
 export type ForkGuardOptions = {
@@ -37,6 +37,7 @@ export function createForkGuard(options: ForkGuardOptions): ForkGuard {
     lacks: position => record.lacks(position),
     position: () => replica.position(),
     onChange: options.onChange,
+    clock,
   });
   const forked = () => condition().forked || (role() === 'primary' && secondaries.any());
 
@@ -48,7 +49,7 @@ export function createForkGuard(options: ForkGuardOptions): ForkGuard {
     },
     async beforeDrop(feed) {
       const position = replica.position();
-      if (position === undefined || hasForkFile(folder, position)) return;
+      if (position === undefined || findForkFile(folder, position) !== undefined) return;
       const losses = await findLosses(replica, feed.objects);
       if (losses.length === 0) return;
       const file = writeForkFile(folder, position, losses, clock);

@@ -39,9 +39,6 @@ export async function compareWithDatabase(
   const feed = await withinDatabaseDeadline(clock, record.feed(undefined));
   if (feed === 'late') return refused('database_unavailable', { detail: 'The database does not answer.' });
   const { site } = feed;
-  if (site.siteId !== identity.siteId) {
-    return refused('forbidden', { detail: `The database holds another site (${site.siteId}): it is not accepted.` });
-  }
   const forked = await record.lacks(position);
   const servers = whoseServers(
     { site, forked },

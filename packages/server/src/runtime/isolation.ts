@@ -20,10 +20,12 @@ export function watchIsolation(options: {
   readonly seesAnybody: () => boolean;
   /** The site has another server: without one, nobody can have been promoted. */
   readonly hasOthers: () => boolean;
+  /** Each second. */
+  readonly onLook?: () => void;
   readonly isolatedAfterMs?: () => number;
   readonly clock: Clock;
 }): Isolation {
-  const { seesAnybody, hasOthers, clock, isolatedAfterMs = () => ISOLATED_AFTER_MS } = options;
+  const { seesAnybody, hasOthers, onLook = () => {}, clock, isolatedAfterMs = () => ISOLATED_AFTER_MS } = options;
   const startedAtMs = clock.monotonicMs();
   let seenAtMs: number | undefined;
   let cancel = () => {};
@@ -32,6 +34,7 @@ export function watchIsolation(options: {
   };
   const look = () => {
     if (seesAnybody()) saw();
+    onLook();
     cancel = clock.after(LOOK_INTERVAL_MS, look);
   };
   cancel = clock.after(LOOK_INTERVAL_MS, look);

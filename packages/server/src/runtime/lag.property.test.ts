@@ -117,6 +117,8 @@ function pair() {
         superseded: false,
         contested: false,
         forked: false,
+        otherSite: false,
+        replicaFailed: false,
       }),
       limits: () => LIMITS,
       clock,

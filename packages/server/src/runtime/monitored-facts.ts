@@ -27,14 +27,15 @@ export function monitoredFacts(
   canRecordEvents: boolean,
 ): MonitoredFacts {
   const site = replica.site();
-  // A database that answers with something that the replica cannot take is as good as none.
-  const useless = reachable && error !== undefined;
   return {
     ...standing,
     replica: site === undefined ? 'missing' : site.schema > NEWEST_READABLE_SCHEMA ? 'too_new' : 'ready',
     canRecordEvents,
-    forked: forked || error?.code === 'other_site',
-    databaseAnsweredAtMs: useless ? undefined : lastAnsweredMonotonicMs,
+    forked,
+    otherSite: error?.code === 'other_site',
+    // The database is well, whatever becomes of what it says.
+    replicaFailed: reachable && error !== undefined,
+    databaseAnsweredAtMs: lastAnsweredMonotonicMs,
   };
 }
 

@@ -44,6 +44,8 @@ function monitored(more: { readonly heard?: Version; readonly has?: Version } = 
     superseded: false,
     contested: false,
     forked: false,
+    otherSite: false,
+    replicaFailed: false,
   };
   let answers = true;
   const monitor = createServingMonitor({

@@ -9,6 +9,7 @@ import type { SetAside } from '../record/dialects/set-aside.ts';
 import { openSourceOfRecord } from '../record/source-of-record.ts';
 import type { SchemaNews } from '../record/upkeep.ts';
 import { openReplica } from '../replica/replica.ts';
+import { tellFindings } from './findings.ts';
 import { createRoleRecord, type RoleRecord } from './role-record.ts';
 
 export type Stores = {
@@ -59,12 +60,13 @@ export function openStores(
   );
   const aside = replica.setAside();
   if (aside !== undefined) log.warn({ replica: aside }, 'the replica was unfit and set aside; it is filled anew');
+  const onFinding = tellFindings(log);
   const openRecord = (url: string, readOnly = true) =>
     openSourceOfRecord(url, {
-      ...{ dataDir: folder.path, readOnly, acceptWeakDurability, instance: config.instance, clock },
+      ...{ dataDir: folder.path, readOnly, acceptWeakDurability, clock },
+      ...{ instance: config.instance, siteId: config.siteId },
       onSchema: news => tellSchema(log, news),
-      onFinding: (where, { what, mend }) =>
-        log.warn({ database: where, sql: mend }, `something to mend in the database: ${what}`),
+      onFinding,
     });
   const record = createRoleRecord(readOnly => openRecord(options.database(), readOnly), role);
   return {

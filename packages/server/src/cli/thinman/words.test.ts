@@ -78,6 +78,12 @@ test("a server's URL has one form", () => {
   for (const text of ['a.example', 'http://a.example', 'https://a.example/x', 'https://u:p@a.example', '']) {
     assert.throws(() => serverUrl(text), isMisuse, text);
   }
+  for (const text of ['https://u:hunter2@a.example', 'https://:hunter2@a.example', 'hunter2@a.example']) {
+    assert.throws(
+      () => serverUrl(text),
+      (error: Error) => isMisuse(error) && !error.message.includes('hunter2'),
+    );
+  }
 });
 
 test('every problem has an exit code that fits what it is', () => {
