@@ -10,11 +10,22 @@ import { RefusedByServer } from '../../packages/server/src/cli/thinman/command-e
 import { parseFile } from '../../packages/server/src/cli/thinman/documents.ts';
 import { copyDatabase, putBackDatabase } from '../support/database-files.ts';
 import { ownDatabase } from '../support/own-database.ts';
-import { type LocalDevice, type LocalServer, type SiteInProcess, siteInProcess } from '../support/site-in-process.ts';
+import {
+  type LocalDevice,
+  type LocalServer,
+  PATIENT_TIMINGS,
+  type SiteInProcess,
+  siteInProcess,
+} from '../support/site-in-process.ts';
 import { waitFor } from '../support/wait.ts';
 
 const user = (name: string) => ({ kind: 'User' as const, name, body: {} });
 const users = (prefix: string, count: number) => Array.from({ length: count }, (_, at) => user(`${prefix}-${at}`));
+/** What a device's own bundle changes with. */
+const settings = (hedgeDelayMs: number) => ({
+  ...{ kind: 'SiteSettings', name: 'site' },
+  body: { agent: { ...PATIENT_TIMINGS, hedgeDelayMs } },
+});
 const refusedWith = (code: string, detail?: RegExp) => (error: unknown) =>
   error instanceof RefusedByServer && error.problem.code === code && (detail?.test(error.problem.detail ?? '') ?? true);
 
@@ -74,6 +85,7 @@ describe('an epoch that two Primaries have begun', () => {
     const { epoch } = await accept(primary);
     assert.equal(epoch, statusOf(primary).epoch);
     for (const one of users('restored', 5)) await apply(primary, one);
+    await apply(primary, settings(4_000));
     await waitFor('the device to follow', () => device.running().status().epoch === 2 || undefined);
     await secondary.start();
     assert.deepEqual([statusOf(primary).epoch, statusOf(secondary).epoch], [2, 2]);
@@ -96,13 +108,13 @@ describe('an epoch that two Primaries have begun', () => {
 
   /** The chosen one goes on; the other one exports what it alone has, and hands on its events. */
   async function resolvedBy(chosen: LocalServer, other: LocalServer, exported: readonly string[]): Promise<void> {
-    const kept = await eventsOf(other);
+    const before = await eventsOf(other);
     const report = await chosen.ask(ForkReport, '/fork');
     assert.deepEqual([report.forked, report.contested?.name], [false, other.name]);
     const { epoch } = await accept(chosen);
     assert.equal(epoch, 3);
     await is(chosen, 'primary', 'serving');
-    await apply(chosen, user('after'));
+    await apply(chosen, user('after'), settings(3_000));
     // It would hear of it within ten seconds; at its start it asks before anything else.
     await other.stop();
     await other.start();
@@ -116,13 +128,14 @@ describe('an epoch that two Primaries have begun', () => {
       named.filter(({ kind }) => kind === 'User').map(({ name }) => name),
       exported,
     );
-    await apply(chosen, ...objects.map(({ value }) => value));
+    const kept = objects.map(({ value }) => value).filter(value => (value as { kind: string }).kind === 'User');
+    await apply(chosen, ...kept);
     for (const name of exported) await chosen.ask(ObjectOutput, `/objects/User/${name}`);
 
     await waitFor('its events', () => statusOf(other).journalPending === 0 || undefined, 30_000);
     const after = await eventsOf(chosen);
     assert.equal(new Set(after).size, after.length);
-    for (const id of kept) assert.ok(after.includes(id), `event ${id} is lost`);
+    for (const id of before) assert.ok(after.includes(id), `event ${id} is lost`);
     await waitFor(
       'the device to follow',
       () => {
