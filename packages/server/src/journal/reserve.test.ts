@@ -71,8 +71,11 @@ describe('the room that is kept for the journal', () => {
     await clock.advance(FIRST_LOOK_MS);
     await grown(WANTED);
     rmSync(path);
-    await clock.advance(FIRST_LOOK_MS);
-    await waitFor('it to be there', () => existsSync(path) || undefined);
+    // Who has just made it looks again a moment later than it is there.
+    await waitFor('it to be there', async () => {
+      await clock.advance(FIRST_LOOK_MS);
+      return existsSync(path) || undefined;
+    });
     await grown(WANTED);
     assert.equal(statSync(path).size, WANTED);
   });
@@ -91,9 +94,11 @@ describe('the room that is kept for the journal', () => {
     await grown(WANTED);
     await waitFor('it to be told', () => told.length > 0 || undefined);
     reserve.giveUp('full');
-    await clock.advance(5_000);
+    await waitFor('it to be told', async () => {
+      await clock.advance(FIRST_LOOK_MS);
+      return told.length > 2 || undefined;
+    });
     await grown(WANTED);
-    await waitFor('it to be told', () => told.length > 2 || undefined);
     assert.deepEqual(told, ['whole', 'used', 'whole']);
   });
 
