@@ -230,6 +230,15 @@ describe('sync', () => {
       assert.deepEqual(applied, [given]);
     });
 
+    it('is asked about where nothing is known to go as well: a damaged copy has not been compared', async () => {
+      const asked: boolean[] = [];
+      const { newest } = setUp(clock, { beforeDrop: async ({ drops = false }) => asked.push(drops) });
+      await clock.advance(INTERVAL_MS);
+      newest().answer({ kind: 'full', site: given.site, objects: [] });
+      await clock.advance(0);
+      assert.deepEqual(asked, [false]);
+    });
+
     it('is not taken as long as that fails', async () => {
       const { sync, applied, newest } = setUp(clock, { beforeDrop: () => Promise.reject(new Error('disk full')) });
       await clock.advance(INTERVAL_MS);

@@ -41,7 +41,7 @@ export type SyncOptions = {
   readonly deadlineMs?: number;
   /** Whether what looks like a fork is one, by a lock. Default, and where it rejects: nobody can tell but by waiting. */
   readonly isFork?: (position: ReplicaPosition) => Promise<boolean>;
-  /** What the replica holds and `feed` has not is about to go; until this resolves it does not. */
+  /** The replica is about to take all of `feed`: what it holds and `feed` has not goes; until this resolves it does not. */
   readonly beforeDrop?: (feed: FullFeed) => Promise<unknown>;
 };
 
@@ -99,7 +99,7 @@ export function createSync(options: SyncOptions): Sync {
     try {
       const judged = await judge(feed);
       forked ||= judged;
-      if (feed.kind === 'full' && feed.drops) await beforeDrop(feed);
+      if (feed.kind === 'full') await beforeDrop(feed);
       if (stopped) return;
       replica.apply(feed);
       become({ ...at, forked: judged, error: undefined });
