@@ -17,29 +17,6 @@ const deviceHello = (users: readonly string[] = []) => ({
   statement: [1, 1],
 });
 
-test('each device is told to fetch its bundle in a new epoch, though nothing in it has changed', async () => {
-  const site = await createDeviceSite();
-  try {
-    const { primary } = site;
-    const device = await site.addDevice('tc-1');
-    const channel = await primary.channel(device);
-    channel.send(deviceHello());
-    await channel.next('hello');
-    await primary.call(device, 'GET', '/v1/device/bundle');
-    const { record, replica } = primary.deps.write;
-    const from = replica.site();
-    assert.ok(from);
-    await record.raiseEpoch({ from, epoch: 2, primaryInstance: from.primaryInstance, actor: 'test' }, async () => {});
-    await primary.sync();
-    assert.equal((await channel.next('changed')).version.epoch, 2);
-    primary.plane.announce();
-    await channel.next('hello');
-    assert.equal(channel.frames.filter(({ type }) => type === 'changed').length, 1);
-  } finally {
-    await site.close();
-  }
-});
-
 describe('a channel', () => {
   let site: DeviceSite;
   let device: TestDevice;

@@ -144,14 +144,8 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
     socket.close(code, reason);
   }
 
-  let epoch = replica.site()?.version.epoch;
-
   function applied(change: AppliedChange): void {
-    const { devices, users, ...concerned } = audience.concernedBy(change);
-    // What a device holds is of the new epoch only once it has asked for it, though the content be the same.
-    const isNewEpoch = change.version.epoch !== epoch;
-    epoch = change.version.epoch;
-    const everybody = concerned.everybody || isNewEpoch;
+    const { everybody, devices, users } = audience.concernedBy(change);
     if (change.full) {
       for (const connection of [...audience.all()]) recheck(connection, change.version);
     }
@@ -159,16 +153,10 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
     const looked = everybody ? [...audience.all()] : [...new Set([...devices.map(d => d.connection), ...users.keys()])];
     for (const connection of looked) {
       if (!connection.greeted || audience.of(connection.device.uid) !== connection) continue;
-      if (isNewEpoch) forgetTags(connection);
       tellWords(connection, everybody ? connection.users.keys() : (users.get(connection) ?? []));
       tellDeviceBundle(connection);
       tellUserBundle(connection);
     }
-  }
-
-  function forgetTags(connection: Connection): void {
-    connection.deviceEtag = undefined;
-    connection.userEtags.clear();
   }
 
   /** After a full sync anything may be otherwise; an unknown device is closed and comes back to hear why. */
