@@ -19,6 +19,7 @@ export const ObjectName = Type.String({
 export function nameProblem(name: string): string | undefined {
   if (name === '') return 'a name is missing';
   if (name.length > MAX_NAME_LENGTH) return `the name is longer than ${MAX_NAME_LENGTH} characters`;
+  if (!name.isWellFormed()) return 'the name has half of a character (a lone surrogate)';
   if (name !== name.normalize('NFC')) return 'the name is not in Unicode normal form C';
   if (!NAME.test(name))
     return `the name ${JSON.stringify(name)} has a space or a character that names cannot have, or begins with "." or "-"`;

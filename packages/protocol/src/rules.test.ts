@@ -62,6 +62,7 @@ test('names: what is refused in words is refused by the schema', () => {
     'a#b',
     'a%b',
     "a'b",
+    't\ud800',
   ]) {
     assert.ok(nameProblem(bad), bad);
     assert.equal(parseValue(ObjectName, bad).ok, false, bad);
