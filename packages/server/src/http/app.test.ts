@@ -89,6 +89,12 @@ describe('an answer that is no answer', () => {
     );
     assert.deepEqual(answer.json().problems, [{ field: 'count', message: 'must be a whole number' }]);
   });
+  test('400 for bytes that are no UTF-8, and for half of a character: either would be stored as another text', async () => {
+    const half = String.raw`{"user":"a\ud800"}`;
+    for (const payload of [Buffer.from('{"user":"p\u00e4"}', 'latin1'), half]) {
+      await expectProblem({ method: 'POST', url: '/v1/things/a', headers: json, payload }, 'bad_request', 400);
+    }
+  });
   test('400 for a path that cannot be decoded', async () => {
     await expectProblem({ method: 'GET', url: '/v1/%zz' }, 'bad_request', 400);
   });
