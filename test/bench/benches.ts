@@ -10,4 +10,12 @@ export type BenchEntry = {
  * In the order in which `npm run bench` runs them. What NAME needs of the machine follows from `test/bench/NAME.ts`
  * (scripts/machine-needs.ts).
  */
-export const BENCHES: readonly BenchEntry[] = [{ name: 'login', load: async () => (await import('./login.ts')).login }];
+export const BENCHES: readonly BenchEntry[] = [
+  { name: 'login', load: async () => (await import('./login.ts')).login },
+  { name: 'failover', load: async () => (await import('./failover.ts')).failover },
+  { name: 'offline', load: async () => (await import('./offline.ts')).offline },
+  { name: 'resolve', load: async () => (await import('./resolve.ts')).resolve },
+  { name: 'sync', load: async () => (await import('./sync.ts')).sync },
+  { name: 'memory-agent', load: async () => (await import('./memory-agent.ts')).memoryAgent },
+  { name: 'events', load: async () => (await import('./events.ts')).events },
+];
