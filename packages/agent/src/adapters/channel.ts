@@ -1,6 +1,4 @@
 import type { IncomingMessage } from 'node:http';
-import { Agent } from 'node:https';
-import { Duplex } from 'node:stream';
 import {
   CHANNEL_CLOSE,
   CHANNEL_PATH,
@@ -16,6 +14,7 @@ import { WebSocket } from 'ws';
 import { errorCode } from '../error-code.ts';
 import type { ChannelConnector, ChannelListener, Clock, DeviceIdentity, FailureReason, Random } from '../ports.ts';
 import { ConnectFailure, connectTls, networkReason, tlsCredentials } from './tls.ts';
+import { VerifyingAgent } from './verifying-agent.ts';
 
 /** Pings without an answer after which the peer is dead (`failover.md`, "channel ping"). */
 const MISSES_UNTIL_DEAD = 2;
@@ -43,11 +42,10 @@ export function createChannelConnector({ clock, random, identity }: ChannelConne
       let closed = false;
       let misses = 0;
       let cancelTimer = () => {};
-      let giveUpConnecting = () => {};
 
       const agent = new VerifyingAgent(done => {
         const request = { url, credentials: tlsCredentials(identity()), clock, deadlineMs: connectDeadlineMs };
-        giveUpConnecting = connectTls({ ...request, keyHash: server.keyHash }, done);
+        return connectTls({ ...request, keyHash: server.keyHash }, done);
       });
       const socket = new WebSocket(url, {
         agent,
@@ -61,7 +59,7 @@ export function createChannelConnector({ clock, random, identity }: ChannelConne
         if (closed) return;
         closed = true;
         cancelTimer();
-        giveUpConnecting();
+        agent.giveUpConnecting();
         if (socket.readyState !== WebSocket.CLOSED) socket.terminate();
         listener.onClosed(why);
       };
@@ -115,7 +113,7 @@ export function createChannelConnector({ clock, random, identity }: ChannelConne
           if (closed) return;
           closed = true;
           cancelTimer();
-          giveUpConnecting();
+          agent.giveUpConnecting();
           socket.close();
           const cancelCut = clock.after(CLOSE_GRACE_MS, () => socket.terminate());
           socket.once('close', cancelCut);
@@ -124,24 +122,6 @@ export function createChannelConnector({ clock, random, identity }: ChannelConne
       };
     },
   };
-}
-
-/** Hands `node:https` a connection whose other end has been verified already. */
-class VerifyingAgent extends Agent {
-  readonly #connect: (done: Parameters<typeof connectTls>[1]) => void;
-
-  constructor(connect: (done: Parameters<typeof connectTls>[1]) => void) {
-    super({ keepAlive: false });
-    this.#connect = connect;
-  }
-
-  override createConnection(_options: unknown, callback?: (error: Error | null, stream: Duplex) => void): undefined {
-    this.#connect((failure, socket) => {
-      // On failure Node reads the error alone; its types ask for a stream all the same.
-      if (failure !== undefined || socket === undefined) callback?.(failure ?? new Error('no socket'), new Duplex());
-      else callback?.(null, socket);
-    });
-  }
 }
 
 /** The upgrade was answered by an HTTP response: a problem document, or something that is none of ours. */
