@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RecordedEvent } from '@thinman/protocol';
 import Database from 'better-sqlite3';
-import { createDrain } from '../../../packages/server/src/journal/drain.ts';
+import { createDrain, RECORD_DRAIN_EVENTS } from '../../../packages/server/src/journal/drain.ts';
 import { openJournal } from '../../../packages/server/src/journal/journal.ts';
 import { openSourceOfRecord } from '../../../packages/server/src/record/source-of-record.ts';
 import { systemClock } from '../../../packages/server/src/runtime/clock.ts';
@@ -34,7 +34,7 @@ export async function storeThroughJournal(folder: string, count: number): Promis
     }
     const acknowledgedMs = performance.now() - startedMs;
     const drain = createDrain({
-      ...{ journal, clock: systemClock },
+      ...{ journal, clock: systemClock, batchEvents: () => RECORD_DRAIN_EVENTS },
       deliver: async some => {
         await record.storeEvents(some);
         return 'stored';
