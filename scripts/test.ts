@@ -11,7 +11,7 @@ const PHASES: readonly (TestRun & { readonly name: string; readonly has: RegExp 
   // Two: the machines that build this have two cores.
   { name: 'fast', has: /^/, concurrency: 2 },
   // One: these hold people's waits against their deadlines, and each starts several processes.
-  { name: 'system', has: /^test\/(?:system|console)\//, concurrency: 1 },
+  { name: 'system', has: /^test\/(?:system|console|bench)\//, concurrency: 1 },
   { name: 'database', has: /^test\/(?:.*\/)?databases?\//, concurrency: 2 },
   // One: what a wire does to those who wait is what is tested, and three databases agree on every commit.
   { name: 'network', has: /^test\/(?:.*\/)?network\//, concurrency: 1 },
