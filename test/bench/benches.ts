@@ -10,4 +10,4 @@ export type BenchEntry = {
  * In the order in which `npm run bench` runs them. What NAME needs of the machine follows from `test/bench/NAME.ts`
  * (scripts/machine-needs.ts).
  */
-export const BENCHES: readonly BenchEntry[] = [];
+export const BENCHES: readonly BenchEntry[] = [{ name: 'login', load: async () => (await import('./login.ts')).login }];
