@@ -10,4 +10,12 @@ export type BenchEntry = {
  * In the order in which `npm run bench` runs them. What NAME needs of the machine follows from `test/bench/NAME.ts`
  * (scripts/machine-needs.ts).
  */
-export const BENCHES: readonly BenchEntry[] = [{ name: 'login', load: async () => (await import('./login.ts')).login }];
+export const BENCHES: readonly BenchEntry[] = [
+  { name: 'login', load: async () => (await import('./login.ts')).login },
+  { name: 'login-storm', load: async () => (await import('./login-storm.ts')).loginStorm },
+  { name: 'herd', load: async () => (await import('./herd.ts')).herd },
+  { name: 'fanout', load: async () => (await import('./fanout.ts')).fanout },
+  { name: 'narrow', load: async () => (await import('./narrow.ts')).narrow },
+  { name: 'memory-server', load: async () => (await import('./memory-server.ts')).memoryServer },
+  { name: 'scale', load: async () => (await import('./scale.ts')).scale },
+];

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { SignedStatement, SiteStatement } from '@thinman/protocol';
+import type { DeviceBundle, SignedStatement, SiteStatement } from '@thinman/protocol';
 import { verifyStatement } from '../../packages/agent/src/adapters/statement.ts';
 import type { DeviceIdentity } from '../../packages/agent/src/ports.ts';
 import { sharedDerivations } from './derivations.ts';
@@ -12,7 +12,7 @@ export type FleetParts = {
   readonly signed: SignedStatement;
   readonly users: readonly FleetUser[];
   readonly onEvent?: (device: string, type: string) => void;
-  readonly onBundle?: (device: string, generation: number) => void;
+  readonly onBundle?: (device: string, bundle: DeviceBundle) => void;
 };
 
 /** Many light devices in this process. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { LoginResult, SiteStatement } from '@thinman/protocol';
+import type { DeviceBundle, LoginResult, SiteStatement } from '@thinman/protocol';
 import { createChannelConnector } from '../../packages/agent/src/adapters/channel.ts';
 import { systemClock } from '../../packages/agent/src/adapters/clock.ts';
 import { createHasher, type DeriveBase } from '../../packages/agent/src/adapters/hasher.ts';
@@ -22,7 +22,7 @@ export type SharedParts = {
   readonly statement: SiteStatement;
   /** Each event that a device writes down, by its type. */
   readonly onEvent?: (device: string, type: string) => void;
-  readonly onBundle?: (device: string, generation: number) => void;
+  readonly onBundle?: (device: string, bundle: DeviceBundle) => void;
   readonly onDefect: (error: unknown) => void;
 };
 
@@ -64,7 +64,7 @@ export function createLightDevice(identity: DeviceIdentity, shared: SharedParts)
         shared.onEvent?.(name, event.type);
       },
     },
-    onDeviceBundle: ({ version }) => shared.onBundle?.(name, version.generation),
+    onDeviceBundle: bundle => shared.onBundle?.(name, bundle),
   });
   return {
     name,
