@@ -4,6 +4,7 @@ import { createChannelConnector } from '../../packages/agent/src/adapters/channe
 import { systemClock } from '../../packages/agent/src/adapters/clock.ts';
 import { createHasher, type DeriveBase } from '../../packages/agent/src/adapters/hasher.ts';
 import { createServerClient } from '../../packages/agent/src/adapters/http-client.ts';
+import { createRoundTrips } from '../../packages/agent/src/adapters/round-trips.ts';
 import { createSealing } from '../../packages/agent/src/adapters/sealing.ts';
 import type {
   ChannelConnector,
@@ -50,8 +51,10 @@ export function createLightDevice(identity: DeviceIdentity, shared: SharedParts)
   const { derive, verifyStatement, statement, onDefect } = shared;
   const { name } = identity;
   const cache = memoryCache(emptyDevice());
-  const client = createServerClient({ clock: systemClock, identity: () => identity });
-  const channels = held(createChannelConnector({ clock: systemClock, random: Math.random, identity: () => identity }));
+  const roundTrips = createRoundTrips();
+  const client = createServerClient({ clock: systemClock, identity: () => identity, roundTrips });
+  const who = { clock: systemClock, random: Math.random, identity: () => identity };
+  const channels = held(createChannelConnector({ ...who, roundTrips }));
   const runner = createRunner({
     ...{ identity, identityStore: nowhere(identity), client, channels: channels.connector, statement, onDefect },
     ...{ sealing: SEALING, clock: systemClock, random: Math.random, uuid: randomUUID, verifyStatement },
@@ -98,6 +101,7 @@ function held(connector: ChannelConnector): { readonly connector: ChannelConnect
   const open = new Set<ChannelHandle>();
   return {
     connector: {
+      ...connector,
       open(server, connectDeadlineMs, pingIntervalMs, listener) {
         const handle = connector.open(server, connectDeadlineMs, pingIntervalMs, {
           ...listener,

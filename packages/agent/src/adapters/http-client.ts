@@ -22,7 +22,7 @@ import {
 import { Pool } from 'undici';
 import type { Answer, BundleAnswer, Clock, DeviceIdentity, ServerClient } from '../ports.ts';
 import { exchange, type HttpCall, type HttpOutcome } from './http-exchange.ts';
-import { createRoundTrips } from './round-trips.ts';
+import { createRoundTrips, type RoundTrips } from './round-trips.ts';
 import { connectTls, type TlsCredentials, tlsCredentials } from './tls.ts';
 
 /** Connections to one server: a login, its probe, a bundle and a batch of events can be under way at once. */
@@ -39,6 +39,8 @@ export type ServerClientOptions = {
   readonly identity: () => DeviceIdentity;
   /** Least deadline of connect + TLS in ms; the real one is max(this, 4 × measured round trip). */
   readonly connectDeadlineMs?: () => number;
+  /** Where others measure as well. */
+  readonly roundTrips?: RoundTrips;
 };
 
 type ParseBody<T> = (outcome: Extract<HttpOutcome, { kind: 'response' }>) => Parsed<T>;
@@ -47,7 +49,7 @@ type ParseBody<T> = (outcome: Extract<HttpOutcome, { kind: 'response' }>) => Par
 export function createServerClient(options: ServerClientOptions): ServerClient {
   const { clock } = options;
   const connectDeadlineMs = options.connectDeadlineMs ?? (() => DEFAULT_AGENT_TIMINGS.connectDeadlineMs);
-  const roundTrips = createRoundTrips();
+  const { roundTrips = createRoundTrips() } = options;
   const pools = new Map<string, Pool>();
   let credentials: TlsCredentials | undefined;
 
@@ -74,7 +76,8 @@ export function createServerClient(options: ServerClientOptions): ServerClient {
         const measuredMs = roundTrips.of(serverKey(server)) ?? 0;
         const deadlineMs = Math.max(connectDeadlineMs(), CONNECT_ROUND_TRIPS * measuredMs);
         const onRoundTrip = (ms: number) => roundTrips.add(serverKey(server), ms);
-        connectTls({ url, credentials, clock, deadlineMs, keyHash: server.keyHash, onRoundTrip }, (failure, socket) =>
+        const request = { url, credentials, clock, deadlineMs };
+        connectTls({ ...request, keyHash: server.keyHash, onRoundTrip }, (failure, socket) =>
           socket === undefined ? callback(failure ?? new Error('no socket'), null) : callback(null, socket),
         );
       },
@@ -172,7 +175,8 @@ export function createServerClient(options: ServerClientOptions): ServerClient {
   };
 }
 
-function serverKey({ url, keyHash }: StatementServer): string {
+/** Its name among round trips and pools. */
+export function serverKey({ url, keyHash }: StatementServer): string {
   return `${url} ${keyHash}`;
 }
 
@@ -183,7 +187,8 @@ function bearer(token: string): Record<string, string> {
 /** A `/readyz` of 503 carries the server's status as well as one of 200 does. */
 const HTTP_SERVICE_UNAVAILABLE = 503;
 
-function answerOf<T>(
+/** What a response says, read by the protocol. */
+export function answerOf<T>(
   response: Extract<HttpOutcome, { kind: 'response' }>,
   parse: ParseBody<T>,
   elapsedMs: number,

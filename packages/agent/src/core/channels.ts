@@ -1,14 +1,14 @@
-import { connectDeadlineMs } from './health.ts';
+import { connectDeadlineMs, searchDeadlineMs } from './health.ts';
 import type { Opening } from './state.ts';
 import { emit, newAttempt, patch, type Turn } from './turn.ts';
 
-/** Opens a channel to a server. It counts when the server has said hello, within twice the connect deadline. */
+/** Opens a channel to a server. It counts when the server has said hello; that much time only a herd of devices needs. */
 export function openChannel(turn: Turn, server: string): Opening {
   const channel = newAttempt(turn);
   const deadlineMs = connectDeadlineMs(turn, server);
   const { pingIntervalMs } = turn.policy;
   emit(turn, { kind: 'openChannel', channel, server, connectDeadlineMs: deadlineMs, pingIntervalMs });
-  return { server, channel, helloBy: turn.at.now + 2 * deadlineMs };
+  return { server, channel, helloBy: turn.at.now + searchDeadlineMs(turn, server) };
 }
 
 export function closeChannel(turn: Turn, channel: number): void {

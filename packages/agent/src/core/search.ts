@@ -1,6 +1,6 @@
 import { doubling, jittered } from './backoff.ts';
 import { closeChannel, nowConnected, openChannel } from './channels.ts';
-import { connectDeadlineMs, failedHard, healthOf, hedgeDelayMs, mayHaveChannel, probe, setHealth } from './health.ts';
+import { failedHard, healthOf, hedgeDelayMs, mayHaveChannel, probe, searchDeadlineMs, setHealth } from './health.ts';
 import { candidatesOf, selectServer, standingOf } from './server-selection.ts';
 import type { AgentState, Connectivity, Search } from './state.ts';
 import { patch, record, type Turn } from './turn.ts';
@@ -16,7 +16,7 @@ export function patienceMs(turn: Turn): number {
 export function askServers(turn: Turn, servers: readonly string[]): void {
   for (const server of servers) {
     setHealth(turn, server, { heard: 'unknown' });
-    probe(turn, server, 'search', connectDeadlineMs(turn, server));
+    probe(turn, server, 'search', searchDeadlineMs(turn, server));
   }
 }
 
@@ -28,7 +28,7 @@ export function askUnknown(turn: Turn, servers: readonly string[]): void {
   for (const server of servers) {
     const health = healthOf(turn.state, server);
     if (standingOf(health) === 'unknown' && health.probe === undefined) {
-      probe(turn, server, 'search', connectDeadlineMs(turn, server));
+      probe(turn, server, 'search', searchDeadlineMs(turn, server));
     }
   }
 }
