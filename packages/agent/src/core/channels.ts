@@ -15,8 +15,12 @@ export function closeChannel(turn: Turn, channel: number): void {
   emit(turn, { kind: 'closeChannel', channel });
 }
 
-/** From now on `server` is the one. What waited for a server goes on at once. */
-export function nowConnected(turn: Turn, { server, channel }: Pick<Opening, 'server' | 'channel'>): void {
+/** From now on `server` is the one. What waited for a server goes on at once; what nobody waits for, at `from`. */
+export function nowConnected(
+  turn: Turn,
+  { server, channel }: Pick<Opening, 'server' | 'channel'>,
+  from?: number,
+): void {
   const { now } = turn.at;
   const { session, pulls, delivery } = turn.state;
   patch(turn, {
@@ -30,9 +34,9 @@ export function nowConnected(turn: Turn, { server, channel }: Pick<Opening, 'ser
     },
     pulls: {
       device: pulls.device.kind === 'running' ? pulls.device : { kind: 'wanted', from: now },
-      user: pulls.user.kind === 'running' ? pulls.user : { kind: 'wanted', from: now },
+      user: pulls.user.kind === 'running' ? pulls.user : { kind: 'wanted', from: from ?? now },
     },
-    delivery: delivery.kind === 'pending' ? { ...delivery, from: now } : delivery,
+    delivery: delivery.kind === 'pending' ? { ...delivery, from: from ?? now } : delivery,
     session:
       session.kind === 'open' && session.standing.kind === 'unproved'
         ? { ...session, standing: { ...session.standing, retryAt: now } }

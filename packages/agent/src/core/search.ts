@@ -3,7 +3,7 @@ import { closeChannel, nowConnected, openChannel } from './channels.ts';
 import { failedHard, healthOf, hedgeDelayMs, mayHaveChannel, probe, searchDeadlineMs, setHealth } from './health.ts';
 import { candidatesOf, selectServer, standingOf } from './server-selection.ts';
 import type { AgentState, Connectivity, Search } from './state.ts';
-import { patch, record, type Turn } from './turn.ts';
+import { eventsWaitAWhile, laterAtRandom, patch, record, type Turn } from './turn.ts';
 
 type Disconnected = Extract<Connectivity, { kind: 'disconnected' }>;
 
@@ -116,7 +116,10 @@ export function searchEnded(turn: Turn): void {
   if (connectivity.kind !== 'disconnected' || connectivity.search.kind !== 'opening') return;
   const { lost, announced } = connectivity;
   const { opening } = connectivity.search;
-  nowConnected(turn, opening);
+  // Lost by one, a server is mostly lost by all: they come to the next one together.
+  const isFirst = lost === null && !announced;
+  nowConnected(turn, opening, isFirst ? undefined : laterAtRandom(turn));
+  if (!isFirst) eventsWaitAWhile(turn);
   if (announced) record(turn, 'online', { server: opening.server });
   else if (lost !== null && lost !== opening.server) recordSwitch(turn, lost, opening.server, 'lost');
 }
