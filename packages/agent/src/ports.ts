@@ -122,12 +122,16 @@ export type ServerClient = {
 
 /** One WebSocket to one server. Frames are parsed already; a frame that does not parse closes it (`not_our_schema`). */
 export type ChannelConnector = {
+  /** `GET /readyz` over a connection that is kept for the channel which may follow: one handshake for both. */
+  readyz(server: StatementServer, connectDeadlineMs: number, signal: AbortSignal): Promise<Answer<ServerStatus>>;
   open(
     server: StatementServer,
     connectDeadlineMs: number,
     pingIntervalMs: number,
     listener: ChannelListener,
   ): ChannelHandle;
+  /** Drops what is kept (new certificate, new statement, the end). */
+  reset(): void;
 };
 export type ChannelListener = {
   onOpen(): void;

@@ -72,7 +72,7 @@ async function callOnce(agent: VerifyingAgent, url: URL, call: Omit<HttpCall, 's
   try {
     return await exchange(agent, url, { ...call, signal: AbortSignal.timeout(CALL_DEADLINE_MS) });
   } finally {
-    agent.close();
+    agent.destroy();
   }
 }
 

@@ -21,7 +21,7 @@ import {
 } from '@thinman/protocol';
 import type { Answer, BundleAnswer, Clock, DeviceIdentity, ServerClient } from '../ports.ts';
 import { exchange, type HttpCall, type HttpOutcome } from './http-exchange.ts';
-import { createRoundTrips } from './round-trips.ts';
+import { createRoundTrips, type RoundTrips } from './round-trips.ts';
 import { connectTls, type TlsCredentials, tlsCredentials } from './tls.ts';
 import { VerifyingAgent } from './verifying-agent.ts';
 
@@ -37,6 +37,8 @@ export type ServerClientOptions = {
   readonly identity: () => DeviceIdentity;
   /** Least deadline of connect + TLS in ms; the real one is max(this, 4 × measured round trip). */
   readonly connectDeadlineMs?: () => number;
+  /** Where others measure as well. */
+  readonly roundTrips?: RoundTrips;
 };
 
 type ParseBody<T> = (outcome: Extract<HttpOutcome, { kind: 'response' }>) => Parsed<T>;
@@ -45,7 +47,7 @@ type ParseBody<T> = (outcome: Extract<HttpOutcome, { kind: 'response' }>) => Par
 export function createServerClient(options: ServerClientOptions): ServerClient {
   const { clock } = options;
   const connectDeadlineMs = options.connectDeadlineMs ?? (() => DEFAULT_AGENT_TIMINGS.connectDeadlineMs);
-  const roundTrips = createRoundTrips();
+  const { roundTrips = createRoundTrips() } = options;
   const agents = new Map<string, VerifyingAgent>();
   let credentials: TlsCredentials | undefined;
   let isClosed = false;
@@ -161,13 +163,14 @@ export function createServerClient(options: ServerClientOptions): ServerClient {
     },
     async close() {
       isClosed = true;
-      for (const agent of agents.values()) agent.close();
+      for (const agent of agents.values()) agent.destroy();
       agents.clear();
     },
   };
 }
 
-function serverKey({ url, keyHash }: StatementServer): string {
+/** Its name among round trips and pools. */
+export function serverKey({ url, keyHash }: StatementServer): string {
   return `${url} ${keyHash}`;
 }
 
@@ -178,7 +181,8 @@ function bearer(token: string): Record<string, string> {
 /** A `/readyz` of 503 carries the server's status as well as one of 200 does. */
 const HTTP_SERVICE_UNAVAILABLE = 503;
 
-function answerOf<T>(
+/** What a response says, read by the protocol. */
+export function answerOf<T>(
   response: Extract<HttpOutcome, { kind: 'response' }>,
   parse: ParseBody<T>,
   elapsedMs: number,

@@ -24,7 +24,7 @@ before(async () => {
 });
 afterEach(async () => {
   for (const { lab, agent } of open.splice(0)) {
-    agent.close();
+    agent.destroy();
     await lab.stop();
   }
 });
@@ -99,7 +99,7 @@ test('once closed, nothing is under way any more, and nobody is connected', asyn
   const { ask, agent, sockets } = await make({ silent: true });
   const asked = ask();
   await waitFor('the connection', () => sockets.length === 1 || undefined);
-  agent.close();
+  agent.destroy();
   assert.equal(await asked, 'reset');
   assert.equal(await ask(), 'aborted');
   assert.equal(sockets.length, 1);
@@ -110,7 +110,7 @@ test('closed while it connects: the one who asked is told at once, and nothing i
   const asked = ask();
   // The connection is begun in a later turn than the question.
   await nextTurn();
-  agent.close();
+  agent.destroy();
   assert.equal(await asked, 'aborted');
   assert.deepEqual(sockets, []);
 });

@@ -9,8 +9,8 @@ export type Connect = (done: (failure: Error | undefined, socket: TLSSocket | un
 export type KeptConnections = {
   /** Idle ones. For more questions at a time more are made, and ended afterwards. */
   readonly most: number;
-  /** An idle one is kept this long, unless the server's keep-alive hint says less. */
-  readonly idleMs: number;
+  /** An idle one is kept this long, unless the server's keep-alive hint says less; left out: as long as the server keeps it. */
+  readonly idleMs?: number;
 };
 
 /** Hands `node:https` connections whose other end has been verified already. For one server. */
@@ -21,9 +21,12 @@ export class VerifyingAgent extends Agent {
 
   /** Without `kept` each connection serves once. */
   constructor(connect: Connect, kept?: KeptConnections) {
-    super(
-      kept === undefined ? { keepAlive: false } : { keepAlive: true, maxFreeSockets: kept.most, timeout: kept.idleMs },
-    );
+    const { most, idleMs } = kept ?? {};
+    super({
+      keepAlive: most !== undefined,
+      ...(most !== undefined && { maxFreeSockets: most }),
+      ...(idleMs !== undefined && { timeout: idleMs }),
+    });
     this.#connect = connect;
   }
 
@@ -42,7 +45,7 @@ export class VerifyingAgent extends Agent {
   }
 
   /** Connections that are being made are not waited for any more. */
-  giveUpConnecting(): void {
+  giveUp(): void {
     for (const giveUp of [...this.#connecting]) giveUp();
   }
 
@@ -52,10 +55,10 @@ export class VerifyingAgent extends Agent {
     for (const socket of Object.values(this.freeSockets).flat()) socket?.destroy();
   }
 
-  /** Ends everything, also what is under way: it fails. */
-  close(): void {
+  /** Ends everything, also what is under way: it fails. Nobody is connected afterwards. */
+  override destroy(): void {
     this.#isClosed = true;
-    this.giveUpConnecting();
-    this.destroy();
+    this.giveUp();
+    super.destroy();
   }
 }
