@@ -240,6 +240,8 @@ export type Cache = {
     readonly clearFailures?: boolean;
     readonly user: string;
     readonly event?: ThinmanEvent;
+    /** The time that the grant rested on. Where nothing of this can be written it is kept, as by `setClockMark`. */
+    readonly clockMark?: ClockMark;
   }): void;
   /** Committed to disk before the hash runs. */
   countOfflineFailure(user: string, atMs: number): void;

@@ -11,6 +11,11 @@ const RETRY_SPREAD = 0.2;
 const BATCH_CHARS = MAX_FRAME_BYTES / 2;
 
 /**
+ * What was appended is carried on after this. A login is answered first, and does not wait until its event is in the source of
+ * record as well; and what its device says of it comes within this time, for the same transaction.
+ */
+export const LINGER_MS = 25;
+/**
  * Events of one transaction where the source of record is this server's own: a flush for three times as many as in a frame of the
  * link, and some 5 ms of SQLite, in which nobody else is answered.
  */
@@ -50,6 +55,7 @@ export function createDrain(options: DrainOptions): Drain {
   let busy = false;
   let ended: Promise<void> = Promise.resolve();
   let cancelRetry: (() => void) | undefined;
+  let cancelLinger: (() => void) | undefined;
   let failures = 0;
   let woken = false;
   let appended = false;
@@ -92,6 +98,8 @@ export function createDrain(options: DrainOptions): Drain {
   function start(): void {
     cancelRetry?.();
     cancelRetry = undefined;
+    cancelLinger?.();
+    cancelLinger = undefined;
     if (stopped || busy) return;
     busy = true;
     ended = run();
@@ -106,7 +114,7 @@ export function createDrain(options: DrainOptions): Drain {
   // An append does not shorten a wait: with the database away, every login would try it.
   const forget = journal.onAppended(() => {
     appended = true;
-    if (cancelRetry === undefined) start();
+    if (cancelRetry === undefined && !busy) cancelLinger ??= clock.after(LINGER_MS, start);
   });
   start();
 
@@ -130,6 +138,7 @@ export function createDrain(options: DrainOptions): Drain {
       stopped = true;
       forget();
       cancelRetry?.();
+      cancelLinger?.();
       await ended;
     },
   };
