@@ -3,13 +3,15 @@ import { waitUntilOn } from '../support/site.ts';
 import { ALICE } from '../support/ward.ts';
 import { type Bench, type BenchOptions, type Figure, figure, type Size } from './bench.ts';
 import { type BenchSite, startBenchSite } from './support/bench-site.ts';
-import { loginMs } from './support/local-login.ts';
+import { logIn, loginMs, type TimedLogin } from './support/local-login.ts';
 import { median, medianError, spreadOf } from './support/statistics.ts';
 
 /** Times that the Primary fails in each way. */
 const ROUNDS: Readonly<Record<Size, number>> = { small: 1, normal: 12, full: 40 };
 /** Logins before the fault, and after the first one. */
 const LOGINS_AROUND = 4;
+/** Of getting that many answered by the Primary. */
+const ATTEMPTS = 10;
 
 type Fault = {
   readonly name: string;
@@ -47,9 +49,7 @@ async function run({ size, folder, processes, say }: BenchOptions): Promise<read
   const measured = new Map<Fault, Measured>(FAULTS.map(fault => [fault, { first: [], steady: [] }]));
   for (let round = 0; round < ROUNDS[size]; round++) {
     for (const [fault, { first, steady }] of measured) {
-      for (let login = 0; login < LOGINS_AROUND; login++) {
-        normal.push(await loginMs(bench.device, ALICE, 'online by primary'));
-      }
+      normal.push(...(await logInBefore(bench)));
       await fault.begin(bench, hosts.primary);
       first.push(await loginMs(bench.device, ALICE, 'online by secondary'));
       for (let login = 0; login < LOGINS_AROUND; login++) {
@@ -63,6 +63,17 @@ async function run({ size, folder, processes, say }: BenchOptions): Promise<read
   return [...measured].flatMap(([fault, times]) => figuresOf(fault, times, normal));
 }
 
+/** Where a busy machine sent a login on to the Secondary, the device goes back first, and it is done again. */
+async function logInBefore(bench: BenchSite): Promise<readonly number[]> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const logins: TimedLogin[] = [];
+    for (let login = 0; login < LOGINS_AROUND; login++) logins.push(await logIn(bench.device, ALICE));
+    if (logins.every(({ answer }) => answer.server === 'primary')) return logins.map(({ ms }) => ms);
+    await comeBack(bench);
+  }
+  throw new Error(`the Primary answered no ${LOGINS_AROUND} logins in a row: the machine is too busy`);
+}
+
 /** Started anew, the agent takes the Primary at once; by itself it would go back within 75 s (failover.md, "failback"). */
 async function comeBack({ site, device }: BenchSite): Promise<void> {
   await site.primary.waitForStatus('to serve', ({ state }) => state === 'serving');
@@ -70,7 +81,7 @@ async function comeBack({ site, device }: BenchSite): Promise<void> {
   await device.start();
   await waitUntilOn(device, site.primary);
   // The first one opens the HTTPS connection, which is then kept.
-  await loginMs(device, ALICE, 'online by primary');
+  await logIn(device, ALICE);
 }
 
 function figuresOf({ name, allowedMs }: Fault, { first, steady }: Measured, normal: readonly number[]): Figure[] {

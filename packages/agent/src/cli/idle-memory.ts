@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 
 /**
  * After the last thing that happened. Long after a login and what follows it (bundle, events, the channel's hello), so that
- * nobody waits for it: collecting takes some 30 ms.
+ * nobody waits for it: collecting takes some 50 ms.
  */
 const IDLE_AFTER_MS = 10_000;
 
