@@ -33,7 +33,7 @@ async function run(options: BenchOptions): Promise<readonly Figure[]> {
   const beganMs = performance.now();
   let isOver = false;
   const people = (async () => {
-    const underway: Promise<void>[] = [];
+    const underway: Promise<unknown>[] = [];
     for (let at = 0; !isOver; at++) {
       const device = someone[at % someone.length];
       if (device !== undefined) underway.push(fleet.login(device));

@@ -87,7 +87,7 @@ async function run(options: BenchOptions): Promise<readonly Figure[]> {
 async function storming(
   logins: number,
   pid: number,
-  login: (at: number) => Promise<void>,
+  login: (at: number) => Promise<unknown>,
   quiet: () => Promise<void>,
 ): Promise<Storm> {
   const cpuBefore = cpuMsOf(pid);
@@ -129,7 +129,7 @@ async function rawStorm({ size, folder, processes }: BenchOptions, { site, ident
   return storm;
 }
 
-async function inParallel<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
+async function inParallel<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<unknown>): Promise<void> {
   let next = 0;
   const worker = async () => {
     for (let at = next++; at < items.length; at = next++) await work(items[at] as T);
