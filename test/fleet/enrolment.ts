@@ -1,12 +1,12 @@
 import { X509Certificate } from 'node:crypto';
 import { decodeToken, EnrollAnswer, MAX_BODY_BYTES, Problem, parseJson, type SignedStatement } from '@thinman/protocol';
-import { Client } from 'undici';
 import { systemClock } from '../../packages/agent/src/adapters/clock.ts';
 import { casOf, createCsr, generateDeviceKey, spkiHash } from '../../packages/agent/src/adapters/device-key.ts';
 import { checkAnswer } from '../../packages/agent/src/adapters/enrolment.ts';
 import { fetchCa } from '../../packages/agent/src/adapters/enrolment-http.ts';
 import { exchange } from '../../packages/agent/src/adapters/http-exchange.ts';
 import { connectTls, tlsCredentials } from '../../packages/agent/src/adapters/tls.ts';
+import { type Connect, VerifyingAgent } from '../../packages/agent/src/adapters/verifying-agent.ts';
 import type { DeviceIdentity } from '../../packages/agent/src/ports.ts';
 
 /** An enrolment waits for the commits before it; a server that takes longer for all that are under way is down. */
@@ -44,12 +44,12 @@ export async function enrolFleet(
   const identities: DeviceIdentity[] = [];
   let signed: SignedStatement | undefined;
   const work = async () => {
-    const { client, serverKeyHash } = connectionTo(url, pinned);
+    const { agent, serverKeyHash } = connectionTo(url, pinned);
     try {
       for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
         const privateKey = generateDeviceKey();
         const body = { secret: content.secret, csr: createCsr(privateKey, name), name };
-        const answer = await post(client, body);
+        const answer = await post(agent, url, body);
         const { identity } = checkAnswer(answer, pinned, serverKeyHash(), privateKey, Date.now());
         if (identity === undefined) throw new NotEnrolled("the server's answer cannot be used");
         // One text for all: ten thousand copies of the site's CA would be most of what a device takes here.
@@ -59,7 +59,7 @@ export async function enrolFleet(
       }
     } finally {
       waiting.length = 0;
-      await client.destroy();
+      agent.destroy();
     }
   };
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, names.length) }, work));
@@ -70,22 +70,20 @@ export async function enrolFleet(
 function connectionTo(url: URL, caCertificates: readonly string[]) {
   const credentials = tlsCredentials({ caCertificates });
   let serverKeyHash = '';
-  const client = new Client(url.origin, {
-    connect(_options, callback) {
-      const request = { url, credentials, clock: systemClock, deadlineMs: DEADLINE_MS, keyHash: undefined };
-      connectTls(request, (failure, socket) => {
-        if (socket === undefined) return callback(failure ?? new Error('no socket'), null);
+  const connect: Connect = done => {
+    const request = { url, credentials, clock: systemClock, deadlineMs: DEADLINE_MS, keyHash: undefined };
+    return connectTls(request, (failure, socket) => {
+      if (socket !== undefined)
         serverKeyHash = spkiHash(new X509Certificate(socket.getPeerCertificate().raw).publicKey);
-        callback(null, socket);
-      });
-    },
-  });
-  return { client, serverKeyHash: () => serverKeyHash };
+      done(failure, socket);
+    });
+  };
+  return { agent: new VerifyingAgent(connect, { most: 1 }), serverKeyHash: () => serverKeyHash };
 }
 
-async function post(client: Client, body: unknown): Promise<EnrollAnswer> {
+async function post(agent: VerifyingAgent, url: URL, body: unknown): Promise<EnrollAnswer> {
   const signal = AbortSignal.timeout(DEADLINE_MS);
-  const outcome = await exchange(client, { method: 'POST', path: '/v1/enroll', body, signal });
+  const outcome = await exchange(agent, url, { method: 'POST', path: '/v1/enroll', body, signal });
   if (outcome.kind === 'failed') throw new NotEnrolled(`the server gave no answer (${outcome.reason})`);
   const answer = parseJson(EnrollAnswer, outcome.text, MAX_BODY_BYTES);
   if (outcome.status < 300 && answer.ok) return answer.value;

@@ -31,3 +31,10 @@ async function startMs(args: readonly string[], line: RegExp): Promise<number> {
     await ended;
   }
 }
+
+/** An empty Node process that goes on until it is disposed of. */
+export async function startEmptyNode(): Promise<Disposable & { readonly pid: number }> {
+  const child = spawn(process.execPath, ['--eval', EMPTY_PROGRAM], { stdio: ['pipe', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  return { pid: child.pid ?? -1, [Symbol.dispose]: () => void child.kill('SIGKILL') };
+}

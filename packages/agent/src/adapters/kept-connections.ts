@@ -13,7 +13,7 @@ import type { Answer, Clock, DeviceIdentity, FailureReason } from '../ports.ts';
 import { answerOf, serverKey } from './http-client.ts';
 import type { RoundTrips } from './round-trips.ts';
 import { ConnectFailure, connectTls, HANDSHAKE_DEADLINE_MS, networkReason, tlsCredentials } from './tls.ts';
-import { VerifyingAgent } from './verifying-agent.ts';
+import { type Connect, VerifyingAgent } from './verifying-agent.ts';
 
 /**
  * Connections over which servers were asked what they are, each kept for the channel that may follow: a device that moves makes one
@@ -39,11 +39,12 @@ export function createKeptConnections(options: {
     const { url, keyHash } = server;
     // Of the wire alone: how long a busy server takes for a handshake says nothing of it.
     const onRoundTrip = (ms: number) => roundTrips?.add(serverKey(server), ms);
-    return new VerifyingAgent(done => {
+    const connect: Connect = done => {
       const credentials = tlsCredentials(identity());
       const deadlines = { deadlineMs, handshakeDeadlineMs: HANDSHAKE_DEADLINE_MS };
       return connectTls({ url: new URL(url), credentials, clock, ...deadlines, keyHash, onRoundTrip }, done);
-    });
+    };
+    return new VerifyingAgent(connect, { most: 1 });
   }
 
   return {

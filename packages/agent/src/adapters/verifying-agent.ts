@@ -1,36 +1,63 @@
 import { Agent } from 'node:https';
 import { Duplex } from 'node:stream';
-import type { connectTls } from './tls.ts';
+import type { TLSSocket } from 'node:tls';
+import { ConnectFailure } from './tls.ts';
 
-type Done = Parameters<typeof connectTls>[1];
+/** Makes one connection and calls `done` once; gives back how to give up. `connectTls` is one. */
+export type Connect = (done: (failure: Error | undefined, socket: TLSSocket | undefined) => void) => () => void;
 
-/** Hands `node:https` connections whose other end has been verified already. One that is free again is kept for the next request. */
+export type KeptConnections = {
+  /** Idle ones. For more questions at a time more are made, and ended afterwards. */
+  readonly most: number;
+  /** An idle one is kept this long, unless the server's keep-alive hint says less; left out: as long as the server keeps it. */
+  readonly idleMs?: number;
+};
+
+/** Hands `node:https` connections whose other end has been verified already. For one server. */
 export class VerifyingAgent extends Agent {
-  readonly #connect: (done: Done) => () => void;
-  readonly #underway = new Set<() => void>();
+  readonly #connect: Connect;
+  readonly #connecting = new Set<() => void>();
+  #isClosed = false;
 
-  /** `connect` returns how to give up. */
-  constructor(connect: (done: Done) => () => void) {
-    super({ keepAlive: true, maxFreeSockets: 1 });
+  /** Without `kept` each connection serves once. */
+  constructor(connect: Connect, kept?: KeptConnections) {
+    const { most, idleMs } = kept ?? {};
+    super({
+      keepAlive: most !== undefined,
+      ...(most !== undefined && { maxFreeSockets: most }),
+      ...(idleMs !== undefined && { timeout: idleMs }),
+    });
     this.#connect = connect;
   }
 
   override createConnection(_options: unknown, callback?: (error: Error | null, stream: Duplex) => void): undefined {
-    const giveUp = this.#connect((failure, socket) => {
-      this.#underway.delete(giveUp);
+    const tell = (failure: Error | undefined, socket: TLSSocket | undefined) => {
       // On failure Node reads the error alone; its types ask for a stream all the same.
       if (failure !== undefined || socket === undefined) callback?.(failure ?? new Error('no socket'), new Duplex());
       else callback?.(null, socket);
+    };
+    if (this.#isClosed) return void queueMicrotask(() => tell(new ConnectFailure('aborted', 'closed'), undefined));
+    const giveUp = this.#connect((failure, socket) => {
+      this.#connecting.delete(giveUp);
+      tell(failure, socket);
     });
-    this.#underway.add(giveUp);
+    this.#connecting.add(giveUp);
   }
 
-  /** Ends the connections that are being made. */
+  /** Connections that are being made are not waited for any more. */
   giveUp(): void {
-    for (const giveUp of [...this.#underway]) giveUp();
+    for (const giveUp of [...this.#connecting]) giveUp();
   }
 
+  /** What is under way ends by itself, and its connection with it. Nothing new must be asked. */
+  retire(): void {
+    this.maxFreeSockets = 0;
+    for (const socket of Object.values(this.freeSockets).flat()) socket?.destroy();
+  }
+
+  /** Ends everything, also what is under way: it fails. Nobody is connected afterwards. */
   override destroy(): void {
+    this.#isClosed = true;
     this.giveUp();
     super.destroy();
   }

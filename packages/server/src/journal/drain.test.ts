@@ -59,7 +59,7 @@ describe('drain', () => {
   it('carries away what waits at the start, oldest first, in batches', async () => {
     const all = events(7);
     journal.append(...all);
-    start({ batchEvents: 3 });
+    start({ batchEvents: () => 3 });
     await clock.advance(0);
     assert.deepEqual(sizes(), [3, 3, 1]);
     assert.deepEqual(batches.flat(), all);
@@ -219,7 +219,7 @@ describe('drain', () => {
     it('does not wait for the next retry, and is done when all is stored', async () => {
       answer = async () => 'later';
       journal.append(...events(3));
-      const drain = start({ batchEvents: 2 });
+      const drain = start({ batchEvents: () => 2 });
       await clock.advance(30_000);
       answer = async () => 'stored';
       const flushed = drain.flush(1_000);
@@ -246,7 +246,7 @@ describe('drain', () => {
       const under = Promise.withResolvers<Delivery>();
       answer = () => under.promise;
       journal.append(...events(4));
-      const drain = start({ batchEvents: 2 });
+      const drain = start({ batchEvents: () => 2 });
       await clock.advance(0);
       const stopped = drain.stop();
       under.resolve('stored');

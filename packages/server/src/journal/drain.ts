@@ -10,6 +10,12 @@ const RETRY_SPREAD = 0.2;
 /** Events of one batch, as JSON: half a frame of the link, which leaves room for escapes and for what is around them. */
 const BATCH_CHARS = MAX_FRAME_BYTES / 2;
 
+/**
+ * Events of one transaction where the source of record is this server's own: a flush for three times as many as in a frame of the
+ * link, and some 5 ms of SQLite, in which nobody else is answered.
+ */
+export const RECORD_DRAIN_EVENTS = 300;
+
 /** `stored`: every event of the batch is durable in the source of record. `later`: perhaps not; send them again. */
 export type Delivery = 'stored' | 'later';
 
@@ -22,7 +28,8 @@ export type DrainOptions = {
   readonly random?: () => number;
   /** A delivery, or the journal itself, failed as a defect; it is tried again. For the log. */
   readonly onTrouble?: (error: unknown) => void;
-  readonly batchEvents?: number;
+  /** Asked anew for each batch. */
+  readonly batchEvents?: () => number;
   readonly batchChars?: number;
 };
 
@@ -38,7 +45,7 @@ export type Drain = {
 /** Carries the journal to the source of record: oldest first, one batch at a time, again and again until it is there. */
 export function createDrain(options: DrainOptions): Drain {
   const { journal, deliver, clock, random = Math.random, onTrouble = () => {} } = options;
-  const { batchEvents = LINK_DRAIN_EVENTS, batchChars = BATCH_CHARS } = options;
+  const { batchEvents = () => LINK_DRAIN_EVENTS, batchChars = BATCH_CHARS } = options;
   const emptied = new Set<() => void>();
   let busy = false;
   let ended: Promise<void> = Promise.resolve();
@@ -51,7 +58,7 @@ export function createDrain(options: DrainOptions): Drain {
   /** `later` as well when the journal itself fails: what was delivered but not marked is sent again, and stored once. */
   async function deliverNext(): Promise<Delivery | 'empty'> {
     try {
-      const batch = fitting(journal.next(batchEvents), batchChars);
+      const batch = fitting(journal.next(batchEvents()), batchChars);
       if (batch.length === 0) return 'empty';
       if ((await deliver(batch)) === 'later') return 'later';
       journal.markDrained(batch);
