@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Bench, type BenchOptions, type Figure, figure, type Size } from './bench.ts';
 import { type FleetSite, startFleetSite, waitUntilQuiet } from './fleet/fleet-site.ts';
 import { rawAsk, rawClient, startRawServer } from './fleet/raw-clients.ts';
+import { devicesFor } from './fleet/sizes.ts';
 import { argon2Ms } from './support/argon2.ts';
 import { cpuMsOf } from './support/proc.ts';
 import { percentile, spreadOf } from './support/statistics.ts';
@@ -26,7 +27,7 @@ type Storm = { readonly perSecond: number; readonly cpuMs: number };
 
 async function run(options: BenchOptions): Promise<readonly Figure[]> {
   const { size, processes } = options;
-  const started = await startFleetSite(options, { devices: DEVICES[size] });
+  const started = await startFleetSite(options, { devices: devicesFor(size, DEVICES) });
   const { fleet, site } = started;
   // Once on each device: after that its user is known there, and the key derived.
   await inParallel(fleet.devices, AT_ONCE, device => fleet.login(device));
