@@ -1,6 +1,7 @@
 import { type Bench, type BenchOptions, type Figure, figure, type Size } from './bench.ts';
 import { startFleetSite } from './fleet/fleet-site.ts';
 import { openRawChannels, rawAsk, rawClient, startRawServer } from './fleet/raw-clients.ts';
+import { devicesFor } from './fleet/sizes.ts';
 import { percentile, spreadOf } from './support/statistics.ts';
 
 const DEVICES: Readonly<Record<Size, number>> = { small: 30, normal: 5_000, full: 5_000 };
@@ -23,7 +24,7 @@ const quiet = (minutes: number) =>
 
 async function run(options: BenchOptions): Promise<readonly Figure[]> {
   const { size } = options;
-  const devices = DEVICES[size];
+  const devices = devicesFor(size, DEVICES);
   let bundleBytes = 0;
   let arrived = 0;
   let all = () => {};

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Bench, type BenchOptions, type Figure, figure, type Size } from './bench.ts';
 import { startFleetSite, waitUntilOn } from './fleet/fleet-site.ts';
 import { openRawChannels, startRawServer } from './fleet/raw-clients.ts';
+import { devicesFor } from './fleet/sizes.ts';
 import { percentile, spreadOf } from './support/statistics.ts';
 
 const DEVICES: Readonly<Record<Size, number>> = { small: 30, normal: 5_000, full: 5_000 };
@@ -13,7 +14,7 @@ const MEDIAN_OF: Readonly<Record<Size, number>> = { small: 1, normal: 1, full: 3
 
 async function run(options: BenchOptions): Promise<readonly Figure[]> {
   const { size, folder, processes } = options;
-  const started = await startFleetSite(options, { devices: DEVICES[size], secondary: true });
+  const started = await startFleetSite(options, { devices: devicesFor(size, DEVICES), secondary: true });
   const { site, fleet, identities } = started;
   const someone = fleet.devices.slice(0, 20);
   for (const device of someone) await fleet.login(device);
@@ -33,7 +34,7 @@ async function run(options: BenchOptions): Promise<readonly Figure[]> {
   const beganMs = performance.now();
   let isOver = false;
   const people = (async () => {
-    const underway: Promise<void>[] = [];
+    const underway: Promise<unknown>[] = [];
     for (let at = 0; !isOver; at++) {
       const device = someone[at % someone.length];
       if (device !== undefined) underway.push(fleet.login(device));

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Bench, type BenchOptions, type Figure, figure, type Size } from './bench.ts';
 import { type FleetSite, startFleetSite, waitUntilQuiet } from './fleet/fleet-site.ts';
 import { rawAsk, rawClient, startRawServer } from './fleet/raw-clients.ts';
+import { devicesFor } from './fleet/sizes.ts';
 import { argon2Ms } from './support/argon2.ts';
 import { cpuMsOf } from './support/proc.ts';
 import { percentile, spreadOf } from './support/statistics.ts';
@@ -26,7 +27,7 @@ type Storm = { readonly perSecond: number; readonly cpuMs: number };
 
 async function run(options: BenchOptions): Promise<readonly Figure[]> {
   const { size, processes } = options;
-  const started = await startFleetSite(options, { devices: DEVICES[size] });
+  const started = await startFleetSite(options, { devices: devicesFor(size, DEVICES) });
   const { fleet, site } = started;
   // Once on each device: after that its user is known there, and the key derived.
   await inParallel(fleet.devices, AT_ONCE, device => fleet.login(device));
@@ -87,7 +88,7 @@ async function run(options: BenchOptions): Promise<readonly Figure[]> {
 async function storming(
   logins: number,
   pid: number,
-  login: (at: number) => Promise<void>,
+  login: (at: number) => Promise<unknown>,
   quiet: () => Promise<void>,
 ): Promise<Storm> {
   const cpuBefore = cpuMsOf(pid);
@@ -129,7 +130,7 @@ async function rawStorm({ size, folder, processes }: BenchOptions, { site, ident
   return storm;
 }
 
-async function inParallel<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
+async function inParallel<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<unknown>): Promise<void> {
   let next = 0;
   const worker = async () => {
     for (let at = next++; at < items.length; at = next++) await work(items[at] as T);

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Bench, type BenchOptions, type Figure, figure, type Size } from './bench.ts';
 import { startFleetSite } from './fleet/fleet-site.ts';
 import { openRawChannels, startRawServer } from './fleet/raw-clients.ts';
+import { devicesFor } from './fleet/sizes.ts';
 import { memoryOf } from './support/proc.ts';
 
 const DEVICES: Readonly<Record<Size, number>> = { small: 50, normal: 5_000, full: 5_000 };
@@ -14,7 +15,7 @@ const BYTES_PER_KB = 1024;
 
 async function run(options: BenchOptions): Promise<readonly Figure[]> {
   const { size, folder, processes } = options;
-  const devices = DEVICES[size];
+  const devices = devicesFor(size, DEVICES);
   let emptyBytes = 0;
   const started = await startFleetSite(options, {
     devices,

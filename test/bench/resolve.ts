@@ -1,3 +1,4 @@
+import { EVERYBODY } from '../../packages/server/src/core/reach.ts';
 import { createBundles } from '../../packages/server/src/device-plane/bundles.ts';
 import { type Bench, type BenchOptions, type Figure, figure, type Size } from './bench.ts';
 import { interleave } from './support/interleave.ts';
@@ -33,7 +34,13 @@ async function run({ size }: BenchOptions): Promise<readonly Figure[]> {
 /** ms of one bundle: the policy and the profile of one user on one device, and the hash over them, with nothing remembered. */
 function bundleMs(site: ReturnType<typeof siteWithGroups>): () => Promise<number> {
   let revision = 0;
-  const view = { config: () => site.config, settings: () => ({}), revision: () => ++revision, close: () => {} };
+  const view = {
+    config: () => site.config,
+    settings: () => ({}),
+    revision: () => ++revision,
+    reach: () => EVERYBODY,
+    close: () => {},
+  };
   const bundles = createBundles(view, { site: () => undefined });
   return async () => {
     const startedMs = performance.now();

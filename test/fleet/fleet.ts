@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { DeviceBundle, SignedStatement, SiteStatement } from '@thinman/protocol';
+import type { DeviceBundle, LoginResult, SignedStatement, SiteStatement } from '@thinman/protocol';
 import { verifyStatement } from '../../packages/agent/src/adapters/statement.ts';
 import type { DeviceIdentity } from '../../packages/agent/src/ports.ts';
 import { sharedDerivations } from './derivations.ts';
@@ -26,8 +26,8 @@ export type Fleet = {
   /** Devices with a channel by the name of its server. */
   byServer(): ReadonlyMap<string, number>;
   connected(): number;
-  /** One login of the user of this device; its answer is in the tallies. */
-  login(device: LightDevice): Promise<void>;
+  /** One login of the user of this device; its answer is in the tallies. undefined: it was stopped. */
+  login(device: LightDevice): Promise<LoginResult | undefined>;
   stop(): Promise<void>;
 };
 
@@ -85,7 +85,9 @@ export function createFleet({ identities, signed, users, onEvent, onBundle }: Fl
       const user = userOf.get(device);
       if (user === undefined) throw new Error('a fleet without users logs nobody in');
       // An agent that is stopped meanwhile rejects: a login without an answer.
-      tallies.login(await device.login(user.name, user.password).catch(() => undefined));
+      const result = await device.login(user.name, user.password).catch(() => undefined);
+      tallies.login(result);
+      return result;
     },
     async stop() {
       await Promise.all(devices.map(device => device.stop()));

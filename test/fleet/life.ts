@@ -17,7 +17,7 @@ const MS_PER_MINUTE = 60_000;
 
 /** People log in and cables are pulled, at random, until `signal` ends it. Resolves when the last login is answered. */
 export async function live(fleet: Fleet, { logins, disconnections, random = Math.random }: Life, signal: AbortSignal) {
-  const underway = new Set<Promise<void>>();
+  const underway = new Set<Promise<unknown>>();
   const busy = new Set<LightDevice>();
   const beganMs = performance.now();
   const due = (rate: number, perMs: number) => Math.floor(((performance.now() - beganMs) * rate) / perMs);

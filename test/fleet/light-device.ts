@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { DeviceBundle, LoginResult, SiteStatement } from '@thinman/protocol';
 import { createChannelConnector } from '../../packages/agent/src/adapters/channel.ts';
-import { systemClock } from '../../packages/agent/src/adapters/clock.ts';
 import { createHasher, type DeriveBase } from '../../packages/agent/src/adapters/hasher.ts';
 import { createServerClient } from '../../packages/agent/src/adapters/http-client.ts';
 import { createRoundTrips } from '../../packages/agent/src/adapters/round-trips.ts';
@@ -15,6 +14,7 @@ import type {
 } from '../../packages/agent/src/ports.ts';
 import { createRunner } from '../../packages/agent/src/runtime/runner.ts';
 import { emptyDevice, memoryCache } from '../support/memory-cache.ts';
+import { patientClock } from './patient-clock.ts';
 
 /** What the devices of one process share. */
 export type SharedParts = {
@@ -52,12 +52,12 @@ export function createLightDevice(identity: DeviceIdentity, shared: SharedParts)
   const { name } = identity;
   const cache = memoryCache(emptyDevice());
   const roundTrips = createRoundTrips();
-  const client = createServerClient({ clock: systemClock, identity: () => identity, roundTrips });
-  const who = { clock: systemClock, random: Math.random, identity: () => identity };
+  const client = createServerClient({ clock: patientClock, identity: () => identity, roundTrips });
+  const who = { clock: patientClock, random: Math.random, identity: () => identity };
   const channels = held(createChannelConnector({ ...who, roundTrips }));
   const runner = createRunner({
     ...{ identity, identityStore: nowhere(identity), client, channels: channels.connector, statement, onDefect },
-    ...{ sealing: SEALING, clock: systemClock, random: Math.random, uuid: randomUUID, verifyStatement },
+    ...{ sealing: SEALING, clock: patientClock, random: Math.random, uuid: randomUUID, verifyStatement },
     agentVersion: 'fleet',
     hasher: createHasher(identity, derive),
     cache: {

@@ -24,9 +24,18 @@ export type TlsCredentials = {
   readonly validity: { readonly fromMs: number; readonly untilMs: number };
 };
 
-export function tlsCredentials(
-  identity: Pick<DeviceIdentity, 'caCertificates'> & Partial<Pick<DeviceIdentity, 'certificate' | 'privateKey'>>,
-): TlsCredentials {
+type Shown = Pick<DeviceIdentity, 'caCertificates'> & Partial<Pick<DeviceIdentity, 'certificate' | 'privateKey'>>;
+
+const made = new WeakMap<Shown, TlsCredentials>();
+
+/** Of one identity the same each time: reading keys and certificates takes as long as a handshake. An identity that changes is another. */
+export function tlsCredentials(identity: Shown): TlsCredentials {
+  const held = made.get(identity) ?? readCredentials(identity);
+  made.set(identity, held);
+  return held;
+}
+
+function readCredentials(identity: Shown): TlsCredentials {
   const { caCertificates, certificate, privateKey } = identity;
   const context = createSecureContext({
     ca: [...caCertificates],

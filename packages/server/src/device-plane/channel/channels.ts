@@ -52,6 +52,9 @@ export type Channels = {
 const BUNDLE_ROOM_BYTES = MAX_FRAME_BYTES / 4;
 const fitsFrame = (bundle: DeviceBundle) => Buffer.byteLength(JSON.stringify(bundle)) <= BUNDLE_ROOM_BYTES;
 
+/** Devices that are looked at in one turn: some ten milliseconds of resolution. */
+const AT_A_TIME = 100;
+
 const keyOf = (device: StoredObject) => (device.system as DeviceSystem).keyHash;
 
 type ChannelDeps = Pick<
@@ -61,7 +64,7 @@ type ChannelDeps = Pick<
 
 export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & { readonly stop: () => void } {
   const { replica, site, clock } = deps;
-  const audience = createAudience();
+  const audience = createAudience(site);
   const tellClone = createClones(deps);
 
   const wordOf = (userId: string) => userWord({ replica, site, nowMs: clock.nowMs() }, userId);
@@ -155,18 +158,29 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
   }
 
   function applied(change: AppliedChange): void {
-    const { everybody, devices, users } = audience.concernedBy(change);
+    const { allWords, reached, devices, users } = audience.concernedBy(change);
     if (change.full) {
       for (const connection of [...audience.all()]) recheck(connection, change.version);
     }
     for (const { connection, device } of devices) stillDevice(connection, device, change.version);
-    const looked = everybody ? [...audience.all()] : [...new Set([...devices.map(d => d.connection), ...users.keys()])];
-    for (const connection of looked) {
+    const looked = [...new Set([...devices.map(d => d.connection), ...users.keys(), ...reached])];
+    tellNews(looked, connection => (allWords ? connection.users.keys() : (users.get(connection) ?? [])));
+  }
+
+  /** The first at once; between slices of many, logins are answered. What is told is what holds when it is told. */
+  function tellNews(
+    looked: readonly Connection[],
+    wordsFor: (connection: Connection) => Iterable<string>,
+    from = 0,
+  ): void {
+    const next = from + AT_A_TIME;
+    for (const connection of looked.slice(from, next)) {
       if (!connection.greeted || audience.of(connection.device.uid) !== connection) continue;
-      tellWords(connection, everybody ? connection.users.keys() : (users.get(connection) ?? []));
+      tellWords(connection, wordsFor(connection));
       tellDeviceBundle(connection);
       tellUserBundle(connection);
     }
+    if (looked.length > next) setImmediate(() => tellNews(looked, wordsFor, next));
   }
 
   /** After a full sync anything may be otherwise; an unknown device is closed and comes back to hear why. */
