@@ -12,13 +12,11 @@ const DEFAULT_MINUTES = '3';
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: { minutes: { type: 'string' }, seed: { type: 'string' }, target: { type: 'string' } },
-  });
-  const minutes = Number(values.minutes ?? DEFAULT_MINUTES);
-  const first = Number(values.seed ?? randomInt(2 ** 30));
-  const targets = TARGETS.filter(({ name }) => values.target === undefined || name === values.target);
-  if (!(minutes > 0) || !Number.isSafeInteger(first) || targets.length === 0) {
+  const values = readArguments();
+  const minutes = Number(values?.minutes ?? DEFAULT_MINUTES);
+  const first = Number(values?.seed ?? randomInt(2 ** 30));
+  const targets = TARGETS.filter(({ name }) => values?.target === undefined || name === values.target);
+  if (values === undefined || !(minutes > 0) || !Number.isSafeInteger(first) || targets.length === 0) {
     const names = TARGETS.map(({ name }) => name).join(', ');
     console.error(`Use: npm run fuzz -- --minutes N [--seed S] [--target NAME], with one of ${names}`);
     return 2;
@@ -39,4 +37,14 @@ async function main(): Promise<number> {
     console.log(`seed ${seed}: nothing found; ${runs} inputs so far, ${heapMib().toFixed(0)} MiB in use`);
   }
   return 0;
+}
+
+/** undefined: there is an option that is none of these. */
+function readArguments() {
+  const text = { type: 'string' } as const;
+  try {
+    return parseArgs({ options: { minutes: text, seed: text, target: text } }).values;
+  } catch {
+    return undefined;
+  }
 }

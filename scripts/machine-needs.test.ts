@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { countLeftOut, leftOut, NEEDS, type Need } from './machine-needs.ts';
+import { countLeftOut, countSkipped, leftOut, NEEDS, type Need } from './machine-needs.ts';
 
 const need = (name: string, suites: RegExp, isMet: boolean, more: Partial<Need> = {}): Need => ({
   name,
@@ -58,11 +58,21 @@ test('what is left out is skipped at home and failed in CI, where only MySQL 9 m
   assert.deepEqual(countLeftOut(bare, false), { passed: 0, failed: 0, skipped: 2 });
 });
 
+test('what a test skips by itself is failed in CI', () => {
+  const totals = { passed: 5, failed: 1, skipped: 2 };
+  assert.deepEqual(countSkipped(totals, false), totals);
+  assert.deepEqual(countSkipped(totals, true), { passed: 5, failed: 3, skipped: 0 });
+});
+
 test('a path says what its suite needs', () => {
   assert.deepEqual(needsOf('packages/server/src/record/dialects/mysql/pool.test.ts'), []);
   assert.deepEqual(needsOf('test/system/primary-killed.test.ts'), []);
-  assert.deepEqual(needsOf('test/system/full-disk-server.test.ts'), []);
-  assert.deepEqual(needsOf('test/system/killed-at-each-write.test.ts'), ['strace']);
+  assert.deepEqual(needsOf('test/system/full-disk-server.test.ts'), ['device)']);
+  assert.deepEqual(needsOf('test/database/full-disk.test.ts').at(-1), 'device)');
+  assert.deepEqual(needsOf('test/security/other-unix-users.test.ts'), ['root']);
+  for (const traced of ['killed-at-each-write', 'promotion', 'restored-database']) {
+    assert.deepEqual(needsOf(`test/system/${traced}.test.ts`), ['strace', 'ptrace)']);
+  }
   const mariadb = ['util-linux', 'mariadb-server', 'openssl'];
   assert.deepEqual(needsOf('test/database/source-of-record.mariadb.test.ts'), mariadb);
   assert.deepEqual(needsOf('test/support/databases/replication.test.ts'), mariadb);

@@ -32,6 +32,9 @@ export function needsDatabases(): string | undefined {
   return missing === '' ? undefined : `The redundant demo needs MariaDB: as root on Debian, apt-get install ${missing}`;
 }
 
+/** What an administrator makes when all is back. */
+const NEW_GROUP = 'night-shift';
+
 type Redundancy = 'half' | 'full';
 
 export type DemoDatabases = AsyncDisposable & {
@@ -62,6 +65,9 @@ export async function tellRedundantStory(
   const databases =
     redundancy === 'full' ? 'a Master for the Primary, a Slave for the Secondary' : 'one for both servers';
   teller.say(`${redundancy.toUpperCase()} redundancy on real databases, ${kind} ${version}: ${databases}.`);
+  if (redundancy === 'full') {
+    teller.say('What is written into the Master reaches the Slave by the replication of the databases themselves.');
+  }
   await twoServers(teller, site);
   await theHospital(teller, site, hospital);
   await thinClients(teller, site);
@@ -70,6 +76,7 @@ export async function tellRedundantStory(
   await theDatabaseDies(teller, site, people, redundancy, database);
   await thePrimaryDiesToo(teller, site, people, redundancy);
   await bothComeBack(teller, site, people, database);
+  await administrationWorksAgain(teller, site, redundancy);
   await nothingWasLost(teller, site);
 }
 
@@ -87,8 +94,12 @@ async function theDatabaseDies(
     const { happened, ms } = told(await people.login(device, user));
     return { happened: happened.replace(/ .*/, ''), ms };
   });
+  say(
+    'degraded: its database is gone, so it serves from its own copy, and thin clients prefer a server that is serving.',
+  );
   await step('The Primary says what it is now', 'degraded', async () => stateOf(site.primary, 'degraded'));
   if (redundancy === 'full') {
+    say('The Secondary has a database of its own, the Slave, and all that it has heard of is in it.');
     await step('The Secondary lacks nothing', 'serving', async () => stateOf(site.secondary, 'serving'));
     await step('All thin clients move to it by themselves', 'online on secondary', () =>
       whereAll(site, site.secondary),
@@ -131,6 +142,32 @@ async function bothComeBack({ chapter, step }: Teller, site: Site, people: Peopl
   await step(`${user} logs in on ${device}`, 'granted online by primary', async () =>
     told(await people.login(device, user)),
   );
+}
+
+async function administrationWorksAgain({ chapter, say, step }: Teller, site: Site, redundancy: Redundancy) {
+  chapter('Administration works again');
+  await step('thinman apply of one more user group', 'on the Primary', async () => {
+    await site.apply(`kind: UserGroup\nname: ${NEW_GROUP}\nbody: {}\n`);
+    return `on ${(await holders(site, [site.primary])).join(', ')}`;
+  });
+  if (redundancy === 'full')
+    say('It was written into the Master; replication brings it into the Slave, which the Secondary reads.');
+  const { generation } = await site.primary.status();
+  await step('The change is on both servers', 'on the Primary, the Secondary', async () => {
+    await site.secondary.waitForStatus('to have it', status => status.generation >= generation);
+    return `on ${(await holders(site, site.servers)).join(', ')}`;
+  });
+}
+
+/** Who of these servers gives the new group to an administrator who asks it. */
+async function holders(site: Site, servers: readonly Server[]): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const server of servers) {
+    if ((await server.get('UserGroup')).some(({ name }) => name === NEW_GROUP)) {
+      found.push(server === site.primary ? 'the Primary' : 'the Secondary');
+    }
+  }
+  return found;
 }
 
 async function stateOf(server: Server, wanted: string): Promise<string> {

@@ -123,7 +123,7 @@ export function replicaFollowsContract(
               const now = replica.position()?.version.generation ?? 0;
               assert.ok(now >= before || one.do === 'lose replica', `went back from ${before} to ${now}`);
             }
-            const sync = createSync({ record, replica, clock, siteId: SITE_ID });
+            const sync = createSync({ record, replica, clock });
             const condition = await sync.syncNow();
             await sync.stop();
             assert.deepEqual([condition.reachable, condition.forked, condition.error], [true, false, undefined]);

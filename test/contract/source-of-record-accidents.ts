@@ -8,12 +8,14 @@ import { parseMysqlUrl } from '../../packages/server/src/record/dialects/mysql/a
 import { mysqlDialect } from '../../packages/server/src/record/dialects/mysql/mysql.ts';
 import { MIGRATIONS, migrate } from '../../packages/server/src/record/migrations/index.ts';
 import type { Migration } from '../../packages/server/src/record/migrations/migration.ts';
+import { SCHEMA } from '../../packages/server/src/record/schema.ts';
 import { openSourceOfRecord } from '../../packages/server/src/record/source-of-record.ts';
 import { openReplica } from '../../packages/server/src/replica/replica.ts';
 import { createSync } from '../../packages/server/src/replica/sync.ts';
 import { systemClock } from '../../packages/server/src/runtime/clock.ts';
 import { type DatabaseLab, databaseLab } from '../support/database-lab.ts';
 import type { DatabaseServer } from '../support/databases/database-server.ts';
+import { up as nextReleaseUp } from '../support/next-release-migration.ts';
 import { AS_PRIMARY, newSite, recordedEvent, SITE_ID } from '../support/record-fixtures.ts';
 import { assertUnavailable, commit, putUser, standing } from '../support/record-steps.ts';
 import { createScratch } from '../support/scratch.ts';
@@ -71,7 +73,7 @@ export function accidentsContract(name: string, serverOf: () => DatabaseServer):
         const [primary, secondary] = [open('direct'), open('direct', true)];
         await primary.initialise(newSite(), []);
         const replica = openReplica(join(scratch.folder, 'replica.db'), { clock: systemClock, siteId: SITE_ID });
-        const sync = createSync({ record: secondary, replica, clock: systemClock, siteId: SITE_ID, intervalMs: 100 });
+        const sync = createSync({ record: secondary, replica, clock: systemClock, intervalMs: 100 });
         const turned = (reachable: boolean) =>
           new Promise<void>(resolve => {
             const stop = sync.onCondition(condition => {
@@ -94,6 +96,35 @@ export function accidentsContract(name: string, serverOf: () => DatabaseServer):
         assert.ok(replica.get('User', 'alice'));
         await sync.stop();
         replica.close();
+      });
+    });
+
+    describe('readers who hang', () => {
+      it('do not keep the feed waiting, by which the database counts as there', async () => {
+        const record = open('direct');
+        await record.initialise(newSite(), []);
+        const at = await standing(record);
+        const locked = serverOf().rootScript(`USE \`${lab.database}\`; LOCK TABLES events WRITE; SELECT SLEEP(4);`);
+        await waitFor('the table to be locked', async () => {
+          const [row] = await lab.sql(
+            "SELECT COUNT(*) AS held FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'",
+          );
+          return Number(row?.held) > 0 || undefined;
+        });
+        // As a dump without --single-transaction meets administrators who look at events.
+        const ended: string[] = [];
+        const reading = Array.from({ length: 6 }, () =>
+          record.events({ limit: 10 }).then(
+            () => ended.push('read'),
+            () => ended.push('refused'),
+          ),
+        );
+        await waitFor('all readers to be taken', () =>
+          record.connections().some(({ lane, waiting }) => lane === 'reader' && waiting > 0) ? true : undefined,
+        );
+        for (let reads = 0; reads < 5; reads++) assert.equal((await record.feed(at)).kind, 'current');
+        assert.deepEqual(ended, [], 'all that while nobody else was answered');
+        await Promise.all([...reading, locked]);
       });
     });
 
@@ -205,6 +236,14 @@ export function accidentsContract(name: string, serverOf: () => DatabaseServer):
     });
 
     describe('a schema that was cut off', () => {
+      const dialectAt = (port: number) => {
+        const url = new URL(lab.url());
+        url.port = String(port);
+        const parsed = parseMysqlUrl(url.href, path => path);
+        assert.ok(parsed.kind === 'address');
+        return mysqlDialect(parsed.address, { readOnly: false });
+      };
+
       it('in the middle of its making is completed by the next one, and is no site before', async () => {
         const cut = open('proxy');
         const happened = proxy.next('lost', 'create table if not exists `history`');
@@ -228,13 +267,6 @@ export function accidentsContract(name: string, serverOf: () => DatabaseServer):
             await db.schema.alterTable('commits').addColumn('ticket', types.text).execute();
           },
         };
-        const dialectAt = (port: number) => {
-          const url = new URL(lab.url());
-          url.port = String(port);
-          const parsed = parseMysqlUrl(url.href, path => path);
-          assert.ok(parsed.kind === 'address');
-          return mysqlDialect(parsed.address, { readOnly: false });
-        };
         const [cut, whole] = [dialectAt(proxy.port), dialectAt(serverOf().port)];
         const happened = proxy.next('unanswered', 'create index');
         await assert.rejects(migrate(cut, { migrations: [...MIGRATIONS, next] }), assertUnavailable);
@@ -246,6 +278,22 @@ export function accidentsContract(name: string, serverOf: () => DatabaseServer):
         assert.equal((await record.commit(AS_PRIMARY, async () => ({ write: true, result: 0 }))).kind, 'committed');
         await Promise.all([cut.close(), whole.close()]);
       });
+
+      for (const statement of ['`remark`', '`severity`', 'create index', 'create table']) {
+        it(`in a change that adds columns, at ${statement}, is brought to its end by the next one`, async () => {
+          const record = open('direct');
+          await record.initialise(newSite(), []);
+          const migrations = [...MIGRATIONS, { number: MIGRATIONS.length + 1, up: nextReleaseUp }];
+          const [cut, whole] = [dialectAt(proxy.port), dialectAt(serverOf().port)];
+          const happened = proxy.next('unanswered', statement);
+          await assert.rejects(migrate(cut, { migrations }), assertUnavailable);
+          await happened;
+          assert.deepEqual(await migrate(whole, { migrations }), { from: SCHEMA, to: SCHEMA + 1 });
+          await lab.sql('SELECT objects.remark, events.severity FROM $.objects, $.events, $.remarks');
+          await putUser(record, 'alice');
+          await Promise.all([cut.close(), whole.close()]);
+        });
+      }
 
       it('is changed by one server at a time', async () => {
         await open('direct').initialise(newSite(), []);

@@ -103,6 +103,22 @@ export function fitnessContract(name: string, given: () => { server: DatabaseSer
       });
     });
 
+    it('and a packet too small for a large object is told, until what it says was run', async () => {
+      const [before] = await server.rootQuery('SELECT @@GLOBAL.max_allowed_packet AS bytes');
+      await server.rootQuery('SET GLOBAL max_allowed_packet = 1048576');
+      try {
+        await open(lab.url()).initialise(newSite(), []);
+        assert.match(findings.map(({ what }) => what).join('; '), /more than 1048576 bytes \(max_allowed_packet\)/);
+        const large = () => putUser(open(lab.url()), 'large', 'x'.repeat(1_500_000));
+        await assert.rejects(large(), assertUnavailable);
+        await run(findings.splice(0).flatMap(({ mend }) => mend));
+        await large();
+        assert.deepEqual(findings, []);
+      } finally {
+        await server.rootQuery(`SET GLOBAL max_allowed_packet = ${before?.bytes}`);
+      }
+    });
+
     describe('rights', () => {
       const ALL = ALL_RIGHTS;
 

@@ -81,13 +81,31 @@ export function slaveContract(name: string, kind: DatabaseKind): void {
       }
     });
 
-    it('is told that a Slave takes no writes, in words of what to do', async () => {
+    const ofPrimaryOnSlave = () => {
       const wrong = new URL(lab.url());
       wrong.port = String(pair.slave.port);
-      const primary = keep(openSourceOfRecord(wrong.href, { dataDir: folder, clock: manualClock() }));
+      return keep(openSourceOfRecord(wrong.href, { dataDir: folder, clock: manualClock() }));
+    };
+
+    it('is told that a Slave takes no writes, in words of what to do', async () => {
+      const primary = ofPrimaryOnSlave();
       assert.equal((await primary.feed(undefined)).kind, 'full');
       const refused = { name: 'DatabaseUnavailable', trouble: 'read_only', message: /demoted Master/ };
       await assert.rejects(putUser(primary, 'alice'), refused);
+    });
+
+    // The last one: the pair is none any more after it.
+    it('is not taken over as long as nobody can see that it is no Slave, however much it can be written', async () => {
+      await pair.slave.setReadOnly(false);
+      /** As whoever promotes does: each time he runs what he is told. */
+      const obstacle = async () => {
+        const found = await ofPrimaryOnSlave().obstacleToWriting();
+        await pair.slave.rootScript(found?.mend.join('') ?? 'DO 0');
+        return found?.what;
+      };
+      assert.equal(await obstacle(), 'the account may not see whether it replicates');
+      assert.equal(await obstacle(), 'it is a Slave');
+      assert.equal(await obstacle(), undefined);
     });
   });
 }

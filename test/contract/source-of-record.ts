@@ -20,10 +20,16 @@ import {
   standing,
 } from '../support/record-steps.ts';
 
+/** `siteId`: of the server's site. `instance`: of a server that brings an older schema up. */
+export type OpenOptions = Partial<Readonly<Record<'siteId' | 'instance', string>>> & { readonly readOnly?: boolean };
+export type SiteColumns = Partial<Record<'id' | 'epoch' | 'compactedGeneration' | 'schema', number>> & {
+  readonly siteId?: string;
+};
+
 /** A database to try things on. */
 export type RecordLab = {
   /** One more handle on the database, as another server or a restarted one has. */
-  open(options?: { readonly readOnly?: boolean }): SourceOfRecord;
+  open(options?: OpenOptions): SourceOfRecord;
   takeAway(): void | Promise<void>;
   bringBack(): void | Promise<void>;
   /** A copy of the database as it is now … */
@@ -31,7 +37,7 @@ export type RecordLab = {
   /** … put in its place again. */
   restore(): void | Promise<void>;
   /** Changes the site row behind everybody's back. */
-  alterSite(values: Partial<Record<'epoch' | 'compactedGeneration' | 'schema', number>>): void | Promise<void>;
+  alterSite(values: SiteColumns): void | Promise<void>;
   /** Ids of the events in the quarantine. */
   quarantined(): readonly string[] | Promise<readonly string[]>;
   remove(): void | Promise<void>;
@@ -45,7 +51,7 @@ export function sourceOfRecordContract(name: string, prepare: () => RecordLab | 
     let lab: RecordLab;
     let record: SourceOfRecord;
     let opened: SourceOfRecord[] = [];
-    const open = (options?: { readonly readOnly?: boolean }) => {
+    const open = (options?: OpenOptions) => {
       const handle = lab.open(options);
       opened.push(handle);
       return handle;
@@ -281,6 +287,31 @@ export function sourceOfRecordContract(name: string, prepare: () => RecordLab | 
         assert.deepEqual(result, { seen: { caCertificates, wrappedCaKey }, after: cas });
         const { kind, site } = await record.feed(before);
         assert.deepEqual([kind, site.caCertificates, site.wrappedCaKey], ['incremental', ...Object.values(cas)]);
+      });
+
+      it('shows a commit the statement that it holds, and the id under which it will be known', async () => {
+        const { statement } = newSite();
+        const { commitId, result } = await commit(record, async transaction => {
+          const before = await transaction.statement();
+          await transaction.setStatement({ ...statement, statement: 'the next one' });
+          return { before, after: (await transaction.statement()).statement, commitId: transaction.commitId };
+        });
+        assert.deepEqual(result, { before: statement, after: 'the next one', commitId });
+      });
+
+      it('tells its epochs, which commit began each, and how far it went', async () => {
+        const first = await standing(record);
+        await putUser(record, 'alice');
+        const { commitId } = await raiseEpoch(record, 4);
+        const [fourth, only] = await record.line();
+        assert.deepEqual(
+          [fourth, only],
+          [
+            { epoch: 4, begunBy: commitId, last: 3 },
+            { epoch: 1, begunBy: first.commitId, last: 2 },
+          ],
+        );
+        assert.deepEqual(await open({ readOnly: true }).line(), [fourth, only]);
       });
 
       it('refuses calls after the commit has ended', async () => {
@@ -808,6 +839,78 @@ export function sourceOfRecordContract(name: string, prepare: () => RecordLab | 
         await assert.rejects(secondary.storeEvents([recordedEvent()]));
         await assert.rejects(secondary.initialise(newSite(), []));
         assert.deepEqual(await standing(record), position);
+      });
+    });
+
+    describe('to a server of another site', () => {
+      const stranger = { siteId: '99999999-2222-4333-8444-555555555555' };
+      const otherSite = { name: 'DatabaseUnavailable', trouble: 'other_site' };
+
+      it('tells nothing, takes no event and no commit, and says what is wrong', async () => {
+        const { version } = await record.initialise(newSite(), []);
+        await putUser(record, 'alice');
+        await record.storeEvents([recordedEvent()]);
+        const position = await standing(record);
+        const theirs = open(stranger);
+        const raise = { from: position, epoch: 2, primaryInstance: 'stranger', actor: 'local' };
+        const calls: Readonly<Record<string, (from: SourceOfRecord) => Promise<unknown>>> = {
+          site: from => from.site(),
+          feed: from => from.feed(undefined),
+          lacks: from => from.lacks(position),
+          lastCommitOf: from => from.lastCommitOf(1),
+          history: from => from.history(USER, 'alice', 1),
+          changedSince: from => from.changedSince(1, { kinds: [USER], limit: 1 }),
+          events: from => from.events({ limit: 1 }),
+          lastHeardFrom: from => from.lastHeardFrom(['device:tc-1']),
+          storeEvents: from => from.storeEvents([recordedEvent()]),
+          'commit of the same Primary': from =>
+            from.commit(AS_PRIMARY, async transaction => {
+              await transaction.put(USER, 'mallory', {}, {});
+              return { write: true, result: undefined };
+            }),
+          'commit of another': from =>
+            from.commit({ ...AS_PRIMARY, instance: 'stranger' }, async () => ({ write: true, result: undefined })),
+          compact: from => from.compact(AS_PRIMARY, Number.MAX_SAFE_INTEGER),
+          raiseEpoch: from => from.raiseEpoch(raise, async () => {}),
+        };
+        for (const [name, call] of Object.entries(calls)) await assert.rejects(call(theirs), otherSite, name);
+        await assert.rejects(open({ ...stranger, readOnly: true }).feed(undefined), otherSite);
+        await assert.rejects(theirs.feed(undefined), ({ message }: Error) => message.includes(SITE_ID));
+
+        assert.deepEqual(await standing(record), position);
+        assert.equal(position.version.generation, version.generation + 1);
+        assert.equal((await record.events({ limit: 10 })).length, 1);
+      });
+
+      it('is no longer one when its own is put back, without being opened anew', async () => {
+        await record.initialise(newSite(), []);
+        const ours = open({ siteId: SITE_ID });
+        await lab.backUp();
+        await lab.alterSite({ siteId: stranger.siteId });
+        await assert.rejects(ours.storeEvents([recordedEvent()]), otherSite);
+        await lab.restore();
+        await ours.storeEvents([recordedEvent()]);
+        await putUser(ours, 'alice');
+        assert.equal((await ours.events({ limit: 10 })).length, 1);
+      });
+
+      it('is not filled by one whose site is not there yet', async () => {
+        const { schema } = await record.initialise(newSite(), []);
+        await lab.alterSite({ id: 2 });
+        const early = open({ siteId: SITE_ID });
+        await assert.rejects(early.storeEvents([recordedEvent()]), { trouble: 'no_site' });
+        await lab.alterSite({ id: 1 });
+        assert.equal((await early.site())?.schema, schema);
+        assert.deepEqual(await early.events({ limit: 10 }), []);
+      });
+
+      it('keeps its schema: nobody else brings it up', async () => {
+        const { schema } = await record.initialise(newSite(), []);
+        await lab.alterSite({ schema: schema - 1 });
+        const theirs = open({ ...stranger, instance: AS_PRIMARY.instance });
+        await assert.rejects(theirs.storeEvents([recordedEvent()]), otherSite);
+        await lab.alterSite({ schema });
+        assert.equal((await record.site())?.schema, schema);
       });
     });
 

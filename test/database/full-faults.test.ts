@@ -5,7 +5,7 @@ import { fullTests } from '../support/redundant-test.ts';
 
 fullTests(
   'faults',
-  { agents: ['tc-1', 'tc-2'], serverSettings: SERVER_SETTINGS },
+  { secured: true, agents: ['tc-1', 'tc-2'], serverSettings: SERVER_SETTINGS },
   {
     ...FULL_FAULTS,
     ...deviceFaults(({ pair }: Full) => pair.master),

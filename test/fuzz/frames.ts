@@ -32,7 +32,7 @@ export function frameParsers(): Target<FrameText> {
   const names = Object.keys(FRAMES) as (keyof typeof FRAMES)[];
   return {
     name: 'frames',
-    share: 35,
+    onTop: 6,
     inputs: fc.oneof(...names.map(frame => bodiesOf(FRAMES[frame]).map(text => ({ frame, text })))),
     open: async () => ({
       async check({ frame, text }) {
@@ -49,7 +49,7 @@ export function frameParsers(): Target<FrameText> {
 
 type Message = { readonly text: string; readonly isBinary: boolean };
 
-/** Mostly frames that are taken: one that is not closes its connection, and `frames` has those by the thousand. */
+/** Mostly frames that are taken: one that is not closes its connection. */
 const messagesOf = (schema: TSchema): Arbitrary<Message> =>
   fc.oneof(
     { weight: 9, arbitrary: valuesOf(schema).map(value => ({ text: JSON.stringify(value), isBinary: false })) },
@@ -60,7 +60,7 @@ const messagesOf = (schema: TSchema): Arbitrary<Message> =>
 export function deviceChannel(): Target<Message> {
   return {
     name: 'channel',
-    share: 6,
+    parts: 10,
     inputs: messagesOf(DeviceFrame),
     async open() {
       const site = await createDeviceSite();
@@ -79,7 +79,7 @@ export function deviceChannel(): Target<Message> {
 export function serverLink(): Target<Message> {
   return {
     name: 'link',
-    share: 3,
+    parts: 4,
     inputs: messagesOf(SecondaryFrame),
     async open() {
       const site = await createDeviceSite();

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { fuzz, heapMib, replay, runsOf, TARGETS } from './fuzz.ts';
 import { REGRESSIONS } from './regressions.ts';
 
-/** Of all targets together; `npm run fuzz` takes as many as it has time for. */
+/** Of all routes and channels together, other targets on top; `npm run fuzz` takes as many as it has time for. */
 const RUNS = Number(process.env.THINMAN_FUZZ_RUNS ?? 100_000);
 /** A new one each time, so that many runs of the suite see much: what is found says with which. */
 const SEED = Number(process.env.THINMAN_FUZZ_SEED ?? randomInt(2 ** 31));
@@ -30,6 +30,11 @@ describe(`random and mutated input, seed ${SEED}`, () => {
     for (const target of TARGETS) await fuzz(target, { seed: SEED + 1, runs: runsOf(target, AGAIN) });
     const after = heapMib();
     assert.ok(after - before < GROWTH_MIB, `${before} MiB before, ${after} MiB after`);
+  });
+
+  test('routes and channels have all of these inputs among them', () => {
+    const runs = TARGETS.map(({ parts, ...target }) => (parts === undefined ? 0 : runsOf({ ...target, parts }, RUNS)));
+    assert.ok(runs.reduce((sum, each) => sum + each) >= RUNS, `${runs}`);
   });
 
   test('every regression is of a target that there is', () => {

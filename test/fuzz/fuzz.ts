@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
@@ -21,11 +20,11 @@ export const TARGETS: readonly AnyTarget[] = [
   ...[localSocket('control'), localSocket('login'), agentBytes(), serverAnswers(), hostileServers(), texts()],
 ];
 
-const ALL_SHARES = TARGETS.reduce((sum, { share }) => sum + share, 0);
+const ALL_PARTS = TARGETS.reduce((sum, { parts = 0 }) => sum + parts, 0);
 
-/** What a target gets of so many inputs. */
-export function runsOf({ share }: AnyTarget, inputs: number): number {
-  return Math.ceil((inputs * share) / ALL_SHARES);
+/** What a target gets where routes and channels have so many inputs. */
+export function runsOf({ parts = 0, onTop = 0 }: AnyTarget, inputs: number): number {
+  return Math.ceil((inputs * parts) / ALL_PARTS + (inputs * onTop) / 100);
 }
 
 /** What was wrong, and all that it takes to see it again. */
@@ -38,21 +37,28 @@ export type FuzzOptions = {
   readonly runs: number;
 };
 
-/** Far above what anything here takes; `ref: false`, for each of these timers outlives its race. */
+/** Far above what anything here takes. */
 const ANSWER_MS = 10_000;
-/** Time for making a failing input smaller; what is found comes out however large it is by then. */
+/** Time for an input, and for making a failing one smaller: what is found comes out however large it is by then. */
+const INPUT_MS = 20;
 const SHRINK_MS = 10_000;
 
 /** Runs a target on so many random inputs, from a fresh site. Throws Found. The same seed makes the same inputs. */
 export async function fuzz(target: AnyTarget, { seed, runs }: FuzzOptions): Promise<void> {
   const open = await target.open();
+  const patience = createPatience();
   try {
     const property = fc.asyncProperty(target.inputs, async input => {
-      const wrong = await Promise.race([open.check(input), setTimeout(ANSWER_MS, 'no answer', { ref: false })]);
+      const wrong = await Promise.race([open.check(input), patience.over()]);
       if (wrong !== undefined) throw new Error(wrong);
     });
-    const found = await fc.check(property, { seed, numRuns: runs, interruptAfterTimeLimit: SHRINK_MS + runs * 20 });
-    if (!found.failed || found.counterexample === null) return;
+    const found = await fc.check(property, {
+      seed,
+      numRuns: runs,
+      interruptAfterTimeLimit: SHRINK_MS + runs * INPUT_MS,
+    });
+    if (!found.failed && found.numRuns === runs) return;
+    if (found.counterexample === null) throw new Error(`${target.name}: ${found.numRuns} of ${runs} inputs in time`);
     const why = found.errorInstance instanceof Error ? found.errorInstance.message : String(found.errorInstance);
     throw new Found(
       [
@@ -62,8 +68,23 @@ export async function fuzz(target: AnyTarget, { seed, runs }: FuzzOptions): Prom
       ].join('\n'),
     );
   } finally {
+    patience.end();
     await open.close();
   }
+}
+
+/** One timer for all inputs: a hundred thousand that outlive their races would be most of the memory. */
+function createPatience() {
+  let giveUp: (wrong: string) => void = () => {};
+  const timer = setTimeout(() => giveUp('no answer'), ANSWER_MS);
+  return {
+    over: () =>
+      new Promise<string>(resolve => {
+        giveUp = resolve;
+        timer.refresh();
+      }),
+    end: () => clearTimeout(timer),
+  };
 }
 
 /** Gives a target these inputs. Throws Found. */

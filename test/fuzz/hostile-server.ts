@@ -110,7 +110,7 @@ const scenarios: Arbitrary<Scenario> = fc.record({
 export function hostileServers(): Target<Scenario> {
   return {
     name: 'hostile-servers',
-    share: 3,
+    onTop: 1.5,
     inputs: scenarios,
     open: async () => ({ check: play, async close() {} }),
   };

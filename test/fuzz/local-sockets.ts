@@ -59,7 +59,7 @@ export function localSocket(name: 'control' | 'login'): Target<FuzzRequest> {
   const routes = name === 'control' ? CONTROL_ROUTES : LOGIN_ROUTES;
   return {
     name: `${name}.sock`,
-    share: 5,
+    parts: 6,
     inputs: requestsTo(routes),
     async open() {
       const { paths, close } = await openLocalSockets();

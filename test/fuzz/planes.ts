@@ -49,7 +49,7 @@ export function devicePlane(name: 'device' | 'stranger'): Target<FuzzRequest> {
   const asDevice = name === 'device';
   return {
     name,
-    share: asDevice ? 7 : 6,
+    parts: asDevice ? 6 : 10,
     inputs: requestsTo(DEVICE_ROUTES, asDevice ? { authorization: SESSION } : {}),
     async open() {
       const site = await createDeviceSite();
@@ -118,7 +118,7 @@ export function adminPlane(way: 'local' | 'network'): Target<FuzzRequest> {
   const routes = way === 'local' ? [...ADMIN_ROUTES, ...CA_ROUTES] : ADMIN_ROUTES;
   return {
     name: `admin-${way}`,
-    share: way === 'local' ? 8 : 10,
+    parts: way === 'local' ? 11 : 20,
     inputs: requestsTo(routes, way === 'network' ? { authorization: SESSION } : {}),
     async open() {
       const site = await createAdminSite();
@@ -147,15 +147,17 @@ export function adminPlane(way: 'local' | 'network'): Target<FuzzRequest> {
 
 /** Of a Primary whose database has all that was seen of it: nothing is accepted, nobody promoted. */
 function recoveryOf(write: AdminDeps) {
-  const deps = { write, folder: '/nowhere' };
+  const deps = { write, folder: '/nowhere', caCertificates: () => [] };
   const nothing = () => assert.fail('a Primary was promoted');
   return {
-    acceptDatabase: createAcceptDatabase({ ...deps, secondaries: { known: () => [], overrule() {} } }),
+    acceptDatabase: createAcceptDatabase({
+      ...{ ...deps, seesNobody: () => false, secondaries: { known: () => [], overrule() {} } },
+    }),
     promotion: createPromotion({
       ...{ ...deps, role: () => 'primary' as const, removed: () => false, linked: () => false },
       missing: () => NOTHING_MISSING,
       ca: { held: () => undefined, place: nothing },
-      database: { open: nothing, use: nothing, toWrite: nothing },
+      database: { open: nothing, use: nothing },
     }),
   };
 }
@@ -164,7 +166,7 @@ function recoveryOf(write: AdminDeps) {
 export function joinPlane(): Target<FuzzRequest> {
   return {
     name: 'join',
-    share: 5,
+    parts: 15,
     inputs: requestsTo(JOIN_ROUTES),
     async open() {
       const site = await createDeviceSite();
@@ -198,7 +200,7 @@ export function joinPlane(): Target<FuzzRequest> {
 export function healthRoutes(): Target<FuzzRequest> {
   return {
     name: 'health',
-    share: 7,
+    parts: 4,
     inputs: requestsTo(HEALTH_ROUTES),
     async open() {
       const site = await createAdminSite();

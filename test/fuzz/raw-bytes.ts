@@ -68,7 +68,7 @@ function wrongInHeads(text: string): string | undefined {
 export function serverBytes(): Target<Uint8Array> {
   return {
     name: 'server-bytes',
-    share: 10,
+    parts: 4,
     inputs: bytes,
     open: rawTarget(async () => {
       const site = await createAdminSite();
@@ -94,7 +94,7 @@ export function serverBytes(): Target<Uint8Array> {
 export function agentBytes(): Target<Uint8Array> {
   return {
     name: 'agent-bytes',
-    share: 10,
+    parts: 4,
     inputs: bytes,
     open: rawTarget(async () => {
       const { paths, close } = await openLocalSockets();

@@ -34,6 +34,7 @@ import {
   LoginResult,
   LogoutAnswer,
   OBJECT_KINDS,
+  ObjectName,
   ObjectOutput,
   ObjectPage,
   PROTOCOL_HEADER,
@@ -60,7 +61,8 @@ import {
 } from '@thinman/protocol';
 import fc, { type Arbitrary } from 'fast-check';
 import Type, { type TSchema } from 'typebox';
-import { bodiesOf, HOSTILE, NAMES } from './values.ts';
+import { anyText, NAMES } from './strings.ts';
+import { bodiesOf, HOSTILE, valuesOf } from './values.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 export type FuzzRequest = {
@@ -120,7 +122,7 @@ export const LOGIN_ROUTES: readonly Route[] = [
 /** Objects as `apply` takes them: most with a body of their own kind. */
 export const AnyObject = Type.Union(
   Object.entries(OBJECT_KINDS).map(([kind, body]) =>
-    Type.Object({ kind: Type.Literal(kind), name: Type.String(), body, generation: Type.Optional(Type.Integer()) }),
+    Type.Object({ kind: Type.Literal(kind), name: ObjectName, body, generation: Type.Optional(Type.Integer()) }),
   ),
 );
 const AnyApply = Type.Object({ ...ApplyRequest.properties, objects: Type.Array(AnyObject) });
@@ -167,7 +169,8 @@ const HOSTILE_TEXTS = HOSTILE.filter(value => typeof value === 'string').map(tex
 const texts = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom(...NAMES, ...Object.keys(OBJECT_KINDS)) },
   { weight: 1, arbitrary: fc.constantFrom(...HOSTILE_TEXTS) },
-  { weight: 1, arbitrary: fc.string({ unit: 'binary' }) },
+  { weight: 1, arbitrary: anyText() },
+  { weight: 1, arbitrary: valuesOf(ObjectName).map(String) },
   { weight: 1, arbitrary: fc.integer().map(String) },
   { weight: 2, arbitrary: fc.nat(300).map(String) },
 );

@@ -56,7 +56,7 @@ const KINDS: readonly string[] = ['ok', 'problem', 'failed'];
 export function serverAnswers(): Target<Reply> {
   return {
     name: 'server-answers',
-    share: 2,
+    onTop: 1,
     inputs: fc.oneof(...CALLS.map(repliesTo)),
     async open() {
       const trust = await createTrust();

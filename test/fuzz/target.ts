@@ -3,8 +3,10 @@ import type { Arbitrary } from 'fast-check';
 /** Something that takes input from outside. */
 export type Target<Input> = {
   readonly name: string;
-  /** Of a whole run: by what an input costs, and by how much there is behind it. */
-  readonly share: number;
+  /** Routes and channels have the inputs of a run among them; `parts`: how many of them, by what an input costs and meets. */
+  readonly parts?: number;
+  /** What is fuzzed beside them, the parsers behind and the answers to a device, on top of these: per cent. */
+  readonly onTop?: number;
   readonly inputs: Arbitrary<Input>;
   open(): Promise<OpenTarget<Input>>;
 };

@@ -16,6 +16,7 @@ import {
   readRecoveryCode,
 } from '../../packages/server/src/identity/recovery-code.ts';
 import { AnyObject } from './requests.ts';
+import { anyText } from './strings.ts';
 import type { Target } from './target.ts';
 import { bodiesOf, HOSTILE, valuesOf } from './values.ts';
 
@@ -94,7 +95,7 @@ const yaml: Arbitrary<string> = fc
   });
 
 const words: Arbitrary<string> = fc
-  .tuple(fc.constantFrom(...RIGHT, ...hostile), fc.nat(), fc.string({ maxLength: 4, unit: 'binary' }), fc.nat(3))
+  .tuple(fc.constantFrom(...RIGHT, ...hostile), fc.nat(), anyText({ maxLength: 4 }), fc.nat(3))
   .map(([text, at, junk, how]) => {
     const place = at % (text.length + 1);
     if (how === 0) return text;
@@ -106,9 +107,9 @@ export function texts(): Target<Text> {
   const names = Object.keys(READERS) as Reader[];
   return {
     name: 'texts',
-    share: 8,
+    onTop: 3,
     inputs: fc.oneof(
-      fc.record({ reader: fc.constantFrom(...names), text: fc.oneof(words, fc.string({ unit: 'binary' })) }),
+      fc.record({ reader: fc.constantFrom(...names), text: fc.oneof(words, anyText()) }),
       fc.record({ reader: fc.constant<Reader>('file'), text: fc.oneof(yaml, bodiesOf(AnyObject)) }),
     ),
     async open() {

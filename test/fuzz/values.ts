@@ -1,5 +1,6 @@
 import fc, { type Arbitrary } from 'fast-check';
 import type { TSchema } from 'typebox';
+import { anyText, NAMES, type TextSchema, textsOf } from './strings.ts';
 
 /** What JSON Schema says, as far as the protocol's schemas say it. */
 type Schema = {
@@ -14,42 +15,10 @@ type Schema = {
   readonly maxItems?: number;
   readonly minimum?: number;
   readonly maximum?: number;
-  readonly minLength?: number;
-  readonly maxLength?: number;
-  readonly pattern?: string;
-};
+} & TextSchema;
 
-/** Longest lists and texts that are made as a matter of course; `HOSTILE` has the large ones. */
+/** Longest lists that are made as a matter of course; `HOSTILE` has the large ones. */
 const USUAL_ITEMS = 3;
-const USUAL_CHARS = 40;
-
-/** Names that mean something on the sites that are fuzzed, so that random objects refer to each other. */
-export const NAMES = ['alice', 'bob', 'tc-1', 'ward', 'admin', 'primary', 'secondary', 'site', 'é', 'a', 'b', 'c'];
-
-/** For texts of a form: names, ids, hashes, moments, addresses, types of events, colours, times of the day. */
-const FITTING = [
-  ...NAMES,
-  ...['11111111-2222-4333-8444-555555555555', 'aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee', 'A'.repeat(43), 'c2VjcmV0', ''],
-  ...[
-    '2027-01-31T12:00:00Z',
-    '9999-99-99T99:99:99.999Z',
-    '0000-00-00T00:00:00Z',
-    'https://a.example:8443',
-    'https://[::1]',
-  ],
-  ...[
-    'login',
-    'login.answered',
-    '07:30',
-    '99:99',
-    '#ffffff',
-    'Mon',
-    '10.0.0.0/8',
-    'lab.test',
-    'de_DE',
-    'Europe/Berlin',
-  ],
-];
 
 /** What has broken a program somewhere before. */
 export const HOSTILE: readonly unknown[] = [
@@ -106,11 +75,11 @@ function arbitraryOf(schema: Schema): Arbitrary<unknown> {
   if (schema.anyOf !== undefined) return fc.oneof(...schema.anyOf.map(arbitraryOf));
   switch (schema.type) {
     case 'string':
-      return texts(schema);
+      return textsOf(schema);
     case 'integer':
       return fc.oneof(fc.integer(bounds(schema, 100)), fc.integer(bounds(schema, Number.MAX_SAFE_INTEGER)));
     case 'number':
-      return fc.oneof(fc.integer(bounds(schema, 1000)), fc.double({ noNaN: true, noDefaultInfinity: true }));
+      return fc.oneof(fc.integer(bounds(schema, 1000)), fc.double({ ...limits(schema), noNaN: true }));
     case 'boolean':
       return fc.boolean();
     case 'null':
@@ -124,20 +93,12 @@ function arbitraryOf(schema: Schema): Arbitrary<unknown> {
   }
 }
 
-function bounds({ minimum = -1, maximum = Number.MAX_SAFE_INTEGER }: Schema, usual: number) {
-  return { min: Math.ceil(minimum), max: Math.max(Math.ceil(minimum), Math.min(maximum, usual)) };
+function limits({ minimum = -Number.MAX_VALUE, maximum = Number.MAX_VALUE }: Schema) {
+  return { min: minimum, max: maximum };
 }
 
-function texts({ pattern, minLength = 0, maxLength = USUAL_CHARS }: Schema): Arbitrary<string> {
-  const plain = fc.string({
-    minLength,
-    maxLength: Math.max(minLength, Math.min(maxLength, USUAL_CHARS)),
-    unit: 'binary',
-  });
-  if (pattern === undefined) return fc.oneof(fc.constantFrom(...NAMES), plain);
-  // Not `stringMatching`, which throws away nearly all that it makes where there is a length besides: what fits is known.
-  const fitting = FITTING.filter(text => new RegExp(pattern).test(text) && text.length <= maxLength);
-  return fc.constantFrom(...(fitting.length > 0 ? fitting : NAMES));
+function bounds({ minimum = -1, maximum = Number.MAX_SAFE_INTEGER }: Schema, usual: number) {
+  return { min: Math.ceil(minimum), max: Math.max(Math.ceil(minimum), Math.min(maximum, usual)) };
 }
 
 function lists({ items = {}, minItems = 0, maxItems = USUAL_ITEMS }: Schema): Arbitrary<unknown[]> {
@@ -153,7 +114,7 @@ function objects({ properties = {}, required = [], patternProperties }: Schema):
   );
   const [values] = Object.values(patternProperties ?? {});
   if (values === undefined) return fields;
-  const more = fc.dictionary(fc.oneof(fc.constantFrom(...NAMES), fc.string()), arbitraryOf(values), {
+  const more = fc.dictionary(fc.oneof(fc.constantFrom(...NAMES), anyText()), arbitraryOf(values), {
     maxKeys: USUAL_ITEMS,
   });
   return fc.tuple(more, fields).map(([others, own]) => ({ ...others, ...(own as object) }));
@@ -172,7 +133,7 @@ const mutations = fc.array(
 export function bodiesOf(schema: TSchema | undefined): Arbitrary<string> {
   const values = schema === undefined ? fc.jsonValue({ maxDepth: 3 }) : valuesOf(schema);
   const mutated = fc.tuple(values, mutations).map(([value, deeds]) => toText(deeds.reduce(mutate, value)));
-  const garbled = fc.tuple(mutated, fc.nat(), fc.string({ maxLength: 8, unit: 'binary' })).map(([text, at, junk]) => {
+  const garbled = fc.tuple(mutated, fc.nat(), anyText({ maxLength: 8 })).map(([text, at, junk]) => {
     const cut = at % (text.length + 1);
     return text.slice(0, cut) + junk + (at % 2 === 0 ? text.slice(cut + junk.length) : '');
   });
@@ -188,7 +149,7 @@ export function bodiesOf(schema: TSchema | undefined): Arbitrary<string> {
     { weight: 6, arbitrary: mutated },
     { weight: 2, arbitrary: garbled },
     { weight: 1, arbitrary: any },
-    { weight: 1, arbitrary: fc.string({ unit: 'binary' }) },
+    { weight: 1, arbitrary: anyText() },
   );
 }
 

@@ -25,6 +25,8 @@ const settings = (maxAgeDays: number) => ({
   name: 'site',
   body: { agent: PATIENT_TIMINGS, offline: { maxAgeDays } },
 });
+/** As pino counts. */
+const ERROR = 50;
 const user = (name: string, displayName = name) => ({ kind: 'User' as const, name, body: { displayName } });
 
 describe('a database that was restored from an older backup', () => {
@@ -106,6 +108,10 @@ describe('a database that was restored from an older backup', () => {
     await becomes(primary, 'degraded');
     await becomes(secondary, 'degraded');
     await refusesWrites();
+    for (const { name, logged } of [primary, secondary]) {
+      const lines = logged().filter(({ level, msg }) => level === ERROR && /^the database lacks/.test(msg));
+      assert.equal(lines.length, 1, name);
+    }
   });
 
   it('is what it was when the newer one is put back, with what happened meanwhile', async () => {

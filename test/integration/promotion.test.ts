@@ -1,16 +1,20 @@
 // A Secondary becomes the Primary: servers and a device in this process. The "Slave" is a copy of the SQLite file that the
 // Secondary has for itself: what replication would bring is copied by hand.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { ObjectOutput, PromotionAnswer, PromotionReport } from '@thinman/protocol';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ObjectOutput, PromotionAnswer, PromotionReport, ServerReport } from '@thinman/protocol';
 import Type from 'typebox';
 import { RefusedByServer } from '../../packages/server/src/cli/thinman/command-error.ts';
 import { parseFile } from '../../packages/server/src/cli/thinman/documents.ts';
-import { copyDatabase } from '../support/database-files.ts';
+import { copyDatabase, copyReplica, putBackDatabase, removeDatabase } from '../support/database-files.ts';
 import { type LocalDevice, type LocalServer, type SiteInProcess, siteInProcess } from '../support/site-in-process.ts';
 import { waitFor } from '../support/wait.ts';
+
+/** As pino counts. */
+const WARN = 40;
 
 const user = (name: string, displayName = name) => ({ kind: 'User' as const, name, body: { displayName } });
 const refusedWith = (code: string, detail?: RegExp) => (error: unknown) =>
@@ -57,6 +61,9 @@ describe('promotion', () => {
     server.ask(Type.Unknown(), '/apply', { objects });
   const displayNameOn = async (server: LocalServer, name: string) =>
     (await server.ask(ObjectOutput, `/objects/User/${name}`)).body.displayName;
+  const assertLogged = (server: LocalServer, words: RegExp) =>
+    assert.equal(server.logged().filter(({ level, msg }) => level === WARN && words.test(msg)).length, 1, `${words}`);
+  const exportedBy = async (server: LocalServer) => (await server.ask(ServerReport, '/status')).exported;
   const forkFiles = ({ dir }: LocalServer) => readdirSync(dir).filter(file => file.startsWith('fork-'));
 
   /** From now on the Secondary has a database of its own, as it is now. */
@@ -132,10 +139,12 @@ describe('promotion', () => {
     await is(secondary, 'primary', 'serving');
     await apply(secondary, user('carol'));
     const before = await eventsOf(secondary);
+    for (const words of [/^a new epoch of the site/, /^this server is the Primary now/]) assertLogged(secondary, words);
 
     await primary.start();
     await assert.rejects(apply(primary, user('eve')), refusedWith('not_primary'));
     await is(primary, 'secondary', 'degraded');
+    for (const words of [/^a new epoch of the site/, /the Primary no more$/]) assertLogged(primary, words);
     await waitFor('its export', () => forkFiles(primary).length === 1 || undefined);
     const written = readFileSync(join(primary.dir, forkFiles(primary)[0] ?? ''), 'utf8');
     const { objects } = parseFile('fork.yaml', written);
@@ -189,6 +198,79 @@ describe('promotion', () => {
     await waitFor('its export', () => forkFiles(primary).length === 1 || undefined);
     assert.match(readFileSync(join(primary.dir, forkFiles(primary)[0] ?? ''), 'utf8'), /name: late$/m);
     assert.notEqual(readFileSync(join(primary.dir, 'identity/statement.json'), 'utf8'), statement);
+  });
+
+  // Below zero, it has been starting for so long when the promotion begins.
+  for (const afterMs of [-150, 0]) {
+    it(`while the old Primary starts (after ${afterMs} ms): one of them administers, and nothing goes silently`, async () => {
+      await ownDatabase();
+      await primary.stop();
+      const started = delay(Math.max(0, afterMs)).then(primary.start);
+      await delay(Math.max(0, -afterMs));
+      const promoted = await promote().then(
+        () => true,
+        error => {
+          if (!refusedWith('conflict', /is there/)(error)) throw error;
+          return false;
+        },
+      );
+      await started;
+      // As long as it is let.
+      const written: string[] = [];
+      const write = async (name: string) => {
+        await apply(primary, user(name));
+        written.push(name);
+      };
+      if (!promoted) {
+        await write('late');
+        await is(secondary, 'secondary', 'serving');
+        return;
+      }
+      await waitFor('it to be told', async () => {
+        const refused = await write(`late-${written.length}`).then(() => undefined, refusedWith('not_primary'));
+        return refused;
+      });
+      await is(primary, 'secondary', 'degraded');
+      await is(secondary, 'primary', 'serving');
+      await waitFor('its export', async () => (await exportedBy(primary))?.complete || undefined);
+      const files = forkFiles(primary).map(file => readFileSync(join(primary.dir, file), 'utf8'));
+      for (const name of written)
+        assert.ok(
+          files.some(text => text.includes(`name: ${name}\n`)),
+          name,
+        );
+      for (const name of written) await assert.rejects(displayNameOn(secondary, name), refusedWith('not_found'));
+    });
+  }
+
+  it('exports what its copy lacked as well: it was killed after the commit, and its database is up later than it', async () => {
+    await ownDatabase();
+    await primary.stop();
+    const older = join(site.root, 'older');
+    copyReplica(primary.dir, older);
+    await primary.start();
+    await apply(primary, user('late'));
+    await primary.stop();
+    await promote();
+
+    const database = join(site.root, 'database');
+    copyDatabase(primary.dir, database);
+    copyReplica(older, primary.dir);
+    // In its place is what is no database.
+    removeDatabase(primary.dir);
+    mkdirSync(join(primary.dir, 'site.db'));
+    await primary.start();
+    await is(primary, 'secondary', 'degraded');
+    const exported = () => exportedBy(primary);
+    await waitFor('it to have heard', async () => (await exported()) !== undefined || undefined);
+    assert.deepEqual(await exported(), { complete: false, file: null });
+
+    rmSync(join(primary.dir, 'site.db'), { recursive: true });
+    putBackDatabase(database, primary.dir);
+    await waitFor('its export', async () => (await exported())?.complete || undefined, 30_000);
+    const [file = ''] = forkFiles(primary);
+    assert.equal((await exported())?.file, join(primary.dir, file));
+    assert.match(readFileSync(join(primary.dir, file), 'utf8'), /name: late$/m);
   });
 
   async function eventsOf(server: LocalServer): Promise<readonly string[]> {

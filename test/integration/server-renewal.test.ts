@@ -121,15 +121,7 @@ test('Primary and Secondary renew at two thirds of the lifetime, while they run,
 });
 
 async function metricAndShown(server: LocalServer) {
-  const text = await new Promise<string>((resolve, reject) => {
-    get(`${server.url}/metrics`, { ca: server.read('ca.crt'), agent: false }, answer => {
-      let got = '';
-      answer.on('data', chunk => {
-        got += chunk;
-      });
-      answer.on('end', () => resolve(got));
-    }).on('error', reject);
-  });
+  const text = await server.metrics();
   const shown = await server.shownCertificate();
   const [, seconds] = /^thinman_certificate_expires_at_seconds (\d+)$/m.exec(text) ?? [];
   assert.equal(Number(seconds) * 1000, shown.validToMs);

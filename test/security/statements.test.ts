@@ -150,11 +150,10 @@ describe('a statement that a server hears, over the link or out of its database'
     const first = { signed: trust.sign(held), statement: held };
     return {
       saved,
-      ...createStatementHolder(
-        first,
-        () => [trust.caCertificate],
-        signed => saved.push(signed),
-      ),
+      ...createStatementHolder({ held: first }, () => [trust.caCertificate], {
+        save: signed => saved.push(signed),
+        saveRival: () => assert.fail('there is no other line'),
+      }),
     };
   };
 

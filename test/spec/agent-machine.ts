@@ -39,8 +39,17 @@ export type Step = {
   readonly at: number;
   readonly do: string;
   readonly words?: readonly Partial<UserWord>[];
-  readonly statement?: { readonly version: number; readonly servers: readonly string[] } | 'invalid';
+  readonly statement?:
+    | {
+        readonly epoch?: number;
+        readonly epochId?: string;
+        readonly version: number;
+        readonly servers: readonly string[];
+      }
+    | 'invalid';
   readonly kdf?: Partial<KdfParameters>;
+  /** Of a salt that a server names: base64url has four for three bytes. */
+  readonly saltChars?: number;
 };
 
 const EPOCH = 1;
@@ -49,7 +58,7 @@ const SALT_CHARS = 22; // 16 bytes in base64url
 const SESSION_MS = 900_000;
 const SERVER_STATES: readonly string[] = ['serving', 'degraded', 'draining', 'unavailable'];
 const version = (generation: number) => ({ epoch: EPOCH, generation });
-const saltOf = (name: string) => name.padEnd(SALT_CHARS, 'A');
+const saltOf = (name: string, chars = SALT_CHARS) => name.padEnd(chars, 'A');
 
 /** Plays one case: words in, the machine's effects out, in words. Deadlines pass by themselves. */
 export function createMachine(options: {
@@ -60,6 +69,10 @@ export function createMachine(options: {
   readonly directories?: readonly string[];
   readonly accepted?: number;
   readonly draw?: number;
+  /** Probes and channels are told with the time that they are given. */
+  readonly deadlines?: boolean;
+  /** What belongs to a login is told with its id. */
+  readonly loginIds?: boolean;
 }) {
   const policy = { ...DEFAULT_AGENT_TIMINGS, ...options.policy };
   const statement = { ...statementOf(options.servers), directorySuffixes: [...(options.directories ?? [])] };
@@ -71,6 +84,7 @@ export function createMachine(options: {
   });
   let now = 0;
   let ids = 0;
+  let logins = 0;
   let told: string[] = [];
   const probes = new Map<number, string>();
   const channels = new Map<number, string>();
@@ -105,28 +119,28 @@ export function createMachine(options: {
     switch (effect.kind) {
       case 'probe':
         probes.set(effect.attempt, effect.server);
-        return `probe ${effect.server}`;
+        return `probe ${effect.server}${within(effect.deadlineMs)}`;
       case 'openChannel':
         channels.set(effect.channel, effect.server);
-        return `open ${effect.server}`;
+        return `open ${effect.server}${within(effect.connectDeadlineMs)}`;
       case 'closeChannel':
         return `close ${channels.get(effect.channel)}`;
       case 'derive':
         return `derive ${effect.salt.replace(/A+$/, '')}`;
       case 'sendBegin':
         requests.set(effect.server, { attempt: effect.attempt, what: 'begin' });
-        return `begin ${effect.server}`;
+        return `begin ${effect.server}${as(effect.loginId)}`;
       case 'sendLogin':
         requests.set(effect.server, { attempt: effect.attempt, what: 'login' });
-        return `login ${effect.server}${effect.method === 'password' ? ' by password' : ''}${effect.held ? ' held' : ''}`;
+        return `login ${effect.server}${effect.method === 'password' ? ' by password' : ''}${effect.held ? ' held' : ''}${as(effect.loginId)}`;
       case 'tryOffline':
         return 'try offline';
       case 'commitLogin':
-        return `commit ${commitWords(effect.outcome)}`;
+        return `commit ${commitWords(effect.outcome)}${as(effect.loginId)}`;
       case 'finishLogin':
         return `tell ${effect.outcome === 'stopped' ? 'stopped' : outcomeWords(effect.outcome)}`;
       case 'endSession':
-        return `end session at ${effect.server ?? 'nobody'}`;
+        return `end session at ${effect.server ?? 'nobody'}${as(effect.loginId)}`;
       case 'refreshSession':
         requests.set('session', { attempt: effect.attempt, what: 'login' });
         return `refresh at ${effect.server}`;
@@ -162,10 +176,20 @@ export function createMachine(options: {
       case 'forget':
       case 'cancel':
       case 'tellStatus':
-      case 'saveAccepted':
-      case 'trustTime':
         return undefined;
+      case 'saveAccepted':
+        return `accepted at ${effect.version.generation}`;
+      case 'trustTime':
+        return `trust time ${effect.serverTimeMs - WALL_MS}`;
     }
+  }
+
+  function within(deadlineMs: number): string {
+    return options.deadlines === true ? ` within ${deadlineMs}` : '';
+  }
+
+  function as(loginId: string): string {
+    return options.loginIds === true ? ` as ${loginId}` : '';
   }
 
   function userRead(loginId: string, user: string): Happening {
@@ -255,7 +279,7 @@ export function createMachine(options: {
             ? 'invalid'
             : step.statement === undefined
               ? statement
-              : { ...statementOf(step.statement.servers), version: step.statement.version },
+              : { ...statementOf(step.statement.servers), ...withoutServers(step.statement) },
         words,
         known: words.flatMap(({ userId }) => knownUser(userId)),
       });
@@ -273,7 +297,7 @@ export function createMachine(options: {
     command: ([server = '', command = '']) =>
       feed({ kind: 'channelCommand', channel: channelTo(server), id: 'c-1', command, data: {} }),
     login([user = '']) {
-      feed({ kind: 'loginRequested', loginId: `login-${user}-${++ids}`, user });
+      feed({ kind: 'loginRequested', loginId: `login-${user}-${++logins}`, user });
     },
     derived([opens = '']) {
       const { login } = state;
@@ -290,7 +314,7 @@ export function createMachine(options: {
               kind: 'ok',
               value: {
                 method,
-                salt: saltOf(salt),
+                salt: saltOf(salt, step.saltChars),
                 kdf: { ...DEFAULT_KDF, ...step.kdf },
                 subject: version(Number(generation)),
               },
@@ -315,7 +339,7 @@ export function createMachine(options: {
     },
     answer([server = '', code = '', generation], step) {
       const now = {
-        salt: saltOf('S2'),
+        salt: saltOf('S2', step.saltChars),
         kdf: { ...DEFAULT_KDF, ...step.kdf },
         subject: version(Number(generation ?? '1')),
       };
@@ -494,7 +518,8 @@ function wordOf(word: Partial<UserWord>): UserWord {
   };
 }
 
-const FAILURES: readonly string[] = [
+/** Why no usable answer came, as steps name it. */
+export const FAILURES: readonly string[] = [
   'refused',
   'unreachable',
   'name_not_found',
@@ -540,4 +565,8 @@ function commitWords(outcome: LoginOutcome): string {
     case 'revoked':
       return 'denied revoked';
   }
+}
+
+function withoutServers({ servers: _servers, ...statement }: Exclude<Step['statement'], 'invalid' | undefined>) {
+  return statement;
 }

@@ -1,6 +1,6 @@
 // docs/metrics.md, the runbook, and what is in examples/monitoring: none of them names what is not there, or leaves out what is.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { DEVICE_EVENT_TYPES, ERRORS, SERVER_EVENT_TYPES } from '@thinman/protocol';
@@ -10,6 +10,10 @@ import { type KnownMetric, knownMetrics } from '../support/known-metrics.ts';
 const ROOT = join(import.meta.dirname, '..', '..');
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 const section = (text: string, title: string) => text.split(`\n## ${title}\n`)[1]?.split('\n## ')[0] ?? '';
+
+/** What is told beside the words stands before them. */
+const CALL_WITHIN_CHARS = 300;
+const CALL = /log(?:\.\w+\(|\[[^\]]*\]\()|\['(?:info|warn|error)',/g;
 
 type Rule = {
   readonly alert: string;
@@ -28,6 +32,15 @@ const operations = read('docs/operations.md');
 let known: ReadonlyMap<string, KnownMetric>;
 before(async () => {
   known = new Map((await knownMetrics()).map(metric => [metric.name, metric]));
+});
+
+/** Each text of the server's code, with the call of the log before it (or the level in a table of them). */
+const logLines = globSync('packages/server/src/**/*.ts', { cwd: ROOT, exclude: ['**/*.test.ts'] }).flatMap(file => {
+  const code = read(file);
+  return [...code.matchAll(/(['`])((?:(?!\1|\$\{|\n).)+)/g)].map(({ index, 2: text = '' }) => {
+    const calls = [...code.slice(Math.max(0, index - CALL_WITHIN_CHARS), index).matchAll(CALL)];
+    return { text, call: calls.at(-1)?.[0] ?? '' };
+  });
 });
 
 /** What Prometheus adds to every series, and to those of a histogram. */
@@ -92,6 +105,26 @@ describe('docs/metrics.md', () => {
         return `| \`${name}\` | ${type} | ${names} | ${help} |`;
       });
     assert.deepEqual(rows, expected);
+  });
+
+  it('says what the log says, at its level', () => {
+    const rows = section(read('docs/metrics.md'), 'What happened, and where it shows').match(/^\| .*\|$/gm) ?? [];
+    const cells = rows.slice(2).map(row => row.split('|').at(-2)?.trim() ?? '');
+    assert.ok(cells.length > 10);
+    for (const cell of cells) {
+      // Outside of what is in brackets.
+      for (const line of cell.split(/; (?![^(]*\))/)) {
+        const [, words = '', levels = ''] = /^`([^`]+)` \(([^)]+)\)/.exec(line) ?? assert.fail(`no line: ${line}`);
+        const said = logLines.filter(({ text }) => text.startsWith(words)).map(({ call }) => call);
+        assert.ok(said.length > 0, `no line of the log begins with: ${words}`);
+        for (const [level] of levels.matchAll(/info|warn|error/g)) {
+          assert.ok(
+            said.some(call => call.includes(level)),
+            `${words}: is not of level ${level}`,
+          );
+        }
+      }
+    }
   });
 
   it('names units', () => {

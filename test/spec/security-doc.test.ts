@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { hasTest } from '../support/named-tests.ts';
 
 const root = `${import.meta.dirname}/../..`;
 const page = readFileSync(`${root}/docs/security.md`, 'utf8');
@@ -9,7 +10,7 @@ const NAMED = /^- `([^`]+\.(?:ts|json))`: \*(.+)\*$/gm;
 test('each test that docs/security.md names exists', () => {
   const named = [...page.matchAll(NAMED)].map(([, file = '', name = '']) => ({ file, name }));
   assert.ok(named.length > 60, `${named.length} are named`);
-  const missing = named.filter(({ file, name }) => !existsSync(`${root}/${file}`) || !holds(file, name));
+  const missing = named.filter(({ file, name }) => !hasTest(file, name));
   assert.deepEqual(missing, []);
 });
 
@@ -26,9 +27,3 @@ test('each claim there has one', () => {
     for (const claim of claims) assert.match(claim, /\n- `/, `without a test: ${claim}`);
   }
 });
-
-/** The name of a test, or the beginning of one that is put together, as a text of the program; or a text of a case. */
-function holds(file: string, name: string): boolean {
-  const source = readFileSync(`${root}/${file}`, 'utf8').replaceAll("\\'", "'").replaceAll('\\`', '`');
-  return ["'", '"', '`'].some(quote => source.includes(quote + name));
-}

@@ -113,7 +113,7 @@ export async function createAdminSite({
   const hasher = countingHasher();
   const wrappingKey = generateKeyPairSync('x25519').privateKey;
   const { dataKey, follow } = holdDataKey(newDataKey(), { siteId: SITE_ID, wrappingKey, save: () => {} });
-  const real = openSourceOfRecord('sqlite:site.db', { dataDir: folder, clock });
+  const real = openSourceOfRecord('sqlite:site.db', { dataDir: folder, siteId: SITE_ID, clock });
   await real.initialise(newSite(), [
     {
       kind: 'Administrator',
@@ -149,7 +149,7 @@ export async function createAdminSite({
     for (const object of objects) index.update(object);
     follow(replica.get('Server', 'primary')?.system.wrappedDataKey);
   });
-  const sync = createSync({ record, replica, clock, siteId: SITE_ID });
+  const sync = createSync({ record, replica, clock });
   await sync.syncNow();
 
   const events: { type: string; data: Record<string, unknown> }[] = [];
@@ -160,7 +160,7 @@ export async function createAdminSite({
     replica,
     identity: {
       ...{ siteId: SITE_ID, instance, name: instance === PRIMARY ? 'primary' : 'secondary' },
-      wrappingKey: rawPublicKey(wrappingKey),
+      ...{ keyHash: hash('primary'), wrappingKey: rawPublicKey(wrappingKey) },
     },
     hasher,
     dataKey,

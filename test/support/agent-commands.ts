@@ -48,11 +48,15 @@ export function createAgentCommands(
 
   const remember = ({ epoch, generation }: AgentStatus) =>
     history.versions.push({ device: name, version: { epoch, generation } });
+  /** What `thinman-agent status --json` prints: asked too often for a process each time. */
+  const askStatus = async () => {
+    const told = await askSocket(join(data, 'control.sock'), LOCAL_PATHS.status, AgentStatus);
+    if (told !== undefined) remember(told);
+    return told;
+  };
   const status = async () => {
-    const { code, stdout, stderr } = await command('status', ['--json']);
-    if (code !== 0) throw new Error(`thinman-agent status of ${name} ended with ${code}: ${stderr}`);
-    const told = asPromised(AgentStatus, stdout);
-    remember(told);
+    const told = await askStatus();
+    if (told === undefined) throw new Error(`the agent ${name} does not answer`);
     return told;
   };
 
@@ -75,8 +79,7 @@ export function createAgentCommands(
       return waitFor(
         `${name}: ${what}`,
         async () => {
-          last = await askSocket(join(data, 'control.sock'), LOCAL_PATHS.status, AgentStatus);
-          if (last !== undefined) remember(last);
+          last = await askStatus();
           return last !== undefined && wanted(last) ? last : undefined;
         },
         withinMs,

@@ -1,16 +1,22 @@
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
+/** A text, or bytes with a name to tell of them by. */
+export type Secret = string | { readonly name: string; readonly bytes: Buffer };
 /** A secret that lies where it must not: in which file, and written how. */
 export type Find = { readonly file: string; readonly secret: string; readonly form: string };
 
 /** Below this, base64 of a secret has too few characters that do not depend on its neighbours. */
 const MIN_SECRET_BYTES = 6;
 
+/** 64 MiB that a server fills with random bytes, to give them up one day: nobody writes anything into it. */
+const RANDOM_FILE = 'journal.reserve';
+
 /** Searches every regular file under `folders` for the secrets, as they are and in the usual ways to write bytes as text. */
-export function findSecrets(folders: readonly string[], secrets: readonly string[]): Find[] {
+export function findSecrets(folders: readonly string[], secrets: readonly Secret[]): Find[] {
   const findIn = finder(secrets);
-  return folders.flatMap(filesUnder).flatMap(file => findIn(contentOf(file)).map(find => ({ file, ...find })));
+  const files = folders.flatMap(filesUnder).filter(file => basename(file) !== RANDOM_FILE);
+  return files.flatMap(file => findIn(contentOf(file)).map(find => ({ file, ...find })));
 }
 
 /** What others have removed since it was listed holds nothing. */
@@ -24,12 +30,19 @@ function contentOf(file: string): Buffer {
 }
 
 /** The same in bytes that went over a wire. */
-export function findSecretsIn(bytes: Buffer, secrets: readonly string[]): Omit<Find, 'file'>[] {
+export function findSecretsIn(bytes: Buffer, secrets: readonly Secret[]): Omit<Find, 'file'>[] {
   return finder(secrets)(bytes);
 }
 
-function finder(secrets: readonly string[]): (content: Buffer) => Omit<Find, 'file'>[] {
-  const needles = secrets.flatMap(secret => formsOf(secret).map(([form, bytes]) => ({ secret, form, bytes })));
+function finder(secrets: readonly Secret[]): (content: Buffer) => Omit<Find, 'file'>[] {
+  const needles = secrets.flatMap(secret => {
+    const name = typeof secret === 'string' ? secret : secret.name;
+    const forms =
+      typeof secret === 'string'
+        ? [...formsOf(Buffer.from(secret), name), ...textForms(secret)]
+        : formsOf(secret.bytes, name);
+    return forms.map(([form, bytes]) => ({ secret: name, form, bytes }));
+  });
   return content =>
     needles.filter(({ bytes }) => content.includes(bytes)).map(({ secret, form }) => ({ secret, form }));
 }
@@ -44,21 +57,27 @@ export function filesUnder(folder: string): string[] {
   });
 }
 
-function formsOf(secret: string): [form: string, bytes: Buffer][] {
-  const bytes = Buffer.from(secret);
-  if (bytes.length < MIN_SECRET_BYTES) throw new Error(`"${secret}" is too short to be searched for`);
-  const utf16 = Buffer.from(secret, 'utf16le');
+type Forms = readonly [form: string, bytes: Buffer][];
+
+function formsOf(bytes: Buffer, name: string): Forms {
+  if (bytes.length < MIN_SECRET_BYTES) throw new Error(`"${name}" is too short to be searched for`);
   const hex = bytes.toString('hex');
   return [
     ['as it is', bytes],
-    ['UTF-16LE', utf16],
-    ['UTF-16BE', Buffer.from(utf16).swap16()],
     ['hex', Buffer.from(hex)],
     ['HEX', Buffer.from(hex.toUpperCase())],
-    ['percent-encoded', Buffer.from(encodeURIComponent(secret))],
     ...(['base64', 'base64url'] as const).flatMap(encoding =>
       insideBase64(bytes, encoding).map(text => [encoding, Buffer.from(text)] as [string, Buffer]),
     ),
+  ];
+}
+
+function textForms(secret: string): Forms {
+  const utf16 = Buffer.from(secret, 'utf16le');
+  return [
+    ['UTF-16LE', utf16],
+    ['UTF-16BE', Buffer.from(utf16).swap16()],
+    ['percent-encoded', Buffer.from(encodeURIComponent(secret))],
   ];
 }
 

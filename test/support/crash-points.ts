@@ -13,10 +13,14 @@ export type CrashPoint = { readonly call: DiskCall; readonly file: string; reado
 const DISK_CALLS = ['pwrite64', 'fsync', 'fdatasync', 'ftruncate'] as const;
 type DiskCall = (typeof DISK_CALLS)[number];
 
-export const NO_STRACE =
-  process.getuid?.() === 0 && spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0
-    ? false
-    : '!!! NOT RUN: strace may not look into processes here (root is needed, and the package strace)';
+/** May strace look into processes here? */
+export function canTrace(): boolean {
+  return process.getuid?.() === 0 && spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0;
+}
+
+export const NO_STRACE = canTrace()
+  ? false
+  : '!!! NOT RUN: strace may not look into processes here (root is needed, and the package strace)';
 
 /**
  * Every point that a program passes on its way to these files while `work` runs, in order. `log`: a file for what strace says.
@@ -55,11 +59,18 @@ export function describePoint({ call, file, nth }: CrashPoint): string {
   return `${call} ${nth} of ${basename(file)}`;
 }
 
-/** At most so many of them, spread evenly, the first and the last among them. */
-export function spread<T>(points: readonly T[], atMost: number): readonly T[] {
-  if (points.length <= atMost) return points;
-  const step = (points.length - 1) / (atMost - 1);
-  const chosen = new Set(Array.from({ length: atMost }, (_, at) => Math.round(at * step)));
+/** Where the choice of points begins, as part of one step from point to point: another one in each run. */
+const OFFSET = Number(process.env.THINMAN_CRASH_OFFSET ?? Math.random().toFixed(3));
+/** `all`: no choice is made. It takes minutes. */
+const CHOICE = process.env.THINMAN_CRASH_POINTS;
+/** For the names of tests: with what the same points are met again. */
+export const CHOSEN_POINTS = CHOICE === 'all' ? 'all points' : `THINMAN_CRASH_OFFSET=${OFFSET}`;
+
+/** At most so many of them, spread evenly from the first, or a little later: over many runs each has its turn. */
+export function choose<T>(points: readonly T[], atMost: number, offset = OFFSET): readonly T[] {
+  if (points.length <= atMost || CHOICE === 'all') return points;
+  const step = points.length / atMost;
+  const chosen = new Set(Array.from({ length: atMost }, (_, at) => Math.floor((at + offset) * step)));
   return points.filter((_, at) => chosen.has(at));
 }
 

@@ -49,7 +49,7 @@ export async function databaseLab(server: DatabaseServer, away: 'killed' | 'froz
     database,
     url,
     sql,
-    open: ({ readOnly = false } = {}) => openSourceOfRecord(url(readOnly), { dataDir: server.folder, readOnly, clock }),
+    open: options => openSourceOfRecord(url(options?.readOnly), { ...options, dataDir: server.folder, clock }),
     takeAway: () => (away === 'killed' ? server.kill() : server.freeze()),
     bringBack: () => (away === 'killed' ? server.restart() : server.thaw()),
     async backUp() {
@@ -66,7 +66,8 @@ export async function databaseLab(server: DatabaseServer, away: 'killed' | 'froz
       }
     },
     async alterSite(values) {
-      for (const [column, value] of Object.entries(values)) await sql(`UPDATE $.site SET \`${column}\` = ${value}`);
+      for (const [column, value] of Object.entries(values))
+        await server.rootQuery(`UPDATE \`${database}\`.site SET \`${column}\` = ?`, [value]);
     },
     async quarantined() {
       return (await sql('SELECT eventId FROM $.event_quarantine')).map(({ eventId }) => String(eventId));

@@ -166,7 +166,7 @@ export async function createDeviceSite(
   const ca = await createSiteCa(SITE_ID, clock.nowMs());
   const authority = openCertificateAuthority(toPem(ca.key), ca.certificatePem, clock);
   const rawDataKey = newDataKey();
-  const record = openSourceOfRecord('sqlite:site.db', { dataDir: folder, clock });
+  const record = openSourceOfRecord('sqlite:site.db', { dataDir: folder, siteId: SITE_ID, clock });
   const caCertificates = [ca.certificatePem];
 
   const keysOf = () => ({
@@ -203,7 +203,7 @@ export async function createDeviceSite(
     const journalFile = openJournal(join(folder, `${name}-journal.db`), { clock });
     const journal = options.journal?.(journalFile) ?? journalFile;
     // Only on request: a test decides when a Secondary learns of something.
-    const sync = createSync({ record, replica, clock, siteId: SITE_ID, intervalMs: 2 ** 30 });
+    const sync = createSync({ record, replica, clock, intervalMs: 2 ** 30 });
     await sync.syncNow();
     const site = followReplica(replica);
     const dataKey = openDataKey(rawDataKey, SITE_ID);

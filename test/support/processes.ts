@@ -115,11 +115,11 @@ export function createProcesses(logs: string, home: string): Processes {
 
 const runName = (script: string) => script.replaceAll(/[^a-z-]/g, '').slice(-32);
 
-/** Without what the test runner tells its own children. */
-function environment(): NodeJS.ProcessEnv {
-  const { NODE_OPTIONS: _options, NODE_TEST_CONTEXT: _context, NODE_CHANNEL_FD: _channel, ...rest } = process.env;
-  return rest;
-}
+/** What the test runner tells its own children alone. */
+const OF_THE_RUNNER: readonly string[] = ['NODE_OPTIONS', 'NODE_TEST_CONTEXT', 'NODE_CHANNEL_FD', 'NODE_COMPILE_CACHE'];
+
+const environment = (): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !OF_THE_RUNNER.includes(name)));
 
 /** What `child` says and how it ends, from now on; what it says goes to `logFile` as well. */
 export function follow(name: string, child: ChildProcess, logFile: string): Running {

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseKind, DatabaseServer } from './databases/database-server.ts';
+import { killWhileWriting } from './kill-while-writing.ts';
 import { expectLogin } from './logins.ts';
 import { ACCOUNTS, urlOf } from './redundant-site.ts';
 import { fullTest, halfTest } from './redundant-test.ts';
@@ -12,6 +13,10 @@ import type { Site } from './site.ts';
 import { expectClean } from './verified.ts';
 import { waitFor } from './wait.ts';
 import { ALICE, BOB } from './ward.ts';
+
+/** On the embedded database it is a thousand (`killed-in-commit`). */
+const KILLED_WRITES = 200;
+const KILLS = 5;
 
 export const userNamed = (name: string) => JSON.stringify({ kind: 'User', name, body: {} });
 export const forkFiles = ({ data }: Server) => readdirSync(data).filter(file => file.startsWith('fork-'));
@@ -200,6 +205,33 @@ export function recoveryTests(kind: DatabaseKind): void {
       await joinAnew(site, urlOf(pair.slave, 'secondary'));
       await primary.waitForStatus('to serve', ({ role, state }) => role === 'secondary' && state === 'serving');
       await tc1.waitForStatus('to know both', ({ servers }) => servers.length === 2);
+    },
+  );
+
+  fullTest(
+    `the servers are killed at any moment while ${KILLED_WRITES} objects are written`,
+    { kind, agents: [] },
+    async (site, { pair }) => {
+      const { primary, secondary } = site;
+      const acknowledged = await killWhileWriting(site, { writes: KILLED_WRITES, kills: KILLS });
+      const held = new Set((await primary.get('DeviceGroup')).map(({ name }) => name));
+      assert.deepEqual(
+        acknowledged.filter(name => !held.has(name)),
+        [],
+      );
+      await pair.waitUntilAligned();
+      for (const database of [pair.master, pair.slave]) {
+        const rows = await database.rootQuery(
+          `SELECT generation FROM ${ACCOUNTS.database}.commits ORDER BY generation`,
+        );
+        assert.deepEqual(
+          rows.map(({ generation }) => Number(generation)),
+          rows.map((_, at) => at + 1),
+        );
+      }
+      const { generation } = await primary.status();
+      await secondary.waitForStatus('to have it all', now => now.generation === generation);
+      await expectClean(primary, secondary);
     },
   );
 

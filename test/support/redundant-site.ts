@@ -1,8 +1,9 @@
 // What a redundant site stands on: one database for both servers (HALF), or a master and a slave that follows it (FULL).
 import { join } from 'node:path';
 import { createAccounts, type SiteAccounts } from './databases/accounts.ts';
-import type { DatabaseKind, DatabaseServer } from './databases/database-server.ts';
+import type { DatabaseKind, DatabaseServer, DatabaseTls } from './databases/database-server.ts';
 import { type DatabasePair, startDatabaseOf, startPair } from './databases/replication.ts';
+import { createDatabaseTls } from './databases/tls.ts';
 import { createNetwork, type Network, type NetworkOptions } from './network/network.ts';
 import type { Surroundings } from './system-test.ts';
 
@@ -18,9 +19,9 @@ export const ACCOUNTS: SiteAccounts = {
   secondary: { user: 'thinman_read', password: 'the-secondarys-database-password' },
 };
 
-/** Networks of tests are nobody else's: their databases go without TLS. */
-export const urlOf = (server: DatabaseServer, role: 'primary' | 'secondary') =>
-  `${server.url(ACCOUNTS[role].user, ACCOUNTS[role].password, ACCOUNTS.database)}?ssl=off`;
+/** Networks of tests are nobody else's: their databases go without TLS, unless it is what is tested. */
+export const urlOf = (server: DatabaseServer, role: 'primary' | 'secondary', tls?: DatabaseTls) =>
+  `${server.url(ACCOUNTS[role].user, ACCOUNTS[role].password, ACCOUNTS.database)}?${tls === undefined ? 'ssl=off' : `ssl-ca=${tls.caFile}`}`;
 
 /** Starts the database of both servers in `folder`. */
 export async function surroundHalf(
@@ -41,22 +42,28 @@ export async function surroundHalf(
   };
 }
 
-/** Starts a master and its slave in `folder`. */
+/** Starts a master and its slave in `folder`. `secured`: the servers reach them by TLS alone; for this machine's own address. */
 export async function surroundFull(
   folder: string,
   kind: DatabaseKind = 'mariadb',
   apart: Apart = false,
+  secured = false,
 ): Promise<Full> {
   await using unfinished = new AsyncDisposableStack();
   const network = unfinished.use(await networkOf(['primary', 'secondary', 'master', 'slave'], apart));
-  const [master, slave] = [placeOf(network, 'master'), placeOf(network, 'slave')];
+  const tls = secured ? await createDatabaseTls(join(folder, 'database-tls')) : undefined;
+  const withTls = tls && { tls };
+  const [master, slave] = [
+    { ...placeOf(network, 'master'), ...withTls },
+    { ...placeOf(network, 'slave'), ...withTls },
+  ];
   const pair = unfinished.use(await startPair(kind, { folder: join(folder, 'databases'), master, slave }));
-  await createAccounts(pair.master, ACCOUNTS);
+  await createAccounts(pair.master, ACCOUNTS, secured ? 'SSL' : 'NONE');
   await pair.waitUntilAligned();
   const owned = unfinished.move();
   return {
     ...{ pair, network, ...hostsOf(network) },
-    databases: { primary: urlOf(pair.master, 'primary'), secondary: urlOf(pair.slave, 'secondary') },
+    databases: { primary: urlOf(pair.master, 'primary', tls), secondary: urlOf(pair.slave, 'secondary', tls) },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

@@ -10,6 +10,8 @@ export type Redundancy = 'half' | 'full';
 
 export type RedundantOptions = Omit<SystemTestOptions, 'wires'> & {
   readonly kind?: DatabaseKind;
+  /** FULL: the servers reach their databases by TLS alone. */
+  readonly secured?: boolean;
   /** Needs root. */
   readonly apart?: Apart;
   /** Of the whole test, with the making of its site. Default: the runner's. */
@@ -69,8 +71,8 @@ export async function inTurn<A extends readonly unknown[]>(
   }
 }
 
-const onHalf = ({ kind = 'mariadb', apart = false, ...options }: RedundantOptions, body: Body<Half>) =>
+const onHalf = ({ kind = 'mariadb', apart = false, secured: _none, ...options }: RedundantOptions, body: Body<Half>) =>
   onSiteIn(folder => surroundHalf(folder, kind, apart), options, body);
 
-const onFull = ({ kind = 'mariadb', apart = false, ...options }: RedundantOptions, body: Body<Full>) =>
-  onSiteIn(folder => surroundFull(folder, kind, apart), options, body);
+const onFull = ({ kind = 'mariadb', apart = false, secured = false, ...options }: RedundantOptions, body: Body<Full>) =>
+  onSiteIn(folder => surroundFull(folder, kind, apart, secured), options, body);

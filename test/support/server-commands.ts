@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { type RecordedEvent, ServerReport } from '@thinman/protocol';
-import { asPromised } from './contract.ts';
+import { EventPage, MAX_PAGE_SIZE, type RecordedEvent, ServerReport } from '@thinman/protocol';
+import type { TSchema } from 'typebox';
 import { createDaemon, type Daemon } from './daemon.ts';
 import { askSocket } from './local-socket.ts';
 import type { Finished, Processes, StartOptions } from './processes.ts';
@@ -22,7 +22,7 @@ export type Server = Daemon & {
   status(): Promise<ServerReport>;
   /** `thinman-server status`, as people read it. */
   ownStatus(): Promise<Finished>;
-  waitForStatus(what: string, wanted: (status: ServerReport) => boolean): Promise<ServerReport>;
+  waitForStatus(what: string, wanted: (status: ServerReport) => boolean, withinMs?: number): Promise<ServerReport>;
   /** `thinman-server ARGS --data DIR` beside the server, or while it does not run. */
   tend(args: readonly string[], input?: string): Promise<Finished>;
   /** `thinman ARGS --data DIR` as it ended. */
@@ -52,27 +52,40 @@ export function createServerCommands(
   const get: Server['get'] = async (kind, name) =>
     JSON.parse(await administer(['get', kind, ...(name === undefined ? [] : [name]), '-o', 'json'])) as PrintedObject[];
 
-  const status = async () => {
-    const { code, stdout, stderr } = await processes.run('thinman-server', ['status', '--data', data, '--json']);
-    if (code !== 0) throw new Error(`thinman-server status of ${name} ended with ${code}: ${stderr}`);
-    return asPromised(ServerReport, stdout);
+  /** What its commands print with `--json`: asked too often for a process each time. */
+  const askIfThere = <S extends TSchema>(path: string, schema: S) =>
+    askSocket(join(data, 'admin.sock'), `/v1/admin/${path}`, schema);
+  const ask = async <S extends TSchema>(path: string, schema: S) => {
+    const answer = await askIfThere(path, schema);
+    if (answer === undefined) throw new Error(`${name} does not answer ${path}`);
+    return answer;
+  };
+  const events = async () => {
+    const newestFirst: RecordedEvent[] = [];
+    for (let before: string | null = ''; before !== null; ) {
+      const after: string = before === '' ? '' : `&before=${before}`;
+      const page: EventPage = await ask(`events?limit=${MAX_PAGE_SIZE}${after}`, EventPage);
+      newestFirst.push(...page.items.map(({ sequence: _sequence, ...event }) => event));
+      before = page.next;
+    }
+    return newestFirst.toReversed();
   };
 
   return {
     ...createDaemon(processes, name, 'thinman-server', ['start', '--data', data], options),
     data,
     url,
-    status,
+    status: () => ask('status', ServerReport),
     ownStatus: () => processes.run('thinman-server', ['status', '--data', data]),
-    waitForStatus: (what, wanted) => {
+    waitForStatus: (what, wanted, withinMs) => {
       let last: ServerReport | undefined;
       return waitFor(
         `${name}: ${what}`,
         async () => {
-          last = await askSocket(join(data, 'admin.sock'), '/v1/admin/status', ServerReport);
+          last = await askIfThere('status', ServerReport);
           return last !== undefined && wanted(last) ? last : undefined;
         },
-        undefined,
+        withinMs,
         () => JSON.stringify(last) ?? 'nobody answers',
       );
     },
@@ -81,6 +94,6 @@ export function createServerCommands(
     thinman,
     administer,
     get,
-    events: async () => (await get('Event')).map(({ body }) => body as unknown as RecordedEvent).toReversed(),
+    events,
   };
 }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { get } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { connect as connectTls } from 'node:tls';
 import {
   type AgentStatus,
@@ -11,13 +13,13 @@ import {
   TokenAnswer,
   type TokenRequest,
 } from '@thinman/protocol';
-import { pino } from 'pino';
 import Type from 'typebox';
 import { openIdentityStore } from '../../packages/agent/src/adapters/identity-store.ts';
 import { type Agent, createAgent, type EnrolmentResult, enroll } from '../../packages/agent/src/agent.ts';
 import type { DeviceIdentity } from '../../packages/agent/src/ports.ts';
 import { connect, type Question } from '../../packages/server/src/cli/thinman/admin-client.ts';
 import { dataFolder } from '../../packages/server/src/config.ts';
+import { createLogger } from '../../packages/server/src/http/logger.ts';
 import { createServer, type ThinmanServer } from '../../packages/server/src/server.ts';
 import { initSite, type NewSite } from '../../packages/server/src/setup/init-site.ts';
 import { joinSite } from '../../packages/server/src/setup/join-site.ts';
@@ -27,6 +29,8 @@ import { FAST_TIMINGS } from './timings.ts';
 import { waitFor } from './wait.ts';
 
 const Events = Type.Object({ items: Type.Array(RecordedEvent) });
+
+export type LogLine = { readonly level: number; readonly msg: string };
 
 /** A server in this process: real TLS, real files, a clock that a test may set on. */
 export type LocalServer = {
@@ -43,6 +47,10 @@ export type LocalServer = {
   send<S extends Type.TSchema>(schema: S, question: Question): Promise<Type.Static<S>>;
   /** A file of its folder. */
   read(file: string): string;
+  /** As Prometheus gets them. */
+  metrics(): Promise<string>;
+  /** Lines of its log, from info on, over restarts. */
+  logged(): readonly LogLine[];
   /** What it shows to whoever connects now. */
   shownCertificate(): Promise<{ readonly serialNumber: string; readonly validToMs: number }>;
 };
@@ -155,6 +163,13 @@ async function place(root: string, name: string): Promise<Place> {
 
 function localServer(name: string, { dir, port, address }: Place): LocalServer {
   const clock = jumpingClock();
+  const lines: LogLine[] = [];
+  const destination = {
+    write(line: string) {
+      lines.push(JSON.parse(line));
+      if (process.env.TEST_LOG !== undefined) process.stdout.write(line);
+    },
+  };
   let server: ThinmanServer | undefined;
   const send: LocalServer['send'] = async (schema, question) => {
     const client = connect({ kind: 'socket', path: dataFolder(dir).adminSocket, data: dir });
@@ -167,12 +182,8 @@ function localServer(name: string, { dir, port, address }: Place): LocalServer {
   return {
     ...{ name, dir, port, clock, url: address.url },
     async start() {
-      server = createServer({
-        dataDir: dir,
-        clock,
-        random: () => 0,
-        log: pino({ level: process.env.TEST_LOG ?? 'silent' }),
-      });
+      const level = process.env.TEST_LOG ?? 'info';
+      server = createServer({ dataDir: dir, clock, random: () => 0, log: createLogger({ level, destination }) });
       await server.start();
     },
     async stop() {
@@ -184,6 +195,15 @@ function localServer(name: string, { dir, port, address }: Place): LocalServer {
       return server;
     },
     send,
+    logged: () => lines,
+    metrics: () =>
+      new Promise((resolve, reject) => {
+        const ca = readFileSync(join(dir, 'ca.crt'));
+        get(`${address.url}/metrics`, { ca, agent: false }, answer => void text(answer).then(resolve, reject)).on(
+          'error',
+          reject,
+        );
+      }),
     ask: (schema, path, body) => send(schema, body === undefined ? { path } : { method: 'POST', path, body }),
     read: file => readFileSync(join(dir, file), 'utf8'),
     shownCertificate: () =>

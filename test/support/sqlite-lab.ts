@@ -31,7 +31,7 @@ export function sqliteLab(): RecordLab & { readonly dir: string; readonly path: 
   return {
     dir,
     path,
-    open: ({ readOnly = false } = {}) => openSourceOfRecord('sqlite:site.db', { dataDir: dir, readOnly, clock }),
+    open: options => openSourceOfRecord('sqlite:site.db', { ...options, dataDir: dir, clock }),
     takeAway: () => move(path, away),
     bringBack: () => move(away, path),
     backUp: () => onFile(handle => void handle.exec(`VACUUM INTO '${backup}'`)),

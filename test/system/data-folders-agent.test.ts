@@ -72,6 +72,13 @@ describe("a device's data folder that cannot be used is told in one line", () =>
     assert.equal(existsSync(long), false);
   });
 
+  test("a server's folder: nothing is put into it", async () => {
+    const identity = readdirSync(join(primary.data, 'identity'));
+    refused(await enroll(primary.data), /is the data folder of a server: choose an empty folder with --data/);
+    assert.deepEqual(readdirSync(join(primary.data, 'identity')), identity);
+    assert.equal(existsSync(join(primary.data, 'applied')), false);
+  });
+
   test('a folder of another user', { skip: NO_ROOT }, () => {
     // Nobody must reach the folder itself, and not be let in.
     const open = mkdtempSync(join(tmpdir(), 'thinman-nobody-'));

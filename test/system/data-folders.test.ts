@@ -138,6 +138,27 @@ describe('a data folder that cannot be used is told in one line', () => {
     assert.equal(aside.length, 1);
   });
 
+  test('server.json of another site: nothing is set aside for it', async () => {
+    const other = join(scratch.folder, 'other');
+    assert.ok(existsSync(other), 'made by the test before');
+    const file = join(data, 'server.json');
+    const own = readFileSync(file);
+    const files = readdirSync(data).toSorted();
+    copyFileSync(join(other, 'server.json'), file);
+    refused(await start(), 2, /server\.json in .* is of the site .*: put the server\.json back that belongs there/);
+    writeFileSync(file, own);
+    assert.deepEqual(readdirSync(data).toSorted(), files);
+    await startAndStop();
+  });
+
+  test('a folder in the place of admin.sock', async () => {
+    const socket = join(data, 'admin.sock');
+    rmSync(socket, { force: true });
+    mkdirSync(socket);
+    refused(await start(), 2, /admin\.sock is in the way and is not a socket: move it away/);
+    rmSync(socket, { recursive: true });
+  });
+
   test('a folder of another user', { skip: isRoot ? false : '!!! NOT RUN: needs root, to become nobody' }, () => {
     // Nobody must reach the folder itself, and not be let in.
     const open = mkdtempSync(join(tmpdir(), 'thinman-nobody-'));

@@ -4,7 +4,9 @@ import { request } from 'node:https';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { decodeToken, encodeToken, PROTOCOL_HEADER, PROTOCOL_VERSION, type TokenContent } from '@thinman/protocol';
+import Database from 'better-sqlite3';
 import { createAgentCommands } from '../support/agent-commands.ts';
+import { copyDatabase, putBackDatabase } from '../support/database-files.ts';
 import { deviceCredential } from '../support/impostor.ts';
 import { expectLogin } from '../support/logins.ts';
 import type { Finished, Processes } from '../support/processes.ts';
@@ -96,6 +98,42 @@ systemTests(
       await tc1.start();
       await waitUntilOn(tc1, site.primary);
     },
+
+    'has its database where ours was: it gets nothing, people go on, and no event is lost': async site => {
+      const { primary } = site;
+      await site.settle();
+      copyDatabase(primary.data, join(site.folder, 'ours'));
+      putBackDatabase(join(site.folder, 'elsewhere'), primary.data);
+      const theirs = rowsIn(primary);
+      await primary.waitForStatus('to see it', ({ why }) => why === 'other_site');
+      await primary.stop();
+      assert.match(await primary.start(), /^READY .* state=degraded/);
+      const { user } = await expectLogin(site.agent('tc-1'), ALICE, /^granted degraded by /);
+
+      const eve = JSON.stringify({ kind: 'User', name: 'eve', body: {} });
+      for (const [args, input] of [
+        [['apply', '-f', '-'], eve],
+        [['token', 'device']],
+        [['get', 'Event']],
+        [['history', 'User', user]],
+      ] as const) {
+        refused(
+          await primary.thinman(args, input),
+          4,
+          /database.*holds another site.*put this site's own database back/,
+        );
+      }
+      for (const args of [['accept-database', '--dry-run'], ['backup', join(site.folder, 'backup')], ['verify']]) {
+        refused(await primary.tend(args), 4, /holds another site/);
+      }
+      assert.match((await primary.ownStatus()).stdout, /degraded: its database holds another site and is not used/);
+      assert.match((await primary.tend(['doctor'])).stdout, /fail +database +the database holds another site/i);
+      assert.ok((await primary.status()).journalPending > 0);
+      assert.deepEqual(rowsIn(primary), theirs);
+
+      putBackDatabase(join(site.folder, 'ours'), primary.data);
+      await primary.waitForStatus('to have its own again', ({ state }) => state === 'serving');
+    },
   },
 );
 
@@ -154,6 +192,19 @@ systemTest(
     assert.equal(new Set(told.map(({ origin }) => origin)).size, told.length, 'once an hour by each server');
   },
 );
+
+/** How much the database of a server holds, and of which site and version. */
+function rowsIn({ data }: Server): unknown {
+  const database = new Database(join(data, 'site.db'), { readonly: true });
+  try {
+    const counts = ['events', 'event_quarantine', 'commits', 'objects', 'history'].map(
+      table => `(SELECT count(*) FROM ${table})`,
+    );
+    return database.prepare(`SELECT *, ${counts.join(', ')} FROM site`).get();
+  } finally {
+    database.close();
+  }
+}
 
 /** A Primary of another site, at the address of ours. It runs. */
 async function foundElsewhere(site: Site, processes: Processes): Promise<Server> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { describePoint, killAt, NO_STRACE, passedPoints, spread } from '../support/crash-points.ts';
+import { CHOSEN_POINTS, choose, describePoint, killAt, NO_STRACE, passedPoints } from '../support/crash-points.ts';
 import { expectRecovered, writeObject } from '../support/crash-points-recovery.ts';
 import { expectLogin } from '../support/logins.ts';
 import { waitUntilOn } from '../support/site.ts';
@@ -16,37 +16,41 @@ const POINTS_PER_LOGIN = 3;
 /** Of the way of one login's events on each program's disk. */
 const EVENT_POINTS = 6;
 
-systemTest('the Primary is killed just before each write and flush of a commit', { skip: NO_STRACE }, async site => {
-  const { primary } = site;
-  const tc1 = site.agent('tc-1');
-  await expectLogin(tc1, ALICE, /^granted online /);
-  const acknowledged: string[] = [];
-  const files = ['site.db-wal', 'replica.db-wal', 'journal.db-wal'].map(file => join(primary.data, file));
-  const log = join(site.folder, 'points');
-  const passed = await passedPoints(primary.process().pid, files, log, async () => {
-    assert.equal(await writeObject(primary, 'traced'), true);
-    await site.settle();
-  });
-  for (const file of files)
-    assert.ok(
-      passed.some(point => point.file === file && point.call === 'fsync'),
-      `${file} is flushed`,
-    );
+systemTest(
+  `the Primary is killed just before each write and flush of a commit, ${CHOSEN_POINTS}`,
+  { skip: NO_STRACE },
+  async site => {
+    const { primary } = site;
+    const tc1 = site.agent('tc-1');
+    await expectLogin(tc1, ALICE, /^granted online /);
+    const acknowledged: string[] = [];
+    const files = ['site.db-wal', 'replica.db-wal', 'journal.db-wal'].map(file => join(primary.data, file));
+    const log = join(site.folder, 'points');
+    const passed = await passedPoints(primary.process().pid, files, log, async () => {
+      assert.equal(await writeObject(primary, 'traced'), true);
+      await site.settle();
+    });
+    for (const file of files)
+      assert.ok(
+        passed.some(point => point.file === file && point.call === 'fsync'),
+        `${file} is flushed`,
+      );
 
-  for (const [at, point] of spread(passed, COMMIT_POINTS).entries()) {
-    const watch = await killAt(primary.process().pid, point);
-    const name = `at-${at}`;
-    if (await writeObject(primary, name)) acknowledged.push(name);
-    await Promise.race([primary.process().exited, site.settle()]);
-    await watch.stop();
-    if (at % POINTS_PER_LOGIN === 0) await expectLogin(tc1, ALICE, /^granted /);
-    await expectRecovered(site, `killed before ${describePoint(point)}`, acknowledged);
-  }
-  await waitUntilOn(tc1, primary);
-});
+    for (const [at, point] of choose(passed, COMMIT_POINTS).entries()) {
+      const watch = await killAt(primary.process().pid, point);
+      const name = `at-${at}`;
+      if (await writeObject(primary, name)) acknowledged.push(name);
+      await Promise.race([primary.process().exited, site.settle()]);
+      await watch.stop();
+      if (at % POINTS_PER_LOGIN === 0) await expectLogin(tc1, ALICE, /^granted /);
+      await expectRecovered(site, `killed before ${describePoint(point)}`, acknowledged);
+    }
+    await waitUntilOn(tc1, primary);
+  },
+);
 
 systemTest(
-  'row 19: each program is killed just before each write and flush of an event',
+  `row 19: each program is killed just before each write and flush of an event, ${CHOSEN_POINTS}`,
   { skip: NO_STRACE },
   async site => {
     const tc1 = site.agent('tc-1');
@@ -77,7 +81,7 @@ systemTest(
           passed.some(({ file }) => file === path),
           `nothing was written to ${path}`,
         );
-      for (const point of spread(passed, EVENT_POINTS)) {
+      for (const point of choose(passed, EVENT_POINTS)) {
         const watch = await killAt(pid(), point);
         const seen = await story();
         await Promise.race([victim.process().exited, site.settle()]);

@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { runThinman } from '../../packages/server/src/cli/thinman.ts';
 import { findSecrets } from '../support/canaries.ts';
+import { expectKeysInTheirPlaces, keysOf, printedKey, tokenSecret } from '../support/key-canaries.ts';
 import { expectLogin } from '../support/logins.ts';
 import type { Processes } from '../support/processes.ts';
 import { ADMIN_PASSWORD, type Site, waitUntilOn } from '../support/site.ts';
 import { systemTest } from '../support/system-test.ts';
-import { ALICE, BOB, PROFILE_CANARIES, profile, user } from '../support/ward.ts';
+import { ALICE, BOB, GROUP, PROFILE_CANARIES, profile, user } from '../support/ward.ts';
 
 const NEW_PASSWORD = 'bobs-second-password';
 const WRONG_PASSWORD = 'bobs-mistyped-password';
@@ -21,8 +22,14 @@ const PASSWORDS = [
   ...[MISPLACED_PASSWORD, BIND_PASSWORD],
 ];
 
+/** What `thinman` and `thinman-server` have printed for people: a token, a recovery code. */
+const PRINTED = /^logs\/thinman(?:-server)?-\d+\.log$/;
+const SESSION_FILE = /^home\/\.config\/thinman\/sessions\.json$/;
+/** Stands at the head of the token of every session of a user. */
+const SESSION_TOKEN_TYPE = 'thinman-session+jwt';
+
 systemTest(
-  'no file of a device holds anything of a profile, and no file at all a password',
+  'no file of a device holds anything of a profile, and no file at all a password; each key lies in its own file alone',
   {},
   async (site, processes) => {
     const tc1 = site.agent('tc-1');
@@ -49,11 +56,39 @@ systemTest(
     expectNothingReadable(site, processes);
     await tc1.start();
     await waitUntilOn(tc1, site.primary);
+    await expectLogin(tc1, ALICE, 'granted online by primary');
+    await tc1.stop();
+    expectKeysInTheirPlaces(site, await allKeys(site, processes));
+    assert.deepEqual(findSecrets([site.folder], [SESSION_TOKEN_TYPE]), []);
+    await tc1.start();
+    await waitUntilOn(tc1, site.primary);
 
     // The search can find: the server's own copy of the profile is where it belongs.
     assert.notDeepEqual(findSecrets([site.primary.data], PROFILE_CANARIES), []);
   },
 );
+
+/** All that lies somewhere: on disks, and on paper. */
+async function allKeys(site: Site, processes: Processes): Promise<Parameters<typeof expectKeysInTheirPlaces>[1]> {
+  const code = site.recoveryCode();
+  const unused = await site.primary.administer(['token', 'device', '--group', GROUP]);
+  const used = await site.primary.administer(['token', 'device', '--group', GROUP]);
+  assert.equal(
+    (await processes.run('thinman-agent', ['enroll', used.trim(), '--data', join(site.folder, 'tc-2')])).code,
+    0,
+  );
+  const toJoin = ['token', 'server', '--name', 'third', '--url', 'https://127.0.0.1:1'];
+  const sessions = readFileSync(join(site.folder, 'home', '.config', 'thinman', 'sessions.json'), 'utf8');
+  const [, session = ''] = /"token": "([^"]+)"/.exec(sessions) ?? [];
+  return [
+    ...keysOf(site),
+    printedKey('the recovery code', PRINTED, code, code.replaceAll('-', '')),
+    tokenSecret('the token that nobody used', unused.trim(), PRINTED),
+    tokenSecret('the token of a device', used.trim(), PRINTED),
+    tokenSecret('the token of a server', (await site.primary.administer(toJoin)).trim(), PRINTED),
+    printedKey('the session of an administrator', SESSION_FILE, session),
+  ];
+}
 
 /** `thinman ARGS`, in this process, for there are many; what it says goes to the logs, as that of every process. */
 async function thinman(site: Site, ...args: readonly string[]): Promise<number> {

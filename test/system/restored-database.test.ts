@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ForkReport } from '@thinman/protocol';
-import { describePoint, killAt, NO_STRACE, passedPoints, spread } from '../support/crash-points.ts';
+import { CHOSEN_POINTS, choose, describePoint, killAt, NO_STRACE, passedPoints } from '../support/crash-points.ts';
 import { copyDatabase, putBackDatabase } from '../support/database-files.ts';
 import { expectLogin } from '../support/logins.ts';
 import type { Server } from '../support/server-commands.ts';
@@ -72,39 +72,43 @@ systemTest(
   },
 );
 
-systemTest('accept-database is killed at any of its writes, and repeated', { skip: NO_STRACE }, async site => {
-  const { primary, secondary } = site;
-  const tc1 = site.agent('tc-1');
-  await expectLogin(tc1, ALICE, /^granted online /);
-  await restoreOlder(site, 'traced');
-  const files = ['site.db-wal', 'replica.db-wal', 'journal.db-wal'].map(file => join(primary.data, file));
-  const accept = () => primary.tend(['accept-database', '--yes']);
-  const passed = await passedPoints(primary.process().pid, files, join(site.folder, 'points'), async () => {
-    assert.equal((await accept()).code, 0);
-    await site.settle();
-  });
-  const lives = { before: 0, after: 0 };
-  for (const [at, point] of spread(passed, ACCEPT_POINTS).entries()) {
-    const told = `killed before ${describePoint(point)}`;
-    await restoreOlder(site, `at-${at}`);
-    const { epoch } = await primary.status();
-    const watch = await killAt(primary.process().pid, point);
-    await accept();
-    await Promise.race([primary.process().exited, site.settle()]);
-    await watch.stop();
-    if (!primary.isRunning()) await primary.start();
-    const found = await primary.waitForStatus(told, ({ state, why }) => state === 'serving' || why === 'forked');
-    const isWhole = found.epoch === epoch + 1;
-    lives[isWhole ? 'after' : 'before']++;
-    assert.equal(found.why, isWhole ? undefined : 'forked', told);
-    if (!isWhole) assert.equal((await accept()).code, 0, told);
-    const now = await primary.waitForStatus(told, ({ state }) => state === 'serving');
-    assert.equal(now.epoch, epoch + 1, told);
-    await secondary.waitForStatus(told, status => status.epoch === epoch + 1 && status.state === 'serving');
-    // What went lies in a file, whichever attempt wrote it.
-    assert.ok(forkFiles(primary).length > at, told);
-    await site.settle();
-  }
-  assert.ok(lives.before > 0 && lives.after > 0, JSON.stringify(lives));
-  await expectClean(primary, secondary);
-});
+systemTest(
+  `accept-database is killed at any of its writes, and repeated, ${CHOSEN_POINTS}`,
+  { skip: NO_STRACE },
+  async site => {
+    const { primary, secondary } = site;
+    const tc1 = site.agent('tc-1');
+    await expectLogin(tc1, ALICE, /^granted online /);
+    await restoreOlder(site, 'traced');
+    const files = ['site.db-wal', 'replica.db-wal', 'journal.db-wal'].map(file => join(primary.data, file));
+    const accept = () => primary.tend(['accept-database', '--yes']);
+    const passed = await passedPoints(primary.process().pid, files, join(site.folder, 'points'), async () => {
+      assert.equal((await accept()).code, 0);
+      await site.settle();
+    });
+    const lives = { before: 0, after: 0 };
+    for (const [at, point] of choose(passed, ACCEPT_POINTS).entries()) {
+      const told = `killed before ${describePoint(point)}`;
+      await restoreOlder(site, `at-${at}`);
+      const { epoch } = await primary.status();
+      const watch = await killAt(primary.process().pid, point);
+      await accept();
+      await Promise.race([primary.process().exited, site.settle()]);
+      await watch.stop();
+      if (!primary.isRunning()) await primary.start();
+      const found = await primary.waitForStatus(told, ({ state, why }) => state === 'serving' || why === 'forked');
+      const isWhole = found.epoch === epoch + 1;
+      lives[isWhole ? 'after' : 'before']++;
+      assert.equal(found.why, isWhole ? undefined : 'forked', told);
+      if (!isWhole) assert.equal((await accept()).code, 0, told);
+      const now = await primary.waitForStatus(told, ({ state }) => state === 'serving');
+      assert.equal(now.epoch, epoch + 1, told);
+      await secondary.waitForStatus(told, status => status.epoch === epoch + 1 && status.state === 'serving');
+      // What went lies in a file, whichever attempt wrote it.
+      assert.ok(forkFiles(primary).length > at, told);
+      await site.settle();
+    }
+    assert.ok(lives.before > 0 && lives.after > 0, JSON.stringify(lives));
+    await expectClean(primary, secondary);
+  },
+);

@@ -25,6 +25,20 @@ test('refuses text that is not JSON, too long, or nested too deeply, as values a
   }
 });
 
+test('refuses half a character in any value and in any key, and says where: stored, it would be another text', () => {
+  for (const [value, field] of [
+    ['t\ud800', ''],
+    [{ objects: [{}, { body: { password: 'abcdefg\udc00' } }] }, 'objects.1.body.password'],
+    [{ body: { 'a\ud800b': 1 } }, ''],
+  ] as const) {
+    const parsed = parseValue(Type.Unknown(), value);
+    assert.ok(!parsed.ok);
+    assert.equal(parsed.problems[0]?.field, field);
+    assert.match(parsed.problems[0]?.message ?? '', /lone surrogate/);
+  }
+  assert.ok(parseValue(Type.Unknown(), { '\u{1f600}': '\u{1f600}\ufffd' }).ok);
+});
+
 test('says what would be right: the words of a union, a missing field by its name, a pattern by its description', () => {
   const schema = Type.Object({
     role: Type.Union([Type.Literal('owner'), Type.Literal('viewer')]),

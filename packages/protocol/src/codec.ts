@@ -14,6 +14,8 @@ const MAX_PROBLEMS = 20;
 /** Errors looked at for these: one mistake makes several (each part of a union, a field and its object). */
 const MAX_ERRORS = 10 * MAX_PROBLEMS;
 
+const HALF_A_CHARACTER = 'has half of a character (a lone surrogate)';
+
 type SchemaError = {
   readonly keyword: string;
   readonly schemaPath: string;
@@ -33,12 +35,21 @@ function checker(schema: TSchema): Checker {
   return found;
 }
 
-function depthOf(value: unknown, depth = 0): number {
-  if (typeof value !== 'object' || value === null) return depth;
-  if (depth > MAX_JSON_DEPTH) return depth;
-  let deepest = depth;
-  for (const inner of Object.values(value)) deepest = Math.max(deepest, depthOf(inner, depth + 1));
-  return deepest;
+/**
+ * What no value from outside may have, whatever its schema. Half a character (a lone surrogate) cannot be stored: each becomes
+ * the same U+FFFD, and two names, or two passwords, become one.
+ */
+function unfit(value: unknown, depth = 0): FieldProblem | undefined {
+  if (depth > MAX_JSON_DEPTH) return { field: '', message: 'is nested too deeply' };
+  if (typeof value === 'string') return value.isWellFormed() ? undefined : { field: '', message: HALF_A_CHARACTER };
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const [key, inner] of Object.entries(value)) {
+    if (!key.isWellFormed()) return { field: '', message: `has a field whose name ${HALF_A_CHARACTER}` };
+    const found = unfit(inner, depth + 1);
+    if (found?.message === HALF_A_CHARACTER) return { ...found, field: [key, found.field].filter(Boolean).join('.') };
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** The part of a schema that an error came from, if it says in words what it wants. */
@@ -109,7 +120,8 @@ function explain(schema: TSchema, value: unknown): FieldProblem[] {
 
 /** The one way in for values from outside: nothing is coerced, nothing is stripped. */
 export function parseValue<S extends TSchema>(schema: S, value: unknown): Parsed<Static<S>> {
-  if (depthOf(value) > MAX_JSON_DEPTH) return { ok: false, problems: [{ field: '', message: 'is nested too deeply' }] };
+  const problem = unfit(value);
+  if (problem !== undefined) return { ok: false, problems: [problem] };
   if (checker(schema).Check(value)) return { ok: true, value: value as Static<S> };
   return { ok: false, problems: explain(schema, value) };
 }

@@ -64,7 +64,7 @@ export const ERRORS = {
 
   not_primary: { status: 403, scope: 'admin', title: 'Administration happens on the Primary alone.' },
   unauthorized: { status: 401, scope: 'admin', title: 'Log in as an administrator first.' },
-  forbidden: { status: 403, scope: 'admin', title: 'This administrator may not do that.' },
+  forbidden: { status: 403, scope: 'admin', title: 'Whoever asks may not do that.' },
   invalid_object: { status: 422, scope: 'admin', title: 'An object is not valid.' },
   conflict: { status: 409, scope: 'admin', title: 'The object has changed since it was read.' },
   isolated: {
@@ -72,6 +72,11 @@ export const ERRORS = {
     scope: 'admin',
     title:
       'This Primary has seen neither a device nor another server for a minute; another one may have been promoted.',
+  },
+  epoch_contested: {
+    status: 503,
+    scope: 'admin',
+    title: 'Another Primary has begun the same epoch: administration waits for a decision.',
   },
   database_forked: {
     status: 503,

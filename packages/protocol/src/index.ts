@@ -20,6 +20,7 @@ export * from './statement.ts';
 export * from './status.ts';
 export * from './timings.ts';
 export * from './token.ts';
+export * from './utf8.ts';
 export * from './version.ts';
 export * from './versioned.ts';
 export * from './visible.ts';

@@ -1,5 +1,7 @@
 // Apart from the schemas, and imported as `@thinman/protocol/local-api`: a command that only asks the agent starts without them.
 
+export { readUtf8 } from './utf8.ts';
+
 /**
  * The device's own sockets (HTTP + JSON over a Unix socket), for the command line, PAM, greeters and lockers:
  * `POST /v1/login`, `GET /v1/status`, `GET /v1/events` on both; `POST /v1/logout` on `control.sock` alone.

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { visible } from './visible.ts';
 
 /** Characters of an object's name, in Unicode code points after NFC. */
 export const MAX_NAME_LENGTH = 128;
@@ -19,10 +20,23 @@ export const ObjectName = Type.String({
 export function nameProblem(name: string): string | undefined {
   if (name === '') return 'a name is missing';
   if (name.length > MAX_NAME_LENGTH) return `the name is longer than ${MAX_NAME_LENGTH} characters`;
+  if (!name.isWellFormed()) return 'the name has half of a character (a lone surrogate)';
   if (name !== name.normalize('NFC')) return 'the name is not in Unicode normal form C';
   if (!NAME.test(name))
     return `the name ${JSON.stringify(name)} has a space or a character that names cannot have, or begins with "." or "-"`;
   return undefined;
+}
+
+/** Format characters, spaces of all kinds, fillers: two names with them look alike, and some turn the text around them. */
+const UNSEEN = /[\p{Cf}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/u;
+
+/**
+ * What is wrong with the name of an object that is to be made, or undefined. One that is there already may have a name from
+ * before this rule: it is read, changed and deleted by it.
+ */
+export function newNameProblem(name: string): string | undefined {
+  if (UNSEEN.test(name)) return `the name "${visible(name)}" has a character that nobody sees`;
+  return nameProblem(name);
 }
 
 /** Characters of a typed user name, as it is typed and as events have it. */

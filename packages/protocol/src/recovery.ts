@@ -35,7 +35,12 @@ export type SeenState = Static<typeof SeenState>;
 
 /** `thinman-server accept-database --dry-run --json`. */
 export const ForkReport = Type.Object({
+  /** It lacks what was seen of it. */
   forked: Type.Boolean(),
+  /** Another Primary has begun the same epoch on another line of commits; left out: none was seen. */
+  contested: Type.Optional(Type.Object({ name: ObjectName, url: Type.String() })),
+  /** Neither a device nor another server is seen: one of them may have been promoted. Left out: somebody is. */
+  isolated: Type.Optional(Type.Literal(true)),
   database: SeenState,
   /** Where this server's own copy stands. */
   replica: Version,
@@ -45,8 +50,21 @@ export const ForkReport = Type.Object({
 });
 export type ForkReport = Static<typeof ForkReport>;
 
+/** A higher one is no epoch but a slip of the hand, and there would be no way back from it. */
+export const MAX_EPOCH_ABOVE = 1_000_000;
+/** The new epoch is higher than this: for one that is known to devices alone. */
+export const EpochAbove = Type.Integer({ minimum: 1, maximum: MAX_EPOCH_ABOVE });
+
 /** `database` as it was seen: any other state is refused. */
-export const AcceptDatabaseRequest = Type.Object({ database: SeenState }, { additionalProperties: false });
+export const AcceptDatabaseRequest = Type.Object(
+  {
+    database: SeenState,
+    /** The operator's word that no other server of the site was promoted; needed where nobody is seen. */
+    nobodyWasPromoted: Type.Optional(Type.Literal(true)),
+    epochAbove: Type.Optional(EpochAbove),
+  },
+  { additionalProperties: false },
+);
 export type AcceptDatabaseRequest = Static<typeof AcceptDatabaseRequest>;
 
 /** `thinman-server accept-database --json`. */
@@ -100,10 +118,25 @@ export const PromotionAnswer = Type.Object({
 });
 export type PromotionAnswer = Static<typeof PromotionAnswer>;
 
+/** Epochs of one line of commits that are told: more have hardly ever been begun while a server was away. */
+export const MAX_EPOCHS_TOLD = 64;
+
+/** One epoch in a line of commits. */
+export const EpochSpan = Type.Object({
+  epoch: Type.Integer({ minimum: 1 }),
+  /** `commitId` of its first commit: two epochs of one number with other ids are of two lines. */
+  begunBy: Type.String({ maxLength: 64 }),
+  /** Generation of its last commit until now. */
+  last: Type.Integer({ minimum: 0 }),
+});
+export type EpochSpan = Static<typeof EpochSpan>;
+
 /** `GET /v1/statement?epoch=E`, between servers: who may have missed a promotion asks. */
 export const StatementAnswer = Type.Object({
   statement: SignedStatement,
   /** The last commit of epoch E or before in this line of commits; null: not known now, or E is not over. */
   restsOn: nullable(SeenState),
+  /** The newest epochs of that line, newest first, where `restsOn` is told; left out by versions before it. */
+  line: Type.Optional(Type.Array(EpochSpan, { maxItems: MAX_EPOCHS_TOLD })),
 });
 export type StatementAnswer = Static<typeof StatementAnswer>;

@@ -4,11 +4,12 @@ import fc from 'fast-check';
 import { formatVersion, parseVersion } from './bundle.ts';
 import { parseValue } from './codec.ts';
 import { DEFAULT_KDF, kdfRefusal } from './kdf.ts';
-import { nameProblem, ObjectName } from './names.ts';
+import { nameProblem, newNameProblem, ObjectName } from './names.ts';
 import { flattenSettings, SETTINGS } from './objects/settings/index.ts';
 import { isNewerStatement, type SiteStatement } from './statement.ts';
 import { acceptsProtocol } from './version.ts';
 import { compareVersions } from './versioned.ts';
+import { visible, visibleLines } from './visible.ts';
 
 test('the agent refuses parameters that are too weak, too dear, or weaker than before', () => {
   assert.equal(kdfRefusal(DEFAULT_KDF, 16), undefined);
@@ -62,11 +63,43 @@ test('names: what is refused in words is refused by the schema', () => {
     'a#b',
     'a%b',
     "a'b",
+    't\ud800',
   ]) {
     assert.ok(nameProblem(bad), bad);
     assert.equal(parseValue(ObjectName, bad).ok, false, bad);
   }
   assert.ok(nameProblem('a\u0300lice'), 'not in normal form C');
+});
+
+test('names: a new one has only what can be seen; one that is there already stays what it is', () => {
+  for (const good of ['alice', 'àlice', 'alice@lab.test', '日本', '\u{1f600}'])
+    assert.equal(newNameProblem(good), undefined);
+  const unseen = [
+    '\u202e',
+    '\u200b',
+    '\u200d',
+    '\u2060',
+    '\ufeff',
+    '\u00ad',
+    '\u3164',
+    '\u115f',
+    '\u2003',
+    '\u3000',
+    '\u2800',
+  ];
+  for (const char of [...unseen, '\ufe0f', '\u{e0001}']) {
+    const name = `alice${char}b`;
+    const said = newNameProblem(name) ?? '';
+    assert.match(said, /a character that nobody sees/, visible(name));
+    assert.equal(visible(said), char === '\u2003' || char === '\u3000' ? visible(said) : said);
+    assert.equal(nameProblem(name), undefined, visible(name));
+  }
+  assert.ok(newNameProblem('a b') && newNameProblem('-rf') && newNameProblem('t\ud800'));
+});
+
+test('what is printed neither drives a terminal nor hides', () => {
+  assert.equal(visible('a\u202eb\u200b\n\u{e0001}\u001b[2J'), String.raw`a\u202eb\u200b\u000a\udb40\udc01\u001b[2J`);
+  assert.equal(visibleLines('a\tb\nc\u202e\r'), 'a\tb\nc\\u202e\\u000d');
 });
 
 test('settings: known keys are found at any depth, others are named', () => {

@@ -24,6 +24,8 @@ export type StatementServer = Static<typeof StatementServer>;
 export const SiteStatement = Type.Object({
   siteId: Uuid,
   epoch: Type.Integer({ minimum: 1 }),
+  /** Which epoch of this number: the `commitId` of the commit that began it. Left out in a first epoch, and by older versions. */
+  epochId: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
   /** Counts statements within the site; of two of the same epoch the higher one holds. */
   version: Type.Integer({ minimum: 1 }),
   servers: Type.Array(StatementServer, { minItems: 1, maxItems: 64 }),
@@ -66,4 +68,14 @@ export function isNewerStatement(candidate: SiteStatement, held: SiteStatement |
   if (held === undefined) return true;
   if (candidate.siteId !== held.siteId) return false;
   return candidate.epoch > held.epoch || (candidate.epoch === held.epoch && candidate.version > held.version);
+}
+
+/**
+ * Two statements of one epoch that was begun twice, on two lines of commits, by a promotion and an accepted or restored database: neither
+ * is newer for a server. One that names no epoch is of no other line.
+ */
+export function isRivalStatement(candidate: SiteStatement, held: SiteStatement): boolean {
+  if (candidate.siteId !== held.siteId || candidate.epoch !== held.epoch) return false;
+  const [theirs, ours] = [candidate.epochId, held.epochId];
+  return theirs !== undefined && ours !== undefined && theirs !== ours;
 }

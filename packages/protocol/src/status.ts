@@ -90,6 +90,15 @@ export const SecondaryStatus = Type.Object({
 });
 export type SecondaryStatus = Static<typeof SecondaryStatus>;
 
+/** What a former Primary has committed beyond what the new one has. */
+export const ExportStatus = Type.Object({
+  /** All that its database has lies in `file`; not while that database is away: then nobody knows. */
+  complete: Type.Boolean(),
+  /** On its host; null: nothing had to be exported, as far as is known. */
+  file: Type.Union([Type.String(), Type.Null()]),
+});
+export type ExportStatus = Static<typeof ExportStatus>;
+
 /** `thinman-server status --json`, `thinman status`: for administrators, as it names objects. A contract. */
 export const ServerReport = Type.Object({
   ...ServerStatus.properties,
@@ -106,6 +115,10 @@ export const ServerReport = Type.Object({
   link: Type.Optional(Type.Object({ server: Type.String(), connected: Type.Boolean() })),
   /** On the Primary: every Secondary of the site statement. */
   secondaries: Type.Optional(Type.Array(SecondaryStatus)),
+  /** On a Primary in whose place another server was promoted, until it is rebuilt. */
+  exported: Type.Optional(ExportStatus),
+  /** A Primary that takes no administrative writes, since it sees neither a device nor another server; left out otherwise. */
+  isolated: Type.Optional(Type.Literal(true)),
 });
 export type ServerReport = Static<typeof ServerReport>;
 

@@ -92,6 +92,12 @@ describe('what the flags may say', () => {
     ]) {
       assert.throws(() => parseServerUrl(bad), refused(/https:\/\//), bad);
     }
+    for (const secret of ['https://u:hunter2@a', 'https://u:hunter2@a:99999', 'http://hunter2@a/b']) {
+      assert.throws(
+        () => parseServerUrl(secret),
+        (error: Error) => !error.message.includes('hunter2'),
+      );
+    }
   });
 
   it('--database: sqlite:PATH, made absolute', () => {

@@ -128,14 +128,14 @@ export function parseListen(text: string): ListenAddress {
   return { host, port };
 }
 
-/** The address under which devices and servers reach this one: https, no path. Throws ConfigError. */
+/** The address under which devices and servers reach this one: https, no path. Throws ConfigError, without what was typed: a password may be in it. */
 export function parseServerUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const bare =
     url?.pathname === '/' && url.search === '' && url.hash === '' && url.username === '' && url.password === '';
   if (url === undefined || url.protocol !== 'https:' || !bare || url.port === '0') {
     throw new ConfigError(
-      `--url ${JSON.stringify(text)} is not an https:// URL of a host alone; write for example https://thinman.example.org:7443`,
+      '--url is not an https:// URL of a host alone; write for example https://thinman.example.org:7443',
     );
   }
   return url.origin;

@@ -1,4 +1,5 @@
 import type {
+  EpochSpan,
   KdfParameters,
   LoginBeginAnswer,
   Missing,
@@ -76,6 +77,7 @@ export type ReplicaPosition = { readonly siteId: string; readonly version: Versi
 export type CommitTransaction = {
   /** The generation that this commit makes. */
   readonly version: Version;
+  readonly commitId: string;
   get(kind: ObjectKind, name: string): Promise<StoredObject | undefined>;
   list(kind: ObjectKind): Promise<readonly StoredObject[]>;
   /** Creates or replaces (a tombstone of the same name gives way to a new uid). */
@@ -87,6 +89,8 @@ export type CommitTransaction = {
   ): Promise<StoredObject>;
   /** Leaves a tombstone. False when there was nothing. */
   remove(kind: ObjectKind, name: string): Promise<boolean>;
+  /** As this transaction sees it. */
+  statement(): Promise<SignedStatement>;
   setStatement(statement: SignedStatement): Promise<void>;
   /** The site's CAs as this transaction sees them. */
   siteCas(): Promise<SiteCas>;
@@ -166,7 +170,7 @@ export type EventQuery = {
 export type StoredEvent = RecordedEvent & { readonly sequence: number };
 
 export type ConnectionLoad = {
-  readonly lane: 'reader' | 'writer';
+  readonly lane: 'feed' | 'reader' | 'writer';
   readonly inUse: number;
   readonly idle: number;
   readonly waiting: number;
@@ -188,6 +192,8 @@ export type SourceOfRecord = {
   lacks(position: ReplicaPosition): Promise<boolean>;
   /** The last commit that was made in this epoch or an earlier one; undefined: none is known. */
   lastCommitOf(epoch: number): Promise<Omit<ReplicaPosition, 'siteId'> | undefined>;
+  /** The newest epochs of this line of commits, newest first. */
+  line(): Promise<readonly EpochSpan[]>;
   /** What keeps a Primary from writing here, in words and in what to run; undefined: nothing that is known. */
   obstacleToWriting(): Promise<{ readonly what: string; readonly mend: readonly string[] } | undefined>;
   /** `work` may return `abandon(result)` to write nothing and take no generation. */
@@ -319,8 +325,13 @@ export type Journal = {
   pending(): number;
   /** Oldest pending entries. */
   next(limit: number): readonly RecordedEvent[];
-  /** They are in the source of record; kept 7 days more, or until the room is needed. */
-  markDrained(events: readonly Pick<RecordedEvent, 'origin' | 'id'>[]): void;
+  /** Where entries go at this moment: another number after each `sendTo` of a newer epoch, and each doubt. Not on disk. */
+  line(): number;
+  /**
+   * They are in the source of record that entries went to at `line`; kept 7 days more, or until the room is needed. Where entries
+   * go elsewhere by now, they still wait.
+   */
+  markDrained(events: readonly Pick<RecordedEvent, 'origin' | 'id'>[], line: number): void;
   onAppended(listener: () => void): () => void;
   load(): JournalLoad;
   footprint(): JournalFootprint;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -461,6 +461,17 @@ describe('join', () => {
     const token = await serverToken(options.url);
     await joinSite({ ...options, token });
     await assert.rejects(joinSite({ ...options, token, dataDir: join(root, 'third') }), denied(/already/));
+  });
+
+  it('leaves nothing behind where no server was reached, or the token is refused', async () => {
+    const primary = await start(primaryDir);
+    const options = await joinOptions();
+    const token = await serverToken(options.url);
+    await assert.rejects(joinSite({ ...options, token, name: 'other' }), denied(/bound to the name secondary/));
+    assert.equal(existsSync(secondaryDir), false);
+    await primary.drain();
+    await assert.rejects(joinSite({ ...options, token }), { name: 'PrimaryUnreachable' });
+    assert.equal(existsSync(secondaryDir), false);
   });
 
   it('holds the joiner to the name and the URL of its token', async () => {

@@ -26,7 +26,7 @@ import { followReplica } from './device-plane/site-view.ts';
 import { noDirectories } from './directory/directories.ts';
 import { createHttpApp, createLocalApp } from './http/app.ts';
 import { health } from './http/health.ts';
-import { listenLocal } from './http/local-socket.ts';
+import { listenLocal, requireSocketPlace } from './http/local-socket.ts';
 import { createLogger } from './http/logger.ts';
 import { createMetrics } from './http/metrics/metrics.ts';
 import { askToRenew } from './identity/ask-to-renew.ts';
@@ -51,10 +51,12 @@ import { createCompactionWorker } from './record/compaction-worker.ts';
 import { lockFolder } from './record/dialects/folder-lock.ts';
 import { DatabaseUnavailable, DatabaseUnfit } from './record/errors.ts';
 import { createAcceptDatabase } from './recovery/accept-database.ts';
+import { exportedSince } from './recovery/exported-since.ts';
 import { createForkGuard } from './recovery/fork-guard.ts';
 import { createPromotion } from './recovery/promote.ts';
 import { recoveryRoutes } from './recovery/recovery-routes.ts';
 import { createLeaving } from './recovery/superseded.ts';
+import { logTurningPoints } from './recovery/turning-points.ts';
 import { createSync } from './replica/sync.ts';
 import { systemClock } from './runtime/clock.ts';
 import { logDeviceNews } from './runtime/device-news.ts';
@@ -64,6 +66,7 @@ import { createEventStore } from './runtime/event-store.ts';
 import { createHeardOf } from './runtime/heard-of.ts';
 import { watchIsolation } from './runtime/isolation.ts';
 import {
+  isolatedAfterMs,
   isRemoved,
   journalLimitBytes,
   monitoredFacts,
@@ -75,6 +78,7 @@ import { isSuperseded, roleOf } from './runtime/role.ts';
 import { serverReport } from './runtime/server-report.ts';
 import { createServingMonitor } from './runtime/serving-monitor.ts';
 import { openStores } from './runtime/stores.ts';
+import { logSyncCondition } from './runtime/sync-news.ts';
 import { PACKAGE_VERSION } from './runtime/version.ts';
 
 /** A generation that every object comes after. */
@@ -119,12 +123,13 @@ export type ThinmanServer = {
 };
 
 /**
- * Opens the server of a data folder. Throws ConfigError (no server there, in use by another process) and IdentityDamaged.
+ * Opens the server of a data folder. Throws ConfigError (no server there, in use by another process, of another site) and IdentityDamaged.
  * The only place where the parts of a server are built and put together.
  */
 export function createServer(options: ServerOptions): ThinmanServer {
   const folder = dataFolder(options.dataDir);
   const config = readConfig(folder);
+  requireSocketPlace(folder.adminSocket);
   const unlock = lockFolder(folder.path);
   if (unlock === undefined) {
     throw new ConfigError(`${folder.path} is in use by another process: a server runs there already`);
@@ -189,16 +194,19 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     ...{ record, replica, role, folder: folder.path, clock, log, journal: stores.journal },
     condition: () => sync.condition(),
     epoch: () => statements.current().statement.epoch,
-    onChange: () => monitor.look(),
+    onChange() {
+      monitor.look();
+      turningPoints.look();
+    },
   });
   const sync = createSync({
-    ...{ record, replica, clock, siteId: identity.siteId, isFork: forks.isFork, beforeDrop: forks.beforeDrop },
+    ...{ record, replica, clock, isFork: forks.isFork, beforeDrop: forks.beforeDrop },
     intervalMs: () => syncIntervalMs(site.settings()),
   });
   const monitor = createServingMonitor({
     facts: () =>
       monitoredFacts(
-        { removed: removed(), superseded: superseded() },
+        { removed: removed(), superseded: superseded(), contested: statements.rival() !== undefined },
         replica,
         { ...sync.condition(), forked: forks.forked() },
         keeping.healthy(),
@@ -230,6 +238,8 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       },
       link: role() === 'primary' ? undefined : { server: primaryName(), connected: wayIsOpen() },
       secondaries: role() === 'primary' ? linkServer.report() : undefined,
+      exported: superseded() ? leaving.status() : undefined,
+      isolated: isolated(),
     });
   const metrics = createMetrics(report, {
     certificateExpiresAtMs: own.expiresAtMs,
@@ -248,7 +258,8 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     ...{ config: site.config, syncNow: sync.syncNow, status: report, statement: () => statements.current().statement },
     restate,
     drain: () => void drain(),
-    isIsolated: () => options.isolated !== true && isolation.isIsolated(),
+    isIsolated: () => isolated(),
+    rival: () => statements.rival()?.statement,
     alsoSeen: () => forks.secondaries.known().map(({ position }) => position),
   };
   const devices = createDevicePlane(
@@ -315,6 +326,8 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     if (change.full && role() === 'primary') outflow.wake();
     route.link()?.tellStatus();
     linkServer.announce();
+    if (superseded()) void leaving.moved();
+    turningPoints.look();
   });
   statements.onChange(() => {
     followCas(loaded, replica);
@@ -324,10 +337,12 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     route.link()?.follow();
     linkServer.announce();
     devices.announce();
+    turningPoints.look();
   });
-  sync.onCondition(({ reachable, error }) => {
-    if (error !== undefined) log.warn({ code: error.code, detail: error.message }, 'the database cannot be used');
-    else log.info('the database answers');
+  sync.onCondition(condition => {
+    const { reachable } = condition;
+    logSyncCondition(log, condition);
+    turningPoints.look();
     forks.settleJournal();
     if (reachable && role() === 'primary') outflow.wake();
     monitor.look();
@@ -362,19 +377,21 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     });
   });
   local.register(caRoutes(rotation), { prefix: ADMIN_PREFIX });
-  const recovering = { write: admin, folder: folder.path };
-  const acceptDatabase = createAcceptDatabase({ ...recovering, secondaries: forks.secondaries });
+  const recovering = { write: admin, folder: folder.path, caCertificates: () => identity.caCertificates };
+  const acceptDatabase = createAcceptDatabase({
+    ...{ ...recovering, secondaries: forks.secondaries },
+    seesNobody: () => options.isolated !== true && isolation.seesNobody(),
+  });
   const promotion = createPromotion({
     ...{ ...recovering, role, removed, missing, ca: loaded.ca },
     linked: () => route.link()?.connected() === true,
     database: {
-      open: url => stores.openRecord(url ?? database),
+      open: (url, how) => stores.openRecord(url ?? database, how !== 'to-write'),
       async use(url) {
         writeConfig(folder, { ...config, database: url });
         database = url;
         await record.reopen();
       },
-      toWrite: record.toWrite,
     },
   });
   local.register(recoveryRoutes({ acceptDatabase, promotion }), { prefix: ADMIN_PREFIX });
@@ -382,16 +399,33 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   const isolation = watchIsolation({
     seesAnybody: () => devices.connectedCount() > 0 || linkServer.secondaries().length > 0,
     hasOthers: () => statements.current().statement.servers.length > 1,
+    onLook: () => turningPoints.look(),
+    isolatedAfterMs: () => isolatedAfterMs(site.settings()),
     clock,
   });
-  const leaving = createLeaving({ replica, folder: folder.path, tell, clock, log });
+  const isolated = () => role() === 'primary' && options.isolated !== true && isolation.isIsolated();
+  const turningPoints = logTurningPoints(
+    () => ({
+      ...{ role: role(), forked: forks.forked(), isolated: isolated() },
+      epoch: Math.max(statements.current().statement.epoch, version().epoch),
+    }),
+    log,
+  );
+  const leaving = createLeaving({
+    ...{ replica, folder: folder.path, tell, clock, log },
+    databaseRead: () => sync.condition().reachable && sync.condition().error === undefined,
+    isServer: ({ system }) => statements.current().statement.servers.some(({ keyHash }) => keyHash === system.keyHash),
+  });
   const statementWatch = createStatementWatch({
     ...{ identity, clock, statement: () => statements.current().statement, epoch: () => version().epoch },
     needed: () => role() === 'primary' || superseded() || route.link()?.connected() !== true,
-    take({ statement, restsOn }) {
+    take(answer) {
       isolation.saw();
-      statements.offer(statement);
-      if (superseded() && restsOn !== null) void leaving.leave(restsOn);
+      statements.offer(answer.statement);
+      if (!superseded()) return;
+      // A database that is away now is asked at the next answer.
+      const asked = exportedSince(answer, replica, record).catch(() => undefined);
+      void asked.then(since => since && leaving.leave(since));
     },
   });
 
@@ -455,6 +489,8 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       throw error;
     }
     if (removed()) log.error(REMOVED);
+    if (options.isolated === true)
+      log.warn('this server takes administrative writes even if it sees nobody (--isolated)');
     renewal.look();
     compaction.start();
     void tell('server.started', { version: PACKAGE_VERSION, role: role(), ...monitor.current() });

@@ -13,11 +13,11 @@ const PRIMARY_RIGHTS = 'SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, IND
 const SECONDARY_RIGHTS = 'SELECT';
 
 /** Makes the database and both accounts. On the master of a replication: the slave gets them from there. */
-export async function createAccounts(server: DatabaseServer, accounts: SiteAccounts): Promise<void> {
+export async function createAccounts(server: DatabaseServer, accounts: SiteAccounts, require = 'NONE'): Promise<void> {
   const { database, primary, secondary } = accounts;
   await server.rootQuery(`CREATE DATABASE ${database} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`);
-  await createAccount(server, primary, `${PRIMARY_RIGHTS} ON ${database}.*`);
-  await createAccount(server, secondary, `${SECONDARY_RIGHTS} ON ${database}.*`);
+  await createAccount(server, primary, `${PRIMARY_RIGHTS} ON ${database}.*`, require);
+  await createAccount(server, secondary, `${SECONDARY_RIGHTS} ON ${database}.*`, require);
 }
 
 /** `rights`: what follows GRANT, `SELECT ON x.*`. `require`: what follows REQUIRE, `X509`. */

@@ -31,12 +31,17 @@ export function startMariadb(options: DatabaseOptions): Promise<DatabaseServer> 
   return startDatabase(
     {
       kind: 'mariadb',
-      prepare: async dataFolder => copyTemplate(`mariadb-${await installedVersion()}`, dataFolder, install),
+      prepare: prepareMariadb,
       command: () => ['mariadbd', '--no-defaults', ...AS_ROOT, ...SMALL, ...DURABLE, '--character-set-server=utf8mb4'],
       readOnlyOption: 'read_only',
     },
     options,
   );
+}
+
+/** Fills a data folder, as if it had just been installed. */
+export async function prepareMariadb(dataFolder: string): Promise<void> {
+  await copyTemplate(`mariadb-${await installedVersion()}`, dataFolder, install);
 }
 
 let version: Promise<string> | undefined;

@@ -25,17 +25,22 @@ const OPTIONS = [
  * socket alone. Throws where MySQL 9 cannot be had.
  */
 export async function startMysql9(options: DatabaseOptions): Promise<DatabaseServer> {
-  if (!ensureMysql9()) throw new Error('MySQL 9 cannot be had here, see above');
   return startDatabase(
     {
       kind: 'mysql',
-      prepare: async dataFolder => copyTemplate(`mysql-${await installedVersion()}`, dataFolder, initialise),
+      prepare: prepareMysql9,
       command: () => [...mysqld(), ...AS_ROOT, ...SMALL, ...OPTIONS],
       readOnlyOption: 'super_read_only',
       ownCaFile: 'ca.pem',
     },
     options,
   );
+}
+
+/** Fills a data folder, as if it had just been installed. */
+export async function prepareMysql9(dataFolder: string): Promise<void> {
+  if (!ensureMysql9()) throw new Error('MySQL 9 cannot be had here, see above');
+  await copyTemplate(`mysql-${await installedVersion()}`, dataFolder, initialise);
 }
 
 let version: Promise<string> | undefined;

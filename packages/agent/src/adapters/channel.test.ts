@@ -160,9 +160,14 @@ describe('signs of life', () => {
   });
 
   test('a server that answers no ping is dead after two misses', async () => {
-    const lab = await channelServer(() => {}, false);
+    const seen = { pings: 0, isClosed: false };
+    const lab = await channelServer(ws => {
+      ws.on('ping', () => (seen.pings += 1)).on('close', () => (seen.isClosed = true));
+    }, false);
     const { heard, closed } = listen(lab.server, { pingMs: 20 });
     assert.equal((await closed()).reason, 'timeout');
+    await waitFor('the server to see the end', () => seen.isClosed || undefined);
+    assert.equal(seen.pings, 2);
     assert.equal(heard.alive, 0);
     assert.equal(heard.opened, 1);
   });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { createPublicKey, X509Certificate } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterEach, before, beforeEach, describe, test } from 'node:test';
 import {
   type EnrollAnswer,
@@ -129,6 +129,33 @@ test('a device becomes one of the site, and knows the version of its own beginni
       readFileSync(join(dataDir, 'identity', file)).includes(SECRET),
     ),
   );
+});
+
+test('a folder of a server, or of anybody else, is left as it is, and nobody is asked', async () => {
+  const { url, asked } = await site(grant());
+  for (const [file, words] of [
+    ['server.json', /is the data folder of a server: choose an empty folder/],
+    ['identity/wrapping.key', /is the data folder of a server/],
+    ['holiday.jpg', /holds what is no agent's \(holiday\.jpg\)/],
+  ] as const) {
+    const folder = join(dataDir, basename(file));
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    writeFileSync(join(folder, file), '{}');
+    const before = readdirSync(folder, { recursive: true });
+    const result = await enroll({ token: token([url]), dataDir: folder });
+    assert.ok(!result.ok);
+    assert.equal(result.why, 'foreign_folder');
+    assert.match(result.message, words);
+    assert.deepEqual(readdirSync(folder, { recursive: true }), before);
+  }
+  assert.deepEqual(asked, []);
+});
+
+test('what an agent has left in its folder, and a file system, keeps nobody from enrolling there', async () => {
+  const { url } = await site(grant());
+  for (const folder of ['identity', 'applied', 'lost+found']) mkdirSync(join(dataDir, folder), { recursive: true });
+  for (const file of ['lock', 'cache.db.set-aside-1']) writeFileSync(join(dataDir, file), '');
+  assert.ok((await enroll({ token: token([url]), dataDir })).ok);
 });
 
 test('a Secondary sends the device on to the Primary, and a dead server is passed over', async () => {

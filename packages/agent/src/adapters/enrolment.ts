@@ -7,13 +7,14 @@ import {
   type TokenContent,
   visible,
 } from '@thinman/protocol';
-import { prepareDataFolder } from '../config.ts';
+import { agentPaths, prepareDataFolder } from '../config.ts';
 import type { Clock, DeviceIdentity } from '../ports.ts';
 import { openCache } from './cache.ts';
 import { lockDataFolder } from './cache-lock.ts';
 import { systemClock } from './clock.ts';
 import { casOf, createCsr, isCertificateFor, spkiHash } from './device-key.ts';
 import { type EnrollOutcome, fetchCa, postEnroll } from './enrolment-http.ts';
+import { foreignFolder } from './foreign-folder.ts';
 import { DEVICE_SECRET_BYTES, keyForEnrolment, openIdentityStore } from './identity-store.ts';
 import { verifyStatement } from './statement.ts';
 
@@ -22,6 +23,7 @@ export type EnrolmentFailure =
   | 'bad_token'
   | 'already_enrolled'
   | 'folder_in_use'
+  | 'foreign_folder'
   | 'pin_mismatch'
   | 'refused'
   | 'no_primary'
@@ -54,6 +56,10 @@ export async function enroll(options: EnrolmentOptions): Promise<EnrolmentResult
   if (token.content.for !== 'device')
     return refusal('bad_token', 'this token is for a server: make one with `thinman token device`');
 
+  const foreign = foreignFolder(agentPaths(dataDir));
+  if (foreign !== undefined) {
+    return refusal('foreign_folder', `${agentPaths(dataDir).dataDir} ${foreign}: choose an empty folder with --data`);
+  }
   const paths = prepareDataFolder(dataDir);
   const lock = lockDataFolder(paths.lockFile);
   if (lock === undefined)

@@ -10,6 +10,7 @@ const EXIT_CODES: Readonly<Record<EnrolmentFailure, ExitCode>> = {
   bad_token: EXIT.wrongUse,
   already_enrolled: EXIT.wrongUse,
   folder_in_use: EXIT.wrongUse,
+  foreign_folder: EXIT.wrongUse,
   pin_mismatch: EXIT.wrongUse,
   refused: EXIT.wrongUse,
   no_primary: EXIT.notReachable,

@@ -1,5 +1,5 @@
 import type { ReadStream } from 'node:tty';
-import { MAX_LOCAL_BODY_BYTES } from '@thinman/protocol/local-api';
+import { MAX_LOCAL_BODY_BYTES, readUtf8 } from '@thinman/protocol/local-api';
 import { CommandFailure, EXIT } from './exit.ts';
 
 /** The password from standard input (one line end at its end is not part of it), or typed without echo. */
@@ -19,15 +19,19 @@ async function readAll(input: NodeJS.ReadableStream): Promise<string> {
       throw new CommandFailure(EXIT.wrongUse, 'standard input is too long for a password');
     chunks.push(bytes);
   }
-  return Buffer.concat(chunks)
-    .toString()
-    .replace(/\r?\n$/, '');
+  const text = readUtf8(Buffer.concat(chunks));
+  if (text === undefined) throw notUtf8();
+  return text.replace(/\r?\n$/, '');
 }
+
+const notUtf8 = () => new CommandFailure(EXIT.wrongUse, 'the password is not UTF-8: give it in that encoding');
 
 const CTRL_C = '\u0003';
 const CTRL_D = '\u0004';
 const BACKSPACES = ['\u0008', '\u007f'];
 const ENTERS = ['\r', '\n'];
+/** What a terminal sends in another encoding is read as this. */
+const REPLACEMENT = '\ufffd';
 
 function prompt(terminal: ReadStream): Promise<string> {
   if (!terminal.isTTY)
@@ -49,6 +53,7 @@ function prompt(terminal: ReadStream): Promise<string> {
     const onData = (chunk: string) => {
       for (const char of chunk) {
         if (char === CTRL_C) return finish(() => reject(new CommandFailure(EXIT.failed, 'given up')));
+        if (char === REPLACEMENT) return finish(() => reject(notUtf8()));
         if (ENTERS.includes(char) || char === CTRL_D) return finish(() => resolve(typed.join('')));
         typed = BACKSPACES.includes(char) ? typed.slice(0, -1) : [...typed, char];
       }

@@ -73,7 +73,7 @@ type Ended = { readonly code: number | null; readonly stdout: string; readonly s
 
 async function run(
   args: readonly string[],
-  input = '',
+  input: string | Uint8Array = '',
   command: readonly string[] = [process.execPath],
 ): Promise<Ended> {
   const [file = '', ...before] = command;
@@ -90,7 +90,7 @@ async function run(
   return { code, stdout, stderr };
 }
 
-const login = (input: string, ...more: readonly string[]) =>
+const login = (input: string | Uint8Array, ...more: readonly string[]) =>
   run(['login', '--data', dataDir, '--user', 'alice', '--password-stdin', ...more], input);
 
 function assertOneLine(text: string): void {
@@ -165,9 +165,10 @@ describe('login', () => {
     assert.deepEqual(asked, ['alice:right', 'alice:right', 'alice:right', 'alice: ri ght \n', 'alice:pässwörd']);
   });
 
-  test('an empty password, or one without end, is wrong use, and nobody is asked', async () => {
+  test('an empty password, one without end, or one that is not UTF-8, is wrong use, and nobody is asked', async () => {
     asked.length = 0;
-    for (const typed of ['', '\n', 'x'.repeat(2_000), 'x'.repeat(100_000)]) {
+    const latin1 = Buffer.from('pässword', 'latin1');
+    for (const typed of ['', '\n', 'x'.repeat(2_000), 'x'.repeat(100_000), latin1]) {
       const { code, stderr } = await login(typed);
       assert.equal(code, 2);
       assertOneLine(stderr);

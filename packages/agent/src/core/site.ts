@@ -1,6 +1,6 @@
 import { isNewerStatement, newestVersion, type SiteStatement, type Version } from '@thinman/protocol';
 import { healthOf, UNKNOWN_HEALTH } from './health.ts';
-import type { AgentState, ServerEntry, ServerHealth, SiteFacts } from './state.ts';
+import type { AgentState, Pull, ServerEntry, ServerHealth, SiteFacts } from './state.ts';
 import { isBelievable } from './subject.ts';
 import { emit, patch, type Turn } from './turn.ts';
 
@@ -27,6 +27,15 @@ export function adoptStatement(turn: Turn, statement: SiteStatement): void {
   }
   emit(turn, { kind: 'saveStatement', epoch: site.epoch, version: site.version });
   patch(turn, { site, servers, health });
+  if (site.epoch > state.site.epoch) askForBundles(turn);
+}
+
+/** In a new epoch each bundle is asked for, once: one that says the same now rests on what counts, and its version says so. */
+function askForBundles(turn: Turn): void {
+  const { pulls } = turn.state;
+  const wanted = (pull: Pull): Pull =>
+    pull.kind === 'running' ? { ...pull, again: true } : { kind: 'wanted', from: turn.at.now };
+  patch(turn, { pulls: { device: wanted(pulls.device), user: wanted(pulls.user) } });
 }
 
 export function isListed(state: AgentState, server: string): boolean {

@@ -5,6 +5,7 @@ import {
   PROBLEM_CONTENT_TYPE,
   type ProblemExtras,
   problem,
+  readUtf8,
 } from '@thinman/protocol';
 
 const JSON_CONTENT_TYPE = 'application/json';
@@ -31,7 +32,7 @@ export function sendProblem(response: ServerResponse, code: ErrorCode, extras?: 
 
 export type ReadBody =
   | { readonly ok: true; readonly text: string }
-  | { readonly ok: false; readonly code: 'unsupported_media' | 'too_large' };
+  | { readonly ok: false; readonly code: 'unsupported_media' | 'too_large' | 'bad_request' };
 
 /** A JSON body of at most MAX_LOCAL_BODY_BYTES. Rejects when the caller goes away. */
 export async function readJsonBody(request: IncomingMessage): Promise<ReadBody> {
@@ -45,8 +46,8 @@ export async function readJsonBody(request: IncomingMessage): Promise<ReadBody> 
     chunks.push(chunk);
   }
   const whole = Buffer.concat(chunks);
-  const text = whole.toString();
+  const text = readUtf8(whole);
   // The body holds a password.
   for (const buffer of [...chunks, whole]) buffer.fill(0);
-  return { ok: true, text };
+  return text === undefined ? { ok: false, code: 'bad_request' } : { ok: true, text };
 }

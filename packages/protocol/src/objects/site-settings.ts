@@ -23,6 +23,8 @@ export const SiteSettingsBody = closed({
     closed({
       syncIntervalMs: Type.Optional(Type.Integer({ minimum: 50, maximum: 60_000 })),
       lagLimitMs: Type.Optional(Type.Integer({ minimum: 100, maximum: 3_600_000 })),
+      /** A Primary that has seen nobody for so long takes no administrative write. */
+      isolatedAfterMs: Type.Optional(Type.Integer({ minimum: 1_000, maximum: 3_600_000 })),
       databaseLostAfterMs: Type.Optional(Type.Integer({ minimum: 100, maximum: 600_000 })),
       /** Events that wait in a server's journal (`JOURNAL_LIMIT_BYTES`); 1 MiB to 1 TiB. */
       journalLimitBytes: Type.Optional(Type.Integer({ minimum: 2 ** 20, maximum: 2 ** 40 })),

@@ -16,7 +16,7 @@ import type {
 export type AdminDeps = {
   readonly record: SourceOfRecord;
   readonly replica: Replica;
-  readonly identity: Pick<ServerIdentity, 'siteId' | 'instance' | 'name' | 'wrappingKey'>;
+  readonly identity: Pick<ServerIdentity, 'siteId' | 'instance' | 'name' | 'keyHash' | 'wrappingKey'>;
   readonly hasher: PasswordHasher;
   readonly dataKey: SiteDataKey;
   readonly events: EventWriter;
@@ -27,6 +27,8 @@ export type AdminDeps = {
   syncNow(): Promise<unknown>;
   /** It sees nobody, and another server may have been promoted: nothing is written. */
   isIsolated?(): boolean;
+  /** Of another Primary that has begun the same epoch: nothing is written until an administrator has decided. */
+  rival?(): SiteStatement | undefined;
   /** What other servers have seen of the source of record: nothing is written where it lacks that. */
   alsoSeen?(): readonly ReplicaPosition[];
   /** Signs and sets a new site statement in this transaction, if servers or directories make one necessary. */

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { HistoryAnswer, ObjectOutput, Problem } from '@thinman/protocol';
+import type { ApplyAnswer, HistoryAnswer, ObjectOutput, Problem } from '@thinman/protocol';
 import {
   type AdminSite,
   type AdminSiteOptions,
   createAdminSite,
   PRIMARY_URL,
 } from '../../../../test/support/admin-site.ts';
+import { commit } from '../../../../test/support/record-steps.ts';
 import { DatabaseUnavailable } from '../record/errors.ts';
 
 const user = (name: string, body: object = {}) => ({ kind: 'User', name, body });
@@ -270,6 +271,25 @@ test('what is given may be sent back: no change, with generation and status as w
       assert.equal(status, 200, JSON.stringify(body));
       assert.equal((body as { changes: { change: string }[] }).changes[0]?.change, 'unchanged');
     }
+  }));
+
+test('a new name has nothing that nobody sees; an object that has such a name is read, changed and deleted by it', () =>
+  withSite(async site => {
+    const [before, unseen] = ['alice\u200b', 'a\u202eb'];
+    await commit(site.deps.record, transaction => transaction.put('User', before, {}, {}));
+    await site.deps.syncNow();
+    const refused = await site.ask('POST', '/apply', { body: { objects: [user(unseen)], dryRun: false } });
+    assert.equal(refused.status, 422);
+    assert.match(JSON.stringify(refused.body), /a character that nobody sees/);
+
+    const path = `/objects/User/${encodeURIComponent(before)}`;
+    const given = (await site.ask('GET', path)).body as ObjectOutput;
+    assert.equal(given.name, before);
+    const { changes } = (await site.apply([{ ...given, body: { displayName: 'Alice' } }])) as ApplyAnswer;
+    assert.deepEqual(changes, [{ kind: 'User', name: before, change: 'updated' }]);
+    assert.equal((await site.ask('DELETE', path)).status, 200);
+    const again = await site.ask('POST', '/apply', { body: { objects: [user(before)], dryRun: false } });
+    assert.equal(again.status, 422, 'it is a new one now');
   }));
 
 test('a changed server or directory makes a new site statement in the same commit, other objects do not', () =>

@@ -3,7 +3,7 @@ import {
   type DeviceBody,
   type DeviceChangedAnswer,
   type DeviceSystem,
-  nameProblem,
+  newNameProblem,
 } from '@thinman/protocol';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { CommitTransaction } from '../ports.ts';
@@ -27,7 +27,7 @@ export async function approveDevice(
   const notHere = refusalUnlessPrimary(deps);
   if (notHere !== undefined) return notHere;
   const { keyHash, name, group } = request;
-  const wrongName = nameProblem(name);
+  const wrongName = newNameProblem(name);
   if (wrongName !== undefined) return refused('bad_request', { problems: [{ field: 'name', message: wrongName }] });
 
   const listed = await unknownDevices(deps);

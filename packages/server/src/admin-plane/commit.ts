@@ -34,7 +34,7 @@ export function refusalUnlessPrimary(deps: Pick<WriteDeps, 'replica' | 'identity
   return isNamed && !isSuperseded ? undefined : notPrimary(deps);
 }
 
-const primaryOf = ({ servers }: SiteStatement) => servers.find(({ role }) => role === 'primary');
+export const primaryOf = ({ servers }: SiteStatement) => servers.find(({ role }) => role === 'primary');
 
 function notPrimary(deps: Pick<WriteDeps, 'statement'>) {
   const primary = primaryOf(deps.statement());
@@ -51,6 +51,14 @@ export function refusedByFork() {
   });
 }
 
+/** Two Primaries in one epoch: what either wrote now would be given up on one side. */
+function refusedByContest(rival: SiteStatement) {
+  const { name, url } = primaryOf(rival) ?? { name: 'another server', url: 'not listed' };
+  return refused('epoch_contested', {
+    detail: `It is ${name} (${url}). On the host of the one that is to count: thinman-server accept-database --data DIR. The other one then exports what it alone has. Nothing was changed.`,
+  });
+}
+
 /**
  * One administrative write: a transaction on the source of record, then the replica brought up to it, then the event.
  * Refuses where this server is not the Primary, and when the database falls silent for 10 s.
@@ -62,6 +70,8 @@ export async function commit<T>(
 ): Promise<Outcome<Committed<T>>> {
   const notHere = refusalUnlessPrimary(deps);
   if (notHere !== undefined) return notHere;
+  const rival = deps.rival?.();
+  if (rival !== undefined) return refusedByContest(rival);
   if (deps.isIsolated?.() === true) {
     return refused('isolated', {
       detail: 'If none was, and it is to go on alone: thinman-server start --isolated. Nothing was changed.',
@@ -114,10 +124,12 @@ function audible(transaction: CommitTransaction, heard: () => void): CommitTrans
     };
   return {
     version: transaction.version,
+    commitId: transaction.commitId,
     get: telling(transaction.get),
     list: telling(transaction.list),
     put: telling(transaction.put),
     remove: telling(transaction.remove),
+    statement: telling(transaction.statement),
     setStatement: telling(transaction.setStatement),
     siteCas: telling(transaction.siteCas),
     setSiteCas: telling(transaction.setSiteCas),

@@ -1,4 +1,11 @@
-import { type Conflict, canonicalJson, type FieldProblem, MADE_ELSEWHERE, type ObjectKind } from '@thinman/protocol';
+import {
+  type Conflict,
+  canonicalJson,
+  type FieldProblem,
+  MADE_ELSEWHERE,
+  newNameProblem,
+  type ObjectKind,
+} from '@thinman/protocol';
 import type { StoredObject } from '../ports.ts';
 import { conflictOf, MAX_CONFLICTS_SHOWN } from './conflict.ts';
 import { credentialFingerprint, hasPassword, type PasswordsWorked, withCredential } from './credentials.ts';
@@ -112,6 +119,8 @@ const HOW_MADE: Partial<Record<ObjectKind, string>> = {
 
 function checkWritable({ input, stored }: Draft): readonly FieldProblem[] {
   if (stored === undefined) {
+    const badName = newNameProblem(input.name);
+    if (badName !== undefined) return [at(input, 'name', `cannot be used: ${badName}`)];
     if (!MADE_ELSEWHERE.includes(input.kind)) return [];
     return [at(input, 'name', `does not exist, and apply cannot create it: ${HOW_MADE[input.kind] ?? ''}`)];
   }

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
-import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createPrivateKey, randomBytes, randomUUID, X509Certificate } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -9,9 +18,12 @@ import Database from 'better-sqlite3';
 import { recordedEvent } from '../../../../test/support/record-fixtures.ts';
 import { ConfigError, dataFolder, readConfig } from '../config.ts';
 import { createSiteCa } from '../identity/certificate-authority.ts';
-import { loadStatementFile, toPem } from '../identity/identity-files.ts';
+import { openDataKey } from '../identity/data-key.ts';
+import { loadIdentityFiles, loadStatementFile, toPem } from '../identity/identity-files.ts';
+import { rawPublicKey } from '../identity/raw-keys.ts';
 import { formatRecoveryCode, newRecoveryCode, wrapCaKeys } from '../identity/recovery-code.ts';
 import { readHeldStatement } from '../identity/statement-holder.ts';
+import type { CommitTransaction } from '../ports.ts';
 import { openSourceOfRecord } from '../record/source-of-record.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { initSite, type NewSite } from '../setup/init-site.ts';
@@ -55,6 +67,16 @@ async function fill(): Promise<void> {
   }
   await record.commit(by, async transaction => ({ write: await transaction.remove('User', 'user-9'), result: 0 }));
   await record.storeEvents(Array.from({ length: 450 }, () => recordedEvent()));
+  await record.close();
+}
+
+async function commit(work: (transaction: CommitTransaction) => Promise<void>): Promise<void> {
+  const { database, instance } = readConfig(dataFolder(dataDir));
+  const record = openSourceOfRecord(database, { dataDir, clock: systemClock });
+  await record.commit({ instance, epoch: 1, actor: 'test' }, async transaction => {
+    await work(transaction);
+    return { write: true, result: undefined };
+  });
   await record.close();
 }
 
@@ -141,6 +163,56 @@ describe('backup and restore', () => {
       assert.equal(bytes.includes(second), false, key);
     }
     assert.deepEqual(readdirSync(root).toSorted(), ['primary', 'site.backup']);
+  });
+
+  it('brings a data key that opens its secrets, also when the server was killed before it took the newest one', async () => {
+    const context = 'Directory/ad/bindPassword';
+    const { keys, site } = loadIdentityFiles(dataDir);
+    const renewed = openDataKey(site.dataKey, made.siteId).renewed();
+    await commit(async transaction => {
+      const own = await transaction.get('Server', 'primary');
+      assert.ok(own);
+      const wrappedDataKey = renewed.wrapFor(rawPublicKey(keys.wrapping));
+      await transaction.put('Server', 'primary', { ...own.body }, { ...own.system, wrappedDataKey });
+      await transaction.put(
+        'Directory',
+        'ad',
+        {},
+        { secrets: { bindPassword: renewed.seal('its-password', context) } },
+      );
+    });
+    await backUp({ dataDir, file });
+    await restore();
+    const there = join(root, 'restored');
+    const directory = rowsIn(there, 'objects').find(({ kind }) => kind === 'Directory');
+    const { secrets } = JSON.parse(String(directory?.system)) as { secrets: { bindPassword: string } };
+    const restored = openDataKey(loadIdentityFiles(there).site.dataKey, made.siteId);
+    assert.equal(restored.open(secrets.bindPassword, context), 'its-password');
+  });
+
+  it('that was cut off before its end is refused until folder and database are emptied, as docs/operations.md says', async () => {
+    await backUp({ dataDir, file });
+    const [there, database] = [join(root, 'restored'), join(root, 'database', 'site.db')];
+    mkdirSync(join(root, 'database'));
+    const again = () => restore({ database: `sqlite:${database}` });
+    await again();
+    // As a kill just before the last step leaves it.
+    rmSync(join(there, 'server.json'));
+    await assert.rejects(again(), refused(/is not empty/));
+    rmSync(there, { recursive: true });
+    await assert.rejects(again(), refused(/holds a site already.* if an earlier restore was cut off/));
+    assert.equal(existsSync(there), false);
+    rmSync(join(root, 'database'), { recursive: true });
+    mkdirSync(join(root, 'database'));
+    assert.equal((await again()).server, 'primary');
+  });
+
+  it('is refused on a Secondary, even one that has the key of the CA from a promotion that was cut off', async () => {
+    const handle = new Database(join(dataDir, 'site.db'));
+    handle.prepare('UPDATE site SET primaryInstance = ?').run(randomUUID());
+    handle.close();
+    await assert.rejects(backUp({ dataDir, file }), refused(/is a Secondary/));
+    assert.deepEqual(readdirSync(root), ['primary']);
   });
 
   it('replaces no file without being told to', async () => {

@@ -7,8 +7,9 @@ import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { canonicalJson } from '@thinman/protocol';
-import { ConfigError } from '../config.ts';
+import { ConfigError, type ServerConfig } from '../config.ts';
 import { openCaKeys } from '../identity/ca-keys.ts';
+import { followedDataKey } from '../identity/data-key.ts';
 import { identityFolder, loadIdentityFiles, toPem } from '../identity/identity-files.ts';
 import { syncFolder } from '../identity/key-files.ts';
 import { pinOf } from '../identity/pins.ts';
@@ -63,7 +64,7 @@ function explained(error: unknown, path: string): unknown {
 async function writeBackup({ folder, config, record }: LookedAt, temporary: string): Promise<BackupMade> {
   const caKeys = openCaKeys(identityFolder(folder.path));
   if (caKeys === undefined) {
-    throw new ConfigError(`${config.name} is a Secondary; a backup is made on the Primary, where the site's CA is`);
+    throw notThePrimary(config);
   }
   const rows: Record<string, number> = {};
   let site: BackupMade['site'] | undefined;
@@ -71,8 +72,11 @@ async function writeBackup({ folder, config, record }: LookedAt, temporary: stri
   let total = 0;
   await copyOut(
     record,
-    async found => {
+    async (found, servers) => {
       site = found;
+      const own = servers.find(({ system }) => system.instance === config.instance);
+      // It may have the CA's key from a promotion that was cut off.
+      if (own === undefined || found.primaryInstance !== config.instance) throw notThePrimary(config);
       const caPin = pinOf(found.caCertificates[0] ?? '');
       const caKey = caKeys.find(caPin);
       if (caKey === undefined) throw new ConfigError('the CA is being changed at this moment; run this again');
@@ -81,7 +85,7 @@ async function writeBackup({ folder, config, record }: LookedAt, temporary: stri
       const about = { ...{ siteId, ...version, schema, wrappedCaKey, caPin, salt }, server: config.name };
       const header = headerLine({ ...about, takenAt: systemClock.nowMs() });
       body = openSealed(temporary, header, backupKey(caKey, salt, header));
-      await body.write(keysOf(folder.path));
+      await body.write(keysOf(folder.path, siteId, own.system.wrappedDataKey));
     },
     async page => {
       rows[page.table] = (rows[page.table] ?? 0) + page.rows.length;
@@ -97,10 +101,17 @@ async function writeBackup({ folder, config, record }: LookedAt, temporary: stri
   return { site, rows, bytes: await body.end() };
 }
 
-function keysOf(dataDir: string): BackupKeys {
+function notThePrimary({ name }: ServerConfig): ConfigError {
+  return new ConfigError(`${name} is a Secondary; a backup is made on the Primary, where the site's CA is`);
+}
+
+/** The data key is what opens the rows of the snapshot: a commit that made a newer one may not have reached the identity folder. */
+function keysOf(dataDir: string, siteId: string, wrapped: unknown): BackupKeys {
   const { keys, site } = loadIdentityFiles(dataDir);
-  const dataKey = site.dataKey.toString('base64url');
-  site.dataKey.fill(0);
+  const followed =
+    typeof wrapped === 'string' ? followedDataKey(site.dataKey, wrapped, keys.wrapping, siteId) : undefined;
+  const dataKey = (followed ?? site.dataKey).toString('base64url');
+  for (const ring of [site.dataKey, followed]) ring?.fill(0);
   return { tls: toPem(keys.tls), session: toPem(keys.session), dataKey };
 }
 

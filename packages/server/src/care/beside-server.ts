@@ -19,7 +19,9 @@ export async function besideServer<T>(dataDir: string, look: (at: LookedAt) => P
   const folder = dataFolder(dataDir);
   const config = readConfig(folder);
   const release = lockFolder(folder.path);
-  const record = dialectFor(config.database, { dataDir: folder.path, readOnly: true, clock: systemClock });
+  const record = dialectFor(config.database, {
+    ...{ dataDir: folder.path, siteId: config.siteId, readOnly: true, clock: systemClock },
+  });
   try {
     return await look({ folder, config, isRunning: release === undefined, record });
   } finally {

@@ -145,11 +145,11 @@ function checkCommits(
 ): void {
   if (!hasOwnCommit) found.add('site_without_commit', SITE);
   for (const [at, { epoch, from }] of commits.entries()) {
-    const before = commits[at - 1];
-    if (before?.epoch === epoch)
-      found.add('generation_gap', `generations ${epoch}.${before.to + 1} to ${epoch}.${from - 1}`);
-    else if (before === undefined && from > 1)
-      found.add('generation_gap', `generations ${epoch}.1 to ${epoch}.${from - 1}`);
+    // A new epoch goes on with the next generation of the state that it begins with.
+    const before = commits[at - 1] ?? { epoch, to: 0 };
+    if (from > before.to + 1) {
+      found.add('generation_gap', `generations ${before.epoch}.${before.to + 1} to ${epoch}.${from - 1}`);
+    }
   }
   const isMade = (generation: number) =>
     commits.some(({ from, to }: Unbroken) => from <= generation && generation <= to);

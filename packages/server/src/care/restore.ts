@@ -1,6 +1,6 @@
 import { createPrivateKey, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { basename } from 'node:path';
-import { parseValue, type ServerBody, ServerSystem, type SignedStatement } from '@thinman/protocol';
+import { parseValue, type ServerBody, ServerSystem } from '@thinman/protocol';
 import {
   ConfigError,
   type DataFolder,
@@ -19,13 +19,14 @@ import {
   type ServerKeys,
   saveSiteKeys,
   saveStatementFile,
+  toPem,
 } from '../identity/identity-files.ts';
 import { keyHashOf } from '../identity/key-hash.ts';
 import { pinsOf } from '../identity/pins.ts';
 import { rawPublicKey } from '../identity/raw-keys.ts';
 import { createSiteAuthority } from '../identity/site-authority.ts';
 import { composeStatement } from '../identity/site-statement.ts';
-import type { StoredObject } from '../ports.ts';
+import type { CertificateAuthority, ServerIdentity, StoredObject } from '../ports.ts';
 import { type CopiedRows, canCopyIn, copyIn } from '../record/copy.ts';
 import { describeFinding, SiteExists } from '../record/errors.ts';
 import { dialectFor } from '../record/source-of-record.ts';
@@ -33,6 +34,7 @@ import { fromRow, type ObjectRow } from '../record/stored-object.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { withNewFolder } from '../setup/new-folder.ts';
 import type { BackupKeys } from './backup-format.ts';
+import { askForStatements } from './known-epochs.ts';
 import { type OpenBackup, openBackup } from './open-backup.ts';
 
 export type RestoreOptions = {
@@ -45,6 +47,8 @@ export type RestoreOptions = {
   /** Empty; in the data folder where left out. */
   readonly database?: string;
   readonly acceptWeakDurability?: boolean;
+  /** The new epoch is higher than this: than what devices and servers know that cannot be asked. */
+  readonly epochAbove?: number;
   /** Told what an administrator should mend, one line each. */
   readonly warn?: (line: string) => void;
 };
@@ -63,7 +67,7 @@ export type Restored = {
 };
 
 /**
- * Makes this host the Primary of a backed-up site, in a new epoch: the same server to devices and Secondaries (its keys are in the
+ * Makes this host the Primary of a backed-up site, in an epoch above those of the backup and of every server that answers: the same server to devices and Secondaries (its keys are in the
  * backup), on a database that was empty. Throws ConfigError, and then leaves nothing behind; DatabaseUnavailable.
  */
 export async function restoreSite(options: RestoreOptions): Promise<Restored> {
@@ -79,25 +83,36 @@ export async function restoreSite(options: RestoreOptions): Promise<Restored> {
   const found = await lookThrough(backup);
   const primary = primaryOf(found, options.file);
   refuseUrlOfAnother(found, primary, url);
+  const isOther = ({ name }: StoredObject) => name !== primary.name;
 
   return withNewFolder(folder, [], async () => {
-    const { siteId, epoch, generation } = backup.header;
-    const version = { epoch: epoch + 1, generation: generation + 1 };
-    const instance = randomUUID();
+    const { siteId, generation } = backup.header;
+    const [instance, commitId] = [randomUUID(), randomUUID()];
     const keys = serverKeys(found.keys);
+    const identity = await issueIdentity(folder, backup, found, { keys, name: primary.name, url });
+    const epoch = await newestEpoch(options, backup.header.epoch, identity, found.servers.filter(isOther));
+    const version = { epoch: epoch + 1, generation: generation + 1 };
     const server: StoredObject = {
       ...{ kind: 'Server', name: primary.name, uid: primary.uid, generation: version.generation, deleted: false },
       body: { ...primary.body, url },
       system: { ...primary.system, instance, ...wrapped(found.keys, siteId, keys) },
     };
-    const statement = await giveIdentity(folder, backup, found, { keys, server, version, instance, url });
-    const renewed = { version, actor: ACTOR, atMs: systemClock.nowMs(), primaryInstance: instance, statement };
+    const statement = identity.authority.sign(
+      composeStatement({
+        ...{ siteId, epoch: version.epoch, epochId: commitId, version: version.generation },
+        ...{ primaryInstance: instance, caPins: pinsOf(identity.caCertificates), directories: found.directories },
+        servers: [server, ...found.servers.filter(isOther)],
+      }),
+    );
+    saveStatementFile(folder.path, statement);
+    const by = { actor: ACTOR, atMs: systemClock.nowMs(), primaryInstance: instance };
+    const renewed = { version, commitId, ...by, statement };
     await fillDatabase(options, database.url, folder, backup, { ...renewed, objects: [server] });
     const written = options.database === undefined ? `sqlite:${basename(folder.record)}` : database.url;
     const weak = options.acceptWeakDurability === true ? { acceptWeakDurability: true } : {};
     const { name } = primary;
     writeConfig(folder, { name, listen: options.listen, url, database: written, ...weak, instance, siteId });
-    const others = found.servers.map(other => other.name).filter(other => other !== name);
+    const others = found.servers.filter(isOther).map(other => other.name);
     return { siteId, server: name, ...version, takenAt: backup.header.takenAt, rows: found.rows, others };
   });
 }
@@ -162,37 +177,46 @@ function wrapped({ dataKey }: BackupKeys, siteId: string, { wrapping }: ServerKe
   return { wrappingKey, wrappedDataKey };
 }
 
-/** Writes the identity folder; gives what the site says of itself from now on. */
-async function giveIdentity(
+type Issued = Pick<ServerIdentity, 'tls' | 'caCertificates'> & { readonly authority: CertificateAuthority };
+
+/** Writes the identity folder, but for the statement. */
+async function issueIdentity(
   { path }: DataFolder,
   { caKeys }: Pick<OpenBackup, 'caKeys'>,
   found: Found,
-  to: {
-    readonly keys: ServerKeys;
-    readonly server: StoredObject;
-    readonly version: { readonly epoch: number; readonly generation: number };
-    readonly instance: string;
-    readonly url: string;
-  },
-): Promise<SignedStatement> {
-  const { keys, server, version, instance, url } = to;
+  to: { readonly keys: ServerKeys; readonly name: string; readonly url: string },
+): Promise<Issued> {
+  const { keys, name, url } = to;
   const caCertificates = JSON.parse(String(found.site.caCertificates)) as string[];
   placeServerKeys(path, keys);
   placeCaKeys(identityFolder(path), caKeys);
   const authority = createSiteAuthority(caKeysIn(path), () => caCertificates, systemClock);
-  const tls = await authority.issueServer(await createCsr(keys.tls), server.name, [url]);
-  const statement = authority.sign(
-    composeStatement({
-      ...{ siteId: String(found.site.siteId), epoch: version.epoch, version: version.generation },
-      ...{ primaryInstance: instance, caPins: pinsOf(caCertificates), directories: found.directories },
-      servers: [server, ...found.servers.filter(({ name }) => name !== server.name)],
-    }),
-  );
+  const { pem: certificatePem } = await authority.issueServer(await createCsr(keys.tls), name, [url]);
   const dataKey = Buffer.from(found.keys.dataKey, 'base64url');
-  saveSiteKeys(path, { certificatePem: tls.pem, caCertificates, dataKey, caKeyPem: undefined });
+  saveSiteKeys(path, { certificatePem, caCertificates, dataKey, caKeyPem: undefined });
   dataKey.fill(0);
-  saveStatementFile(path, statement);
-  return statement;
+  return { tls: { keyPem: toPem(keys.tls), certificatePem }, caCertificates, authority };
+}
+
+/** Devices and servers that know a later epoch than the restored one would not follow it. */
+async function newestEpoch(
+  { epochAbove = 0, warn = () => {} }: RestoreOptions,
+  backedUp: number,
+  identity: Issued,
+  others: readonly StoredObject[],
+): Promise<number> {
+  const asked = await askForStatements(identity, others);
+  for (const { name, url, statement } of asked) {
+    if (statement?.servers.some(server => server.name === name && server.role === 'primary')) {
+      warn(`${name} (${url}) is the Primary of epoch ${statement.epoch}: it is none any more once this host starts`);
+    }
+    if (statement === undefined && epochAbove === 0) {
+      warn(
+        `${name} (${url}) does not say which epoch it knows: if a server was promoted or a database accepted after this backup was taken, restore with --epoch-above N`,
+      );
+    }
+  }
+  return Math.max(backedUp, epochAbove, ...asked.map(({ statement }) => statement?.epoch ?? 0));
 }
 
 function caKeysIn(path: string) {
@@ -216,7 +240,9 @@ async function fillDatabase(
     await copyIn(dialect, backup.header.schema, () => rowsOf(backup), renewed);
   } catch (error) {
     if (!(error instanceof SiteExists)) throw error;
-    throw new ConfigError('the database holds a site already, and a site is never written over; choose an empty one');
+    throw new ConfigError(
+      'the database holds a site already, and a site is never written over; choose an empty one, or empty it if an earlier restore was cut off',
+    );
   } finally {
     await dialect.close();
   }

@@ -97,6 +97,17 @@ describe('verify', () => {
     assert.ok((await said()).includes('uid_twice: User carol'));
   });
 
+  it('finds a gap before the first commit of an epoch, and none where it goes on', async () => {
+    const site = await record.site();
+    assert.ok(site);
+    const raise = { from: site, epoch: 2, primaryInstance: site.primaryInstance, actor: 'test' };
+    assert.ok(await record.raiseEpoch(raise, async () => {}));
+    await sync();
+    assert.deepEqual(await said(), []);
+    damage('site.db', 'UPDATE commits SET generation = 9 WHERE epoch = 2; UPDATE site SET generation = 9');
+    assert.ok((await said()).includes('generation_gap: generations 1.5 to 2.8'), `${await said()}`);
+  });
+
   it('finds a replica that rests on a commit of another history, or is ahead of a restored database', async () => {
     damage('site.db', `UPDATE commits SET commitId = 'other' WHERE generation = 4`);
     assert.deepEqual(await said(), ['site_without_commit: the site row', 'forked: the replica']);

@@ -1,3 +1,4 @@
+import { visibleLines } from '@thinman/protocol';
 import { type Command, CommanderError } from 'commander';
 import { ConfigError } from '../config.ts';
 import { IdentityDamaged } from '../identity/identity-files.ts';
@@ -16,14 +17,14 @@ const OWNER_ONLY_UMASK = 0o077;
 export async function main(argv: string[]): Promise<void> {
   process.umask(OWNER_ONLY_UMASK);
   outliveReaders();
-  const program = serverProgram(text => void process.stdout.write(text));
+  const program = serverProgram(text => void process.stdout.write(visibleLines(text)));
   quiet(program);
   try {
     await program.parseAsync(argv);
   } catch (error) {
     const { exitCode, line, sql = [] } = explain(error);
     process.exitCode = exitCode;
-    if (line !== '') process.stderr.write(`thinman-server: ${line.replaceAll('\n', ' ')}\n`);
+    if (line !== '') process.stderr.write(`thinman-server: ${visibleLines(line.replaceAll('\n', ' '))}\n`);
     for (const statement of sql) process.stderr.write(`  ${statement}\n`);
   }
 }

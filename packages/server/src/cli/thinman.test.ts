@@ -52,7 +52,10 @@ after(async () => {
 });
 
 /** `thinman ARGS`, in the home folder of `who`. */
-async function thinman(args: readonly string[], { input = '', who = 'nobody' } = {}) {
+async function thinman(
+  args: readonly string[],
+  { input = '', who = 'nobody' }: { readonly input?: string | Uint8Array; readonly who?: string } = {},
+) {
   const child = spawn(process.execPath, ['--conditions=source', '--input-type=module', '-e', SOURCE, '--', ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, NODE_OPTIONS: '', XDG_CONFIG_HOME: join(root, 'homes', who) },
@@ -434,6 +437,8 @@ test('over the network: login by pin or by CA file, and a session that only its 
   assert.match(not, /not logged in: thinman login --server https/);
 
   const login = ['login', '--server', url, '--pin', site.caPin, '--password-stdin'];
+  const wrongBytes = await fails(2, 1, thinman(login, { who, input: Buffer.from('p\u00e4ssword', 'latin1') }));
+  assert.match(wrongBytes, /the password is not UTF-8/);
   const { code, stdout, stderr } = await thinman(login, { who, input: `${PASSWORD}\n` });
   assert.equal(code, 0, stderr);
   assert.match(stdout, /logged in at https.* as admin \(owner\)/);

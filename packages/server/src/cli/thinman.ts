@@ -1,3 +1,4 @@
+import { visibleLines } from '@thinman/protocol';
 import { type Command, CommanderError } from 'commander';
 import { ConfigError } from '../config.ts';
 import { outliveReaders } from './standard-streams.ts';
@@ -24,8 +25,10 @@ export async function main(argv: string[]): Promise<void> {
 
 export type Streams = { readonly out: (text: string) => void; readonly err: (text: string) => void };
 
-/** Runs one command line; gives its exit code. What went wrong goes to `err`, a line each. */
-export async function runThinman(argv: readonly string[], { out, err }: Streams): Promise<ExitCode> {
+/** Runs one command line; gives its exit code. What went wrong goes to `err`, a line each. Nothing that is printed drives a terminal. */
+export async function runThinman(argv: readonly string[], streams: Streams): Promise<ExitCode> {
+  const out = (text: string) => streams.out(visibleLines(text));
+  const err = (text: string) => streams.err(visibleLines(text));
   const program = thinmanProgram(out);
   quiet(program, { out, err });
   try {

@@ -12,7 +12,10 @@ const state = (over: Partial<ServingFacts> = {}) =>
     canRecordEvents: true,
     databaseAnsweredAtMs: 99_500,
     superseded: false,
+    contested: false,
     forked: false,
+    otherSite: false,
+    replicaFailed: false,
     lagMs: 0,
     ...over,
   });
@@ -28,6 +31,15 @@ describe('what a server is', () => {
   });
   test('degraded when its database lacks what the replica rests on', () => {
     assert.deepEqual(state({ forked: true }), { state: 'degraded', why: 'forked' });
+  });
+  test('degraded when its database is that of another site, whatever else is known of it', () => {
+    assert.deepEqual(state({ otherSite: true, databaseAnsweredAtMs: undefined }), {
+      state: 'degraded',
+      why: 'other_site',
+    });
+  });
+  test('degraded when its replica does not take what the database says: that is its own disk, and not the database', () => {
+    assert.deepEqual(state({ replicaFailed: true }), { state: 'degraded', why: 'replica_failed' });
   });
   test('degraded only when it lags longer than thirty seconds', () => {
     assert.equal(state({ lagMs: 30_000 }).state, 'serving');
@@ -61,8 +73,11 @@ describe('of several things that are wrong, the worst is told', () => {
     ['no_replica', 'unavailable', { replica: 'missing' }],
     ['cannot_record_events', 'unavailable', { canRecordEvents: false }],
     ['superseded', 'degraded', { superseded: true }],
+    ['other_site', 'degraded', { otherSite: true }],
+    ['contested', 'degraded', { contested: true }],
     ['forked', 'degraded', { forked: true }],
     ['database_lost', 'degraded', { databaseAnsweredAtMs: undefined }],
+    ['replica_failed', 'degraded', { replicaFailed: true }],
     ['lagging', 'degraded', { lagMs: 40_000 }],
   ];
   for (const [at, [why, expected]] of wrong.entries()) {

@@ -59,6 +59,14 @@ describe('enrolment', () => {
     const { body } = await enroll({ secret: 'secret-2', csr: await createCsr(newKey()) });
     assert.match(body.name, /^tc-[0-9a-f]{8}$/);
   });
+  test('takes no name with what nobody sees, and counts no use for it', async () => {
+    await site.addToken('secret-unseen');
+    const ask = async (name: string) => enroll({ secret: 'secret-unseen', csr: await createCsr(newKey()), name });
+    const { status, body } = await ask('tc-1\u202e');
+    assert.deepEqual([status, body.code], [400, 'bad_request']);
+    assert.match(body.detail, /a character that nobody sees/);
+    assert.equal((await ask('tc-seen')).status, 200);
+  });
   test('the same key may ask again when the answer was lost: the same device, no further use', async () => {
     await site.addToken('secret-3');
     const request = { secret: 'secret-3', csr: await createCsr(newKey()), name: 'tc-again' };

@@ -6,6 +6,7 @@ import {
   type EnrollmentTokenSystem,
   type EnrollRequest,
   nameProblem,
+  newNameProblem,
   type RenewAnswer,
 } from '@thinman/protocol';
 import { commit, refusalUnlessPrimary, type Work } from '../admin-plane/commit.ts';
@@ -82,6 +83,8 @@ export function createEnrolment(deps: DeviceDeps, randomUuid: () => string): Enr
       if ((await transaction.get('Device', name)) !== undefined) {
         return { result: { code: 'name_taken', detail: `there is a device ${name} already` }, touched: [] };
       }
+      const badName = newNameProblem(name);
+      if (badName !== undefined) return { result: { code: 'bad_request', detail: badName }, touched: [] };
       const body: DeviceBody = usable.group === undefined ? {} : { group: usable.group };
       // Its uid is given here; the certificate, which names it, follows in the same commit.
       const device = await transaction.put('Device', name, body, {});

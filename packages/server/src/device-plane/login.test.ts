@@ -281,6 +281,17 @@ describe('a login', () => {
     assert.match(body.warning, /expires on \d{4}-\d{2}-\d{2}/);
   });
 
+  test('an expired password is granted with a warning where no Primary can change it', async () => {
+    const past = new Date(site.clock.nowMs() - 1_000).toISOString();
+    await site.addUser('judy', { passwordExpiresAt: past });
+    const secondary = await site.startSecondary();
+    await secondary.sync();
+    const body = await site.loginRequest(secondary, device, 'judy', PASSWORD);
+    const granted = await secondary.call(device, 'POST', '/v1/login', { body });
+    assert.equal(granted.body.verdict, 'granted');
+    assert.match(granted.body.warning, /expired on .* must be changed/);
+  });
+
   test('a deleted user is answered like an unknown one, resting on the tombstone', async () => {
     await site.addUser('kim');
     const request = await site.loginRequest(site.primary, device, 'kim', PASSWORD);

@@ -89,6 +89,12 @@ describe('an answer that is no answer', () => {
     );
     assert.deepEqual(answer.json().problems, [{ field: 'count', message: 'must be a whole number' }]);
   });
+  test('400 for bytes that are no UTF-8, and for half of a character: either would be stored as another text', async () => {
+    const half = String.raw`{"user":"a\ud800"}`;
+    for (const payload of [Buffer.from('{"user":"p\u00e4"}', 'latin1'), half]) {
+      await expectProblem({ method: 'POST', url: '/v1/things/a', headers: json, payload }, 'bad_request', 400);
+    }
+  });
   test('400 for a path that cannot be decoded', async () => {
     await expectProblem({ method: 'GET', url: '/v1/%zz' }, 'bad_request', 400);
   });
@@ -224,20 +230,27 @@ describe('the local socket', () => {
       await app.close();
     }
   });
-  test('answers what is not HTTP with a problem document', async () => {
-    const path = join(folder, 'raw.sock');
-    const app = demoApp();
-    await listenLocal(app, path);
-    const text = await new Promise<string>(resolve => {
-      let got = '';
-      const socket = connect(path, () => socket.write('garbage\r\n\r\n'));
-      socket.on('data', chunk => {
-        got += chunk;
+  for (const [what, sent, status, code] of [
+    ['what is not HTTP', 'garbage', 400, 'bad_request'],
+    ['a request without a Host', 'GET /nothing HTTP/1.1', 400, 'bad_request'],
+    ['one that expects what no server knows', 'GET /nothing HTTP/1.1\r\nhost: a\r\nexpect: x', 404, 'not_found'],
+  ] as const) {
+    test(`answers ${what} with a problem document`, async () => {
+      const path = join(folder, 'raw.sock');
+      const app = demoApp();
+      await listenLocal(app, path);
+      const text = await new Promise<string>(resolve => {
+        let got = '';
+        const socket = connect(path, () => socket.write(`${sent}\r\nconnection: close\r\n\r\n`));
+        socket.on('data', chunk => {
+          got += chunk;
+        });
+        socket.on('close', () => resolve(got));
+        socket.setTimeout(2_000, () => socket.destroy());
       });
-      socket.on('close', () => resolve(got));
+      assert.match(text, new RegExp(`^HTTP/1\\.1 ${status} `));
+      assert.match(text, new RegExp(`"code":"${code}"`));
+      await app.close();
     });
-    assert.match(text, /^HTTP\/1\.1 400 /);
-    assert.match(text, /"code":"bad_request"/);
-    await app.close();
-  });
+  }
 });

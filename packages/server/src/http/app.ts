@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import { type HttpApp, useCodec } from './codec.ts';
 import { type ConnectionLimits, DEFAULT_CONNECTION_LIMITS, limitConnections } from './connection-limits.ts';
 import { useNotFound } from './method-not-allowed.ts';
-import { createErrorHandler, problemOf, sendProblemDocument } from './problems.ts';
+import { createErrorHandler, problemOf, sendProblem, sendProblemDocument } from './problems.ts';
 import { routeUpgrades, type UpgradeRouter } from './upgrades.ts';
 
 /** A body must be there whole within this time: stops connections that trickle. Far above 32 MiB on a slow line of 10 Mbit/s. */
@@ -82,6 +82,8 @@ const TIMEOUTS = {
   connectionsCheckingInterval: TIMEOUT_CHECK_MS,
   keepAliveTimeout: KEEP_ALIVE_MS,
   noDelay: true,
+  // Node would refuse it without a problem document; `build` does it with one.
+  requireHostHeader: false,
 };
 
 /** No `ticketKeys`: each process makes its own, so that no ticket of one server is worth anything at another. */
@@ -100,7 +102,12 @@ function tlsOptions({ key, cert, ca }: TlsIdentity): TlsOptions {
 
 function build(log: Logger, serverFactory: (handler: FastifyServerFactoryHandler) => Server): HttpApp {
   const app: HttpApp = fastify({
-    serverFactory,
+    serverFactory(handler) {
+      const server = serverFactory(handler);
+      // An expectation that nobody knows may be passed over (RFC 9110, 10.1.1); Node would refuse it without a problem document.
+      server.on('checkExpectation', (request, response) => server.emit('request', request, response));
+      return server;
+    },
     bodyLimit: MAX_BODY_BYTES,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
@@ -109,6 +116,10 @@ function build(log: Logger, serverFactory: (handler: FastifyServerFactoryHandler
       sendProblemDocument(reply as FastifyReply, problemOf(error));
     },
   }).withTypeProvider();
+  app.addHook('onRequest', async ({ raw }, reply) => {
+    if (raw.httpVersion === '1.1' && raw.headers.host === undefined) return sendProblem(reply, 'bad_request');
+    return undefined;
+  });
   useCodec(app);
   useNotFound(app);
   app.setErrorHandler(createErrorHandler(log));

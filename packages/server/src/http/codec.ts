@@ -1,4 +1,4 @@
-import { parseValue } from '@thinman/protocol';
+import { parseValue, readUtf8 } from '@thinman/protocol';
 import type {
   FastifyBaseLogger,
   FastifyInstance,
@@ -42,8 +42,10 @@ export function useCodec(app: HttpApp): void {
   app.setSerializerCompiler(() => JSON.stringify);
   app.removeAllContentTypeParsers();
   const parse = app.getDefaultJsonParser('error', 'error');
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body.length === 0) done(null, undefined);
-    else parse(request, body.toString(), done);
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    if (body.length === 0) return done(null, undefined);
+    const text = readUtf8(body as Buffer);
+    if (text === undefined) return done(new RefusedInput('bad_request', { detail: 'The body is not UTF-8.' }));
+    return parse(request, text, done);
   });
 }

@@ -1,7 +1,15 @@
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, rmSync, statSync } from 'node:fs';
+import { ConfigError } from '../config.ts';
 import type { HttpApp } from './codec.ts';
 
 const OWNER_ONLY = 0o600;
+
+/** Throws ConfigError where something lies that no server has left there. */
+export function requireSocketPlace(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isSocket() === false) {
+    throw new ConfigError(`${path} is in the way and is not a socket: move it away`);
+  }
+}
 
 /**
  * Listens on a Unix socket that only its owner may open. The folder around it has mode 0700, so nobody gets in between

@@ -22,9 +22,12 @@ export function sendProblemDocument(reply: FastifyReply, document: Problem & Rec
     reply.header('retry-after', String(Math.ceil(document.retryAfterMs / MS_PER_SECOND)));
   }
   // As bytes: to a string fastify adds a charset, which this media type does not have (RFC 8259, 11).
-  const body = Buffer.from(JSON.stringify(document));
+  const body = Buffer.from(JSON.stringify(document, wellFormed));
   return reply.code(document.status).header('content-type', PROBLEM_CONTENT_TYPE).send(body);
 }
+
+/** What was refused may be told with the half of a character for which it was. */
+const wellFormed = (_key: string, value: unknown) => (typeof value === 'string' ? value.toWellFormed() : value);
 
 /** Thrown out of parsing and validation alone, where fastify knows no other way; handlers return problems. */
 export class RefusedInput extends Error {

@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
-import { existsSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { newCaKey } from './certificate-authority.ts';
 import { CA_KEY_FILE as CURRENT_FILE, IdentityDamaged, toPem } from './identity-files.ts';
@@ -27,6 +27,10 @@ export function placeCaKeys(identityFolder: string, keys: readonly KeyObject[]):
     const key = keys[at];
     if (key !== undefined) writeFileAtomically(join(identityFolder, file), toPem(key));
   }
+}
+
+export function removeCaKeys(identityFolder: string): void {
+  for (const file of [CURRENT_FILE, NEXT_FILE]) rmSync(join(identityFolder, file), { force: true });
 }
 
 /** undefined: no CA's key is here. Throws IdentityDamaged. */

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { SiteDataKey } from '../ports.ts';
-import { mergedDataKey, openDataKey, unwrapDataKey } from './data-key.ts';
+import { followedDataKey, openDataKey } from './data-key.ts';
 
 /** The site data key on a server that runs: a new one comes with its Server object when another server was removed. */
 export type DataKeyHolder = {
@@ -32,10 +32,8 @@ export function holdDataKey(
 
   function lookInto(wrapped: string): typeof held {
     if (seen?.wrapped === wrapped && seen.base === held.ring) return seen.found;
-    const given = unwrapDataKey(wrapped, wrappingKey, siteId);
-    const ring = given && mergedDataKey(held.ring, given);
+    const ring = followedDataKey(held.ring, wrapped, wrappingKey, siteId);
     const found = ring === undefined ? held : { ring, key: openDataKey(ring, siteId) };
-    given?.fill(0);
     seen = { wrapped, base: held.ring, found };
     return found;
   }

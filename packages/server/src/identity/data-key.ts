@@ -116,6 +116,19 @@ export function unwrapDataKey(wrapped: string, wrappingKey: KeyObject, siteId: s
   return dataKey;
 }
 
+/** What a server holds after it has looked into its Server object (`mergedDataKey`); undefined: nothing new for it. */
+export function followedDataKey(
+  held: Uint8Array,
+  wrapped: string,
+  wrappingKey: KeyObject,
+  siteId: string,
+): Buffer | undefined {
+  const given = unwrapDataKey(wrapped, wrappingKey, siteId);
+  const ring = given && mergedDataKey(held, given);
+  given?.fill(0);
+  return ring;
+}
+
 function sharedKey(mine: KeyObject, theirs: KeyObject, siteId: string, ephemeral: string, recipient: string): Buffer {
   const secret = diffieHellman({ privateKey: mine, publicKey: theirs });
   const key = deriveKey(secret, siteId, lengthPrefixed([WRAP_INFO, ephemeral, recipient]));

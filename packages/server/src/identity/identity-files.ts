@@ -35,6 +35,7 @@ const CERTIFICATE_FILE = 'tls.crt';
 const DATA_KEY_FILE = 'data.key';
 export const CA_KEY_FILE = 'ca.key';
 const STATEMENT_FILE = 'statement.json';
+const RIVAL_FILE = 'rival-statement.json';
 /** Beside the identity folder, for people: `thinman --ca DIR/ca.crt`. */
 const CA_CERTIFICATE_FILE = 'ca.crt';
 const PUBLIC_FILE_MODE = 0o644;
@@ -99,6 +100,17 @@ export function saveStatementFile(dataFolder: string, signed: SignedStatement): 
 
 export function loadStatementFile(dataFolder: string): string {
   return readText(join(identityFolder(dataFolder), STATEMENT_FILE));
+}
+
+/** One of the same epoch on another line of commits, so that a restart does not forget it. */
+export function saveRivalFile(dataFolder: string, signed: SignedStatement): void {
+  writeFileAtomically(join(identityFolder(dataFolder), RIVAL_FILE), JSON.stringify(signed));
+}
+
+/** undefined: none was ever seen. */
+export function loadRivalFile(dataFolder: string): string | undefined {
+  const path = join(identityFolder(dataFolder), RIVAL_FILE);
+  return existsSync(path) ? readText(path) : undefined;
 }
 
 /** Everything in the folder. Throws IdentityDamaged. */

@@ -1,17 +1,19 @@
 import type { KeyObject } from 'node:crypto';
 import type { SignedStatement } from '@thinman/protocol';
 import type { Logger } from 'pino';
-import type { ServerConfig } from '../config.ts';
+import { ConfigError, type ServerConfig } from '../config.ts';
 import type { CertificateAuthority, Clock, SessionTokens } from '../ports.ts';
-import { type CaKeys, openCaKeys, placeCaKeys } from './ca-keys.ts';
+import { type CaKeys, openCaKeys, placeCaKeys, removeCaKeys } from './ca-keys.ts';
 import { type DataKeyHolder, holdDataKey } from './data-key-holder.ts';
 import {
   IdentityDamaged,
   identityFolder,
   loadIdentityFiles,
+  loadRivalFile,
   loadStatementFile,
   saveCaCertificates,
   saveDataKey,
+  saveRivalFile,
   saveServerCertificate,
   saveStatementFile,
   toPem,
@@ -35,8 +37,8 @@ export type LoadedIdentity = {
 /** Where the CAs' keys lie: on the Primary, and on who becomes it. */
 export type CaHolder = {
   held(): { readonly keys: CaKeys; readonly authority: CertificateAuthority } | undefined;
-  /** Keys that a recovery code has opened, an older CA's first; on disk when it returns. */
-  place(keys: readonly KeyObject[]): void;
+  /** Keys that a recovery code has opened, an older CA's first; on disk when it returns. Gives how to take them back. */
+  place(keys: readonly KeyObject[]): () => void;
 };
 
 function holdCa(folder: string, authorityOf: (keys: CaKeys) => CertificateAuthority): CaHolder {
@@ -48,13 +50,20 @@ function holdCa(folder: string, authorityOf: (keys: CaKeys) => CertificateAuthor
   return {
     held: () => held,
     place(keys) {
+      const before = held;
       placeCaKeys(folder, keys);
       held = load();
+      return () => {
+        // Of a server that had keys, these are the same ones, or newer.
+        if (before !== undefined) return;
+        removeCaKeys(folder);
+        held = undefined;
+      };
     },
   };
 }
 
-/** Throws IdentityDamaged. */
+/** Throws IdentityDamaged; ConfigError where `config` is of another site than the identity. */
 export function loadIdentity(
   dataFolder: string,
   config: ServerConfig,
@@ -67,6 +76,12 @@ export function loadIdentity(
   if (held === undefined) {
     throw new IdentityDamaged(
       `the site statement in ${dataFolder}/identity is not valid; put it back from a backup, or join this server anew`,
+    );
+  }
+  // Before anything is opened by that id: a journal and a replica of the identity's own site would be set aside.
+  if (held.statement.siteId !== siteId) {
+    throw new ConfigError(
+      `server.json in ${dataFolder} is of the site ${siteId}, the identity beside it of ${held.statement.siteId}: put the server.json back that belongs there`,
     );
   }
   /** What is held in this process all the same; the source of record has it too. */
@@ -85,6 +100,9 @@ export function loadIdentity(
   });
   site.dataKey.fill(0);
   const save = (signed: SignedStatement) => tryTo(() => saveStatementFile(dataFolder, signed), 'the site statement');
+  const rivalText = loadRivalFile(dataFolder);
+  const rival = rivalText === undefined ? undefined : readHeldStatement(rivalText, caCertificates);
+  const saveRival = (signed: SignedStatement) => tryTo(() => saveRivalFile(dataFolder, signed), 'a rival statement');
   const tls = { keyPem: toPem(keys.tls), certificatePem };
   const own = createOwnIdentity(
     {
@@ -101,7 +119,7 @@ export function loadIdentity(
     own,
     dataKeys,
     sessions: createSessionTokens(siteId, name, keys.session, clock),
-    statements: createStatementHolder(held, trusted, save),
+    statements: createStatementHolder({ held, rival }, trusted, { save, saveRival }),
     ca: holdCa(identityFolder(dataFolder), keys => createSiteAuthority(keys, trusted, clock)),
   };
 }

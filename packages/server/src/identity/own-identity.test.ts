@@ -63,11 +63,7 @@ beforeEach(async () => {
   own.onChange(() => changes++);
   const statement = statementOf(1, [pinOf(before.certificatePem)]);
   const held = { signed: signStatement(statement, before.key), statement };
-  statements = createStatementHolder(
-    held,
-    () => own.identity.caCertificates,
-    () => {},
-  );
+  statements = createStatementHolder({ held }, () => own.identity.caCertificates, { save() {}, saveRival() {} });
 });
 
 const pins = () => own.identity.caCertificates.map(pinOf);
@@ -83,7 +79,7 @@ const noDataKeys = holdDataKey(newDataKey(), {
 });
 const follow = (statement: SignedStatement, caCertificates: readonly string[]) =>
   followCas(
-    { own, statements, ca: { held: () => undefined, place() {} }, dataKeys: noDataKeys },
+    { own, statements, ca: { held: () => undefined, place: () => () => {} }, dataKeys: noDataKeys },
     { ...rowOf(statement, caCertificates), get: () => undefined },
   );
 

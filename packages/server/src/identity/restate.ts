@@ -1,5 +1,6 @@
 import type { SignedStatement } from '@thinman/protocol';
 import type { CertificateAuthority, CommitTransaction, ServerIdentity } from '../ports.ts';
+import { epochIn } from './epoch-id.ts';
 import { pinsOf } from './pins.ts';
 import { composeStatement } from './site-statement.ts';
 
@@ -16,6 +17,7 @@ export function createRestate(
     const statement = composeStatement({
       siteId: identity.siteId,
       epoch: transaction.version.epoch,
+      epochId: await epochIdIn(transaction),
       version: transaction.version.generation,
       primaryInstance: identity.instance,
       caPins,
@@ -26,4 +28,10 @@ export function createRestate(
     await transaction.setStatement(signed);
     return signed;
   };
+}
+
+/** An epoch keeps its id, also none: what is told of it once is not told otherwise. The commit that begins one gives its own. */
+async function epochIdIn(transaction: CommitTransaction): Promise<string | undefined> {
+  const before = epochIn(await transaction.statement());
+  return before.epoch === transaction.version.epoch ? before.epochId : transaction.commitId;
 }

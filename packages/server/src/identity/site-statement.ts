@@ -11,6 +11,8 @@ import type { StoredObject } from '../ports.ts';
 export type StatementParts = {
   readonly siteId: string;
   readonly epoch: number;
+  /** Of the commit that began it; undefined: no one has said. */
+  readonly epochId?: string | undefined;
   /** The generation of the commit that sets it: it rises with every statement, whoever makes two at a time. */
   readonly version: number;
   readonly primaryInstance: string;
@@ -21,7 +23,7 @@ export type StatementParts = {
 
 /** What the site says of itself, from its objects. The order of preference: Primary, then `order`, then name. */
 export function composeStatement(parts: StatementParts): SiteStatement {
-  const { siteId, epoch, version, caPins } = parts;
+  const { siteId, epoch, epochId, version, caPins } = parts;
   const entries = parts.servers
     .filter(({ deleted }) => !deleted)
     .map(server => ({ order: (server.body as ServerBody).order ?? 0, entry: entryOf(server, parts.primaryInstance) }))
@@ -31,7 +33,7 @@ export function composeStatement(parts: StatementParts): SiteStatement {
     .flatMap(({ body }) => (body as DirectoryBody).suffix ?? [])
     .toSorted();
   return {
-    ...{ siteId, epoch, version, caPins: [...caPins] },
+    ...{ siteId, epoch, ...(epochId !== undefined && { epochId }), version, caPins: [...caPins] },
     servers: entries.map(({ entry }) => entry),
     directorySuffixes: [...new Set(suffixes)],
   };

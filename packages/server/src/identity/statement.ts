@@ -3,7 +3,7 @@ import { encodeStatement, parseJson, type SignedStatement, SiteStatement, statem
 import { keyHashOf, keyHashOfCertificate } from './key-hash.ts';
 
 /** Far above 64 servers with the longest URLs; bounds the work on a forged one. */
-const MAX_STATEMENT_CHARS = 128 * 1024;
+export const MAX_STATEMENT_CHARS = 128 * 1024;
 const SIGNATURE_FORM = 'ieee-p1363';
 
 /** `cosigners`: the keys of the other CAs, while the CA is changed. */

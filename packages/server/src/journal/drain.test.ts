@@ -18,6 +18,7 @@ function memoryJournal() {
     markDrained(events: readonly Pick<RecordedEvent, 'origin' | 'id'>[]) {
       waiting = waiting.filter(one => !events.some(({ id }) => id === one.id));
     },
+    line: () => 0,
     pending: () => waiting.length,
     onAppended(listener: () => void) {
       listeners.add(listener);

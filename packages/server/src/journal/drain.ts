@@ -14,7 +14,7 @@ const BATCH_CHARS = MAX_FRAME_BYTES / 2;
 export type Delivery = 'stored' | 'later';
 
 export type DrainOptions = {
-  readonly journal: Pick<Journal, 'next' | 'markDrained' | 'pending' | 'onAppended'>;
+  readonly journal: Pick<Journal, 'next' | 'line' | 'markDrained' | 'pending' | 'onAppended'>;
   /** A rejection counts as `later`. Must settle: its own deadline ends a delivery that hangs. */
   readonly deliver: (events: readonly RecordedEvent[]) => Promise<Delivery>;
   readonly clock: Pick<Clock, 'after'>;
@@ -51,10 +51,11 @@ export function createDrain(options: DrainOptions): Drain {
   /** `later` as well when the journal itself fails: what was delivered but not marked is sent again, and stored once. */
   async function deliverNext(): Promise<Delivery | 'empty'> {
     try {
+      const line = journal.line();
       const batch = fitting(journal.next(batchEvents), batchChars);
       if (batch.length === 0) return 'empty';
       if ((await deliver(batch)) === 'later') return 'later';
-      journal.markDrained(batch);
+      journal.markDrained(batch, line);
       return 'stored';
     } catch (error) {
       onTrouble(error);

@@ -50,7 +50,7 @@ describe('journal', () => {
     const after = recordedEvent();
     await append(after);
     assert.deepEqual(idsOf(journal.next(10)), [before.id, after.id]);
-    journal.markDrained([before]);
+    journal.markDrained([before], journal.line());
     assert.equal(journal.pending(), 1);
     journal.close();
     const again = new Database(path);
@@ -79,7 +79,7 @@ describe('journal', () => {
       const sent: string[] = [];
       for (let some = journal.next(limit); some.length > 0; some = journal.next(limit)) {
         sent.push(...idsOf(some));
-        journal.markDrained(some);
+        journal.markDrained(some, journal.line());
       }
       return sent;
     };
@@ -106,7 +106,7 @@ describe('journal', () => {
       await append(...events);
       drainAll();
       journal.sendTo(2);
-      journal.markDrained(journal.next(2));
+      journal.markDrained(journal.next(2), journal.line());
       journal.close();
       journal = open();
       assert.deepEqual(drainAll(), idsOf(events.slice(2)));
@@ -161,8 +161,8 @@ describe('journal', () => {
       await append(...events);
       assert.equal(journal.pending(), 5);
       assert.deepEqual(idsOf(journal.next(3)), idsOf(events.slice(0, 3)));
-      journal.markDrained(events.slice(0, 3));
-      journal.markDrained(events.slice(0, 3));
+      journal.markDrained(events.slice(0, 3), journal.line());
+      journal.markDrained(events.slice(0, 3), journal.line());
       assert.equal(journal.pending(), 2);
       assert.deepEqual(idsOf(journal.next(3)), idsOf(events.slice(3)));
     });
@@ -170,7 +170,7 @@ describe('journal', () => {
     it('does not take up again what is drained already', async () => {
       const event = recordedEvent();
       await append(event);
-      journal.markDrained([event]);
+      journal.markDrained([event], journal.line());
       await append(event);
       assert.equal(journal.pending(), 0);
     });
@@ -178,7 +178,7 @@ describe('journal', () => {
     it('keeps the same id of two origins apart', async () => {
       const event = recordedEvent();
       await append(event, { ...event, origin: 'device:other' });
-      journal.markDrained([event]);
+      journal.markDrained([event], journal.line());
       assert.deepEqual(
         journal.next(10).map(({ origin }) => origin),
         ['device:other'],
@@ -188,7 +188,7 @@ describe('journal', () => {
     it('knows how many wait when it is opened again', async () => {
       const events = Array.from({ length: 4 }, () => recordedEvent());
       await append(...events);
-      journal.markDrained(events.slice(0, 1));
+      journal.markDrained(events.slice(0, 1), journal.line());
       journal.close();
       journal = open();
       assert.equal(journal.pending(), 3);
@@ -318,7 +318,7 @@ describe('journal', () => {
       const drained = recordedEvent();
       const waiting = recordedEvent();
       await append(drained, waiting);
-      journal.markDrained([drained]);
+      journal.markDrained([drained], journal.line());
       clock.setNow(clock.nowMs() + DRAINED_KEPT_MS - DAY_MS);
       await append(recordedEvent());
       assert.equal(held(path), 3);
@@ -335,7 +335,7 @@ describe('journal', () => {
       clock.setNow(nowMs);
       const drained = recordedEvent();
       await append(drained);
-      journal.markDrained([drained]);
+      journal.markDrained([drained], journal.line());
       clock.setNow(nowMs + DRAINED_KEPT_MS + DAY_MS);
       await append(recordedEvent());
       assert.equal(held(path), 2);
@@ -387,7 +387,7 @@ describe('journal', () => {
         pendingBytes,
         events.map(entryBytes).reduce((sum, bytes) => sum + bytes),
       );
-      journal.markDrained(events.slice(0, 1));
+      journal.markDrained(events.slice(0, 1), journal.line());
       journal.close();
       journal = open();
       assert.equal(
@@ -406,7 +406,7 @@ describe('journal', () => {
       await assert.rejects(append(textOf(6_000)), { name: 'JournalUnavailable', trouble: 'limit' });
       await append(recordedEvent());
       assert.equal(journal.pending(), 2);
-      journal.markDrained([first]);
+      journal.markDrained([first], journal.line());
       await append(textOf(6_000));
       assert.equal(journal.pending(), 2);
     });
@@ -416,7 +416,7 @@ describe('journal', () => {
       const drained = [textOf(5_000), textOf(5_000)];
       for (const event of drained) {
         await append(event);
-        journal.markDrained([event]);
+        journal.markDrained([event], journal.line());
         clock.setNow(clock.nowMs() + 1_000);
       }
       await append(textOf(7_000));

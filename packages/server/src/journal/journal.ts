@@ -29,7 +29,7 @@ export type JournalOptions = {
   /** Entries that wait, in bytes; asked at each write. */
   readonly limitBytes?: () => number;
   readonly makeRoom?: MakeRoom;
-  /** Room was made and is not there again: what is drained goes early. */
+  /** The disk has hardly any room left: what is drained goes early. */
   readonly isTight?: () => boolean;
 };
 
@@ -64,6 +64,7 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
   const outflow = prepareOutflow(handle);
   const prune = preparePruning(handle);
   let totals = entries.totals();
+  let line = 0;
 
   const inTransaction = handle.transaction((work: () => void) => work());
 
@@ -129,7 +130,10 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
       }
       return some;
     },
-    markDrained: events => write(() => entries.markDrained(events, clock.nowMs())),
+    line: () => line,
+    markDrained(events, sentAt) {
+      if (sentAt === line) write(() => entries.markDrained(events, clock.nowMs()));
+    },
     onAppended(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -141,13 +145,17 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
     sendTo(epoch) {
       const before = outflow.epoch();
       if (before !== undefined && before >= epoch) return;
+      // What is under way went to where nothing goes any more, whatever becomes of this write.
+      line++;
       write(() => {
         outflow.sendTo(epoch);
         if (outflow.isReopening()) outflow.reopenSome();
       });
     },
     sendAgain() {
-      if (!outflow.isInDoubt()) write(outflow.doubt);
+      if (outflow.isInDoubt()) return;
+      line++;
+      write(outflow.doubt);
     },
     close() {
       group.flush();

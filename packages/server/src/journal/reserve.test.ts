@@ -62,7 +62,6 @@ describe('the room that is kept for the journal', () => {
       assert.equal(reserve.giveUp('full'), true);
       assert.equal(statSync(path).size, left * SLICE);
       assert.equal(reserve.bytes(), left * SLICE);
-      assert.equal(reserve.isTight(), true);
     }
     assert.equal(reserve.giveUp('full'), false);
   });
@@ -72,8 +71,11 @@ describe('the room that is kept for the journal', () => {
     await clock.advance(FIRST_LOOK_MS);
     await grown(WANTED);
     rmSync(path);
-    await clock.advance(FIRST_LOOK_MS);
-    await waitFor('it to be there', () => existsSync(path) || undefined);
+    // Who has just made it looks again a moment later than it is there.
+    await waitFor('it to be there', async () => {
+      await clock.advance(FIRST_LOOK_MS);
+      return existsSync(path) || undefined;
+    });
     await grown(WANTED);
     assert.equal(statSync(path).size, WANTED);
   });
@@ -92,11 +94,12 @@ describe('the room that is kept for the journal', () => {
     await grown(WANTED);
     await waitFor('it to be told', () => told.length > 0 || undefined);
     reserve.giveUp('full');
-    await clock.advance(5_000);
+    await waitFor('it to be told', async () => {
+      await clock.advance(FIRST_LOOK_MS);
+      return told.length > 2 || undefined;
+    });
     await grown(WANTED);
-    await waitFor('it to be told', () => told.length > 2 || undefined);
     assert.deepEqual(told, ['whole', 'used', 'whole']);
-    assert.equal(reserve.isTight(), false);
   });
 
   it('does not fill a disk that is just not full, and says that it lacks, once', async () => {
@@ -104,6 +107,28 @@ describe('the room that is kept for the journal', () => {
     await clock.advance(60_000);
     assert.ok(!existsSync(path));
     assert.deepEqual(told, ['lacking']);
+  });
+
+  it('is tight while there is hardly any room: not because what is free is too little to keep some of it', async () => {
+    let freeBytes = 4 * WANTED;
+    open({ freeBytes: () => freeBytes });
+    await clock.advance(FIRST_LOOK_MS);
+    await grown(WANTED);
+    await waitFor('it to be told', () => told.length > 0 || undefined);
+    freeBytes = 0;
+    assert.equal(reserve.isTight(), false, 'it is whole');
+    reserve.giveUp('full');
+    assert.equal(reserve.isTight(), true);
+    freeBytes = SLICE;
+    assert.equal(reserve.isTight(), false);
+    await reserve.stop();
+
+    rmSync(path);
+    open({ freeBytes: () => freeBytes });
+    await clock.advance(60_000);
+    assert.equal(told.at(-1), 'lacking');
+    assert.equal(reserve.isTight(), false);
+    freeBytes = SLICE - 1;
     assert.equal(reserve.isTight(), true);
   });
 

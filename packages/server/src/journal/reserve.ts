@@ -24,7 +24,7 @@ export type ReserveChange = 'used' | 'whole' | 'lacking';
 export type Reserve = {
   /** What there is of it. */
   bytes(): number;
-  /** It is not whole, and the disk has no room to make it so. */
+  /** It is not whole, and not even a slice of the disk is free. */
   isTight(): boolean;
   /** A slice goes back to the disk, if that can help against this trouble; false: no. */
   readonly giveUp: MakeRoom;
@@ -40,6 +40,8 @@ export type ReserveOptions = {
   readonly wantedBytes?: number;
   readonly sliceBytes?: number;
   readonly marginBytes?: number;
+  /** Of the disk that the file at this path is on. */
+  readonly freeBytes?: (path: string) => number;
 };
 
 /**
@@ -50,6 +52,7 @@ export function openReserve(path: string, options: ReserveOptions): Reserve {
   const { clock, onTrouble = () => {} } = options;
   const listeners = new Set<(change: ReserveChange) => void>();
   const { wantedBytes = JOURNAL_RESERVE_BYTES, sliceBytes = SLICE_BYTES, marginBytes = MARGIN_BYTES } = options;
+  const free = options.freeBytes ?? freeBytes;
   let held = heldBytes(path);
   let filling: Promise<void> | undefined;
   let stopped = false;
@@ -64,7 +67,7 @@ export function openReserve(path: string, options: ReserveOptions): Reserve {
 
   /** Also true of nothing at all, on a full disk. */
   function hasRoomFor(bytes: number): boolean {
-    return bytes <= 0 || freeBytes(path) >= bytes + marginBytes;
+    return bytes <= 0 || free(path) >= bytes + marginBytes;
   }
 
   function look(): void {
@@ -112,10 +115,9 @@ export function openReserve(path: string, options: ReserveOptions): Reserve {
 
   return {
     bytes: () => held,
-    isTight: () => told !== 'whole',
+    isTight: () => told !== 'whole' && free(path) < sliceBytes,
     giveUp(trouble) {
-      if (held === 0 || (trouble !== 'full' && !(trouble === 'unreadable' && freeBytes(path) < sliceBytes)))
-        return false;
+      if (held === 0 || (trouble !== 'full' && !(trouble === 'unreadable' && free(path) < sliceBytes))) return false;
       const left = Math.max(0, held - sliceBytes);
       try {
         truncateSync(path, left);

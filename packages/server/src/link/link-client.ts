@@ -65,7 +65,7 @@ export type LinkClient = {
   deliver(events: readonly RecordedEvent[]): Promise<Delivery>;
   /** Our status has changed: the Primary is told now. */
   tellStatus(): void;
-  /** The statement has changed: a link to who is no Primary any more is ended. */
+  /** The statement has changed: a link to who is no Primary any more is ended, and so is an attempt to make one. */
   follow(): void;
   close(): void;
 };
@@ -73,7 +73,9 @@ export type LinkClient = {
 export function openLink(options: LinkClientOptions): LinkClient {
   const { identity, statement, status, onCommitted, onConnected, facts, clock, random, log } = options;
   const primaryNow = () => statement().servers.find(({ role }) => role === 'primary');
-  let linkedTo: StatementServer | undefined;
+  /** Nothing goes to who is no Primary any more, nor is he believed: what he stores may be in a database that counts no more. */
+  const isPrimary = ({ keyHash }: StatementServer) => keyHash === primaryNow()?.keyHash;
+  let attempt: { readonly to: StatementServer; readonly socket: WebSocket } | undefined;
   let factPeer: FactPeer | undefined;
   let socket: WebSocket | undefined;
   let failures = 0;
@@ -115,6 +117,7 @@ export function openLink(options: LinkClientOptions): LinkClient {
     const primary = primaryNow();
     if (primary === undefined || primary.name === identity.name) return reconnectLater();
     const mine = new WebSocket(`${primary.url.replace(/^https:/, 'wss:')}${LINK_PATH}`, tlsOptions(identity, primary));
+    attempt = { to: primary, socket: mine };
     let stopPulse = () => {};
     let stopStatus = () => {};
     const tellRegularly = () => {
@@ -122,11 +125,12 @@ export function openLink(options: LinkClientOptions): LinkClient {
       stopStatus = clock.after(STATUS_INTERVAL_MS, tellRegularly);
     };
     mine.on('open', () => {
+      // The handshake may have taken long enough for a promotion.
+      if (!isPrimary(primary)) return mine.terminate();
       socket = mine;
       failures = 0;
       stopPulse = watchPulse(mine, clock);
       log.info({ primary: primary.name }, 'link: connected to the Primary');
-      linkedTo = primary;
       tellRegularly();
       const tellFacts = (frame: SecondaryFrame) =>
         new Promise<void>(resolve => mine.send(JSON.stringify(frame), () => resolve()));
@@ -134,6 +138,7 @@ export function openLink(options: LinkClientOptions): LinkClient {
       onConnected();
     });
     mine.on('message', data => {
+      if (!isPrimary(primary)) return mine.terminate();
       const read = readFrame(PrimaryFrame, FRAME_TYPES, data.toString());
       if (read.kind === 'frame') take(read.frame);
       else if (read.kind === 'bad') mine.terminate();
@@ -180,7 +185,10 @@ export function openLink(options: LinkClientOptions): LinkClient {
     },
     tellStatus,
     follow() {
-      if (socket !== undefined && linkedTo?.keyHash !== primaryNow()?.keyHash) socket.terminate();
+      if (attempt === undefined || isPrimary(attempt.to)) return;
+      // Whoever comes next has not failed yet.
+      failures = 0;
+      attempt.socket.terminate();
     },
     close() {
       closed = true;

@@ -26,6 +26,9 @@ import { watchPulse } from './pulse.ts';
 
 const FRAME_TYPES: readonly SecondaryFrame['type'][] = ['status', 'drain', 'facts'];
 
+/** A Secondary hands on one batch at a time, and for what its journal does not take one more; twice that, for those it gave up waiting for. */
+const BATCHES_UNDER_WAY = 4;
+
 export type LinkServerOptions = {
   readonly isPrimary: () => boolean;
   readonly statement: () => HeldStatement;
@@ -76,6 +79,7 @@ type Peer = {
   readonly facts: FactPeer;
   status: ServerStatus | undefined;
   certificate: CertificateFacts | undefined;
+  batchesUnderWay: number;
 };
 
 export function createLinkServer(options: LinkServerOptions): LinkServer {
@@ -114,12 +118,19 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
       log.error({ secondary: peer.name }, 'link: a Secondary hands on events that are not its own; refused');
       return send(peer, { type: 'refused', batch, reason: 'events of another server' });
     }
+    // Not by pausing, as for facts: a database may take its time, and who reads nothing looks dead.
+    if (peer.batchesUnderWay >= BATCHES_UNDER_WAY) {
+      return send(peer, { type: 'refused', batch, reason: 'too many batches are under way' });
+    }
+    peer.batchesUnderWay++;
     try {
       await storeEvents(events);
       send(peer, { type: 'drained', batch });
     } catch (error) {
       log.warn({ secondary: peer.name, err: error }, 'link: events cannot be stored now; the Secondary keeps them');
       send(peer, { type: 'refused', batch, reason: 'the source of record does not take them now' });
+    } finally {
+      peer.batchesUnderWay--;
     }
   };
 
@@ -163,6 +174,7 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
       facts: facts.meet(name, tellFacts, 'secondary'),
       status: undefined,
       certificate: undefined,
+      batchesUnderWay: 0,
     };
     peers.add(peer);
     const stopPulse = watchPulse(socket, clock);

@@ -54,10 +54,13 @@ let held: HeldStatement;
 let version: Version;
 let stored: RecordedEvent[];
 let databaseIsThere: boolean;
+let storing: Promise<void>;
 let isPrimary: boolean;
 let missingSince: (has: Version) => Missing;
 let facts: Pick<FactExchange, 'meet'>;
 const noFacts: typeof facts = { meet: () => ({ take: async () => {}, leave: () => {} }) };
+/** Half of what a handshake may take: so it was not that deadline. */
+const BEFORE_DEADLINE_MS = 2_500;
 const links: LinkClient[] = [];
 const connections = new Set<TLSSocket>();
 
@@ -115,6 +118,7 @@ beforeEach(async () => {
   ca = openCertificateAuthority(toPem(site.key), site.certificatePem, systemClock);
   [primary, secondary] = [await makeHost('primary'), await makeHost('secondary')];
   facts = noFacts;
+  storing = Promise.resolve();
   missingSince = () => ({ count: 0, objects: [] });
   [stored, databaseIsThere, isPrimary, version] = [[], true, true, { epoch: 1, generation: 7 }];
   const { keyPem: key, certificatePem: cert } = primary.tls;
@@ -135,6 +139,7 @@ beforeEach(async () => {
     facts: { meet: (...about) => facts.meet(...about) },
     storeEvents: async events => {
       if (!databaseIsThere) throw new Error('the database is away');
+      await storing;
       stored.push(...events);
     },
     clock: systemClock,
@@ -177,6 +182,20 @@ describe('the link', () => {
     assert.equal(await opened.deliver([event('device:tc-1')]), 'no_link');
   });
 
+  it('takes no more batches than it stores: a database that is slow fills no memory', async () => {
+    const opened = await connected();
+    const slow = Promise.withResolvers<void>();
+    storing = slow.promise;
+    const early = Array.from({ length: 4 }, () => opened.deliver([event('device:tc-1')]));
+    assert.equal(await opened.deliver([event('device:tc-1')]), 'refused');
+    slow.resolve();
+    assert.deepEqual(
+      await Promise.all(early),
+      early.map(() => 'stored'),
+    );
+    assert.equal(await opened.deliver([event('device:tc-1')]), 'stored');
+  });
+
   it('stores nothing that another server is said to have taken or done', async () => {
     const opened = await connected();
     assert.equal(await opened.deliver([event('device:tc-1', 'primary')]), 'refused');
@@ -216,6 +235,50 @@ describe('the link', () => {
     });
     await promise;
     assert.equal(await opened.deliver([event('device:tc-1')]), 'stored');
+  });
+
+  describe('when another server becomes the Primary', () => {
+    let mine: SiteStatement;
+    let statementHeard: () => void;
+    beforeEach(async () => {
+      const promoted = await makeHost('promoted');
+      mine = held.statement;
+      statementHeard = () => {
+        const former = mine.servers.map(server => ({ ...server, role: 'secondary' as const }));
+        const named = { ...entry(promoted, 'primary'), url: 'https://127.0.0.1:1' };
+        mine = { ...mine, epoch: 2, version: 2, servers: [named, ...former] };
+      };
+    });
+
+    for (const told of [true, false]) {
+      it(`gives up an attempt that is under way, ${told ? 'at once' : 'whenever it arrives'}: nothing goes to the former one`, async () => {
+        // It hangs in the middle of the handshake, and thaws: it has not heard of anything.
+        const upgraded = Promise.withResolvers<() => void>();
+        https.removeAllListeners('upgrade');
+        https.on('upgrade', (request, socket, head) =>
+          upgraded.resolve(() => server.handleUpgrade(request, socket, head)),
+        );
+        let met = 0;
+        const opened = link({ statement: () => mine, onConnected: () => met++ });
+        const thaw = await upgraded.promise;
+        statementHeard();
+        if (told) opened.follow();
+        else thaw();
+        await waitFor('the connection to end', () => connections.size === 0 || undefined, BEFORE_DEADLINE_MS);
+        thaw();
+        assert.deepEqual([met, opened.connected()], [0, false]);
+        assert.equal(await opened.deliver([event('device:tc-1')]), 'no_link');
+        assert.deepEqual(stored, []);
+      });
+    }
+
+    it('believes no word of the former one that is still on the way', async () => {
+      const opened = await connected({ statement: () => mine });
+      const delivery = opened.deliver([event('device:tc-1')]);
+      statementHeard();
+      assert.equal(await delivery, 'no_link');
+      assert.equal(opened.connected(), false);
+    });
   });
 
   it('is cut when the Secondary leaves the statement', async () => {

@@ -15,17 +15,17 @@ const DATABASE_DEADLINE_MS = 1_000;
 /** `GET /v1/statement?epoch=E`, for servers of the site alone: the newest statement, and where epoch E ended in this line of commits. */
 export function statementRoute(deps: {
   readonly statement: () => HeldStatement;
-  readonly record: Pick<SourceOfRecord, 'lastCommitOf'>;
+  readonly record: Pick<SourceOfRecord, 'lastCommitOf' | 'line'>;
   readonly clock: Pick<Clock, 'after'>;
 }) {
   const { statement, record, clock } = deps;
 
-  async function restsOn(epoch: number): Promise<StatementAnswer['restsOn']> {
-    if (!Number.isSafeInteger(epoch) || epoch < 0 || epoch >= statement().statement.epoch) return null;
-    let found: StatementAnswer['restsOn'] = null;
-    const asked = record.lastCommitOf(epoch).then(
-      last => {
-        if (last !== undefined) found = { ...last.version, commitId: last.commitId };
+  async function past(epoch: number): Promise<Omit<StatementAnswer, 'statement'>> {
+    let found: Omit<StatementAnswer, 'statement'> = { restsOn: null };
+    if (!Number.isSafeInteger(epoch) || epoch < 0 || epoch >= statement().statement.epoch) return found;
+    const asked = Promise.all([record.lastCommitOf(epoch), record.line()]).then(
+      ([last, line]) => {
+        if (last !== undefined) found = { restsOn: { ...last.version, commitId: last.commitId }, line: [...line] };
       },
       // The statement alone is news enough.
       () => {},
@@ -42,7 +42,7 @@ export function statementRoute(deps: {
         return send(reply, refused('forbidden', { detail: 'this is for servers of the site' }));
       }
       const { epoch } = request.query as { readonly epoch?: unknown };
-      const answer: StatementAnswer = { statement: statement().signed, restsOn: await restsOn(Number(epoch ?? -1)) };
+      const answer: StatementAnswer = { statement: statement().signed, ...(await past(Number(epoch ?? -1))) };
       return send(reply, done(answer));
     });
   };

@@ -16,6 +16,10 @@ import { systemClock } from '../runtime/clock.ts';
 import { statementRoute } from './statement-route.ts';
 import { createStatementWatch } from './statement-watch.ts';
 
+const LINE = [
+  { epoch: 2, begunBy: 'a-promotion', last: 51 },
+  { epoch: 1, begunBy: 'the-first-one', last: 50 },
+];
 const raw = Buffer.alloc(32).toString('base64url');
 
 describe('the statement that servers ask each other for', () => {
@@ -67,7 +71,8 @@ describe('the statement that servers ask each other for', () => {
       asked.push(epoch);
       return last;
     };
-    https.app.register(statementRoute({ statement: () => held, record: { lastCommitOf }, clock: systemClock }));
+    const line = async () => LINE;
+    https.app.register(statementRoute({ statement: () => held, record: { lastCommitOf, line }, clock: systemClock }));
     await https.listen('127.0.0.1', 0);
     const servers = [entry('b', 'primary', promoted.key), entry('a', 'secondary', old.key)];
     const statement = { siteId, epoch: 2, version: 51, caPins: [keyHashOf(site.key)], directorySuffixes: [], servers };
@@ -80,7 +85,7 @@ describe('the statement that servers ask each other for', () => {
 
   it('says who is the Primary now, and where the epoch of who asks ended', async () => {
     assert.deepEqual(await hears(old), [
-      { statement: held.signed, restsOn: { epoch: 1, generation: 50, commitId: 'the-last-one' } },
+      { statement: held.signed, restsOn: { epoch: 1, generation: 50, commitId: 'the-last-one' }, line: LINE },
     ]);
     assert.deepEqual(asked, [1]);
   });

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { canonicalJson, type Version } from '@thinman/protocol';
+import { canonicalJson, type SignedStatement, type Version } from '@thinman/protocol';
 import type { Clock, CommitOutcome, CommitTransaction, Committer, EpochRaise } from '../ports.ts';
 import { type CommitMark, createChangeSet, isCommitted, writeObjects } from './change-set.ts';
 import type { Ending, RecordDialect } from './dialects/dialect.ts';
@@ -100,6 +100,16 @@ async function commitObjects<T>(db: RecordDb, mark: CommitMark, work: Work<T>): 
   };
   const made = await work({
     ...changes.transaction,
+    commitId: mark.commitId,
+    async statement() {
+      changes.mustBeOpen();
+      const { statement } = await db
+        .selectFrom('site')
+        .select('statement')
+        .where('id', '=', SITE_ROW)
+        .executeTakeFirstOrThrow();
+      return JSON.parse(statement) as SignedStatement;
+    },
     async siteCas() {
       changes.mustBeOpen();
       const row = await db

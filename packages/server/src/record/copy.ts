@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { canonicalJson, type SignedStatement, type Version } from '@thinman/protocol';
 import { sql } from 'kysely';
 import type { SiteRow, StoredObject } from '../ports.ts';
@@ -8,6 +7,7 @@ import type { RecordDialect } from './dialects/dialect.ts';
 import { createSchema } from './migrations/index.ts';
 import { type RecordDb, type RecordSchema, SCHEMA } from './schema.ts';
 import { requireSite, SITE_ROW } from './site.ts';
+import { fromRow } from './stored-object.ts';
 import { type Row, walk } from './walk.ts';
 
 /** All that a site is. The heartbeat is of this moment alone. */
@@ -27,23 +27,34 @@ export function isCopiedTable(table: string): table is CopiedTable {
   return COPIED.some(known => known === table);
 }
 
-/** Hands on every row of a site in one snapshot; first what the site is. A reader that is slow is waited for. */
+/** Hands on every row of a site in one snapshot; first what the site is, and who its servers are. A reader that is slow is waited for. */
 export function copyOut(
   dialect: RecordDialect,
-  begin: (site: SiteRow) => Promise<void>,
+  begin: (site: SiteRow, servers: readonly StoredObject[]) => Promise<void>,
   take: (rows: CopiedRows) => Promise<void>,
 ): Promise<void> {
   return dialect.snapshot(async db => {
-    await begin(await requireSite(db));
+    await begin(await requireSite(db), await serversIn(db));
     for (const table of COPIED) {
       for await (const rows of walk(db, table)) await take({ table, rows });
     }
   });
 }
 
+async function serversIn(db: RecordDb): Promise<readonly StoredObject[]> {
+  const rows = await db
+    .selectFrom('objects')
+    .selectAll()
+    .where('kind', '=', 'Server')
+    .where('deleted', '=', 0)
+    .execute();
+  return rows.map(fromRow);
+}
+
 /** What makes a copied site one that goes on elsewhere: the commit of a new epoch. */
 export type Renewed = {
   readonly version: Version;
+  readonly commitId: string;
   readonly actor: string;
   readonly atMs: number;
   readonly primaryInstance: string;
@@ -61,8 +72,7 @@ export function copyIn(
   read: () => AsyncIterable<CopiedRows>,
   renewed: Renewed,
 ): Promise<void> {
-  const { version, actor, atMs, primaryInstance, objects } = renewed;
-  const commitId = randomUUID();
+  const { version, commitId, actor, atMs, primaryInstance, objects } = renewed;
   return dialect.create(
     // As it was there: what comes after it is done by the migrations, when the Primary starts.
     db => createSchema(db, dialect, schema),

@@ -6,7 +6,7 @@
  * - `busy`: another process holds its lock. `full`: no room on its disk. `refused`: it lets us in, but not do this.
  * - `read_only`: it can be read, and refuses to be written. `unfit`: it would lose what it has acknowledged, or the account
  *   cannot do what the Primary's must.
- * - `forked`: it lacks what was seen of it.
+ * - `forked`: it lacks what was seen of it. `other_site`: it holds another site than the server's.
  * - `older_schema`, `newer_schema`: written by a version of ThinMan that this one does not work with.
  */
 export type DatabaseTrouble =
@@ -21,6 +21,7 @@ export type DatabaseTrouble =
   | 'read_only'
   | 'unfit'
   | 'forked'
+  | 'other_site'
   | 'older_schema'
   | 'newer_schema';
 

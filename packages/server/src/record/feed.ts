@@ -25,7 +25,7 @@ export function readFeed(dialect: RecordDialect, position: ReplicaPosition | und
       case 'given_up':
         return { kind: 'full', site, objects: await objectsSince(db, 0), drops: true };
     }
-  });
+  }, 'feed');
 }
 
 /** `none`, `given_up`: what the replica has counts for nothing here, and it must take everything. */

@@ -1,4 +1,4 @@
-import { compareVersions } from '@thinman/protocol';
+import { compareVersions, type EpochSpan, MAX_EPOCHS_TOLD } from '@thinman/protocol';
 import type { ReplicaPosition, SiteRow } from '../ports.ts';
 import { isCommitted } from './change-set.ts';
 import type { RecordDialect } from './dialects/dialect.ts';
@@ -54,5 +54,25 @@ export function lastCommitOf(dialect: RecordDialect, epoch: number) {
       .limit(1)
       .executeTakeFirst();
     return last && { version: { epoch: last.epoch, generation: last.generation }, commitId: last.commitId };
+  });
+}
+
+/** The newest epochs of this line of commits, newest first: by the primary key, two rows of each. */
+export function lineOf(dialect: RecordDialect): Promise<readonly EpochSpan[]> {
+  return dialect.snapshot(async db => {
+    const line: EpochSpan[] = [];
+    while (line.length < MAX_EPOCHS_TOLD) {
+      const commits = db.selectFrom('commits').select(['epoch', 'generation', 'commitId']).limit(1);
+      const last = await commits
+        .where('epoch', '<', line.at(-1)?.epoch ?? Number.MAX_SAFE_INTEGER)
+        .orderBy('epoch', 'desc')
+        .orderBy('generation', 'desc')
+        .executeTakeFirst();
+      if (last === undefined) break;
+      const { epoch, generation } = last;
+      const first = await commits.where('epoch', '=', epoch).orderBy('generation').executeTakeFirstOrThrow();
+      line.push({ epoch, begunBy: first.commitId, last: generation });
+    }
+    return line;
   });
 }

@@ -10,7 +10,8 @@ import { BadDatabaseUrl, type DatabaseFinding } from './errors.ts';
 import { lastHeardFrom, readEvents, storeEvents } from './events.ts';
 import { readFeed } from './feed.ts';
 import { readHistory } from './history.ts';
-import { lacksCommit, lastCommitOf } from './lineage.ts';
+import { lacksCommit, lastCommitOf, lineOf } from './lineage.ts';
+import { ofSite } from './own-site.ts';
 import { findSite, initialise } from './site.ts';
 import { readChangedSince } from './site-history.ts';
 import { createUpkeep, type SchemaNews } from './upkeep.ts';
@@ -26,6 +27,8 @@ export type RecordOptions = {
   readonly onFinding?: (where: string, finding: DatabaseFinding) => void;
   /** Of the server whose database it is: its Primary brings an older schema up. Without it nobody does. */
   readonly instance?: string;
+  /** Of the server whose database it is: one of another site is not used. Left out by who makes a site, or looks for one. */
+  readonly siteId?: string;
   readonly onSchema?: (news: SchemaNews) => void;
   readonly clock: Pick<Clock, 'nowMs'>;
 };
@@ -40,6 +43,11 @@ export function openSourceOfRecord(url: string, options: RecordOptions): SourceO
 
 /** What is behind a database URL, for those who copy or check a site as a whole. Throws BadDatabaseUrl. */
 export function dialectFor(url: string, options: RecordOptions): RecordDialect {
+  const dialect = anyDialectFor(url, options);
+  return options.siteId === undefined ? dialect : ofSite(dialect, options.siteId);
+}
+
+function anyDialectFor(url: string, options: RecordOptions): RecordDialect {
   const { dataDir, readOnly = false } = options;
   const scheme = url.slice(0, url.indexOf(':') + 1);
   const rest = url.slice(scheme.length);
@@ -88,6 +96,7 @@ function sourceOfRecord(dialect: RecordDialect, options: RecordOptions): SourceO
       return runEpochRaise(dialect, clock, raise, work);
     },
     lastCommitOf: async epoch => lastCommitOf(await ready(), epoch),
+    line: async () => lineOf(await ready()),
     obstacleToWriting: () => dialect.obstacleToWriting(),
     history: async (kind, name, limit) => readHistory(await ready(), kind, name, limit),
     changedSince: async (generation, page) => readChangedSince(await ready(), generation, page),

@@ -1,6 +1,6 @@
-import type { AcceptDatabaseAnswer, ForkReport, SeenState } from '@thinman/protocol';
+import type { AcceptDatabaseAnswer, AcceptDatabaseRequest, ForkReport } from '@thinman/protocol';
 import type { Actor } from '../admin-plane/admin-deps.ts';
-import { refusalUnlessPrimary } from '../admin-plane/commit.ts';
+import { primaryOf, refusalUnlessPrimary } from '../admin-plane/commit.ts';
 import { summarise } from '../core/losses.ts';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import { beginEpoch, type Compared, compareWithDatabase, type NewEpochDeps, refusedAsOther } from './new-epoch.ts';
@@ -8,6 +8,8 @@ import type { SecondariesAhead } from './secondaries-ahead.ts';
 
 export type AcceptDatabaseDeps = NewEpochDeps & {
   readonly secondaries: Pick<SecondariesAhead, 'known' | 'overrule'>;
+  /** It sees neither a device nor another server, and nobody has said that it is to go on alone. */
+  readonly seesNobody: () => boolean;
 };
 
 /** An administrator decides what a database counts that lacks what this server has seen (ADR 0025). */
@@ -15,13 +17,13 @@ export type AcceptDatabase = {
   /** What would be lost; changes nothing. */
   look(): Promise<Outcome<ForkReport>>;
   /** The database as it was seen counts from now on. */
-  accept(actor: Actor, seen: SeenState): Promise<Outcome<AcceptDatabaseAnswer>>;
+  accept(actor: Actor, request: AcceptDatabaseRequest): Promise<Outcome<AcceptDatabaseAnswer>>;
 };
 
 type Looked = { readonly compared: Compared; readonly report: ForkReport };
 
 export function createAcceptDatabase(deps: AcceptDatabaseDeps): AcceptDatabase {
-  const { write, secondaries } = deps;
+  const { write, secondaries, seesNobody } = deps;
   const { record } = write;
 
   async function look(): Promise<Outcome<Looked>> {
@@ -33,8 +35,12 @@ export function createAcceptDatabase(deps: AcceptDatabaseDeps): AcceptDatabase {
       const isOfThisEpoch = secondary.position.version.epoch === position.version.epoch;
       if (isOfThisEpoch && (await record.lacks(secondary.position))) ahead.push(secondary);
     }
+    const rival = write.rival?.();
+    const { name = '', url = '' } = (rival && primaryOf(rival)) ?? {};
     const report: ForkReport = {
       forked: forked || ahead.length > 0,
+      ...(rival !== undefined && { contested: { name, url } }),
+      ...(rival === undefined && seesNobody() && { isolated: true }),
       database: { ...site.version, commitId: site.commitId },
       replica: position.version,
       losses: summarise(losses),
@@ -48,15 +54,20 @@ export function createAcceptDatabase(deps: AcceptDatabaseDeps): AcceptDatabase {
       const looked = await look();
       return looked.ok ? done(looked.value.report) : looked;
     },
-    async accept(actor, seen) {
+    async accept(actor, { database: seen, nobodyWasPromoted = false, epochAbove }) {
       const looked = await look();
       if (!looked.ok) return looked;
       const { compared, report } = looked.value;
-      if (!report.forked) {
+      if (!report.forked && report.contested === undefined && epochAbove === undefined) {
         return refused('conflict', { detail: 'The database has not forked: there is nothing to accept.' });
       }
+      if (report.isolated && !nobodyWasPromoted) {
+        return refused('isolated', {
+          detail: 'If none was: thinman-server accept-database --nobody-was-promoted. Nothing was changed.',
+        });
+      }
       if (seen.commitId !== report.database.commitId) return refusedAsOther();
-      const raised = await beginEpoch(deps, record, compared, { actor, why: 'accept-database' });
+      const raised = await beginEpoch(deps, record, compared, { actor, why: 'accept-database', above: epochAbove });
       if (raised === undefined) return refusedAsOther();
       secondaries.overrule(report.secondariesAhead.map(({ name }) => name));
       return done({ ...raised.version, losses: report.losses, file: raised.file });

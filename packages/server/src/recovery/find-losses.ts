@@ -16,11 +16,19 @@ export async function findLosses(
   return collect(replica, mine => lossOf(mine, theirs.get(keyOf(mine))));
 }
 
-/** All that was touched after a generation, where nobody can be asked what became of it. */
-export function findTouched(replica: Pick<Replica, 'page'>, generation: number): Promise<readonly Loss[]> {
+/**
+ * All that was touched after a generation, where nobody can be asked what became of it but for its servers: `isServer` knows who
+ * is one.
+ */
+export function findTouched(
+  replica: Pick<Replica, 'page'>,
+  generation: number,
+  isServer: (server: StoredObject) => boolean,
+): Promise<readonly Loss[]> {
   return collect(replica, mine => {
     // What remembers a revoked key alone (`device-keys.ts`) has no name that a person could use.
     if (mine.generation <= generation || mine.name.includes('#')) return undefined;
+    if (mine.kind === 'Server' && !mine.deleted) return isServer(mine) ? undefined : 'missing';
     return lossOf(mine, undefined) ?? (mine.deleted ? 'deleted' : undefined);
   });
 }

@@ -5,7 +5,7 @@ import type { ObjectKind } from '@thinman/protocol';
 import { createScratch } from '../../../../test/support/scratch.ts';
 import { parseFile } from '../cli/thinman/documents.ts';
 import type { Loss } from '../core/losses.ts';
-import { forkFile, hasForkFile, writeForkFile } from './fork-file.ts';
+import { findForkFile, forkFile, writeForkFile } from './fork-file.ts';
 
 function loss(kind: ObjectKind, name: string, how: Loss['loss'], more: Partial<Loss['object']> = {}): Loss {
   return {
@@ -43,11 +43,11 @@ test('what goes is put by as apply takes it, and what apply cannot do is said as
 test('the file is this user\u2019s alone, and is found again by the commit that it goes up to', async () => {
   await using scratch = createScratch('thinman-fork-');
   const position = { siteId: 's', version: { epoch: 1, generation: 57 }, commitId: '0badcafe-1111' };
-  assert.equal(hasForkFile(scratch.folder, position), false);
+  assert.equal(findForkFile(scratch.folder, position), undefined);
   const path = writeForkFile(scratch.folder, position, LOSSES, { nowMs: () => Date.UTC(2026, 10, 23, 4, 5, 6) });
   assert.match(path, /\/fork-20261123T040506Z-0badcafe\.yaml$/);
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal(readFileSync(path, 'utf8'), forkFile(position.version, LOSSES));
-  assert.equal(hasForkFile(scratch.folder, position), true);
-  assert.equal(hasForkFile(scratch.folder, { ...position, commitId: '1badcafe-1111' }), false);
+  assert.equal(findForkFile(scratch.folder, position), path);
+  assert.equal(findForkFile(scratch.folder, { ...position, commitId: '1badcafe-1111' }), undefined);
 });

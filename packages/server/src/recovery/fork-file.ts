@@ -10,10 +10,11 @@ import type { Clock, ReplicaPosition, StoredObject } from '../ports.ts';
 const MARK_CHARS = 8;
 const markOf = ({ commitId }: Pick<ReplicaPosition, 'commitId'>) => commitId.slice(0, MARK_CHARS);
 
-/** Whether what was seen up to this commit lies in a file already. */
-export function hasForkFile(folder: string, position: ReplicaPosition): boolean {
+/** The file in which what was seen up to this commit lies already; undefined: none. */
+export function findForkFile(folder: string, position: ReplicaPosition): string | undefined {
   const end = `-${markOf(position)}.yaml`;
-  return readdirSync(folder).some(name => name.startsWith('fork-') && name.endsWith(end));
+  const found = readdirSync(folder).find(name => name.startsWith('fork-') && name.endsWith(end));
+  return found && join(folder, found);
 }
 
 /**
@@ -70,7 +71,9 @@ function withheld(losses: readonly Loss[]): readonly string[] {
     .map(({ object: { kind, name } }) => `${kind} ${name}`);
 }
 
-function advice({ kind, name, system }: StoredObject): string {
+function advice({ kind, name, body, system }: StoredObject): string {
+  if (kind === 'Server')
+    return `thinman token server --name ${name} --url ${body.url}; join it by that, in a new data folder`;
   if (kind === 'Device') return `thinman device approve ${(system as DeviceSystem).keyHash} --name ${name}`;
   return `the ${kind} ${name} has to be made anew`;
 }

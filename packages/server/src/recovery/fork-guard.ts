@@ -1,15 +1,15 @@
 import type { ServerRole } from '@thinman/protocol';
 import type { Logger } from 'pino';
-import { describeLosses, summarise } from '../core/losses.ts';
+import { describeLosses, type Loss, summarise } from '../core/losses.ts';
 import type { Clock, Journal, Replica, ReplicaPosition, SourceOfRecord } from '../ports.ts';
 import type { SyncCondition, SyncOptions } from '../replica/sync.ts';
 import { findLosses } from './find-losses.ts';
-import { hasForkFile, writeForkFile } from './fork-file.ts';
+import { findForkFile, writeForkFile } from './fork-file.ts';
 import { createSecondariesAhead, type SecondariesAhead } from './secondaries-ahead.ts';
 
 export type ForkGuardOptions = {
   readonly record: Pick<SourceOfRecord, 'lacks'>;
-  readonly replica: Pick<Replica, 'position' | 'page'>;
+  readonly replica: Pick<Replica, 'position' | 'site' | 'page'>;
   readonly journal: Pick<Journal, 'sendTo' | 'sendAgain'>;
   readonly role: () => ServerRole;
   readonly condition: () => SyncCondition;
@@ -37,7 +37,33 @@ export function createForkGuard(options: ForkGuardOptions): ForkGuard {
     lacks: position => record.lacks(position),
     position: () => replica.position(),
     onChange: options.onChange,
+    clock,
   });
+  /**
+   * A damaged copy is made anew from what the database has, without a comparison of the two lines. Where it rests on a commit that
+   * the database lacks, gives that.
+   */
+  async function lostWithDamage(): Promise<ReplicaPosition | undefined> {
+    const site = replica.site();
+    if (site === undefined || replica.position() !== undefined) return undefined;
+    const { siteId, version, commitId } = site;
+    const held = { siteId, version, commitId };
+    return (await record.lacks(held)) ? held : undefined;
+  }
+
+  /** Some pages of a damaged copy cannot be read: it is set aside as a whole all the same. */
+  async function readable(losses: Promise<readonly Loss[]>): Promise<readonly Loss[]> {
+    try {
+      return await losses;
+    } catch (error) {
+      log.error(
+        { err: error },
+        'what this server had seen and counts no more cannot be read: it is in the replica that is set aside',
+      );
+      return [];
+    }
+  }
+
   const forked = () => condition().forked || (role() === 'primary' && secondaries.any());
 
   return {
@@ -47,9 +73,9 @@ export function createForkGuard(options: ForkGuardOptions): ForkGuard {
       return role() === 'primary' && record.lacks(position);
     },
     async beforeDrop(feed) {
-      const position = replica.position();
-      if (position === undefined || hasForkFile(folder, position)) return;
-      const losses = await findLosses(replica, feed.objects);
+      const position = feed.drops ? replica.position() : await lostWithDamage();
+      if (position === undefined || findForkFile(folder, position) !== undefined) return;
+      const losses = await readable(findLosses(replica, feed.objects));
       if (losses.length === 0) return;
       const file = writeForkFile(folder, position, losses, clock);
       log.warn(

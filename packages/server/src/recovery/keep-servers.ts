@@ -5,7 +5,8 @@ import type { CommitTransaction, StoredObject } from '../ports.ts';
 
 /**
  * Who is a server, and which CAs count, is no matter of backups: a server that was removed since is not let in again, one that
- * has joined since is not lost. What this server knows of them takes the place of what the state of the database says.
+ * has joined since is not lost. What this server knows of them takes the place of what the state of the database says. Only where it
+ * knows the newer: `whose-servers.ts`.
  */
 export async function keepServers(
   deps: Pick<WriteDeps, 'replica' | 'dataKey' | 'identity'>,

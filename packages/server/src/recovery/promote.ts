@@ -15,8 +15,8 @@ import { keyHashOf } from '../identity/key-hash.ts';
 import type { CaHolder } from '../identity/load-identity.ts';
 import { pinsOf } from '../identity/pins.ts';
 import { readRecoveryCode, unwrapCaKeys } from '../identity/recovery-code.ts';
-import type { SourceOfRecord } from '../ports.ts';
-import { beginEpoch, compareWithDatabase, type NewEpochDeps, refusedAsOther } from './new-epoch.ts';
+import type { SiteCas, SourceOfRecord } from '../ports.ts';
+import { beginEpoch, type Compared, compareWithDatabase, type NewEpochDeps, refusedAsOther } from './new-epoch.ts';
 
 export type PromotionDeps = NewEpochDeps & {
   readonly role: () => ServerRole;
@@ -27,10 +27,9 @@ export type PromotionDeps = NewEpochDeps & {
   readonly ca: CaHolder;
   readonly database: {
     /** A handle of its own, to be closed. undefined: the one that is used now. */
-    open(url: string | undefined): SourceOfRecord;
+    open(url: string | undefined, how?: 'to-read' | 'to-write'): SourceOfRecord;
     /** From now on, over restarts. */
     use(url: string): Promise<void>;
-    toWrite(): SourceOfRecord;
   };
 };
 
@@ -46,7 +45,10 @@ export function createPromotion(deps: PromotionDeps): Promotion {
   const { replica, identity } = write;
 
   function refusal() {
-    if (role() === 'primary') return refused('conflict', { detail: 'This server is the Primary.' });
+    if (role() === 'primary') {
+      const instead = write.rival?.() === undefined ? '' : ' For its line to count: thinman-server accept-database.';
+      return refused('conflict', { detail: `This server is the Primary.${instead}` });
+    }
     if (removed()) return refused('forbidden', { detail: 'This server is no longer one of the site: join it again.' });
     return undefined;
   }
@@ -86,14 +88,16 @@ export function createPromotion(deps: PromotionDeps): Promotion {
     }
   }
 
+  /** That will count: those of the database that is taken over, or our own. */
+  const casOf = ({ servers, site }: Compared): SiteCas => (servers === 'ours' ? (replica.site() ?? site) : site);
+
   /** The CA's keys under this code, the issuing one among them. */
-  function openKeys(text: string): Outcome<readonly KeyObject[]> {
+  function openKeys(text: string, { wrappedCaKey, caCertificates }: SiteCas): Outcome<readonly KeyObject[]> {
     const read = readRecoveryCode(text);
     if (!read.ok) return refused('bad_request', { detail: read.why });
-    const site = replica.site();
     try {
-      const keys = site === undefined ? [] : unwrapCaKeys(site.wrappedCaKey, read.code, identity.siteId);
-      const [issuing] = pinsOf(site?.caCertificates ?? []);
+      const keys = unwrapCaKeys(wrappedCaKey, read.code, identity.siteId);
+      const [issuing] = pinsOf(caCertificates);
       if (keys.some(key => keyHashOf(key) === issuing)) return done(keys);
       return refused('forbidden', {
         detail:
@@ -119,18 +123,26 @@ export function createPromotion(deps: PromotionDeps): Promotion {
         const detail = `The database cannot be written: ${inTheWay.what}. Run there: ${inTheWay.sql.join(' ')}`;
         return refused('database_unavailable', { detail });
       }
-      const keys = openKeys(recoveryCode);
-      if (!keys.ok) return keys;
-      if (url !== undefined) await database.use(url);
-      const record = database.toWrite();
-      const compared = await compareWithDatabase(deps, record);
-      if (!compared.ok) return compared;
-      // Before the commit: a Primary without the CA's key could sign nothing.
-      ca.place(keys.value);
-      const data = { oldPrimary: primary.name, missing: shortenMissing(lacking) };
-      const raised = await beginEpoch(deps, record, compared.value, { actor, why: 'promote', data });
-      if (raised === undefined) return refusedAsOther();
-      return done({ ...raised.version, missing: lacking, losses, file: raised.file });
+      // Until the commit stands, this server goes on with the database that it has.
+      const record = database.open(url, 'to-write');
+      try {
+        const compared = await compareWithDatabase(deps, record);
+        if (!compared.ok) return compared;
+        const keys = openKeys(recoveryCode, casOf(compared.value));
+        if (!keys.ok) return keys;
+        const data = { oldPrimary: primary.name, missing: shortenMissing(lacking) };
+        const landed = async () => (url === undefined ? undefined : database.use(url));
+        // Before the commit: a Primary without the CA's key could sign nothing.
+        const takeBack = ca.place(keys.value);
+        const raised = await beginEpoch(deps, record, compared.value, { actor, why: 'promote', data, landed });
+        if (raised === undefined) {
+          takeBack();
+          return refusedAsOther();
+        }
+        return done({ ...raised.version, missing: lacking, losses, file: raised.file });
+      } finally {
+        await record.close();
+      }
     },
   };
 }

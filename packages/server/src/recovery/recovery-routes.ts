@@ -18,7 +18,7 @@ export function recoveryRoutes({ acceptDatabase, promotion }: Recovery): (app: H
         needs: 'owner',
         handle({ actor, body }) {
           const parsed = parseValue(AcceptDatabaseRequest, body);
-          return parsed.ok ? acceptDatabase.accept(actor, parsed.value.database) : badRequest(parsed.problems);
+          return parsed.ok ? acceptDatabase.accept(actor, parsed.value) : badRequest(parsed.problems);
         },
       },
       {

@@ -230,6 +230,15 @@ describe('sync', () => {
       assert.deepEqual(applied, [given]);
     });
 
+    it('is asked about where nothing is known to go as well: a damaged copy has not been compared', async () => {
+      const asked: boolean[] = [];
+      const { newest } = setUp(clock, { beforeDrop: async ({ drops = false }) => asked.push(drops) });
+      await clock.advance(INTERVAL_MS);
+      newest().answer({ kind: 'full', site: given.site, objects: [] });
+      await clock.advance(0);
+      assert.deepEqual(asked, [false]);
+    });
+
     it('is not taken as long as that fails', async () => {
       const { sync, applied, newest } = setUp(clock, { beforeDrop: () => Promise.reject(new Error('disk full')) });
       await clock.advance(INTERVAL_MS);
@@ -240,11 +249,12 @@ describe('sync', () => {
   });
 
   it('takes nothing from a database of another site', async () => {
-    const { sync, applied, newest } = setUp(clock, { siteId: '99999999-2222-4333-8444-555555555555' });
+    const { sync, applied, newest } = setUp(clock);
     await clock.advance(INTERVAL_MS);
-    newest().answer(current);
+    newest().fail(new DatabaseUnavailable('other_site', 'another site'));
     await clock.advance(0);
-    assert.equal(sync.condition().error?.code, 'other_site');
+    const { reachable, forked, error } = sync.condition();
+    assert.deepEqual([reachable, forked, error?.code], [false, false, 'other_site']);
     assert.deepEqual(applied, []);
   });
 
@@ -261,6 +271,22 @@ describe('sync', () => {
     newest().answer(current);
     await clock.advance(0);
     assert.equal(sync.condition().error, undefined);
+  });
+
+  it('knows of a fork until its end was taken: a read that the replica did not take ends none', async () => {
+    const { sync, newest, refuseWith } = setUp(clock, { isFork: async () => true });
+    const forked: Feed = { kind: 'forked', site: site(1) };
+    const reads = async (feed: Feed) => {
+      await clock.advance(INTERVAL_MS);
+      newest().answer(feed);
+      await clock.advance(0);
+      return sync.condition().forked;
+    };
+    assert.equal(await reads(forked), true);
+    refuseWith(new Error('disk full'));
+    assert.deepEqual([await reads(forked), await reads(current)], [true, true]);
+    refuseWith(undefined);
+    assert.equal(await reads(current), false);
   });
 
   it('applies and asks nothing after it was stopped, and leaves no timer', async () => {

@@ -8,7 +8,7 @@ export type SyncCondition = {
   readonly reachable: boolean;
   /** By the monotonic clock; undefined: never since this process started. */
   readonly lastAnsweredMonotonicMs: number | undefined;
-  /** It lacks the commit that the replica rests on, for certain: the replica stays as it is, until an administrator decides. */
+  /** It lacks the commit that the replica rests on, for certain, or is another site's: the replica stays as it is, until an administrator decides. */
   readonly forked: boolean;
   readonly error: SyncError | undefined;
 };
@@ -39,11 +39,9 @@ export type SyncOptions = {
   readonly intervalMs?: number | (() => number);
   /** A read without an answer for this long counts as none (it is left to end by itself: never two at once). */
   readonly deadlineMs?: number;
-  /** The site that this server belongs to: nothing is taken from a database of another one. */
-  readonly siteId?: string;
   /** Whether what looks like a fork is one, by a lock. Default, and where it rejects: nobody can tell but by waiting. */
   readonly isFork?: (position: ReplicaPosition) => Promise<boolean>;
-  /** What the replica holds and `feed` has not is about to go; until this resolves it does not. */
+  /** The replica is about to take all of `feed`: what it holds and `feed` has not goes; until this resolves it does not. */
   readonly beforeDrop?: (feed: FullFeed) => Promise<unknown>;
 };
 
@@ -61,7 +59,7 @@ const BEFORE_FIRST_READ: SyncCondition = {
 
 /** Keeps the replica up to date with its source of record. The first read is `syncNow()`, or comes after the interval. */
 export function createSync(options: SyncOptions): Sync {
-  const { record, replica, clock, siteId } = options;
+  const { record, replica, clock } = options;
   const { intervalMs = SYNC_INTERVAL_MS, deadlineMs = DATABASE_LOST_AFTER_MS } = options;
   const { isFork = async () => false, beforeDrop = async () => {} } = options;
   const listeners = new Set<(condition: SyncCondition) => void>();
@@ -97,20 +95,18 @@ export function createSync(options: SyncOptions): Sync {
 
   async function answered(feed: Feed): Promise<void> {
     const at = { reachable: true, lastAnsweredMonotonicMs: clock.monotonicMs() } as const;
-    if (siteId !== undefined && feed.site.siteId !== siteId) {
-      const message = `the database holds the site ${feed.site.siteId}, this server belongs to ${siteId}`;
-      become({ ...at, forked: false, error: { code: 'other_site', message } });
-      return;
-    }
+    let { forked } = condition;
     try {
-      const forked = await judge(feed);
-      if (feed.kind === 'full' && feed.drops) await beforeDrop(feed);
+      const judged = await judge(feed);
+      forked ||= judged;
+      if (feed.kind === 'full') await beforeDrop(feed);
       if (stopped) return;
       replica.apply(feed);
-      become({ ...at, forked, error: undefined });
+      become({ ...at, forked: judged, error: undefined });
     } catch (error) {
       const message = `the replica did not take it: ${error instanceof Error ? error.message : String(error)}`;
-      become({ ...at, forked: false, error: { code: 'replica_failed', message } });
+      // A known fork is over when its end was taken.
+      become({ ...at, forked, error: { code: 'replica_failed', message } });
     }
   }
 

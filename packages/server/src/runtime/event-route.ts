@@ -21,7 +21,8 @@ export function createEventRoute(
     async deliver(events) {
       if (role() === 'secondary') return (await link?.deliver(events)) === 'stored' ? 'stored' : 'later';
       await store(events);
-      return 'stored';
+      // Another one was promoted meanwhile: what this database took counts no more, and goes to the other one.
+      return role() === 'primary' ? 'stored' : 'later';
     },
     follow() {
       if (role() === 'secondary') link ??= open();

@@ -37,6 +37,18 @@ describe('a Primary that sees nobody', () => {
     assert.equal(isolation.isIsolated(), true);
   });
 
+  it('at its start it has seen nobody, until somebody is there or answers', async () => {
+    assert.deepEqual([isolation.isIsolated(), isolation.seesNobody()], [false, true]);
+    isolation.saw();
+    assert.equal(isolation.seesNobody(), false);
+    await clock.advance(ISOLATED_AFTER_MS + 1);
+    assert.equal(isolation.seesNobody(), true);
+    connected = true;
+    assert.equal(isolation.seesNobody(), false);
+    [connected, others] = [false, false];
+    assert.equal(isolation.seesNobody(), false);
+  });
+
   it('is none where the site has no other server: nobody can have been promoted', async () => {
     others = false;
     await clock.advance(10 * ISOLATED_AFTER_MS);

@@ -7,6 +7,8 @@ const LOOK_INTERVAL_MS = 1_000;
 export type Isolation = {
   /** Whether this server should take no administrative write. */
   isIsolated(): boolean;
+  /** It has not seen anybody within that time, also where it has not run so long: it cannot know of a promotion. */
+  seesNobody(): boolean;
   /** Another server has answered. */
   saw(): void;
   stop(): void;
@@ -18,21 +20,28 @@ export function watchIsolation(options: {
   readonly seesAnybody: () => boolean;
   /** The site has another server: without one, nobody can have been promoted. */
   readonly hasOthers: () => boolean;
+  /** Each second. */
+  readonly onLook?: () => void;
+  readonly isolatedAfterMs?: () => number;
   readonly clock: Clock;
 }): Isolation {
-  const { seesAnybody, hasOthers, clock } = options;
-  let seenAtMs = clock.monotonicMs();
+  const { seesAnybody, hasOthers, onLook = () => {}, clock, isolatedAfterMs = () => ISOLATED_AFTER_MS } = options;
+  const startedAtMs = clock.monotonicMs();
+  let seenAtMs: number | undefined;
   let cancel = () => {};
   const saw = () => {
     seenAtMs = clock.monotonicMs();
   };
   const look = () => {
     if (seesAnybody()) saw();
+    onLook();
     cancel = clock.after(LOOK_INTERVAL_MS, look);
   };
   cancel = clock.after(LOOK_INTERVAL_MS, look);
+  const isAloneSince = (atMs: number) => clock.monotonicMs() - atMs > isolatedAfterMs();
   return {
-    isIsolated: () => hasOthers() && !seesAnybody() && clock.monotonicMs() - seenAtMs > ISOLATED_AFTER_MS,
+    isIsolated: () => hasOthers() && !seesAnybody() && isAloneSince(seenAtMs ?? startedAtMs),
+    seesNobody: () => hasOthers() && !seesAnybody() && (seenAtMs === undefined || isAloneSince(seenAtMs)),
     saw,
     stop: () => cancel(),
   };

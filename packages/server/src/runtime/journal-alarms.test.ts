@@ -7,10 +7,11 @@ describe('what is said about the journal', () => {
   let pendingBytes: number;
   let appended: () => void;
   let told: string[];
+  let logged: string[];
   let alarms: JournalAlarms;
 
   beforeEach(() => {
-    [pendingBytes, told] = [0, []];
+    [pendingBytes, told, logged] = [0, [], []];
     alarms = createJournalAlarms({
       journal: {
         load: () => ({ pendingBytes, limitBytes: 1_000 }),
@@ -22,7 +23,7 @@ describe('what is said about the journal', () => {
         },
       },
       tell: async (type, data) => told.push([type, data.percent ?? data.state ?? data.why].join(' ')),
-      log: pino({ level: 'silent' }),
+      log: pino({ level: 'error' }, { write: line => void logged.push(JSON.parse(line).msg) }),
     });
   });
   const waits = (bytes: number) => {
@@ -49,6 +50,19 @@ describe('what is said about the journal', () => {
     alarms.turn({ before: 'direct', path: 'nowhere', trouble: 'full' });
     alarms.turn({ before: 'nowhere', path: 'journal', trouble: undefined });
     assert.deepEqual(told, ['journal.bypassed full']);
+  });
+
+  it('what to do about it: the disk, or the way out of a journal that is as full as it may be', () => {
+    for (const [trouble, words] of [
+      ['full', /look at the disk$/],
+      ['limit', /look at the way to the source of record, or raise SiteSettings\.server\.journalLimitBytes$/],
+    ] as const) {
+      logged = [];
+      alarms.turn({ before: 'journal', path: 'direct', trouble });
+      alarms.turn({ before: 'direct', path: 'nowhere', trouble });
+      assert.equal(logged.length, 2);
+      for (const line of logged) assert.match(line, words);
+    }
   });
 
   it('nothing after it was stopped', () => {

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { type JournalLevel, journalLevel } from '../core/journal-level.ts';
+import type { JournalTrouble } from '../journal/errors.ts';
 import type { ReserveChange } from '../journal/reserve.ts';
 import type { Journal } from '../ports.ts';
 import type { JournalTurn } from './guarded-journal.ts';
@@ -44,11 +45,11 @@ export function createJournalAlarms({ journal, tell, log }: JournalAlarmsOptions
         case 'direct':
           log.error(
             { trouble },
-            'the journal takes no events: they go straight to the source of record; look at the disk',
+            `the journal takes no events: they go straight to the source of record; ${remedy(trouble)}`,
           );
           return void tell('journal.bypassed', { why: trouble });
         case 'nowhere':
-          return log.error({ trouble }, 'events can be written down nowhere: no login is granted; look at the disk');
+          return log.error({ trouble }, `events can be written down nowhere: no login is granted; ${remedy(trouble)}`);
       }
     },
     reserve(change, bytes) {
@@ -62,7 +63,10 @@ export function createJournalAlarms({ journal, tell, log }: JournalAlarmsOptions
           log.error({ bytes }, 'the disk is full: the journal goes on with the room that is kept for it');
           break;
         case 'lacking':
-          log.warn({ bytes }, 'the disk has no room to keep for the journal: what it holds is all there is');
+          log.warn(
+            { bytes },
+            'the disk has no room to keep for the journal: when it is full, what went out is kept no 7 days, and what comes goes around it',
+          );
           break;
       }
       // That it was made at first is no news.
@@ -70,4 +74,9 @@ export function createJournalAlarms({ journal, tell, log }: JournalAlarmsOptions
     },
     stop: journal.onAppended(lookAtLevel),
   };
+}
+
+function remedy(trouble: JournalTrouble | undefined): string {
+  if (trouble !== 'limit') return 'look at the disk';
+  return 'as much waits in it as may: look at the way to the source of record, or raise SiteSettings.server.journalLimitBytes';
 }

@@ -4,6 +4,7 @@ import type { HeldStatement } from '../identity/statement-holder.ts';
 import type { Replica, ServerIdentity } from '../ports.ts';
 import { NEWEST_READABLE_SCHEMA } from '../record/schema.ts';
 import type { SyncCondition } from '../replica/sync.ts';
+import { ISOLATED_AFTER_MS } from './isolation.ts';
 import { isSameServer } from './role.ts';
 import type { MonitoredFacts } from './serving-monitor.ts';
 
@@ -20,20 +21,21 @@ export function isRemoved(
 
 /** What the parts of a server say, as the serving state takes it. */
 export function monitoredFacts(
-  { removed, superseded }: Pick<MonitoredFacts, 'removed' | 'superseded'>,
+  standing: Pick<MonitoredFacts, 'removed' | 'superseded' | 'contested'>,
   replica: Pick<Replica, 'site'>,
   { reachable, forked, error, lastAnsweredMonotonicMs }: SyncCondition,
   canRecordEvents: boolean,
 ): MonitoredFacts {
   const site = replica.site();
-  // A database that answers with something that the replica cannot take is as good as none.
-  const useless = reachable && error !== undefined;
   return {
-    ...{ removed, superseded },
+    ...standing,
     replica: site === undefined ? 'missing' : site.schema > NEWEST_READABLE_SCHEMA ? 'too_new' : 'ready',
     canRecordEvents,
-    forked: forked || error?.code === 'other_site',
-    databaseAnsweredAtMs: useless ? undefined : lastAnsweredMonotonicMs,
+    forked,
+    otherSite: error?.code === 'other_site',
+    // The database is well, whatever becomes of what it says.
+    replicaFailed: reachable && error !== undefined,
+    databaseAnsweredAtMs: lastAnsweredMonotonicMs,
   };
 }
 
@@ -47,6 +49,10 @@ export function servingLimits({ server }: SiteSettingsBody): ServingLimits {
 /** Two reads at least within the time after which a database counts as gone: a slow poll must not look like a loss. */
 export function syncIntervalMs(settings: SiteSettingsBody): number {
   return Math.min(settings.server?.syncIntervalMs ?? SYNC_INTERVAL_MS, servingLimits(settings).databaseLostAfterMs / 2);
+}
+
+export function isolatedAfterMs({ server }: SiteSettingsBody): number {
+  return server?.isolatedAfterMs ?? ISOLATED_AFTER_MS;
 }
 
 export function journalLimitBytes({ server }: SiteSettingsBody): number {

@@ -2,8 +2,6 @@ import type { ServerRole } from '@thinman/protocol';
 import type { SourceOfRecord } from '../ports.ts';
 
 export type RoleRecord = SourceOfRecord & {
-  /** Writes for who is the Primary in a moment: by promotion. */
-  toWrite(): SourceOfRecord;
   /** From now on it is behind another URL. */
   reopen(): Promise<void>;
 };
@@ -33,6 +31,7 @@ export function createRoleRecord(open: (readOnly: boolean) => SourceOfRecord, ro
     commit: (by, work) => now().commit(by, work),
     raiseEpoch: (raise, work) => now().raiseEpoch(raise, work),
     lastCommitOf: epoch => now().lastCommitOf(epoch),
+    line: () => now().line(),
     obstacleToWriting: () => now().obstacleToWriting(),
     history: (...call) => now().history(...call),
     changedSince: (...call) => now().changedSince(...call),
@@ -41,7 +40,6 @@ export function createRoleRecord(open: (readOnly: boolean) => SourceOfRecord, ro
     events: query => now().events(query),
     lastHeardFrom: origins => now().lastHeardFrom(origins),
     connections: () => now().connections(),
-    toWrite,
     reopen: close,
     close,
   };

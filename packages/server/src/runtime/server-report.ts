@@ -1,4 +1,12 @@
-import type { EventPath, JournalStatus, Missing, SecondaryStatus, ServerReport, ServerStatus } from '@thinman/protocol';
+import type {
+  EventPath,
+  ExportStatus,
+  JournalStatus,
+  Missing,
+  SecondaryStatus,
+  ServerReport,
+  ServerStatus,
+} from '@thinman/protocol';
 import type { ServingReason } from '../core/serving-state.ts';
 import type { Reserve } from '../journal/reserve.ts';
 import type { Clock, Journal } from '../ports.ts';
@@ -14,11 +22,14 @@ export type ReportedParts = {
   readonly link: { readonly server: string; readonly connected: boolean } | undefined;
   /** A Primary's. */
   readonly secondaries: readonly SecondaryStatus[] | undefined;
+  /** A former Primary's. */
+  readonly exported: ExportStatus | undefined;
+  readonly isolated: boolean;
 };
 
 /** What a server tells its administrators: its public status, and what names objects. */
 export function serverReport(status: ServerStatus, parts: ReportedParts): ServerReport {
-  const { why, databaseError, missing, journal, link, secondaries } = parts;
+  const { why, databaseError, missing, journal, link, secondaries, exported, isolated } = parts;
   return {
     ...status,
     writesSchema: SCHEMA,
@@ -28,6 +39,8 @@ export function serverReport(status: ServerStatus, parts: ReportedParts): Server
     journal,
     ...(link !== undefined && { link }),
     ...(secondaries !== undefined && { secondaries: [...secondaries] }),
+    ...(exported !== undefined && { exported }),
+    ...(isolated && { isolated }),
   };
 }
 

@@ -42,7 +42,10 @@ function monitored(more: { readonly heard?: Version; readonly has?: Version } = 
     canRecordEvents: true,
     databaseAnsweredAtMs: 0,
     superseded: false,
+    contested: false,
     forked: false,
+    otherSite: false,
+    replicaFailed: false,
   };
   let answers = true;
   const monitor = createServingMonitor({

@@ -9,12 +9,13 @@ import type { SetAside } from '../record/dialects/set-aside.ts';
 import { openSourceOfRecord } from '../record/source-of-record.ts';
 import type { SchemaNews } from '../record/upkeep.ts';
 import { openReplica } from '../replica/replica.ts';
+import { tellFindings } from './findings.ts';
 import { createRoleRecord, type RoleRecord } from './role-record.ts';
 
 export type Stores = {
   readonly record: RoleRecord;
-  /** One more handle, to read: on this database or another. */
-  readonly openRecord: (url: string) => SourceOfRecord;
+  /** One more handle: on this database or another. Default: to read. */
+  readonly openRecord: (url: string, readOnly?: boolean) => SourceOfRecord;
   readonly replica: Replica;
   readonly journal: Journal;
   readonly reserve: Reserve;
@@ -59,12 +60,13 @@ export function openStores(
   );
   const aside = replica.setAside();
   if (aside !== undefined) log.warn({ replica: aside }, 'the replica was unfit and set aside; it is filled anew');
+  const onFinding = tellFindings(log);
   const openRecord = (url: string, readOnly = true) =>
     openSourceOfRecord(url, {
-      ...{ dataDir: folder.path, readOnly, acceptWeakDurability, instance: config.instance, clock },
+      ...{ dataDir: folder.path, readOnly, acceptWeakDurability, clock },
+      ...{ instance: config.instance, siteId: config.siteId },
       onSchema: news => tellSchema(log, news),
-      onFinding: (where, { what, mend }) =>
-        log.warn({ database: where, sql: mend }, `something to mend in the database: ${what}`),
+      onFinding,
     });
   const record = createRoleRecord(readOnly => openRecord(options.database(), readOnly), role);
   return {

@@ -9,12 +9,15 @@ export class PrimaryUnreachable extends Error {
 export class JoinDenied extends Error {
   override readonly name = 'JoinDenied';
   readonly problem: Problem;
-  constructor(problem: Problem) {
+  /** No server has counted this joiner's use of the token: its keys are of no use. */
+  readonly isFinal: boolean;
+  constructor(problem: Problem, isFinal: boolean) {
     const primary = problem.primaryUrl === undefined ? '' : ` The Primary is ${problem.primaryUrl}.`;
     super(
       `the Primary refuses: ${problem.title}${problem.detail === undefined ? '' : ` (${problem.detail})`}${primary}`,
     );
     this.problem = problem;
+    this.isFinal = isFinal;
   }
 }
 

@@ -1,8 +1,10 @@
 import { X509Certificate } from 'node:crypto';
+import { existsSync, rmSync } from 'node:fs';
 import {
   CaAnswer,
   compareVersions,
   decodeToken,
+  ERRORS,
   JoinAnswer,
   type JoinRequest,
   type Problem,
@@ -21,6 +23,7 @@ import {
 import { createCsr } from '../identity/csr.ts';
 import { unwrapDataKey } from '../identity/data-key.ts';
 import {
+  identityFolder,
   loadOrCreateServerKeys,
   type ServerKeys,
   saveSiteKeys,
@@ -77,6 +80,8 @@ export async function joinSite(options: JoinOptions): Promise<JoinedSite> {
   const token = readToken(options.token);
   const database = secondaryDatabase(options);
 
+  const identity = identityFolder(folder.path);
+  const hadIdentity = existsSync(identity);
   // The keys stay if the join is cut off: the same joiner may use its token again.
   return withNewFolder(folder, ['identity'], async () => {
     const record = openSourceOfRecord(database, {
@@ -85,17 +90,24 @@ export async function joinSite(options: JoinOptions): Promise<JoinedSite> {
     });
     try {
       await refuseForeignDatabase(record, token);
-      const keys = loadOrCreateServerKeys(folder.path);
-      const instance = joinInstance(folder.path);
-      const answer = await askToJoin(token, {
-        ...{ secret: token.secret, name, url, instance, csr: await createCsr(keys.tls) },
-        ...{ sessionKey: rawPublicKey(keys.session), wrappingKey: rawPublicKey(keys.wrapping) },
-        databaseKind: record.kind,
+      const answer = await askToJoin(token, async () => {
+        const keys = loadOrCreateServerKeys(folder.path);
+        return {
+          ...{ secret: token.secret, name, url, instance: joinInstance(folder.path), csr: await createCsr(keys.tls) },
+          ...{ sessionKey: rawPublicKey(keys.session), wrappingKey: rawPublicKey(keys.wrapping) },
+          databaseKind: record.kind,
+        };
       });
-      saveJoined(folder, keys, answer);
+      const instance = joinInstance(folder.path);
+      saveJoined(folder, loadOrCreateServerKeys(folder.path), answer);
       writeConfig(folder, { name, listen: options.listen, url, database, instance, siteId: answer.siteId });
       await waitForDatabase(record, answer, options.databaseDeadlineMs ?? DATABASE_DEADLINE_MS);
       return { siteId: answer.siteId, version: answer.version };
+    } catch (error) {
+      if (!hadIdentity && error instanceof JoinDenied && error.isFinal) {
+        rmSync(identity, { recursive: true, force: true });
+      }
+      throw error;
     } finally {
       await record.close();
     }
@@ -151,8 +163,9 @@ async function siteIn(record: SourceOfRecord) {
 }
 
 /** Asks each server of the token: first for its CA, sending nothing; then, the pin being right, to join. */
-async function askToJoin(token: TokenContent, request: JoinRequest): Promise<JoinAnswer> {
+async function askToJoin(token: TokenContent, makeRequest: () => Promise<JoinRequest>): Promise<JoinAnswer> {
   let refusal: Problem | undefined;
+  let isFinal = true;
   const failures: string[] = [];
   for (const base of token.urls) {
     const origin = new URL(base).origin;
@@ -166,12 +179,14 @@ async function askToJoin(token: TokenContent, request: JoinRequest): Promise<Joi
       failures.push(`${origin}: its CA is not the one that the token names`);
       continue;
     }
-    const answer = await ask({ url: `${origin}/v1/join`, schema: JoinAnswer, trust, body: request });
+    const answer = await ask({ url: `${origin}/v1/join`, schema: JoinAnswer, trust, body: await makeRequest() });
     if (answer.kind === 'ok') return answer.value;
+    // A server that fails, or whose answer is lost, may have counted the use all the same.
+    if (answer.kind === 'failed' || answer.problem.status >= ERRORS.internal.status) isFinal = false;
     if (answer.kind === 'failed') failures.push(`${origin}: ${answer.why}`);
     else refusal ??= answer.problem;
   }
-  if (refusal !== undefined) throw new JoinDenied(refusal);
+  if (refusal !== undefined) throw new JoinDenied(refusal, isFinal);
   throw new PrimaryUnreachable(
     `the Primary cannot be reached (${failures.join('; ')}); start it, or check the network`,
   );

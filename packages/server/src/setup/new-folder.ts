@@ -1,13 +1,13 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { nameProblem } from '@thinman/protocol';
+import { newNameProblem } from '@thinman/protocol';
 import { ConfigError, type DataFolder, hasConfig, readConfig } from '../config.ts';
 import { makePrivateFolder } from '../identity/key-files.ts';
 import { LOCK_FILE, lockFolder } from '../record/dialects/folder-lock.ts';
 
 /** Throws ConfigError. */
 export function checkServerName(name: string): string {
-  const problem = nameProblem(name);
+  const problem = newNameProblem(name);
   if (problem !== undefined) throw new ConfigError(`--name: ${problem}`);
   return name;
 }

@@ -104,6 +104,14 @@ describe('doctor', () => {
     assert.ok(checks.some(one => one.check === 'recovery code'));
   });
 
+  it('fails a database of another site, and says what to do', async () => {
+    await sync();
+    change(`UPDATE site SET siteId = '99999999-2222-4333-8444-555555555555'`);
+    const { level, found } = await check('database');
+    assert.equal(level, 'fail');
+    assert.match(found, /another site \(99999999-.*put this site's own database back/);
+  });
+
   it('verifies the recovery code once, and asks again after another one was made', async () => {
     assert.equal((await check('recovery code')).level, 'warn');
     assert.equal((await check('recovery code', { recoveryCode: made.recoveryCode })).level, 'ok');

@@ -25,6 +25,7 @@ type RestoreCommandOptions = {
   readonly url: string;
   readonly database?: string;
   readonly acceptWeakDurability?: true;
+  readonly epochAbove?: number;
   readonly recoveryCodeStdin?: true;
 };
 

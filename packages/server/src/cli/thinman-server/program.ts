@@ -1,10 +1,17 @@
 import { Command } from 'commander';
 import { PACKAGE_VERSION } from '../../runtime/version.ts';
+import { parseEpochAbove } from '../thinman/arguments.ts';
 import type { CaResult } from './ca-command.ts';
 
 const ACCEPT_WEAK_DURABILITY = [
   '--accept-weak-durability',
   'use a database that may lose what it has acknowledged (sync_binlog, innodb_flush_log_at_trx_commit, binlog_format)',
+] as const;
+
+const EPOCH_ABOVE = [
+  '--epoch-above <number>',
+  'the new epoch is higher than this: than what thin clients or servers know that cannot be asked now',
+  parseEpochAbove,
 ] as const;
 
 /**
@@ -97,6 +104,7 @@ export function serverProgram(out: (text: string) => void): Command {
     .requiredOption('--listen <host:port>', 'where it listens, for example 0.0.0.0:7443')
     .requiredOption('--url <url>', 'how devices and other servers reach it: as before, where they are to find it again')
     .option('--database <url>', 'an empty database, sqlite:PATH or mysql://…; default: sqlite:DIR/site.db')
+    .option(...EPOCH_ABOVE)
     .option(...ACCEPT_WEAK_DURABILITY)
     .option('--recovery-code-stdin', 'read the recovery code from standard input')
     .action(async (file: string, options) =>
@@ -110,6 +118,8 @@ export function serverProgram(out: (text: string) => void): Command {
     )
     .requiredOption('--data <dir>', 'its data folder')
     .option('--dry-run', 'show what would go, and do nothing')
+    .option('--nobody-was-promoted', 'your word that no other server of the site was promoted, where none is seen')
+    .option(...EPOCH_ABOVE)
     .option('--yes', 'do not ask')
     .option('--json', 'print the answer as JSON')
     .action(async options => (await import('./accept-database-command.ts')).acceptDatabaseCommand(options, out));

@@ -42,6 +42,21 @@ describe('the status of a server, in words', () => {
     assert.match(line('serving', false), /^secondary, no link, last serving, at 0\.0; 2061 objects /);
   });
 
+  it('says of a former Primary whether all that it alone has was exported', () => {
+    const line = (complete: boolean, file: string | null) =>
+      /^export +(.*)$/m.exec(inWords({ ...REPORT, exported: { complete, file } }))?.[1] ?? '';
+    assert.equal(line(true, null), 'nothing had to be exported');
+    assert.equal(line(true, '/d/fork-1.yaml'), 'what it alone has is in /d/fork-1.yaml');
+    assert.match(line(false, null), /^not complete yet: it needs its database/);
+    assert.match(line(false, '/d/fork-1.yaml'), /^not complete yet \(what it alone has is in \/d\/fork-1\.yaml\)/);
+    assert.doesNotMatch(inWords(REPORT), /^export/m);
+  });
+
+  it('says of a Primary that sees nobody why it takes no writes', () => {
+    assert.match(inWords({ ...REPORT, isolated: true }), /^writes +refused: it sees neither .*--isolated/m);
+    assert.doesNotMatch(inWords(REPORT), /^writes/m);
+  });
+
   it('says after a planned stop who stays behind, where nobody else serves', () => {
     const alone = { ...REPORT, connectedDevices: 12 };
     const words = 'primary has stopped. Thin clients left behind: 12 (no other server was there to take them).\n';

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { JOURNAL_RESERVE_BYTES, type JournalStatus, ServerReport, visible } from '@thinman/protocol';
+import { type ExportStatus, JOURNAL_RESERVE_BYTES, type JournalStatus, ServerReport, visible } from '@thinman/protocol';
 import { dataFolder, hasConfig } from '../../config.ts';
 import { describeMissing } from '../../core/missing.ts';
-import { canServeLogin, describeReason } from '../../core/serving-state.ts';
+import { canServeLogin, describeReason, ISOLATED } from '../../core/serving-state.ts';
 import { lockFolder } from '../../record/dialects/folder-lock.ts';
 import { type AdminClient, connect, STATUS_DEADLINE_MS } from '../thinman/admin-client.ts';
 import { CommandError, EXIT } from '../thinman/command-error.ts';
@@ -64,7 +64,7 @@ const json = (status: ServerReport) => `${JSON.stringify(status)}\n`;
 
 /** What a running server says of itself, for people. */
 export function inWords(status: ServerReport): string {
-  const { why, database, databaseError, missing, journal, link, secondaries = [] } = status;
+  const { why, database, databaseError, missing, journal, link, secondaries = [], exported, isolated } = status;
   const lag = database.lagMs === 0 ? '' : `, ${database.lagMs} ms behind`;
   return `${[
     `server      ${status.name} (${status.role}), ${status.state}${why === undefined ? '' : `: ${describeReason(why)}`}`,
@@ -74,10 +74,18 @@ export function inWords(status: ServerReport): string {
     ...(missing === undefined || missing.count === 0 ? [] : [`missing     ${describeMissing(missing)}`]),
     ...(link === undefined ? [] : [`link        ${link.connected ? 'to' : 'none to'} the Primary ${link.server}`]),
     ...secondaries.map(secondaryInWords),
+    ...(isolated === true ? [`writes      ${ISOLATED}`] : []),
+    ...(exported === undefined ? [] : [`export      ${exportInWords(exported)}`]),
     `devices     ${status.connectedDevices} connected`,
     `journal     ${status.journalPending} events waiting${journal === undefined ? '' : journalInWords(journal)}`,
     `version     ${status.version} (schema ${status.schema}${otherSchema(status)})`,
   ].join('\n')}\n`;
+}
+
+function exportInWords({ complete, file }: ExportStatus): string {
+  const where = file === null ? 'nothing had to be exported' : `what it alone has is in ${visible(file)}`;
+  if (complete) return where;
+  return `not complete yet${file === null ? '' : ` (${where})`}: it needs its database and the new Primary; do not rebuild it before`;
 }
 
 function otherSchema({ schema, writesSchema = schema }: ServerReport): string {

@@ -1,3 +1,4 @@
+import { MAX_EPOCH_ABOVE } from '@thinman/protocol';
 import { CommandError, EXIT } from './command-error.ts';
 
 const UNITS_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 24 * 3_600_000 } as const;
@@ -19,6 +20,13 @@ export function parseDuration(text: string): number {
 export function parseCount(option: string, text: string): number {
   if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
   throw new CommandError(EXIT.misuse, `${option} ${text} is not a whole number from 1`);
+}
+
+/** `--epoch-above`. */
+export function parseEpochAbove(text: string): number {
+  const epoch = parseCount('--epoch-above', text);
+  if (epoch <= MAX_EPOCH_ABOVE) return epoch;
+  throw new CommandError(EXIT.misuse, `--epoch-above ${text} is too high: ${MAX_EPOCH_ABOVE} at most`);
 }
 
 /** `--ttl`, in milliseconds. */

@@ -30,8 +30,10 @@ export async function openConnection(options: ConnectionOptions): Promise<AdminC
 /** `https://HOST[:PORT]` in the one form under which sessions are kept. */
 export function serverUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol === 'https:' && url.pathname === '/' && url.search === '' && url.username === '') return url.origin;
-  throw new CommandError(EXIT.misuse, `--server ${text} is not a server's URL: write https://HOST:PORT`);
+  const isBare = url?.pathname === '/' && url.search === '' && url.username === '' && url.password === '';
+  if (url?.protocol === 'https:' && isBare) return url.origin;
+  // Somebody may have typed a password into it.
+  throw new CommandError(EXIT.misuse, "--server is not a server's URL: write https://HOST:PORT");
 }
 
 /** Opens, works, closes. */

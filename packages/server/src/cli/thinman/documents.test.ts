@@ -47,6 +47,21 @@ test('a list is as many objects; JSON is YAML; empty documents are nothing', () 
   }
 });
 
+test('a file that is not UTF-8 is not read: two passwords of it could be one', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'thinman-documents-'));
+  try {
+    const file = join(folder, 'latin1.yaml');
+    writeFileSync(file, Buffer.from('kind: User\nname: lat\nbody: { password: p\u00e4ssword1 }\n', 'latin1'));
+    await assert.rejects(
+      readDocuments([file]),
+      (error: unknown) =>
+        error instanceof CommandError && error.exitCode === 2 && /latin1\.yaml is not UTF-8/.test(error.message),
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test('text that is no YAML is told by its line, and so is a key that is there twice', () => {
   for (const [bad, line] of [
     ['kind: [\n', 2],

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { MAX_JSON_DEPTH } from '@thinman/protocol';
+import { buffer } from 'node:stream/consumers';
+import { MAX_JSON_DEPTH, readUtf8 } from '@thinman/protocol';
 import {
   type Document,
   isAlias,
@@ -69,9 +69,14 @@ function filesAt(path: string): readonly string[] {
 }
 
 async function readText(file: string): Promise<string> {
-  if (file === '-') return text(process.stdin);
+  const content = readUtf8(file === '-' ? await buffer(process.stdin) : readBytes(file));
+  if (content !== undefined) return content;
+  throw new CommandError(EXIT.misuse, `${nameOf(file)} is not UTF-8: write it in that encoding`);
+}
+
+function readBytes(file: string): Buffer {
   try {
-    return readFileSync(file, 'utf8');
+    return readFileSync(file);
   } catch {
     throw new CommandError(EXIT.misuse, `${file} cannot be read: there is no such file, or it may not be opened`);
   }

@@ -1,4 +1,5 @@
-import { stringify } from 'yaml';
+import { visibleLines } from '@thinman/protocol';
+import { Document, Scalar, visit } from 'yaml';
 import { CommandError, EXIT } from './command-error.ts';
 
 export const FORMATS = ['table', 'yaml', 'json'] as const;
@@ -11,10 +12,22 @@ export function parseFormat(text: string): Format {
 }
 
 export function toJson(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+  return visibleLines(`${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** One document a value, as `apply -f` reads them. */
+/** One document a value, as `apply -f` reads them, and as a terminal may show them. */
 export function toYaml(values: readonly unknown[]): string {
-  return values.map(value => stringify(value, { lineWidth: 0 })).join('---\n');
+  return values.map(value => visibleLines(documentOf(value).toString({ lineWidth: 0 }))).join('---\n');
+}
+
+/** Between quotation marks alone an escape is one. */
+function documentOf(value: unknown): Document {
+  const document = new Document(value);
+  visit(document, {
+    Scalar(_key, node) {
+      const isUnseen = typeof node.value === 'string' && visibleLines(node.value) !== node.value;
+      if (isUnseen) node.type = Scalar.QUOTE_DOUBLE;
+    },
+  });
+  return document;
 }

@@ -1,12 +1,15 @@
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
+import { readUtf8 } from '@thinman/protocol';
 import { CommandError, EXIT } from './command-error.ts';
 
 /** What it is called, and the option by which it comes from standard input. */
 type Secret = { readonly what: string; readonly option: string };
 const PASSWORD: Secret = { what: 'password', option: '--password-stdin' };
 const RECOVERY_CODE: Secret = { what: 'recovery code', option: '--recovery-code-stdin' };
+
+const REPLACEMENT = '\ufffd';
 
 /** From standard input (one line end at its end is not part of it), or asked for on the terminal without an echo. */
 export function readPassword(fromStdin: boolean, question: string): Promise<string> {
@@ -19,7 +22,12 @@ export function readRecoveryCode(fromStdin: boolean): Promise<string> {
 }
 
 async function readSecret(secret: Secret, fromStdin: boolean, question: string): Promise<string> {
-  const given = fromStdin ? (await text(process.stdin)).replace(/\r?\n$/, '') : await ask(secret, question);
+  const typed = fromStdin ? readUtf8(await buffer(process.stdin)) : await ask(secret, question);
+  // What a terminal sends in another encoding has been replaced already.
+  if (typed === undefined || (!fromStdin && typed.includes(REPLACEMENT))) {
+    throw new CommandError(EXIT.misuse, `the ${secret.what} is not UTF-8: give it in that encoding`);
+  }
+  const given = fromStdin ? typed.replace(/\r?\n$/, '') : typed;
   if (given === '') throw new CommandError(EXIT.misuse, `the ${secret.what} is empty`);
   return given;
 }

@@ -10,6 +10,7 @@ import {
   visible,
 } from '@thinman/protocol';
 import { describeMissing } from '../../core/missing.ts';
+import { ISOLATED } from '../../core/serving-state.ts';
 import { type AdminClient, STATUS_DEADLINE_MS } from './admin-client.ts';
 import { databaseInWords } from './database-words.ts';
 import { type Format, toJson, toYaml } from './format.ts';
@@ -95,7 +96,7 @@ export async function getStatus(client: AdminClient, format: Format): Promise<st
   const report = await client.ask(ServerReport, { path: '/status', deadlineMs: STATUS_DEADLINE_MS });
   if (format === 'json') return toJson(report);
   if (format === 'yaml') return toYaml([report]);
-  const { database, databaseError, missing, secondaries = [] } = report;
+  const { database, databaseError, missing, secondaries = [], isolated } = report;
   const asked = table(
     ['SERVER', 'ROLE', 'STATE', 'GENERATION', 'DATABASE', 'DEVICES', 'EVENTS WAITING'],
     [
@@ -110,8 +111,13 @@ export async function getStatus(client: AdminClient, format: Format): Promise<st
       ],
     ],
   );
-  const trouble = databaseError === undefined ? '' : `${visible(databaseError.message)}\n`;
-  const lacks = missing === undefined || missing.count === 0 ? trouble : `${trouble}${describeMissing(missing)}\n`;
+  const lacks = [
+    ...(databaseError === undefined ? [] : [visible(databaseError.message)]),
+    ...(isolated === true ? [`administrative writes are ${ISOLATED}`] : []),
+    ...(missing === undefined || missing.count === 0 ? [] : [describeMissing(missing)]),
+  ]
+    .map(line => `${line}\n`)
+    .join('');
   if (secondaries.length === 0) return `${asked}${lacks}`;
   const rows = secondaries.map(({ name, linked, state, epoch, generation, ...theirs }) => [
     name,

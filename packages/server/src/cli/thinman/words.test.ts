@@ -10,6 +10,8 @@ import { parseCount, parseDuration, parseKeyHash, parseTtl, parseUses } from './
 import { bodyDifference } from './body-difference.ts';
 import { CommandError, EXIT, exitCodeOf, misuse, refusalLines } from './command-error.ts';
 import { serverUrl } from './connection.ts';
+import { parseFile } from './documents.ts';
+import { toJson, toYaml } from './format.ts';
 import { objectKind, readableKind } from './kinds.ts';
 import { findSession, keepSession, sessionFolder } from './session-store.ts';
 import { table } from './table.ts';
@@ -77,6 +79,12 @@ test("a server's URL has one form", () => {
   }
   for (const text of ['a.example', 'http://a.example', 'https://a.example/x', 'https://u:p@a.example', '']) {
     assert.throws(() => serverUrl(text), isMisuse, text);
+  }
+  for (const text of ['https://u:hunter2@a.example', 'https://:hunter2@a.example', 'hunter2@a.example']) {
+    assert.throws(
+      () => serverUrl(text),
+      (error: Error) => isMisuse(error) && !error.message.includes('hunter2'),
+    );
   }
 });
 
@@ -169,5 +177,21 @@ test('what was typed into a wrong command line is not said again: it may be a pa
       assert.doesNotMatch(line, /a-|secret'|\n/);
       return /see thinman --help/.test(line);
     });
+  }
+});
+
+test('what is printed of a name that hides shows it, and is read back as it was', () => {
+  const object = { kind: 'User', name: 'a\u202eb', body: { displayName: 'x\u200b\n\ty', 'k\u{e0001}': 'plain' } };
+  for (const [form, text] of [
+    ['yaml', toYaml([object])],
+    ['json', toJson(object)],
+  ] as const) {
+    assert.ok(text.includes(String.raw`a\u202eb`), form);
+    assert.doesNotMatch(text, /[\p{Cf}]/u, form);
+    assert.deepEqual(
+      parseFile('x', text).objects.map(({ value }) => value),
+      [object],
+      form,
+    );
   }
 });

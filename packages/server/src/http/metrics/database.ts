@@ -24,7 +24,7 @@ export function database(
   );
   new Gauge({
     name: 'thinman_database_connections',
-    help: 'Connections to the database by what for (reader, writer), in use or idle; waiting: work that waits for one',
+    help: 'Connections to the database by what for (feed, reader, writer), in use or idle; waiting: work that waits for one',
     labelNames: ['lane', 'state'],
     registers: [registry],
     collect() {

@@ -7,6 +7,7 @@ import { connectedDevices } from './connected-devices.ts';
 import { database } from './database.ts';
 import { events } from './events.ts';
 import { generation } from './generation.ts';
+import { isolation } from './isolation.ts';
 import { journal } from './journal.ts';
 import { loginDuration } from './login-duration.ts';
 import { logins } from './logins.ts';
@@ -43,7 +44,8 @@ export function createMetrics(report: () => ServerReport, sources: MetricsSource
     seen ??= report();
     return seen;
   };
-  for (const gauge of [serverInfo, serverState, connectedDevices, generation, behind, journal]) gauge(registry, look);
+  for (const gauge of [serverInfo, serverState, connectedDevices, generation, behind, journal, isolation])
+    gauge(registry, look);
   database(registry, look, connections);
   if (certificateExpiresAtMs !== undefined) certificateExpiry(registry, certificateExpiresAtMs);
   return {

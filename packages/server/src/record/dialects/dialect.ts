@@ -1,5 +1,5 @@
 import type { CreateTableBuilder, InsertQueryBuilder, InsertResult } from 'kysely';
-import type { SourceOfRecord } from '../../ports.ts';
+import type { ConnectionLoad, SourceOfRecord } from '../../ports.ts';
 import type { DatabaseFinding } from '../errors.ts';
 import type { RecordDb, RecordSchema } from '../schema.ts';
 
@@ -10,6 +10,9 @@ export type Ending<T> = {
   /** Whether it is in the database: asked where its COMMIT got no answer. Without it nobody can tell. */
   readonly landed?: (db: RecordDb) => Promise<boolean>;
 };
+
+/** `feed` tells whether the database answers, so it waits for nobody else. Default: `reader`. */
+export type SnapshotLane = Exclude<ConnectionLoad['lane'], 'writer'>;
 
 type DataTypeExpression = Parameters<CreateTableBuilder<string>['addColumn']>[1];
 
@@ -32,8 +35,8 @@ export type RecordDialect = {
   readonly types: ColumnTypes;
   /** Options behind a CREATE TABLE (strictness, engine, character set). */
   table<T extends string, C extends string>(builder: CreateTableBuilder<T, C>): CreateTableBuilder<T, C>;
-  /** One consistent snapshot, taken at the first read. */
-  snapshot<T>(work: (db: RecordDb) => Promise<T>): Promise<T>;
+  /** One consistent snapshot, taken at the first read. `lane`: who waits for whom, where there are several connections. */
+  snapshot<T>(work: (db: RecordDb) => Promise<T>, lane?: SnapshotLane): Promise<T>;
   /**
    * One transaction. A row that it updates is locked from there to the end. Rolled back if `work` rejects. `work` is run
    * again, from its beginning, if another transaction was in the way.

@@ -3,10 +3,10 @@ import type { DatabaseFinding } from '../../errors.ts';
 import { parseMysqlUrl } from './address.ts';
 import { openConnection, type Row, type SqlConnection } from './connection.ts';
 import { alteredTables, missingRights, needlessRights, weakDurability } from './fitness.ts';
+import { blindToReplication } from './obstacle.ts';
 import { createSecretsReader } from './secrets.ts';
 import { beginSession, READ_SILENCE_MS, type ServerFacts } from './session.ts';
 import { RIGHT_LACKS, SqlError, unavailableBy } from './sql-errors.ts';
-import { grantEverywhere } from './sql-words.ts';
 
 /** Who examines waits so long for a connection. */
 const CONNECT_DEADLINE_MS = 5_000;
@@ -81,9 +81,7 @@ async function replicationOf(connection: SqlConnection, { kind, account }: Serve
     } = await connection.query('SHOW REPLICA STATUS', [], READ_SILENCE_MS));
   } catch (error) {
     if (!(error instanceof SqlError) || !RIGHT_LACKS.includes(error.errno)) throw error;
-    const right = kind === 'mysql' ? 'REPLICATION CLIENT' : 'SLAVE MONITOR';
-    const mend = [grantEverywhere(right, account)];
-    return { kind: 'unknown', finding: { what: 'the account may not see whether it replicates', mend } };
+    return { kind: 'unknown', finding: blindToReplication({ kind, account }) };
   }
   if (row === undefined) return { kind: 'none' };
   // MariaDB keeps the old names.

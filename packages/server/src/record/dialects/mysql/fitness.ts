@@ -4,7 +4,7 @@ import { type Granted, grantedOn, lacking } from './grants.ts';
 import { TABLE_COMMENT } from './own-tables.ts';
 import { READ_SILENCE_MS, type ServerFacts } from './session.ts';
 import { READ_ONLY, RIGHT_LACKS, SqlError } from './sql-errors.ts';
-import { createUser, grant, PRIMARY_RIGHTS, revokeAll, SECONDARY_RIGHTS } from './sql-words.ts';
+import { createUser, grant, PACKET_WANTED_BYTES, PRIMARY_RIGHTS, revokeAll, SECONDARY_RIGHTS } from './sql-words.ts';
 
 /** What a Secondary's account has no use for. */
 const CHANGING = ['ALL PRIVILEGES', 'CREATE', 'ALTER', 'DROP', 'INDEX', 'TRIGGER', 'INSERT', 'UPDATE', 'DELETE'];
@@ -46,6 +46,16 @@ export function weakDurability({ kind, variables }: ServerFacts): DatabaseFindin
   return {
     what: `it may lose what it has acknowledged, or drift from its Slave (${said})${after}; or accept that with --accept-weak-durability`,
     mend: weak.map(({ name, set }) => `SET ${scope} ${name} = ${set};`),
+  };
+}
+
+/** It would refuse what is large and in order: told, for most of what is written is small. */
+export function shortPackets({ kind, variables }: ServerFacts): DatabaseFinding | undefined {
+  const bytes = Number(variables.get('max_allowed_packet') ?? PACKET_WANTED_BYTES);
+  if (bytes >= PACKET_WANTED_BYTES) return undefined;
+  return {
+    what: `it refuses statements of more than ${bytes} bytes (max_allowed_packet); large objects cannot be written`,
+    mend: [`SET ${kind === 'mysql' ? 'PERSIST' : 'GLOBAL'} max_allowed_packet = ${PACKET_WANTED_BYTES};`],
   };
 }
 

@@ -1,6 +1,6 @@
 import { type DatabaseFinding, DatabaseUnfit } from '../../errors.ts';
 import type { SqlConnection } from './connection.ts';
-import { alteredTables, missingRights, needlessRights, weakDurability } from './fitness.ts';
+import { alteredTables, missingRights, needlessRights, shortPackets, weakDurability } from './fitness.ts';
 import type { ServerFacts } from './session.ts';
 
 export type InspectorOptions = {
@@ -38,6 +38,7 @@ export function createInspector(options: InspectorOptions) {
       shouldNotBe(await needlessRights(connection, about));
     } else {
       shouldNotBe(weak);
+      shouldNotBe(shortPackets(facts));
       mustNotBe(await missingRights(connection, about));
       mustNotBe(await alteredTables(connection));
     }

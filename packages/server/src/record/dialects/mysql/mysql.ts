@@ -14,13 +14,17 @@ import { createSecretsReader } from './secrets.ts';
 import { beginSession, READ_SILENCE_MS, SCHEMA_SILENCE_MS, type ServerFacts, type SessionRole } from './session.ts';
 import { ConnectionLost, ER_DUP_ENTRY, isKeptOut, refusalOf, SqlError, unavailableBy } from './sql-errors.ts';
 
-/** Readers: the feed, and administrators who look at history and events. */
+/** The feed: one reads at a time. By its answers the database counts as there, so it stands behind no administrator's slow query. */
+const FEEDS = 1;
+/** Administrators who look at history and events. */
 const READERS = 3;
 /** Writers: they wait for each other at the site row, but events do not. */
 const WRITERS = 5;
 /** Waiting for a connection: a reader is told before the database counts as gone (3 s), a writer before a lock ends (5 s). */
 const READER_WAIT_MS = 2_500;
 const WRITER_WAIT_MS = 5_000;
+/** Work that waits for a connection: some rounds of what each lane does at once. What comes beyond is told so before its wait. */
+const MAX_WAITING = 64;
 
 export type MysqlOptions = {
   /** A Secondary's: it never writes. */
@@ -87,13 +91,16 @@ export function mysqlDialect(address: MysqlAddress, options: MysqlOptions): Reco
 
   const lane = (role: SessionRole, size: number, waitMs: number) =>
     createPool<Seat>({
-      ...{ size, waitMs },
+      ...{ size, waitMs, maxWaiting: MAX_WAITING },
       open: signal => open(role, signal),
       tooLate: opening =>
         opening
           ? new ConnectionLost(`it has not answered for ${waitMs} ms`)
           : new DatabaseUnavailable('busy', `${where}: all ${size} connections have been in use for ${waitMs} ms`),
+      tooMany: () =>
+        new DatabaseUnavailable('busy', `${where}: ${MAX_WAITING} wait for one of its ${size} connections already`),
     });
+  const feeds = lane('reader', FEEDS, READER_WAIT_MS);
   const readers = lane('reader', READERS, READER_WAIT_MS);
   const writers = lane('writer', WRITERS, WRITER_WAIT_MS);
 
@@ -116,7 +123,7 @@ export function mysqlDialect(address: MysqlAddress, options: MysqlOptions): Reco
     },
     types,
     table: builder => builder.modifyEnd(TABLE_END),
-    snapshot: work => explaining(() => snapshotOn(readers, work)),
+    snapshot: (work, lane = 'reader') => explaining(() => snapshotOn(lane === 'feed' ? feeds : readers, work)),
     write: work => writing(() => writeOn(writers, where, work)),
     lockSite: async db => void (await sql`select id from site for update`.execute(db)),
     alter: work =>
@@ -144,6 +151,7 @@ export function mysqlDialect(address: MysqlAddress, options: MysqlOptions): Reco
       first === undefined ? insert : insert.onDuplicateKeyUpdate({ [first]: sql.ref(first) } as never),
     refusalCode: refusalOf,
     connections: () => [
+      { lane: 'feed', ...feeds.load() },
       { lane: 'reader', ...readers.load() },
       ...(readOnly ? [] : [{ lane: 'writer', ...writers.load() } as const]),
     ],
@@ -154,7 +162,7 @@ export function mysqlDialect(address: MysqlAddress, options: MysqlOptions): Reco
         ),
       ),
     async close() {
-      await Promise.all([readers.close(), writers.close()]);
+      await Promise.all([feeds.close(), readers.close(), writers.close()]);
     },
   };
 }

@@ -4,6 +4,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createPool, type Pool, type Poolable } from './pool.ts';
 
 const WAIT_MS = 2_500;
+const MAX_WAITING = 4;
+const TOO_MANY = new Error('too many');
 const TOO_LATE = new Error('too late');
 const GONE = new Error('gone');
 
@@ -49,6 +51,8 @@ describe('a pool of connections', () => {
       size: 2,
       waitMs: WAIT_MS,
       tooLate: () => TOO_LATE,
+      maxWaiting: MAX_WAITING,
+      tooMany: () => TOO_MANY,
       open(signal) {
         const attempt = Promise.withResolvers<FakeConnection>();
         attempts.push(attempt);
@@ -123,6 +127,22 @@ describe('a pool of connections', () => {
     assert.equal(attempts.length, 1);
     attempts[0]?.resolve(new FakeConnection());
     assert.equal(await late, 'here');
+  });
+
+  it('lets no more wait than its limit: who comes then is told at once, and the others have their turn', async () => {
+    outcomes = [new FakeConnection(), new FakeConnection()];
+    const held = [hold(), hold()];
+    await Promise.all(held.map(({ on }) => on));
+    const waiting = Array.from({ length: MAX_WAITING }, () => pool.run(async () => 'here'));
+    await assert.rejects(
+      pool.run(async () => {}),
+      TOO_MANY,
+    );
+    for (const { release } of held) release();
+    assert.deepEqual(
+      await Promise.all(waiting),
+      waiting.map(() => 'here'),
+    );
   });
 
   it('asks one that was idle for a while whether it is there, and replaces it if not', async () => {

@@ -15,6 +15,10 @@ export type PoolOptions<C extends Poolable> = {
   readonly waitMs: number;
   /** The rejection of whoever has waited in vain; `opening`: no connection was made in that time, else all were in use. */
   readonly tooLate: (opening: boolean) => Error;
+  /** More than these do not wait: nobody fills this process with what a slow database has not taken. */
+  readonly maxWaiting: number;
+  /** The rejection of whoever finds so many before him. */
+  readonly tooMany: () => Error;
 };
 
 /** How many connections work, rest, are wanted, and may be at the most. */
@@ -57,7 +61,7 @@ type Waiter<C> = { readonly take: (connection: C) => void; readonly fail: (error
  * have the same other side, and each would cost a deadline of its own.
  */
 export function createPool<C extends Poolable>(options: PoolOptions<C>): Pool<C> {
-  const { size, waitMs } = options;
+  const { size, waitMs, maxWaiting } = options;
   const idle: { readonly connection: C; readonly sinceMs: number }[] = [];
   const used = new WeakSet<C>();
   const waiters: Waiter<C>[] = [];
@@ -99,6 +103,7 @@ export function createPool<C extends Poolable>(options: PoolOptions<C>): Pool<C>
   }
 
   function wait(): Promise<C> {
+    if (waiters.length >= maxWaiting) return Promise.reject(options.tooMany());
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         waiters.splice(waiters.indexOf(waiter), 1);

@@ -17,6 +17,12 @@ const LOCK_WAIT_TIMEOUT_S = 5;
 
 /** wsrep_sync_wait: what was committed on any node of a Galera cluster is seen by reads (1), updates (2) and inserts (4). */
 const SEE_WHOLE_CLUSTER = 1 + 2 + 4;
+/**
+ * The same of InnoDB Cluster: a transaction begins when all that was committed before it is here. A member that has lost the
+ * others waits in vain, and is left.
+ * @see https://dev.mysql.com/doc/refman/9.0/en/group-replication-system-variables.html#sysvar_group_replication_consistency
+ */
+const SEE_WHOLE_GROUP = 'BEFORE';
 
 export type SessionRole = 'reader' | 'writer';
 
@@ -33,6 +39,7 @@ export type ServerFacts = {
 
 const VARIABLES = [
   ...['server_uuid', 'hostname', 'port', 'server_id', 'wsrep_on', 'wsrep_sync_wait', 'read_only', 'super_read_only'],
+  ...['group_replication_group_name', 'max_allowed_packet'],
   ...['log_bin', 'sync_binlog', 'binlog_format', 'innodb_flush_log_at_trx_commit'],
 ] as const;
 
@@ -48,15 +55,25 @@ export async function beginSession(connection: SqlConnection, role: SessionRole)
     `lock_wait_timeout = ${LOCK_WAIT_TIMEOUT_S}`,
     `wait_timeout = ${role === 'writer' ? WRITER_WAIT_TIMEOUT_S : READER_WAIT_TIMEOUT_S}`,
   ];
-  if (isCluster(facts)) settings.push(`wsrep_sync_wait = ${SEE_WHOLE_CLUSTER}`);
+  if (isGalera(facts)) settings.push(`wsrep_sync_wait = ${SEE_WHOLE_CLUSTER}`);
+  if (isGroup(facts)) settings.push(`group_replication_consistency = '${SEE_WHOLE_GROUP}'`);
   await ask(`SET SESSION ${settings.join(', ')}`);
   await ask('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ');
   return facts;
 }
 
-/** One of several servers that all take writes, and agree at COMMIT. */
-export function isCluster({ variables }: ServerFacts): boolean {
+/** One of several servers that agree at COMMIT. */
+export function isCluster(facts: ServerFacts): boolean {
+  return isGalera(facts) || isGroup(facts);
+}
+
+function isGalera({ variables }: ServerFacts): boolean {
   return variables.get('wsrep_on') === 'ON';
+}
+
+/** Group Replication, under InnoDB Cluster; whether it runs now or not. */
+function isGroup({ variables }: ServerFacts): boolean {
+  return (variables.get('group_replication_group_name') ?? '') !== '';
 }
 
 async function readFacts(ask: (sql: string, values?: readonly unknown[]) => ReturnType<SqlConnection['query']>) {

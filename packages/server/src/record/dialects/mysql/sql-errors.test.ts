@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type AtHand, SqlError, unavailableBy } from './sql-errors.ts';
+import { type AtHand, isConflict, isUndecided, SqlError, unavailableBy } from './sql-errors.ts';
 
 const PRIMARY: AtHand = { where: 'database thinman', database: 'thinman', account: 'thin@%', readOnly: false };
 const SECONDARY: AtHand = { ...PRIMARY, account: 'reader@%', readOnly: true };
@@ -29,4 +29,25 @@ it('an account that is refused is told where its password may come from', () => 
   const refused = unavailableBy(new SqlError(1045, 'said'), PRIMARY);
   assert.equal(refused?.trouble, 'refused');
   assert.match(refused?.message ?? '', /refuses the account .*password-file, .*THINMAN_DATABASE_PASSWORD/);
+});
+
+describe('a COMMIT that a cluster does not make', () => {
+  for (const [errno, what, again] of [
+    [1213, 'Galera has refused it for another one', true],
+    [3101, 'InnoDB Cluster has refused it for another one', true],
+    [1180, 'a Galera node lost the others', false],
+    [3100, 'a member of an InnoDB Cluster lost the others', false],
+  ] as const) {
+    it(`${what} (${errno}): ${again ? 'the same once more' : 'it is looked for'}`, () => {
+      const error = new SqlError(errno, 'said');
+      assert.deepEqual([isConflict(error), isUndecided(error)], [again, !again]);
+      assert.equal(unavailableBy(error, PRIMARY)?.trouble, again ? 'busy' : 'unreachable');
+    });
+  }
+});
+
+it('what is too long for one packet is told with the setting that takes it', () => {
+  const refused = unavailableBy(new SqlError(1153, 'said'), PRIMARY);
+  assert.equal(refused?.trouble, 'refused');
+  assert.match(refused?.message ?? '', /max_allowed_packet to 16777216/);
 });

@@ -1,5 +1,5 @@
 import { type DatabaseTrouble, DatabaseUnavailable } from '../../errors.ts';
-import { createDatabase, grant, PRIMARY_RIGHTS, SECONDARY_RIGHTS } from './sql-words.ts';
+import { createDatabase, grant, PACKET_WANTED_BYTES, PRIMARY_RIGHTS, SECONDARY_RIGHTS } from './sql-words.ts';
 
 /** The database answered a statement with an error. Holds no statement: values of rows would be in it. */
 export class SqlError extends Error {
@@ -28,17 +28,20 @@ export class ConnectionLost extends Error {
   }
 }
 
-/** ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK (also: refused by a Galera cluster, at COMMIT too), ER_CHECKREAD. */
-const CONFLICTS: readonly number[] = [1205, 1213, 1020];
+/**
+ * ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK (also: refused by a Galera cluster, at COMMIT too), ER_CHECKREAD,
+ * ER_TRANSACTION_ROLLBACK_DURING_COMMIT (refused by an InnoDB Cluster).
+ */
+const CONFLICTS: readonly number[] = [1205, 1213, 1020, 3101];
 
 /** Another transaction was in the way: the same once more may well go through. */
 export function isConflict(error: unknown): boolean {
   return error instanceof SqlError && CONFLICTS.includes(error.errno);
 }
 
-/** ER_ERROR_DURING_COMMIT: with a Galera cluster, the node lost the others meanwhile, and nobody here knows what they have made of it. */
+/** The node of a cluster lost the others in the middle of a COMMIT, and nobody here knows what they have made of it. */
 export function isUndecided(error: unknown): boolean {
-  return error instanceof SqlError && error.errno === ER_ERROR_DURING_COMMIT;
+  return error instanceof SqlError && UNDECIDED.includes(error.errno);
 }
 
 /**
@@ -60,7 +63,9 @@ export function isDoneAlready(error: unknown): boolean {
 }
 
 export const ER_DUP_ENTRY = 1062;
-const ER_ERROR_DURING_COMMIT = 1180;
+/** ER_ERROR_DURING_COMMIT (Galera), ER_RUN_HOOK_ERROR (InnoDB Cluster). */
+const UNDECIDED: readonly number[] = [1180, 3100];
+const ER_NET_PACKET_TOO_LARGE = 1153;
 const ER_BAD_DB = 1049;
 const ER_DBACCESS_DENIED = 1044;
 /** ER_DBACCESS_DENIED_ERROR, ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR, ER_SPECIFIC_ACCESS_DENIED_ERROR. */
@@ -97,8 +102,22 @@ const MEANINGS: readonly (Words & { readonly of: readonly number[] })[] = [
   { of: [1037, 1038, 1041, 5], trouble: 'full', words: 'it has no memory left' },
   { of: [1040, 1203, 1226], trouble: 'busy', words: 'it takes no more connections; raise max_connections' },
   { of: CONFLICTS, trouble: 'busy', words: 'another transaction was in the way for too long; try again' },
-  { of: [1047], trouble: 'unreachable', words: 'this node is no working part of its cluster now' },
-  { of: [ER_ERROR_DURING_COMMIT], trouble: 'unreachable', words: 'it could not complete the transaction' },
+  // ER_UNKNOWN_COM_ERROR (Galera); ER_GRP_TRX_CONSISTENCY_… (InnoDB Cluster).
+  {
+    of: [1047, 3796, 3797, 3798, 3799],
+    trouble: 'unreachable',
+    words: 'this node is no working part of its cluster now',
+  },
+  {
+    of: UNDECIDED,
+    trouble: 'unreachable',
+    words: 'it could not complete the transaction: as one node of a cluster, it may have lost the others',
+  },
+  {
+    of: [ER_NET_PACKET_TOO_LARGE],
+    trouble: 'refused',
+    words: `it takes no statement of this length; raise max_allowed_packet to ${PACKET_WANTED_BYTES} or more`,
+  },
   {
     of: [1053, 1077, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 1969, 3024, 3032, 4031],
     trouble: 'unreachable',

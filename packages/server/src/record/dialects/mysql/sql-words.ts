@@ -3,6 +3,9 @@ export const PRIMARY_RIGHTS = ['CREATE', 'ALTER', 'INDEX', 'SELECT', 'INSERT', '
 /** A Secondary reads, and nothing else. */
 export const SECONDARY_RIGHTS = ['SELECT'] as const;
 
+/** A statement holds 1 MiB of rows in at most 6 times as many bytes, or one object by itself: MariaDB's default (MySQL's is 64 MiB). */
+export const PACKET_WANTED_BYTES = 16 * 1024 ** 2;
+
 // SQL for people to run, with the names at hand.
 
 export function createDatabase(database: string): string {

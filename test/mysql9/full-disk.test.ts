@@ -1,0 +1,3 @@
+import { fullDiskOnHalf } from '../support/redundant-full-disk.ts';
+
+fullDiskOnHalf('mysql');
