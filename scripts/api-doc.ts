@@ -1,8 +1,8 @@
-// `npm run docs`: writes docs/api.md from the docstrings of what the packages export. A test holds the page against them.
-import { writeFileSync } from 'node:fs';
+// docs/api.md, out of the docstrings of what the packages export. A test holds the page against them.
 import { type Declaration, publicDeclarations } from './declarations.ts';
 
 const ROOT = `${import.meta.dirname}/..`;
+export const API_PAGE = `${ROOT}/docs/api.md`;
 
 const INTRODUCTION = `# API
 
@@ -57,5 +57,3 @@ function inTables(): string {
     '',
   ].join('\n\n');
 }
-
-if (import.meta.main) writeFileSync(`${ROOT}/docs/api.md`, apiPage());

@@ -18,7 +18,7 @@ test(
       OPTIONS,
       (site, { disks, pair }) =>
         whileLoggingIn(site, async () => {
-          await fullDisks(site, disks, pair.master, 'granted online by secondary');
+          await fullDisks(site, disks, pair.master, 'serving');
 
           // The Secondary's way around its journal leads to the Master, which hangs: nobody grants there what nobody writes down.
           const tc1 = site.agent('tc-1');

@@ -86,7 +86,7 @@ export function serverAnswers(): Target<Reply> {
             kdf,
             proof: 'AA',
           } as const;
-          return client.login(server, request, signal);
+          return client.login(server, request, undefined, signal);
         },
         deviceBundle: () => client.deviceBundle(server, 'a', signal),
         userBundle: () => client.userBundle(server, 'token', undefined, signal),

@@ -66,11 +66,13 @@ const CHOICE = process.env.THINMAN_CRASH_POINTS;
 /** For the names of tests: with what the same points are met again. */
 export const CHOSEN_POINTS = CHOICE === 'all' ? 'all points' : `THINMAN_CRASH_OFFSET=${OFFSET}`;
 
-/** At most so many of them, spread evenly from the first, or a little later: over many runs each has its turn. */
+/** At most so many of them: the first, the last, and others spread evenly between, each in its turn over many runs. */
 export function choose<T>(points: readonly T[], atMost: number, offset = OFFSET): readonly T[] {
   if (points.length <= atMost || CHOICE === 'all') return points;
-  const step = points.length / atMost;
-  const chosen = new Set(Array.from({ length: atMost }, (_, at) => Math.floor((at + offset) * step)));
+  const last = points.length - 1;
+  const step = (last - 1) / (atMost - 2);
+  const between = Array.from({ length: atMost - 2 }, (_, at) => 1 + Math.floor((at + offset) * step));
+  const chosen = new Set([0, ...between, last]);
   return points.filter((_, at) => chosen.has(at));
 }
 

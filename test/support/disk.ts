@@ -36,7 +36,8 @@ const DISK_BYTES = 16 * 1024 * 1024;
 export function mountSmallDisk(parent: string, name: string, bytes = DISK_BYTES): SmallDisk | undefined {
   const image = join(parent, `${name}.img`);
   const folder = join(parent, name);
-  const ballast = join(folder, 'ballast');
+  // Where mkfs has made a folder: no program takes it for somebody's file among its own.
+  const ballast = join(folder, 'lost+found', 'ballast');
   mkdirSync(folder);
   const file = openSync(image, 'w');
   ftruncateSync(file, bytes);

@@ -58,8 +58,13 @@ export async function exhaust(site: Site, server: Server, disk: SmallDisk, path:
   });
 }
 
-/** The same on both: what the servers stand on is told by `record`, the database that is written to. */
-export async function fullDisks(site: Site, disks: Disks, record: DatabaseServer, byTheOther: string): Promise<void> {
+/** The same on both. `record`: the database that is written to; `other`: what the Secondary is when that hangs. */
+export async function fullDisks(
+  site: Site,
+  disks: Disks,
+  record: DatabaseServer,
+  other: 'serving' | 'degraded',
+): Promise<void> {
   const { primary, secondary } = site;
   const tc1 = site.agent('tc-1');
   await Promise.all([untilReserved(primary), untilReserved(secondary)]);
@@ -73,6 +78,9 @@ export async function fullDisks(site: Site, disks: Disks, record: DatabaseServer
   // Without it: no grant that nothing is written of. The other server has room.
   await record.freeze();
   await untilReport(primary, 'to be degraded or unavailable', ({ state }) => state !== 'serving');
+  // A login that could not be written down may have told the Primary sooner than time tells the other one.
+  await untilReport(secondary, `to be ${other}`, ({ state }) => state === other);
+  const byTheOther = `granted ${other === 'serving' ? 'online' : other} by secondary`;
   await expectLogin(tc1, BOB, byTheOther);
   await expectLogin(tc1, ALICE, byTheOther);
 
@@ -90,7 +98,6 @@ export const fullDiskOnHalf = (kind: DatabaseKind) =>
     onSiteIn(
       folder => withDisks(folder, at => surroundHalf(at, kind)),
       OPTIONS,
-      (site, { disks, database }) =>
-        whileLoggingIn(site, () => fullDisks(site, disks, database, 'granted degraded by secondary')),
+      (site, { disks, database }) => whileLoggingIn(site, () => fullDisks(site, disks, database, 'degraded')),
     ),
   );

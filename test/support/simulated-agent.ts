@@ -182,7 +182,7 @@ export function simulate(options: {
         };
       }),
     begin: (target, user, signal) => call(target, 'begin', signal, () => methodOf(find(target.name).view, user)),
-    login: (target, request, signal) =>
+    login: (target, request, _known, signal) =>
       call(target, 'login', signal, () => {
         const server = find(target.name);
         return answerLogin(server.view, request, facts(server, target));

@@ -92,7 +92,13 @@ export type BundleAnswer<B> =
 export type ServerClient = {
   readyz(server: StatementServer, signal: AbortSignal): Promise<Answer<ServerStatus>>;
   begin(server: StatementServer, user: string, signal: AbortSignal): Promise<Answer<LoginBeginAnswer>>;
-  login(server: StatementServer, request: LoginRequest, signal: AbortSignal): Promise<Answer<LoginGranted>>;
+  /** `known`: the newest version of the User object that this device knows. */
+  login(
+    server: StatementServer,
+    request: LoginRequest,
+    known: Version | undefined,
+    signal: AbortSignal,
+  ): Promise<Answer<LoginGranted>>;
   deviceBundle(
     server: StatementServer,
     etag: string | undefined,

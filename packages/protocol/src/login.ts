@@ -8,6 +8,12 @@ import { closed } from './objects/shape.ts';
 import { ServerState } from './status.ts';
 import { Version } from './versioned.ts';
 
+/**
+ * With `POST /v1/login`: the newest version of the User object that the device knows, as `epoch.generation`. A server that has an
+ * older one answers `user_outdated`: its verdict would be ignored, and is no failure. A header: servers before it pass it over.
+ */
+export const KNOWN_SUBJECT_HEADER = 'thinman-known-subject';
+
 /** `POST /v1/login/begin`: how does this user log in? Unknown names get a stable false answer. */
 export const LoginBeginRequest = closed({ user: LoginName });
 export type LoginBeginRequest = Static<typeof LoginBeginRequest>;

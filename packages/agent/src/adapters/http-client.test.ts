@@ -386,6 +386,7 @@ describe('a server that is not who it should be gets no byte of HTTP', () => {
       const result = await client.login(
         server,
         { method: 'password', loginId: DEVICE_ID, user: 'alice', password: 'a secret' },
+        undefined,
         patience(),
       );
       assert.equal(reasonOf(result), reason);

@@ -3,6 +3,8 @@ import {
   DeviceBundle,
   describeProblems,
   EventBatchAnswer,
+  formatVersion,
+  KNOWN_SUBJECT_HEADER,
   LoginBeginAnswer,
   LoginGranted,
   LogoutAnswer,
@@ -122,10 +124,12 @@ export function createServerClient(options: ServerClientOptions): ServerClient {
       call(server, { method: 'POST', path: '/v1/login/begin', body: { user }, signal }, ({ text }) =>
         parseJson(LoginBeginAnswer, text, MAX_BODY_BYTES),
       ),
-    login: (server, body, signal) =>
-      call(server, { method: 'POST', path: '/v1/login', body, signal }, ({ text }) =>
+    login(server, body, known, signal) {
+      const headers = known === undefined ? {} : { [KNOWN_SUBJECT_HEADER]: formatVersion(known) };
+      return call(server, { method: 'POST', path: '/v1/login', headers, body, signal }, ({ text }) =>
         parseJson(LoginGranted, text, MAX_BODY_BYTES),
-      ),
+      );
+    },
     deviceBundle: (server, etag, signal) =>
       bundle(server, '/v1/device/bundle', {}, etag, text => parseJson(DeviceBundle, text, MAX_BODY_BYTES), signal),
     userBundle: (server, token, etag, signal) =>

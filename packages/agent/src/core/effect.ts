@@ -49,7 +49,10 @@ type LoginEffect =
       readonly loginId: string;
       readonly deadlineMs: number;
     }
-  /** `POST /v1/login` → `loginAnswered`. `held`: the row was opened, so its revision may be claimed. */
+  /**
+   * `POST /v1/login` → `loginAnswered`. `held`: the row was opened, so its revision may be claimed. `known`: the newest version of the
+   * user that is known here; who has an older one need not judge.
+   */
   | {
       readonly kind: 'sendLogin';
       readonly attempt: number;
@@ -57,6 +60,7 @@ type LoginEffect =
       readonly loginId: string;
       readonly method: 'derived' | 'password';
       readonly held: boolean;
+      readonly known: Version | undefined;
       readonly deadlineMs: number;
     }
   /** Reads what an offline login needs → `offlineFacts`. */

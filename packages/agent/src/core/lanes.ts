@@ -80,6 +80,8 @@ export function askLane(turn: Turn, server: string): void {
       loginId,
       method: method.kind,
       held: opened,
+      // A directory's word is live: it rests on no version.
+      known: method.kind === 'password' ? undefined : login.subject,
       deadlineMs,
     });
     sent(turn, server, { attempt, what: 'login' });

@@ -123,7 +123,7 @@ export function createLoginDesk(
       );
     },
 
-    sendLogin({ attempt, server, loginId, method, held, deadlineMs }: Do<'sendLogin'>): void {
+    sendLogin({ attempt, server, loginId, method, held, known, deadlineMs }: Do<'sendLogin'>): void {
       const secrets = keyring.get(loginId);
       if (secrets === undefined) return;
       secrets.method = method;
@@ -139,7 +139,7 @@ export function createLoginDesk(
               ? { method, loginId, user, password }
               : derivedRequest(secrets, loginId, target.keyHash);
           if (request === undefined) return { kind: 'failed', reason: 'aborted', detail: 'no keys', elapsedMs: 0 };
-          return client.login(target, { ...request, ...claim }, signal);
+          return client.login(target, { ...request, ...claim }, known, signal);
         },
         answer => {
           const facts = heard(answer, granted => grantFacts(secrets, loginId, attempt, granted));

@@ -57,7 +57,7 @@ export function createSessionDesk(context: Context, grants: Grants) {
           const request = derivedRequest(secrets, newLoginId, target.keyHash);
           if (request === undefined) return { kind: 'failed', reason: 'aborted', detail: 'no keys', elapsedMs: 0 };
           const held = secrets.opened === undefined ? {} : { held: secrets.opened.etag };
-          return client.login(target, { ...request, ...held }, signal);
+          return client.login(target, { ...request, ...held }, known, signal);
         },
         answer => {
           const facts = heard(answer, granted => grantFacts(secrets, newLoginId, attempt, granted));

@@ -97,6 +97,41 @@ const MISTAKES: readonly [what: string, kind: ObjectKind, body: unknown, field: 
     /connection 1 already/,
   ],
   ['no connections', 'Profile', {}, 'body.connections', /is missing/],
+  [
+    'a connection that falls back to itself',
+    'Profile',
+    { connections: [{ name: 'a', type: 'ssh', host: 'h', fallback: 'a' }] },
+    'body.connections.0.fallback',
+    /another one/,
+  ],
+  [
+    'a Citrix connection with neither store nor file',
+    'Profile',
+    { connections: [{ name: 'a', type: 'citrix' }] },
+    'body.connections.0.storeUrl',
+    /one of the two/,
+  ],
+  [
+    'a Citrix connection with both',
+    'Profile',
+    { connections: [{ name: 'a', type: 'citrix', storeUrl: 'https://s', icaUrl: 'https://s/a.ica' }] },
+    'body.connections.0.storeUrl',
+    /one of the two/,
+  ],
+  [
+    'a desktop and an application in one',
+    'Profile',
+    { connections: [{ name: 'a', type: 'horizon', host: 'h', desktop: 'd', application: 'x' }] },
+    'body.connections.0.application',
+    /two connections/,
+  ],
+  [
+    'arguments of no application',
+    'Profile',
+    { connections: [{ name: 'a', type: 'rdp', host: 'h', remoteAppArguments: '/x' }] },
+    'body.connections.0.remoteAppArguments',
+    /name it/,
+  ],
   ['neither policy nor profile', 'Assignment', { to: { site: true } }, 'body', /neither/],
   ['policy and profile', 'Assignment', { policy: 'a', profile: 'b', to: { site: true } }, 'body', /two assignments/],
   ['an empty target', 'Assignment', { policy: 'a', to: {} }, 'body.to', /is empty/],
@@ -154,6 +189,29 @@ test('tells all mistakes of a body at once', () => {
     'body.connections.1.port',
     'body.connections.1.name',
   ]);
+});
+
+test('takes a connection of each type, with what people use of it', () => {
+  const connections = [
+    {
+      name: 'ward',
+      type: 'rdp',
+      host: 'rds',
+      gateway: 'gw',
+      sso: true,
+      monitors: 'all',
+      audio: 'local',
+      fallback: 'web',
+    },
+    { name: 'store', type: 'citrix', storeUrl: 'https://store.example.org', application: 'Charts', clipboard: false },
+    { name: 'file', type: 'citrix', icaUrl: 'https://store.example.org/a.ica' },
+    { name: 'pool', type: 'horizon', host: 'view', desktop: 'pool', protocol: 'blast', smartCards: true },
+    { name: 'cloud', type: 'avd', workspaceUrl: 'https://rdweb.example.org', user: 'alice@example.org' },
+    { name: 'web', type: 'web', url: 'https://wiki.example.org', kiosk: true, zoomPercent: 125 },
+    { name: 'shell', type: 'ssh', host: 'h', user: 'alice', command: 'htop', reconnect: 'on-failure' },
+    { name: 'wall', type: 'vnc', host: 'h', viewOnly: true },
+  ];
+  assert.deepEqual(checkBody('Profile', 'p', { connections }), []);
 });
 
 test('there is one SiteSettings object, and it has one name', () => {

@@ -1,4 +1,4 @@
-import { CONNECTION_TYPES, type FieldProblem, ProfileBody, parseValue } from '@thinman/protocol';
+import { CONNECTION_TYPES, type Connection, type FieldProblem, ProfileBody, parseValue } from '@thinman/protocol';
 import { didYouMean } from './nearest.ts';
 
 /** As in the schema: beyond it the list is refused as a whole. */
@@ -6,7 +6,7 @@ const MAX_CONNECTIONS = 200;
 
 /**
  * A profile's connections, each against the schema of its own type; no name twice. (Against the union of all types every
- * mistake would be named six times.)
+ * mistake would be named seven times.)
  */
 export function checkProfile(body: Readonly<Record<string, unknown>>): readonly FieldProblem[] {
   const { connections } = body;
@@ -41,8 +41,38 @@ function checkConnection(field: string, connection: unknown): readonly FieldProb
     return [{ field: `${field}.type`, message: `must be one of ${types.join(', ')}${hint}` }];
   }
   const parsed = parseValue(CONNECTION_TYPES[type], connection);
-  if (parsed.ok) return [];
+  if (parsed.ok) return contradictions(parsed.value).map(found => ({ ...found, field: `${field}.${found.field}` }));
   return parsed.problems.map(found => ({ ...found, field: found.field === '' ? field : `${field}.${found.field}` }));
+}
+
+/** Fields that are right each by itself, and not together. */
+function contradictions(connection: Connection): readonly FieldProblem[] {
+  const problems: FieldProblem[] = [];
+  if (connection.fallback === connection.name) {
+    problems.push({ field: 'fallback', message: 'is this connection itself: name another one' });
+  }
+  switch (connection.type) {
+    case 'citrix':
+      if ((connection.storeUrl === undefined) === (connection.icaUrl === undefined)) {
+        problems.push({ field: 'storeUrl', message: 'or icaUrl is needed: give one of the two' });
+      } else if (connection.icaUrl !== undefined && connection.application !== undefined) {
+        problems.push({ field: 'application', message: 'is chosen in a store: with icaUrl leave it out' });
+      }
+      break;
+    case 'horizon':
+      if (connection.desktop !== undefined && connection.application !== undefined) {
+        problems.push({ field: 'application', message: 'and desktop exclude each other: make two connections' });
+      }
+      break;
+    case 'rdp':
+      if (connection.remoteAppArguments !== undefined && connection.remoteApp === undefined) {
+        problems.push({ field: 'remoteAppArguments', message: 'are those of a remoteApp: name it' });
+      }
+      break;
+    default:
+      break;
+  }
+  return problems;
 }
 
 function isConnectionType(type: string): type is keyof typeof CONNECTION_TYPES {

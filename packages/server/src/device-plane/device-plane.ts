@@ -3,8 +3,10 @@ import {
   EnrollRequest,
   EventBatch,
   formatVersion,
+  KNOWN_SUBJECT_HEADER,
   LoginBeginRequest,
   LoginRequest,
+  parseVersion,
   RenewRequest,
   VERSION_HEADER,
 } from '@thinman/protocol';
@@ -105,7 +107,8 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     );
     app.post('/v1/login', { schema: { body: LoginRequest } }, async (request, reply) => {
       const device = gate.deviceOf(request);
-      const outcome = await login(device, request.body);
+      const known = request.headers[KNOWN_SUBJECT_HEADER];
+      const outcome = await login(device, request.body, typeof known === 'string' ? parseVersion(known) : undefined);
       if (outcome.ok && 'user' in outcome.value.bundle) {
         channels.served(device.uid, outcome.value.bundle.user.id, outcome.value.bundle.etag);
       }

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { LoginGranted, Problem, parseValue, RecordedEvent } from '@thinman/protocol';
+import {
+  formatVersion,
+  KNOWN_SUBJECT_HEADER,
+  LoginGranted,
+  Problem,
+  parseValue,
+  RecordedEvent,
+} from '@thinman/protocol';
 import { createDeviceSite, type DeviceSite, PASSWORD, type TestDevice } from '../../../../test/support/device-site.ts';
 
 const MINUTE_MS = 60_000;
@@ -206,6 +213,29 @@ describe('a login', () => {
     assert.equal(answer.body.code, 'credentials_invalid');
     const [event] = site.primary.pending().filter(({ data }) => data.device === 'tc-long');
     assert.ok(parseValue(RecordedEvent, event).ok);
+  });
+
+  test('on a server that knows the user in an older version than the device is not judged: nothing told, nothing counted', async () => {
+    const user = await site.addUser('fred');
+    const from = await site.addDevice('tc-ahead');
+    const knowing = async (generation: number, name: string, password: string) => {
+      const body = await site.loginRequest(site.primary, from, name, password);
+      const headers = { [KNOWN_SUBJECT_HEADER]: formatVersion({ epoch: 1, generation }) };
+      return site.primary.call(from, 'POST', '/v1/login', { body, headers });
+    };
+    for (let i = 0; i < 40; i++) {
+      const answers = [
+        await knowing(1_000_000, 'fred', PASSWORD),
+        await knowing(1_000_000, 'fred', `wrong-${i}`),
+        await knowing(1_000_000, 'nobody-9', `wrong-${i}`),
+      ];
+      for (const { status, body } of answers) assert.deepEqual([status, body.code], [503, 'user_outdated']);
+      const [[first, ...others]] = [answers.map(({ body }) => Object.keys(body))];
+      for (const keys of others) assert.deepEqual(keys, first);
+    }
+    assert.deepEqual(eventsOf('fred'), []);
+    assert.equal((await knowing(user.generation, 'fred', 'wrong')).status, 401);
+    assert.equal((await knowing(user.generation, 'fred', PASSWORD)).status, 200);
   });
 
   test('five failures lock the user on this device for a minute, known or unknown, and nowhere else', async () => {

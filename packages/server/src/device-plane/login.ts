@@ -3,6 +3,7 @@ import {
   type DeviceSystem,
   type ErrorCode,
   isErrorCode,
+  isOlder,
   type KdfParameters,
   type LoginGranted,
   type LoginRequest,
@@ -24,7 +25,12 @@ import { proofFits } from './login-proof.ts';
 import { derivedMethod, type Standing, standingOf } from './user-credential.ts';
 import { uuidV5 } from './uuid.ts';
 
-export type Login = (device: StoredObject, request: LoginRequest) => Promise<Outcome<LoginGranted>>;
+/** `known`: the newest version of the User object that the device says it knows. */
+export type Login = (
+  device: StoredObject,
+  request: LoginRequest,
+  known?: Version | undefined,
+) => Promise<Outcome<LoginGranted>>;
 
 type Verdict =
   | { readonly kind: 'granted'; readonly user: NonNullable<Standing['user']>; readonly warning?: string }
@@ -47,12 +53,18 @@ export function createLogin(deps: DeviceDeps, bundles: Bundles, guard: LoginGuar
   /** Logins whose verdict is on its way to the disk: a repeat waits for it, another proof is refused. */
   const inFlight = new Map<string, { readonly binding: string; readonly answer: Promise<Outcome<LoginGranted>> }>();
 
-  async function decide(device: StoredObject, request: LoginRequest): Promise<Outcome<LoginGranted>> {
+  async function decide(
+    device: StoredObject,
+    request: LoginRequest,
+    known: Version | undefined,
+  ): Promise<Outcome<LoginGranted>> {
     if (request.method === 'password') {
       if (deps.directories.claims(request.user)) return refused('directory_unavailable');
       return refused('bad_request', { detail: 'this user logs in by proof' });
     }
     const standing = standingOf(deps, request.user);
+    // The device would ignore the verdict: none is given, and nothing that it can learn from, nor is there a failure to count.
+    if (known !== undefined && isOlder(standing.subject, known)) return refused('user_outdated', now());
     const deviceKeyHash = (device.system as DeviceSystem).keyHash;
     const attempt: Attempt = { device, deviceKeyHash, request, standing };
     const { loginId } = request;
@@ -221,9 +233,9 @@ export function createLogin(deps: DeviceDeps, bundles: Bundles, guard: LoginGuar
     return { loginId, deviceId: device.uid, user: name, sentHash, atMs: clock.nowMs() };
   }
 
-  return async (device, request) => {
+  return async (device, request, known) => {
     const beganMs = clock.monotonicMs();
-    const outcome = await decide(device, request);
+    const outcome = await decide(device, request, known);
     const label = outcome.ok ? 'granted' : outcome.problem.code;
     deps.metrics.loginAnswered(label, clock.monotonicMs() - beganMs);
     return outcome;

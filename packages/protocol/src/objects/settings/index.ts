@@ -1,13 +1,36 @@
-import { browser, display, keyboard, locale } from './desktop.ts';
-import { network, usb } from './network.ts';
+import { appearance, browser } from './appearance.ts';
+import { display } from './display.ts';
+import { keyboard, pointer } from './input.ts';
+import { locale } from './locale.ts';
+import { network } from './network.ts';
+import { audio, printers } from './peripherals.ts';
 import { power } from './power.ts';
 import { session } from './session.ts';
 import type { Section, Setting } from './setting.ts';
+import { certificates, privileges } from './trust.ts';
+import { updates } from './updates.ts';
+import { usb } from './usb.ts';
 
-export type { Section, Setting, SettingMerge, SettingScope } from './setting.ts';
+export type { Section, Setting, SettingMerge, SettingScope, SettingUnit } from './setting.ts';
 
 /** The catalogue of policy settings: the one source for validation, resolution, documents and forms. */
-export const SETTING_SECTIONS: readonly Section[] = [browser, display, keyboard, locale, network, power, session, usb];
+export const SETTING_SECTIONS: readonly Section[] = [
+  appearance,
+  audio,
+  browser,
+  certificates,
+  display,
+  keyboard,
+  locale,
+  network,
+  pointer,
+  power,
+  printers,
+  privileges,
+  session,
+  updates,
+  usb,
+];
 
 /** Every setting of the catalogue by its dotted key. */
 export const SETTINGS: ReadonlyMap<string, Setting> = new Map(

@@ -1,5 +1,18 @@
 import Type from 'typebox';
+import { closed } from '../shape.ts';
+import { domain, host, oneOf, text } from './schemas.ts';
 import type { Section } from './setting.ts';
+
+const MAX_SERVERS = 8;
+const MAX_EXCEPTIONS = 100;
+
+/** By certificate alone: a password would be readable on every device that has the policy. */
+const certificateLogin = closed({
+  method: oneOf('eap-tls'),
+  identity: Type.Optional(text(256)),
+  /** Names of the authentication server's certificate, one of which must fit. */
+  serverNames: Type.Array(domain, { minItems: 1, maxItems: MAX_SERVERS }),
+});
 
 export const network: Section = {
   name: 'network',
@@ -10,35 +23,80 @@ export const network: Section = {
       scope: 'device',
       merge: 'replace',
       schema: Type.String({
-        pattern: '^(https?|socks5)://[^\\s]+$',
+        pattern: '^((https?|socks5)://[^\\s@]+)?$',
         maxLength: 2048,
-        description: 'a URL like http://proxy.example.org:3128',
+        description: 'a URL like http://proxy.example.org:3128, without a password',
       }),
       default: '',
       title: 'Proxy',
-      help: 'Proxy of the connections, as a URL; the agent itself never uses it to reach its servers.',
+      help: 'Proxy of the connections, as a URL; empty = none. The agent itself never uses it to reach its servers.',
     },
-  ],
-};
-
-export const usb: Section = {
-  name: 'usb',
-  title: 'USB redirection',
-  settings: [
     {
-      key: 'usb.allow',
-      scope: 'both',
+      key: 'network.proxy.exceptions',
+      scope: 'device',
       merge: 'union',
       schema: Type.Array(
         Type.String({
-          pattern: '^([0-9a-f]{4}:[0-9a-f]{4}|class:[0-9a-f]{2})$',
-          description: 'VENDOR:PRODUCT like 046d:c31c, or a class like class:03',
+          pattern: '^(\\*\\.|\\.)?[A-Za-z0-9._:\\[\\]-]{1,253}(/[0-9]{1,3})?$',
+          description: 'a host, *.example.org, or a network like 10.0.0.0/8',
         }),
-        { maxItems: 256 },
+        { maxItems: MAX_EXCEPTIONS },
       ),
       default: [],
-      title: 'Allowed devices',
-      help: 'USB devices that sessions may use: "vendor:product" or "class:08", hexadecimal. Lists of all policies are united.',
+      title: 'No proxy for',
+      help: 'Hosts and networks that are reached directly. Lists of all policies are united.',
+    },
+    {
+      key: 'network.dns.servers',
+      scope: 'device',
+      merge: 'replace',
+      schema: Type.Array(host, { maxItems: MAX_SERVERS }),
+      default: [],
+      title: 'DNS servers',
+      help: 'In order of preference; none = those of DHCP.',
+    },
+    {
+      key: 'network.dns.searchDomains',
+      scope: 'device',
+      merge: 'replace',
+      schema: Type.Array(domain, { maxItems: MAX_SERVERS }),
+      default: [],
+      title: 'Search domains',
+      help: 'Appended to short names, in this order; none = those of DHCP.',
+    },
+    {
+      key: 'network.wired.authentication',
+      scope: 'device',
+      merge: 'replace',
+      schema: Type.Union([Type.Null(), certificateLogin]),
+      default: null,
+      title: 'Wired 802.1X',
+      help: 'How the device proves itself to the switch, with a certificate that lies on it; null = not at all.',
+    },
+    {
+      key: 'network.wifi.enabled',
+      scope: 'device',
+      merge: 'replace',
+      schema: Type.Boolean(),
+      default: true,
+      title: 'Wi-Fi',
+      help: 'Whether the radio is on.',
+    },
+    {
+      key: 'network.wifi.networks',
+      scope: 'device',
+      merge: 'union',
+      schema: Type.Array(
+        closed({
+          ssid: Type.String({ minLength: 1, maxLength: 32 }),
+          hidden: Type.Optional(Type.Boolean()),
+          authentication: Type.Optional(certificateLogin),
+        }),
+        { maxItems: 32 },
+      ),
+      default: [],
+      title: 'Wi-Fi networks',
+      help: 'Networks that the device joins: open ones, or by certificate (WPA-Enterprise). Lists of all policies are united.',
     },
   ],
 };

@@ -1,7 +1,6 @@
 import Type from 'typebox';
+import { idleMinutes, oneOf } from './schemas.ts';
 import type { Section } from './setting.ts';
-
-const minutes = Type.Integer({ minimum: 0, maximum: 1440 });
 
 export const session: Section = {
   name: 'session',
@@ -11,7 +10,7 @@ export const session: Section = {
       key: 'session.lockAfterMinutes',
       scope: 'both',
       merge: 'replace',
-      schema: minutes,
+      schema: idleMinutes,
       default: 10,
       unit: 'minutes',
       title: 'Lock after',
@@ -21,11 +20,56 @@ export const session: Section = {
       key: 'session.logoutAfterMinutes',
       scope: 'both',
       merge: 'replace',
-      schema: minutes,
+      schema: idleMinutes,
       default: 0,
       unit: 'minutes',
       title: 'Log out after',
       help: 'Idle time until the user is logged out; 0 = never.',
+    },
+    {
+      key: 'session.onCardRemoval',
+      scope: 'both',
+      merge: 'replace',
+      schema: oneOf('nothing', 'lock', 'logout'),
+      default: 'lock',
+      title: 'When badge or smart card leaves',
+      help: 'What happens to the session whose badge or smart card is taken away.',
+    },
+    {
+      key: 'session.lockOnSuspend',
+      scope: 'both',
+      merge: 'replace',
+      schema: Type.Boolean(),
+      default: true,
+      title: 'Lock on suspend',
+      help: 'Whether the screen is locked when the device wakes again.',
+    },
+    {
+      key: 'session.endWithLastConnection',
+      scope: 'both',
+      merge: 'replace',
+      schema: Type.Boolean(),
+      default: false,
+      title: 'End with the last connection',
+      help: 'Logs the user out of the thin client when the last connection has been closed.',
+    },
+    {
+      key: 'session.showLastUser',
+      scope: 'device',
+      merge: 'replace',
+      schema: Type.Boolean(),
+      default: false,
+      title: 'Show the last user',
+      help: 'Whether the login screen proposes the name of whoever logged in last.',
+    },
+    {
+      key: 'session.loginMessage',
+      scope: 'device',
+      merge: 'replace',
+      schema: Type.String({ maxLength: 2_000 }),
+      default: '',
+      title: 'Message at login',
+      help: 'Shown on the login screen; plain text.',
     },
   ],
 };

@@ -6,6 +6,9 @@ export type SettingScope = 'device' | 'user' | 'both';
 /** `replace`: the strongest value stands. `union`: lists are united from weakest to strongest, without duplicates. */
 export type SettingMerge = 'replace' | 'union';
 
+/** What a number counts. */
+export type SettingUnit = 'minutes' | 'seconds' | 'milliseconds' | 'days' | 'factor' | 'percent';
+
 /** One setting of the catalogue. The key is its dotted path in a policy's `settings`. */
 export type Setting = {
   readonly key: string;
@@ -14,7 +17,7 @@ export type Setting = {
   readonly schema: TSchema;
   /** What holds where no policy sets it; for people, never put into bundles. */
   readonly default: unknown;
-  readonly unit?: 'minutes' | 'milliseconds' | 'factor' | 'percent';
+  readonly unit?: SettingUnit;
   readonly title: string;
   readonly help: string;
 };

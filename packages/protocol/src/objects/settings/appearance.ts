@@ -1,0 +1,122 @@
+import Type from 'typebox';
+import { oneOf, text } from './schemas.ts';
+import type { Section } from './setting.ts';
+
+const MAX_SITES = 500;
+
+const siteRules = Type.Array(
+  Type.String({
+    pattern: '^(\\*\\.)?[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?(/[^\\s]*)?$|^\\*$',
+    maxLength: 1024,
+    description: 'a site like example.org or *.example.org/path, or *',
+  }),
+  { maxItems: MAX_SITES },
+);
+
+export const browser: Section = {
+  name: 'browser',
+  title: 'Browser',
+  settings: [
+    {
+      key: 'browser.homepage',
+      scope: 'both',
+      merge: 'replace',
+      schema: Type.String({
+        pattern: '^(https?://[^\\s]+|about:blank)$',
+        maxLength: 2048,
+        description: 'a URL like https://www.example.org/, or about:blank',
+      }),
+      default: 'about:blank',
+      title: 'Home page',
+      help: 'The page that the browser opens first (http or https).',
+    },
+    {
+      key: 'browser.allow',
+      scope: 'both',
+      merge: 'union',
+      schema: siteRules,
+      default: [],
+      title: 'Allowed sites',
+      help: 'Sites that stay open though others are blocked. Lists of all policies are united.',
+    },
+    {
+      key: 'browser.block',
+      scope: 'both',
+      merge: 'union',
+      schema: siteRules,
+      default: [],
+      title: 'Blocked sites',
+      help: 'Sites that do not open; "*" = all that is not allowed. Lists of all policies are united.',
+    },
+    {
+      key: 'browser.downloads',
+      scope: 'both',
+      merge: 'replace',
+      schema: Type.Boolean(),
+      default: false,
+      title: 'Downloads',
+      help: 'Whether files may be saved on the thin client.',
+    },
+    {
+      key: 'browser.keepData',
+      scope: 'both',
+      merge: 'replace',
+      schema: Type.Boolean(),
+      default: false,
+      title: 'Keep data',
+      help: 'Whether cookies and history outlive the session.',
+    },
+  ],
+};
+
+export const appearance: Section = {
+  name: 'appearance',
+  title: 'Wallpaper and branding',
+  settings: [
+    {
+      key: 'appearance.wallpaperColor',
+      scope: 'both',
+      merge: 'replace',
+      schema: Type.String({ pattern: '^#[0-9a-f]{6}$', description: 'a colour like #1e3a5f' }),
+      default: '#1e3a5f',
+      title: 'Background colour',
+      help: 'Of the desktop and of the login screen: "#rrggbb".',
+    },
+    {
+      key: 'appearance.wallpaperFit',
+      scope: 'both',
+      merge: 'replace',
+      schema: oneOf('fill', 'fit', 'center', 'tile'),
+      default: 'fill',
+      title: 'Wallpaper',
+      help: 'How a picture that has another size than the screen is laid on it.',
+    },
+    {
+      key: 'appearance.organisation',
+      scope: 'device',
+      merge: 'replace',
+      schema: text(128),
+      default: '',
+      title: 'Organisation',
+      help: 'Shown on the login screen.',
+    },
+    {
+      key: 'appearance.helpdesk',
+      scope: 'device',
+      merge: 'replace',
+      schema: text(256),
+      default: '',
+      title: 'Helpdesk',
+      help: 'Whom to call, in words; shown on the login screen and wherever something fails.',
+    },
+    {
+      key: 'appearance.theme',
+      scope: 'both',
+      merge: 'replace',
+      schema: oneOf('light', 'dark', 'high-contrast'),
+      default: 'light',
+      title: 'Theme',
+      help: 'Colours of what the device itself shows.',
+    },
+  ],
+};

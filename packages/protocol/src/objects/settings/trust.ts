@@ -1,0 +1,81 @@
+import Type from 'typebox';
+import { oneOf } from './schemas.ts';
+import type { Section } from './setting.ts';
+
+/** A certificate in PEM has about 2 kB; a chain of them is several entries. */
+const MAX_PEM = 16_384;
+
+export const certificates: Section = {
+  name: 'certificates',
+  title: 'Certificates',
+  settings: [
+    {
+      key: 'certificates.trust',
+      scope: 'device',
+      merge: 'union',
+      schema: Type.Array(
+        Type.String({
+          pattern: '^-----BEGIN CERTIFICATE-----\\n[A-Za-z0-9+/=\\n]+\\n-----END CERTIFICATE-----\\n?$',
+          maxLength: MAX_PEM,
+          description: 'one certificate in PEM, from BEGIN CERTIFICATE to END CERTIFICATE',
+        }),
+        { maxItems: 64 },
+      ),
+      default: [],
+      title: 'Trusted CAs',
+      help: 'Certificates that browser and connections trust beside those of the system, PEM, one an entry. Lists of all policies are united.',
+    },
+  ],
+};
+
+export const privileges: Section = {
+  name: 'privileges',
+  title: 'What users may do on the device',
+  settings: [
+    {
+      key: 'privileges.shutdown',
+      scope: 'both',
+      merge: 'replace',
+      schema: Type.Boolean(),
+      default: true,
+      title: 'Shut down and restart',
+      help: 'Whether whoever sits there may.',
+    },
+    {
+      key: 'privileges.displaySettings',
+      scope: 'both',
+      merge: 'replace',
+      schema: Type.Boolean(),
+      default: true,
+      title: 'Change the display',
+      help: 'Resolution and arrangement, until logout.',
+    },
+    {
+      key: 'privileges.networkSettings',
+      scope: 'both',
+      merge: 'replace',
+      schema: Type.Boolean(),
+      default: false,
+      title: 'Change the network',
+      help: 'Join a Wi-Fi, set an address: for people who travel.',
+    },
+    {
+      key: 'privileges.terminal',
+      scope: 'both',
+      merge: 'replace',
+      schema: Type.Boolean(),
+      default: false,
+      title: 'Terminal',
+      help: 'A command line on the device itself.',
+    },
+    {
+      key: 'privileges.removableMedia',
+      scope: 'both',
+      merge: 'replace',
+      schema: oneOf('none', 'read', 'write'),
+      default: 'none',
+      title: 'Removable media',
+      help: 'What users may do with USB sticks and disks on the device itself.',
+    },
+  ],
+};
