@@ -118,23 +118,6 @@ test('settings: known keys are found at any depth, others are named', () => {
   assert.deepEqual(flat.unknown, ['power.colour', 'nope']);
 });
 
-test('the catalogue keeps the keys that other people rely on', () => {
-  for (const key of [
-    'power.screenOffAfterMinutes',
-    'power.suspendAfterMinutes',
-    'session.lockAfterMinutes',
-    'display.scale',
-    'keyboard.layout',
-    'locale.timeZone',
-    'network.proxy.url',
-    'usb.allow',
-    'browser.homepage',
-  ]) {
-    assert.ok(SETTINGS.has(key), key);
-  }
-  assert.equal(SETTINGS.get('usb.allow')?.merge, 'union');
-});
-
 test('a statement gives way only to a newer one of the same site', () => {
   const held: SiteStatement = { siteId: 's', epoch: 2, version: 5, servers: [], caPins: [], directorySuffixes: [] };
   assert.equal(isNewerStatement(held, undefined), true);
