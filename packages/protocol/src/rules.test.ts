@@ -5,7 +5,7 @@ import { formatVersion, parseVersion } from './bundle.ts';
 import { parseValue } from './codec.ts';
 import { DEFAULT_KDF, kdfRefusal } from './kdf.ts';
 import { nameProblem, newNameProblem, ObjectName } from './names.ts';
-import { flattenSettings, SETTINGS } from './objects/settings/index.ts';
+import { flattenSettings } from './objects/settings/index.ts';
 import { isNewerStatement, type SiteStatement } from './statement.ts';
 import { acceptsProtocol } from './version.ts';
 import { compareVersions } from './versioned.ts';
