@@ -1,46 +1,9 @@
-import assert from 'node:assert/strict';
 import { describe } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
-import { startLogins } from '../support/login-load.ts';
-import { expectLogin } from '../support/logins.ts';
-import { DEVICES, networkOf, nobodyMoves, type OnNetwork } from '../support/network-steps.ts';
-import { fullTest, halfTest, type RedundantOptions } from '../support/redundant-test.ts';
-import type { Site } from '../support/site.ts';
-import { ALICE, BOB } from '../support/ward.ts';
-
-/** Row 4 has ten minutes: THINMAN_BAD_WIRES_MS=600000. */
-const RUN_MS = Number(process.env.THINMAN_BAD_WIRES_MS ?? 60_000);
-/** Of each packet, each way: a round trip takes 300 ms ± 200. */
-const BAD_WIRES = { delayMs: 150, jitterMs: 100, lossPercent: 5 };
-const PATIENCE_MS = 120_000;
-
-const ABOUT = 'row 4: wires that are slow and lose packets move no device';
-// The numbers of the product: they are what is tested.
-const OPTIONS: RedundantOptions & { readonly timeoutMs: number } = {
-  agents: ['tc-1', 'tc-2'],
-  apart: { slowWires: true },
-  timings: {},
-  timeoutMs: RUN_MS + PATIENCE_MS,
-};
+import { BAD_WIRES_MOVE_NOBODY, BAD_WIRES_OPTIONS, movesNobody } from '../support/bad-wires.ts';
+import { fullTest, halfTest } from '../support/redundant-test.ts';
 
 // Both at once: they wait for most of their time.
-describe('bad wires', { concurrency: 2, timeout: OPTIONS.timeoutMs }, () => {
-  halfTest(ABOUT, OPTIONS, movesNobody);
-  fullTest(ABOUT, OPTIONS, movesNobody);
+describe('bad wires', { concurrency: 2, timeout: BAD_WIRES_OPTIONS.timeoutMs }, () => {
+  halfTest(BAD_WIRES_MOVE_NOBODY, BAD_WIRES_OPTIONS, movesNobody);
+  fullTest(BAD_WIRES_MOVE_NOBODY, BAD_WIRES_OPTIONS, movesNobody);
 });
-
-async function movesNobody(site: Site, on: OnNetwork): Promise<void> {
-  const devices = networkOf(on).host(DEVICES);
-  await expectLogin(site.agent('tc-1'), ALICE, 'granted online by primary');
-  await expectLogin(site.agent('tc-2'), BOB, 'granted online by primary');
-  await nobodyMoves(site, async () => {
-    devices.slowDown(BAD_WIRES);
-    const load = startLogins(site.agent('tc-2'), BOB);
-    await delay(RUN_MS);
-    const logins = await load.endAllGranted();
-    await devices.restore();
-    // A packet that is lost twice has its login asked elsewhere: that moves nobody.
-    const online = logins.filter(({ answer }) => answer?.mode === 'online' && answer.server === 'primary');
-    assert.ok(online.length > logins.length / 2, `${online.length} of ${logins.length} by the Primary`);
-  });
-}

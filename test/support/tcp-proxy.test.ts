@@ -55,6 +55,8 @@ test('a cut ends what is open, refuses what is new, and mends', () =>
 test('held answers come when they are released, in order', () =>
   withEcho(async proxy => {
     const socket = await dial(proxy.port);
+    socket.write('hello');
+    await once(socket, 'data');
     const { heard } = proxy.holdAnswers();
     const received: string[] = [];
     socket.on('data', text => received.push(String(text)));
@@ -65,4 +67,24 @@ test('held answers come when they are released, in order', () =>
     proxy.releaseAnswers();
     while (received.join('') !== 'one two') await once(socket, 'data');
     socket.destroy();
+  }));
+
+test('a connection that is made while answers are held has its first one, and no other', () =>
+  withEcho(async proxy => {
+    proxy.holdAnswers();
+    const socket = await dial(proxy.port);
+    socket.write('hello');
+    assert.deepEqual(await once(socket, 'data'), ['hello']);
+    const received: string[] = [];
+    socket.on('data', text => received.push(String(text)));
+    socket.write('held');
+    const other = await dial(proxy.port);
+    other.write('hello');
+    // By now the answer to the first one has come, and lies here.
+    await once(other, 'data');
+    assert.deepEqual(received, []);
+    proxy.releaseAnswers();
+    while (received.join('') !== 'held') await once(socket, 'data');
+    socket.destroy();
+    other.destroy();
   }));

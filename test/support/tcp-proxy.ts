@@ -8,7 +8,10 @@ export type TcpProxy = AsyncDisposable & {
   /** Ends every connection and refuses new ones until `mend`. */
   cut(): Promise<void>;
   mend(): Promise<void>;
-  /** From now on what the server answers is kept back; what it is sent still arrives. Resolves `heard` at the first byte. */
+  /**
+   * From now on what the server answers is kept back; what it is sent still arrives. Resolves `heard` at the first byte. A connection that
+   * is made meanwhile has its handshake answered: else it could send nothing that might be answered.
+   */
   holdAnswers(): { readonly heard: Promise<void> };
   /** Lets through what was kept back, and everything after it. */
   releaseAnswers(): void;
@@ -25,6 +28,7 @@ export async function createTcpProxy(port: number, targetPort: number): Promise<
     const target = connect(targetPort, '127.0.0.1');
     const pair = [device, target] as const;
     pairs.add(pair);
+    let greeting: 'waits' | 'answered' | 'over' = held === undefined ? 'over' : 'waits';
     const end = () => {
       pairs.delete(pair);
       device.destroy();
@@ -33,10 +37,12 @@ export async function createTcpProxy(port: number, targetPort: number): Promise<
     for (const socket of pair) socket.setNoDelay(true).on('error', end).on('close', end);
     device.on('data', chunk => {
       held?.onHeard();
+      if (greeting === 'answered') greeting = 'over';
       target.write(chunk);
     });
     target.on('data', chunk => {
-      if (held === undefined) device.write(chunk);
+      if (greeting === 'waits') greeting = 'answered';
+      if (held === undefined || greeting === 'answered') device.write(chunk);
       else held.chunks.push(() => device.write(chunk));
     });
   });

@@ -5,7 +5,7 @@ import { formatVersion, parseVersion } from './bundle.ts';
 import { parseValue } from './codec.ts';
 import { DEFAULT_KDF, kdfRefusal } from './kdf.ts';
 import { nameProblem, newNameProblem, ObjectName } from './names.ts';
-import { flattenSettings, SETTINGS } from './objects/settings/index.ts';
+import { flattenSettings } from './objects/settings/index.ts';
 import { isNewerStatement, type SiteStatement } from './statement.ts';
 import { acceptsProtocol } from './version.ts';
 import { compareVersions } from './versioned.ts';
@@ -116,23 +116,6 @@ test('settings: known keys are found at any depth, others are named', () => {
     ],
   );
   assert.deepEqual(flat.unknown, ['power.colour', 'nope']);
-});
-
-test('the catalogue keeps the keys that other people rely on', () => {
-  for (const key of [
-    'power.screenOffAfterMinutes',
-    'power.suspendAfterMinutes',
-    'session.lockAfterMinutes',
-    'display.scale',
-    'keyboard.layout',
-    'locale.timeZone',
-    'network.proxy.url',
-    'usb.allow',
-    'browser.homepage',
-  ]) {
-    assert.ok(SETTINGS.has(key), key);
-  }
-  assert.equal(SETTINGS.get('usb.allow')?.merge, 'union');
 });
 
 test('a statement gives way only to a newer one of the same site', () => {
