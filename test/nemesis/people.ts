@@ -27,14 +27,12 @@ export async function usePeople(
   dice: Dice,
   signal: AbortSignal,
 ): Promise<void> {
-  let refusedAtMs: number[] = [];
   while (!signal.aborted) {
     const { user, password } = next();
     const wasEntombed = changing.some(({ name }) => name === user) && hasTombstone(agent, user);
     const startMs = Date.now();
     const { answer, code } = await agent.login(user, password);
     const endMs = Date.now();
-    if (answer?.verdict !== 'granted') refusedAtMs.push(endMs);
     const entombed = wasEntombed && hasTombstone(agent, user);
     history.logins.push({ device: agent.name, user, password, answer, code, startMs, endMs, entombed });
     if (dice.chance(CHANCES.logout)) await agent.logout();
@@ -45,8 +43,12 @@ export async function usePeople(
   }
 
   function next(): { readonly user: string; readonly password: string } {
-    refusedAtMs = refusedAtMs.filter(atMs => atMs > Date.now() - HOUR_MS);
-    const mayBeRefused = refusedAtMs.length < MOST_REFUSED_A_DEVICE;
+    // Of all rounds, as servers count.
+    const sinceMs = Date.now() - HOUR_MS;
+    const refused = history.logins.filter(
+      ({ device, answer, endMs }) => device === agent.name && answer?.verdict !== 'granted' && endMs > sinceMs,
+    );
+    const mayBeRefused = refused.length < MOST_REFUSED_A_DEVICE;
     if (mayBeRefused && dice.chance(CHANCES.wrong)) return { user: 'mallory', password: WRONG };
     if (mayBeRefused && dice.chance(CHANCES.changing)) {
       const who = dice.pick(changing);
