@@ -6,7 +6,8 @@ import { resolve } from 'node:path';
 /** Installs Debian packages if this is Debian and root; false if it may not or the installation failed. */
 export function installPackages(packages: readonly string[]): boolean {
   if (process.getuid?.() !== 0 || !hasProgram('apt-get')) return false;
-  console.log(`Installing Debian packages: ${packages.join(' ')}`);
+  // Not on stdout: that may be for a program to read.
+  console.error(`Installing Debian packages: ${packages.join(' ')}`);
   return aptGet('update') && aptGet('install', '--yes', '--no-install-recommends', ...packages);
 }
 

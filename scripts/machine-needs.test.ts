@@ -82,6 +82,8 @@ test('a path says what its suite needs', () => {
   const network = ['iproute2', 'nftables', 'socat', 'root'];
   assert.deepEqual(needsOf('test/network/packets-dropped.test.ts'), [...mariadb, ...network]);
   assert.deepEqual(needsOf('test/network/full-partition.test.ts'), [...mariadb, ...network]);
+  assert.deepEqual(needsOf('test/bench/failover.ts'), ['util-linux', ...network]);
+  assert.deepEqual(needsOf('test/bench/login.ts'), []);
   assert.deepEqual(needsOf('test/mysql9/full-replication.test.ts'), ['util-linux', 'openssl', '9']);
   assert.deepEqual(needsOf('test/system/clock-goes-back.test.ts'), ['faketime']);
 });

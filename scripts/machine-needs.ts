@@ -25,7 +25,7 @@ const MARIADB =
   /^test\/(?:.*\/)?databases?\/(?!.*mysql9)|^test\/network\/(?!.*mysql9)|^test\/.*(?:mariadb|galera)|^test\/(?!.*mysql9).*\/(?:half|full)[-.](?!disk)/;
 const MYSQL9 = /^test\/.*mysql9/;
 const GALERA = /^test\/.*galera/;
-const NETWORK = /^test\/(?:.*\/)?network\//;
+const NETWORK = /^test\/(?:.*\/)?network\/|^test\/bench\/(?:failover|memory-agent)/;
 const TRACED = /^test\/system\/(?:killed-at-|promotion|restored-database)/;
 const FULL_DISKS = /^test\/(?:system|database)\/full-disk/;
 const UNIX_USERS = /^test\/security\/other-unix-users/;

@@ -169,6 +169,8 @@ async function play({ said, frames }: Scenario): Promise<string | undefined> {
     identityStore: keepsNothing,
     client,
     channels: {
+      readyz: (server, _deadlineMs, signal) => client.readyz(server, signal),
+      reset() {},
       open(_server, _deadlineMs, _pingMs, listener) {
         if (isGone) queueMicrotask(() => listener.onClosed({ reason: 'refused', detail: 'gone' }));
         else {

@@ -73,6 +73,8 @@ describe('a statement that a device hears from a server in its list', () => {
       identityStore: store,
       client: nobodyAnswersButProbes,
       channels: {
+        readyz: (server, _deadlineMs, signal) => nobodyAnswersButProbes.readyz(server, signal),
+        reset() {},
         open({ name: server }, _deadlineMs, _pingMs, listener) {
           channels.push({ listener, server });
           queueMicrotask(() => listener.onOpen());

@@ -11,7 +11,7 @@ import {
   type UserWord,
 } from '@thinman/protocol';
 import type { Effect, LoginOutcome } from '../../packages/agent/src/core/effect.ts';
-import type { Event, KnownUser, ProblemFacts } from '../../packages/agent/src/core/event.ts';
+import type { Event, GivenBundle, KnownUser, ProblemFacts } from '../../packages/agent/src/core/event.ts';
 import type { OfflineFacts } from '../../packages/agent/src/core/offline-login.ts';
 import { siteOf } from '../../packages/agent/src/core/site.ts';
 import { type AgentState, isDecided, modeOf } from '../../packages/agent/src/core/state.ts';
@@ -50,10 +50,14 @@ export type Step = {
   readonly kdf?: Partial<KdfParameters>;
   /** Of a salt that a server names: base64url has four for three bytes. */
   readonly saltChars?: number;
+  /** The device's own bundle, in the frame. */
+  readonly bundle?: { readonly generation: number; readonly epoch?: number; readonly changed?: boolean };
 };
 
 const EPOCH = 1;
 const WALL_MS = Date.UTC(2026, 10, 22);
+/** Under a number that no attempt has. */
+const GIVEN = -1;
 const SALT_CHARS = 22; // 16 bytes in base64url
 const SESSION_MS = 900_000;
 const SERVER_STATES: readonly string[] = ['serving', 'degraded', 'draining', 'unavailable'];
@@ -282,6 +286,7 @@ export function createMachine(options: {
               : { ...statementOf(step.statement.servers), ...withoutServers(step.statement) },
         words,
         known: words.flatMap(({ userId }) => knownUser(userId)),
+        bundle: givenBundle(step.bundle),
       });
     },
     closed([server = '', why = 'reset', generation]) {
@@ -293,7 +298,8 @@ export function createMachine(options: {
     goaway: ([server = '']) => feed({ kind: 'channelGoaway', channel: channelTo(server) }),
     revoked: ([server = '', generation = '1']) =>
       feed({ kind: 'channelRevoked', channel: channelTo(server), subject: version(Number(generation)) }),
-    changed: ([server = '', userId]) => feed({ kind: 'channelChanged', channel: channelTo(server), userId }),
+    changed: ([server = '', userId], step) =>
+      feed({ kind: 'channelChanged', channel: channelTo(server), userId, bundle: givenBundle(step.bundle) }),
     command: ([server = '', command = '']) =>
       feed({ kind: 'channelCommand', channel: channelTo(server), id: 'c-1', command, data: {} }),
     login([user = '']) {
@@ -569,4 +575,10 @@ function commitWords(outcome: LoginOutcome): string {
 
 function withoutServers({ servers: _servers, ...statement }: Exclude<Step['statement'], 'invalid' | undefined>) {
   return statement;
+}
+
+function givenBundle(bundle: Step['bundle']): GivenBundle | undefined {
+  if (bundle === undefined) return undefined;
+  const { generation, epoch = EPOCH, changed = true } = bundle;
+  return { attempt: GIVEN, version: { epoch, generation }, changed };
 }

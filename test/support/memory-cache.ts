@@ -43,8 +43,9 @@ export function memoryCache(device: StoredDevice): Cache {
       return subjects.length === 0 ? undefined : subjects.reduce(newestVersion);
     },
     offlineFailures: user => device.failures[user] ?? { count: 0, lastMs: 0 },
-    commitLogin({ save, eraseUser, clearTombstoneOf, tombstone, clearFailures, user, event }) {
+    commitLogin({ save, eraseUser, clearTombstoneOf, tombstone, clearFailures, user, event, clockMark }) {
       if (event !== undefined) device.outbox.push(event);
+      if (clockMark !== undefined) device.mark = clockMark;
       needsRoom();
       if (eraseUser !== undefined) delete device.logins[eraseUser];
       if (save !== undefined) {

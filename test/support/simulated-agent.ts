@@ -216,6 +216,8 @@ export function simulate(options: {
   };
 
   const connector: ChannelConnector = {
+    readyz: (target, _connectDeadlineMs, signal) => client.readyz(target, signal),
+    reset() {},
     open(target, deadlineMs, pingMs, listener) {
       const server = find(target.name);
       const listeners = channels.get(target.name) ?? new Set();

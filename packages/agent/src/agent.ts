@@ -18,6 +18,7 @@ import { watchHost } from './adapters/host-watch.ts';
 import { createServerClient } from './adapters/http-client.ts';
 import { openIdentityStore } from './adapters/identity-store.ts';
 import { createRenewal } from './adapters/renewal.ts';
+import { createRoundTrips } from './adapters/round-trips.ts';
 import { createSealing } from './adapters/sealing.ts';
 import { verifyStatement } from './adapters/statement.ts';
 import type { Applier } from './apply/applier.ts';
@@ -121,14 +122,18 @@ export function createAgent(options: AgentOptions): Agent {
     throw error;
   }
   let { connectDeadlineMs } = DEFAULT_AGENT_TIMINGS;
-  const client = createServerClient({ clock, identity: () => identity, connectDeadlineMs: () => connectDeadlineMs });
+  const roundTrips = createRoundTrips();
+  const client = createServerClient({
+    ...{ clock, roundTrips, identity: () => identity, connectDeadlineMs: () => connectDeadlineMs },
+  });
+  const channels = createChannelConnector({ clock, random, identity: () => identity, roundTrips });
   const applying = createApplying(options.appliers ?? [devicePolicyFile(paths.appliedDir)], clock);
   const verified = (signed: SignedStatement) => verifyStatement(signed, identity.caCertificates, identity.siteId);
   const runner = createRunner({
     identity,
     identityStore,
     client,
-    channels: createChannelConnector({ clock, random, identity: () => identity }),
+    channels,
     hasher: createHasher(identity),
     sealing: createSealing(),
     cache,
@@ -157,6 +162,7 @@ export function createAgent(options: AgentOptions): Agent {
     }
     identity = { ...identity, caCertificates };
     client.reset();
+    channels.reset();
     tellTrust();
     renewal.lookLater();
   }
@@ -178,6 +184,7 @@ export function createAgent(options: AgentOptions): Agent {
       identityStore.saveCertificate(certificate, issuedAtMs);
       identity = { ...identity, certificate, caCertificates, certificateIssuedAtMs: issuedAtMs };
       client.reset();
+      channels.reset();
       runner.record('certificate.renewed', { expiresAt: expiresAtMs });
       if (caCertificates.length > 1) tellTrust();
       if (hadExpired) runner.linkUp();

@@ -128,12 +128,16 @@ export type ServerClient = {
 
 /** One WebSocket to one server. Frames are parsed already; a frame that does not parse closes it (`not_our_schema`). */
 export type ChannelConnector = {
+  /** `GET /readyz` over a connection that is kept for the channel which may follow: one handshake for both. */
+  readyz(server: StatementServer, connectDeadlineMs: number, signal: AbortSignal): Promise<Answer<ServerStatus>>;
   open(
     server: StatementServer,
     connectDeadlineMs: number,
     pingIntervalMs: number,
     listener: ChannelListener,
   ): ChannelHandle;
+  /** Drops what is kept (new certificate, new statement, the end). */
+  reset(): void;
 };
 export type ChannelListener = {
   onOpen(): void;
@@ -242,6 +246,8 @@ export type Cache = {
     readonly clearFailures?: boolean;
     readonly user: string;
     readonly event?: ThinmanEvent;
+    /** The time that the grant rested on. Where nothing of this can be written it is kept, as by `setClockMark`. */
+    readonly clockMark?: ClockMark;
   }): void;
   /** Committed to disk before the hash runs. */
   countOfflineFailure(user: string, atMs: number): void;

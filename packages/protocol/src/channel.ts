@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { DeviceBundle } from './bundle.ts';
 import { ObjectName, Uuid } from './names.ts';
 import { SignedStatement } from './statement.ts';
 import { AgentMode, ServerState } from './status.ts';
@@ -29,6 +30,13 @@ export const UserWord = Type.Object({
 });
 export type UserWord = Static<typeof UserWord>;
 
+/** The device's own bundle as it is now; or, when the device holds the same, up to which version that is current. */
+export const HelloBundle = Type.Union([
+  DeviceBundle,
+  Type.Object({ unchanged: Type.Literal(true), etag: Type.String({ maxLength: 64 }), version: Version }),
+]);
+export type HelloBundle = Static<typeof HelloBundle>;
+
 /** Server → device. `hello` comes first, and again whenever something in it changes. */
 export const ServerFrame = Type.Union([
   Type.Object({
@@ -43,9 +51,19 @@ export const ServerFrame = Type.Union([
     serverTime: Type.Integer(),
     /** About the users that the device named in its own hello, or whose state has changed. */
     users: Type.Array(UserWord),
+    /** In the answer to a hello that says what the device holds, unless the bundle is too large for a frame: then it is pulled. */
+    bundle: Type.Optional(HelloBundle),
   }),
-  /** A bundle has changed: pull it. `userId` is absent when it is the device's own. */
-  Type.Object({ type: Type.Literal('changed'), userId: Type.Optional(Uuid), version: Version }),
+  /**
+   * A bundle has changed: pull it, unless it is here. `userId` is absent when it is the device's own. `bundle`: only to a device that
+   * has said what it holds, and never a user's, for which a session is asked.
+   */
+  Type.Object({
+    type: Type.Literal('changed'),
+    userId: Type.Optional(Uuid),
+    version: Version,
+    bundle: Type.Optional(DeviceBundle),
+  }),
   Type.Object({
     type: Type.Literal('command'),
     id: Uuid,
@@ -68,13 +86,18 @@ export const DeviceFrame = Type.Union([
     users: Type.Array(Uuid, { maxItems: 1000 }),
     /** Version of the newest statement held, [epoch, version]; the server sends its own anyway. */
     statement: Type.Tuple([Type.Integer(), Type.Integer()]),
+    /** ETag of the device's bundle that is held, empty for none: it may be told, and sent, in frames. */
+    bundle: Type.Optional(Type.String({ maxLength: 64 })),
   }),
   Type.Object({
     type: Type.Literal('status'),
     mode: AgentMode,
     version: Version,
-    /** loginId and user of the open session. */
-    session: Type.Union([Type.Object({ loginId: Uuid, userId: Uuid }), Type.Null()]),
+    /** loginId and user of the open session, and the ETag of the user's bundle that is held. */
+    session: Type.Union([
+      Type.Object({ loginId: Uuid, userId: Uuid, bundle: Type.Optional(Type.String({ maxLength: 64 })) }),
+      Type.Null(),
+    ]),
     pendingEvents: Type.Integer({ minimum: 0 }),
   }),
   Type.Object({

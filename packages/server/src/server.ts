@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   isOlder,
+  LINK_DRAIN_EVENTS,
   LINK_PATH,
   NO_VERSION,
   type ServerReport,
@@ -40,7 +41,7 @@ import { createPasswordHasher } from './identity/password-hasher.ts';
 import { renewServerRoute } from './identity/renew-server-route.ts';
 import { createRestate, type Restate } from './identity/restate.ts';
 import { createServerRenewal } from './identity/server-renewal.ts';
-import { createDrain } from './journal/drain.ts';
+import { createDrain, RECORD_DRAIN_EVENTS } from './journal/drain.ts';
 import { createFactExchange } from './link/fact-exchange.ts';
 import { openLink } from './link/link-client.ts';
 import { createLinkServer } from './link/link-server.ts';
@@ -310,6 +311,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   });
   const outflow = createDrain({
     ...{ journal, deliver: route.deliver, clock },
+    batchEvents: () => (role() === 'primary' ? RECORD_DRAIN_EVENTS : LINK_DRAIN_EVENTS),
     onTrouble(error) {
       // A database that is away has been told already.
       if (error instanceof DatabaseUnavailable) return;

@@ -123,6 +123,13 @@ test('a login is committed with all that it changes, as one', () => {
   assert.equal(cache.pendingEventCount(), 2);
 });
 
+test('the time that a grant rested on is committed with it', () => {
+  cache.commitLogin({ user: 'alice', clockMark: { highWaterMs: 7, forgivenBoots: 0 }, event: event() });
+  assert.deepEqual(cache.clockMark(), { highWaterMs: 7, forgivenBoots: 0 });
+  reopen();
+  assert.deepEqual(cache.clockMark(), { highWaterMs: 7, forgivenBoots: 0 });
+});
+
 test('the newest subject known comes from the login or from a tombstone, whichever is newer', () => {
   cache.commitLogin({ user: 'alice', save: login({ subject: { epoch: 1, generation: 5 } }) });
   assert.deepEqual(cache.knownSubject('alice'), { epoch: 1, generation: 5 });

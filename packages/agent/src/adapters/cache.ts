@@ -108,6 +108,10 @@ export function openCache(path: string, options: CacheOptions): Cache {
       }),
     offlineFailures: user => store.run(({ rows }) => readFailures(rows, user)),
     commitLogin(commit) {
+      if (commit.clockMark !== undefined) {
+        known.clock = commit.clockMark;
+        unsaved.add('clock');
+      }
       try {
         store.runAnew(({ rows, outbox }) => {
           if (commit.eraseUser !== undefined) rows.remove('login', commit.eraseUser);
@@ -116,7 +120,9 @@ export function openCache(path: string, options: CacheOptions): Cache {
           if (commit.tombstone !== undefined) putTombstone(rows, commit.tombstone);
           if (commit.clearFailures === true) rows.remove('failures', commit.user);
           if (commit.event !== undefined) outbox.append(commit.event);
+          if (commit.clockMark !== undefined) put(rows, 'clock');
         });
+        if (commit.clockMark !== undefined) unsaved.delete('clock');
       } catch (error) {
         // No login without its event: it waits in memory for room on disk, and is sent from there.
         if (error instanceof CacheTrouble && commit.event !== undefined) overflow = [...overflow, commit.event];

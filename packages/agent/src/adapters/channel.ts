@@ -1,6 +1,4 @@
 import type { IncomingMessage } from 'node:http';
-import { Agent } from 'node:https';
-import { Duplex } from 'node:stream';
 import {
   CHANNEL_CLOSE,
   CHANNEL_PATH,
@@ -15,7 +13,9 @@ import {
 import { WebSocket } from 'ws';
 import { errorCode } from '../error-code.ts';
 import type { ChannelConnector, ChannelListener, Clock, DeviceIdentity, FailureReason, Random } from '../ports.ts';
-import { ConnectFailure, connectTls, networkReason, tlsCredentials } from './tls.ts';
+import { createKeptConnections } from './kept-connections.ts';
+import type { RoundTrips } from './round-trips.ts';
+import { ConnectFailure, HANDSHAKE_DEADLINE_MS, networkReason } from './tls.ts';
 
 /** Pings without an answer after which the peer is dead (`failover.md`, "channel ping"). */
 const MISSES_UNTIL_DEAD = 2;
@@ -31,24 +31,26 @@ export type ChannelConnectorOptions = {
   readonly random: Random;
   /** Read at every `open`. */
   readonly identity: () => DeviceIdentity;
+  /** Where others measure as well. */
+  readonly roundTrips?: RoundTrips;
 };
 
 type Why = Parameters<ChannelListener['onClosed']>[0];
 
 /** The device's WebSocket, under the same TLS rules as its HTTPS. */
-export function createChannelConnector({ clock, random, identity }: ChannelConnectorOptions): ChannelConnector {
+export function createChannelConnector(options: ChannelConnectorOptions): ChannelConnector {
+  const { clock, random } = options;
+  const kept = createKeptConnections(options);
   return {
+    reset: kept.drop,
+    readyz: kept.readyz,
     open(server, connectDeadlineMs, pingIntervalMs, listener) {
       const url = new URL(CHANNEL_PATH, server.url);
       let closed = false;
       let misses = 0;
       let cancelTimer = () => {};
-      let giveUpConnecting = () => {};
 
-      const agent = new VerifyingAgent(done => {
-        const request = { url, credentials: tlsCredentials(identity()), clock, deadlineMs: connectDeadlineMs };
-        giveUpConnecting = connectTls({ ...request, keyHash: server.keyHash }, done);
-      });
+      const agent = kept.take(server, connectDeadlineMs);
       const socket = new WebSocket(url, {
         agent,
         headers: { [PROTOCOL_HEADER]: String(PROTOCOL_VERSION) },
@@ -61,7 +63,7 @@ export function createChannelConnector({ clock, random, identity }: ChannelConne
         if (closed) return;
         closed = true;
         cancelTimer();
-        giveUpConnecting();
+        agent.giveUp();
         if (socket.readyState !== WebSocket.CLOSED) socket.terminate();
         listener.onClosed(why);
       };
@@ -82,7 +84,7 @@ export function createChannelConnector({ clock, random, identity }: ChannelConne
         });
       };
       // In the place of ws's `handshakeTimeout`, which watches idle sockets only: name lookup and a trickling answer pass it.
-      cancelTimer = clock.after(connectDeadlineMs, () =>
+      cancelTimer = clock.after(Math.max(connectDeadlineMs, HANDSHAKE_DEADLINE_MS), () =>
         finish({ reason: 'timeout', detail: 'the upgrade took too long' }),
       );
 
@@ -115,7 +117,7 @@ export function createChannelConnector({ clock, random, identity }: ChannelConne
           if (closed) return;
           closed = true;
           cancelTimer();
-          giveUpConnecting();
+          agent.giveUp();
           socket.close();
           const cancelCut = clock.after(CLOSE_GRACE_MS, () => socket.terminate());
           socket.once('close', cancelCut);
@@ -124,24 +126,6 @@ export function createChannelConnector({ clock, random, identity }: ChannelConne
       };
     },
   };
-}
-
-/** Hands `node:https` a connection whose other end has been verified already. */
-class VerifyingAgent extends Agent {
-  readonly #connect: (done: Parameters<typeof connectTls>[1]) => void;
-
-  constructor(connect: (done: Parameters<typeof connectTls>[1]) => void) {
-    super({ keepAlive: false });
-    this.#connect = connect;
-  }
-
-  override createConnection(_options: unknown, callback?: (error: Error | null, stream: Duplex) => void): undefined {
-    this.#connect((failure, socket) => {
-      // On failure Node reads the error alone; its types ask for a stream all the same.
-      if (failure !== undefined || socket === undefined) callback?.(failure ?? new Error('no socket'), new Duplex());
-      else callback?.(null, socket);
-    });
-  }
 }
 
 /** The upgrade was answered by an HTTP response: a problem document, or something that is none of ours. */

@@ -193,7 +193,7 @@ function summary(failures: readonly Refusal[]): Refusal {
  * What came back must fit: a statement of the pinned CA which knows the server that we spoke to, and a certificate for our key
  * of a CA which that statement names (two while the CA is changed).
  */
-function checkAnswer(
+export function checkAnswer(
   answer: EnrollAnswer,
   pinned: readonly string[],
   serverKeyHash: string,

@@ -17,17 +17,21 @@ const ED25519_PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'he
 
 type HasherIdentity = Pick<DeviceIdentity, 'siteId' | 'deviceId' | 'deviceSecret' | 'keyHash'>;
 
+/** Argon2id of one password: 32 bytes, which whoever asked clears. */
+export type DeriveBase = (password: string, salt: string, kdf: KdfParameters) => Promise<Buffer>;
+
 /** `design.md`, idea 6. The password itself is a string and cannot be cleared; every buffer made from it is. */
-export function createHasher(identity: HasherIdentity): Hasher {
+export function createHasher(identity: HasherIdentity, derive: DeriveBase = deriveBase): Hasher {
   return {
     async derive(password, salt, kdf) {
-      const base = await deriveBase(password, salt, kdf);
+      const base = await derive(password, salt, kdf);
       return baseKey(base, identity);
     },
   };
 }
 
-async function deriveBase(password: string, salt: string, kdf: KdfParameters): Promise<Buffer> {
+/** In Node's thread pool. */
+export async function deriveBase(password: string, salt: string, kdf: KdfParameters): Promise<Buffer> {
   const message = Buffer.from(password.normalize('NFC'));
   try {
     return await runArgon2(kdf.algorithm, {

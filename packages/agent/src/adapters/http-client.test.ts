@@ -87,7 +87,7 @@ describe('what is asked', () => {
     });
     for (const _ of [1, 2, 3]) {
       assert.equal((await client.readyz(lab.server, patience())).kind, 'ok');
-      await nextTurn(); // undici frees a connection one turn of the event loop after its answer
+      await nextTurn(); // a connection is free again one turn of the event loop after its answer
     }
     assert.deepEqual(seen, Array(3).fill([String(PROTOCOL_VERSION), true, '/readyz']));
     assert.equal(lab.seen.handshakes, 1);

@@ -21,18 +21,16 @@ import {
   UserBundle,
   VERSION_HEADER,
 } from '@thinman/protocol';
-import { Pool } from 'undici';
 import type { Answer, BundleAnswer, Clock, DeviceIdentity, ServerClient } from '../ports.ts';
 import { exchange, type HttpCall, type HttpOutcome } from './http-exchange.ts';
-import { createRoundTrips } from './round-trips.ts';
+import { createRoundTrips, type RoundTrips } from './round-trips.ts';
 import { connectTls, type TlsCredentials, tlsCredentials } from './tls.ts';
+import { VerifyingAgent } from './verifying-agent.ts';
 
-/** Connections to one server: a login, its probe, a bundle and a batch of events can be under way at once. */
-const MAX_CONNECTIONS = 4;
+/** Connections to one server that are kept: a login, its probe, a bundle and a batch of events can be under way at once. */
+const KEPT_CONNECTIONS = 4;
 /** An idle connection is kept this long, unless the server's keep-alive hint says otherwise. */
 const KEEP_ALIVE_MS = 60_000;
-/** Every call has a deadline of its own; this one only bounds a forgotten one (undici's timers are coarse). */
-const LAST_RESORT_MS = 60_000;
 const CONNECT_ROUND_TRIPS = 4; // `failover.md`, "connect + TLS deadline"
 
 export type ServerClientOptions = {
@@ -41,53 +39,52 @@ export type ServerClientOptions = {
   readonly identity: () => DeviceIdentity;
   /** Least deadline of connect + TLS in ms; the real one is max(this, 4 × measured round trip). */
   readonly connectDeadlineMs?: () => number;
+  /** Where others measure as well. */
+  readonly roundTrips?: RoundTrips;
 };
 
 type ParseBody<T> = (outcome: Extract<HttpOutcome, { kind: 'response' }>) => Parsed<T>;
 
-/** HTTPS to the servers of the list: mutual TLS, keys pinned by the statement, one pool a server, answers parsed once. */
+/** HTTPS to the servers of the list: mutual TLS, keys pinned by the statement, one agent of `node:https` a server, answers parsed once. */
 export function createServerClient(options: ServerClientOptions): ServerClient {
   const { clock } = options;
   const connectDeadlineMs = options.connectDeadlineMs ?? (() => DEFAULT_AGENT_TIMINGS.connectDeadlineMs);
-  const roundTrips = createRoundTrips();
-  const pools = new Map<string, Pool>();
+  const { roundTrips = createRoundTrips() } = options;
+  const agents = new Map<string, VerifyingAgent>();
   let credentials: TlsCredentials | undefined;
+  let isClosed = false;
 
-  function poolOf(server: StatementServer): Pool {
+  function agentOf(server: StatementServer): VerifyingAgent {
     const key = serverKey(server);
-    let pool = pools.get(key);
-    if (pool === undefined) {
-      pool = createPool(server);
-      pools.set(key, pool);
+    let agent = agents.get(key);
+    if (agent === undefined) {
+      agent = createAgent(server);
+      agents.set(key, agent);
     }
-    return pool;
+    return agent;
   }
 
-  function createPool(server: StatementServer): Pool {
+  function createAgent(server: StatementServer): VerifyingAgent {
     const url = new URL(server.url);
-    return new Pool(url.origin, {
-      connections: MAX_CONNECTIONS,
-      pipelining: 1,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      headersTimeout: LAST_RESORT_MS,
-      bodyTimeout: LAST_RESORT_MS,
-      connect(_options, callback) {
+    return new VerifyingAgent(
+      done => {
         credentials ??= tlsCredentials(options.identity());
         const measuredMs = roundTrips.of(serverKey(server)) ?? 0;
         const deadlineMs = Math.max(connectDeadlineMs(), CONNECT_ROUND_TRIPS * measuredMs);
         const onRoundTrip = (ms: number) => roundTrips.add(serverKey(server), ms);
-        connectTls({ url, credentials, clock, deadlineMs, keyHash: server.keyHash, onRoundTrip }, (failure, socket) =>
-          socket === undefined ? callback(failure ?? new Error('no socket'), null) : callback(null, socket),
-        );
+        return connectTls({ url, credentials, clock, deadlineMs, keyHash: server.keyHash, onRoundTrip }, done);
       },
-    });
+      { most: KEPT_CONNECTIONS, idleMs: KEEP_ALIVE_MS },
+    );
   }
 
   async function call<T>(server: StatementServer, request: HttpCall, parse: ParseBody<T>): Promise<Answer<T>> {
     const startedMs = clock.monotonicMs();
-    const outcome = await exchange(poolOf(server), request);
+    const outcome = await exchange(agentOf(server), new URL(server.url), request);
     const elapsedMs = clock.monotonicMs() - startedMs;
-    return outcome.kind === 'failed' ? { ...outcome, elapsedMs } : answerOf(outcome, parse, elapsedMs);
+    if (outcome.kind === 'response') return answerOf(outcome, parse, elapsedMs);
+    // Whatever broke off then, it was this side that did it.
+    return { ...outcome, ...(isClosed && { reason: 'aborted' }), elapsedMs };
   }
 
   function bundle<B>(
@@ -163,20 +160,21 @@ export function createServerClient(options: ServerClientOptions): ServerClient {
     roundTripMs: server => roundTrips.of(serverKey(server)),
     reset() {
       credentials = undefined;
-      const old = [...pools.values()];
-      pools.clear();
+      const old = [...agents.values()];
+      agents.clear();
       // What is under way ends by itself; nothing new goes over the old connections.
-      for (const pool of old) void pool.close();
+      for (const agent of old) agent.retire();
     },
     async close() {
-      const old = [...pools.values()];
-      pools.clear();
-      await Promise.all(old.map(pool => pool.destroy()));
+      isClosed = true;
+      for (const agent of agents.values()) agent.destroy();
+      agents.clear();
     },
   };
 }
 
-function serverKey({ url, keyHash }: StatementServer): string {
+/** Its name among round trips and pools. */
+export function serverKey({ url, keyHash }: StatementServer): string {
   return `${url} ${keyHash}`;
 }
 
@@ -187,7 +185,8 @@ function bearer(token: string): Record<string, string> {
 /** A `/readyz` of 503 carries the server's status as well as one of 200 does. */
 const HTTP_SERVICE_UNAVAILABLE = 503;
 
-function answerOf<T>(
+/** What a response says, read by the protocol. */
+export function answerOf<T>(
   response: Extract<HttpOutcome, { kind: 'response' }>,
   parse: ParseBody<T>,
   elapsedMs: number,

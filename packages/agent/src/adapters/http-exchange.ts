@@ -1,5 +1,7 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { type Agent, request } from 'node:https';
 import { MAX_BODY_BYTES, PROTOCOL_HEADER, PROTOCOL_VERSION } from '@thinman/protocol';
-import { type Dispatcher, errors } from 'undici';
 import { errorCode } from '../error-code.ts';
 import type { FailureReason } from '../ports.ts';
 import { ConnectFailure, networkReason } from './tls.ts';
@@ -22,39 +24,45 @@ export type HttpOutcome =
     }
   | { readonly kind: 'failed'; readonly reason: FailureReason; readonly detail: string };
 
-/** One request and its whole answer, of at most MAX_BODY_BYTES. Redirects are not followed. Never throws. */
-export async function exchange(dispatcher: Dispatcher, call: HttpCall): Promise<HttpOutcome> {
+/** One request over the agent's connections, and its whole answer, of at most MAX_BODY_BYTES. No redirects. Never throws. */
+export async function exchange(agent: Agent, url: URL, call: HttpCall): Promise<HttpOutcome> {
   let answered = false;
   try {
-    const { statusCode, headers, body } = await dispatcher.request({
-      method: call.method,
-      path: call.path,
-      headers: {
-        accept: 'application/json',
-        [PROTOCOL_HEADER]: String(PROTOCOL_VERSION),
-        ...(call.body !== undefined && { 'content-type': 'application/json' }),
-        ...call.headers,
-      },
-      ...(call.body !== undefined && { body: JSON.stringify(call.body) }),
-      signal: call.signal,
-    });
+    const response = await answerTo(agent, url, call);
     answered = true;
     const chunks: Uint8Array[] = [];
     let size = 0;
     // Leaving the loop early destroys the body and its connection with it.
-    for await (const chunk of body) {
+    for await (const chunk of response) {
       size += chunk.length;
       if (size > MAX_BODY_BYTES) return failed('not_our_schema', `the answer is larger than ${MAX_BODY_BYTES} bytes`);
       chunks.push(chunk);
     }
     const header = (name: string) => {
-      const value = headers[name];
+      const value = response.headers[name];
       return Array.isArray(value) ? value[0] : value;
     };
-    return { kind: 'response', status: statusCode, header, text: Buffer.concat(chunks).toString() };
+    return { kind: 'response', status: response.statusCode ?? 0, header, text: Buffer.concat(chunks).toString() };
   } catch (error) {
     return failureOf(error, call.signal, answered);
   }
+}
+
+async function answerTo(agent: Agent, url: URL, call: HttpCall): Promise<IncomingMessage> {
+  const { method, path, signal, body } = call;
+  const headers = {
+    accept: 'application/json',
+    [PROTOCOL_HEADER]: String(PROTOCOL_VERSION),
+    ...(body !== undefined && { 'content-type': 'application/json' }),
+    ...call.headers,
+  };
+  const sent = request(url, { agent, method, path, headers, signal });
+  const answer = once(sent, 'response');
+  // Also after the head has come: the body's reader is told then.
+  sent.on('error', () => {});
+  sent.end(body === undefined ? undefined : JSON.stringify(body));
+  const [response] = await answer;
+  return response;
 }
 
 function failureOf(error: unknown, signal: AbortSignal, answered: boolean): HttpOutcome {
@@ -64,21 +72,14 @@ function failureOf(error: unknown, signal: AbortSignal, answered: boolean): Http
   }
   if (error instanceof ConnectFailure) return failed(error.reason, error.message);
   const code = errorCode(error) ?? 'unknown';
-  if (UNDICI_TIMEOUTS.includes(code)) return failed('timeout', code);
-  if (CLOSED_HERE.includes(code)) return failed('aborted', code);
   // The head had come: what broke off is the body.
   if (answered) return failed('truncated', code);
-  if (error instanceof errors.HTTPParserError || code === 'UND_ERR_HEADERS_OVERFLOW')
-    return failed('not_our_schema', code);
+  if (code.startsWith(OF_THE_PARSER)) return failed('not_our_schema', code);
   return failed(networkReason(error) ?? 'reset', code);
 }
 
-const UNDICI_TIMEOUTS: readonly string[] = [
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-  'UND_ERR_CONNECT_TIMEOUT',
-];
-const CLOSED_HERE: readonly string[] = ['UND_ERR_ABORTED', 'UND_ERR_CLOSED', 'UND_ERR_DESTROYED'];
+/** What is not HTTP, or more of a head than anybody needs. */
+const OF_THE_PARSER = 'HPE_';
 
 function failed(reason: FailureReason, detail: string): HttpOutcome {
   return { kind: 'failed', reason, detail };

@@ -9,6 +9,8 @@ const LONGER_WEIGHT = 1 / 2;
  */
 const BELIEVED_MS = 600;
 
+export type RoundTrips = ReturnType<typeof createRoundTrips>;
+
 /** Smoothed round trips in ms, by server: they rise fast, but only so far at once, and fall slowly. */
 export function createRoundTrips() {
   const smoothed = new Map<string, number>();

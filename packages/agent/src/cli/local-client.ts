@@ -1,6 +1,6 @@
-import { request } from 'node:http';
 import { agentPaths } from '../config.ts';
 import { errorCode } from '../error-code.ts';
+import { request } from '../node-http.ts';
 import { CommandFailure, EXIT } from './exit.ts';
 
 export type LocalAnswer = { readonly status: number; readonly body: unknown };

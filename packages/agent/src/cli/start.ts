@@ -3,6 +3,7 @@ import { type Agent, AgentCannotStart, createAgent, IdentityDamaged, IdentityOfN
 import { SocketUnusable } from '../local/unix-socket.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { folderFailure } from './folder-failure.ts';
+import { releaseMemoryWhenIdle } from './idle-memory.ts';
 
 /** Runs the agent until SIGTERM or SIGINT. Nothing else ends it: servers that are away are what it is for. */
 export async function runStart(dataDir: string): Promise<ExitCode> {
@@ -15,6 +16,7 @@ export async function runStart(dataDir: string): Promise<ExitCode> {
     if (ready !== 'asked') {
       const server = ready.server === null ? '' : ` server=${ready.server}`;
       process.stdout.write(`READY mode=${ready.mode}${server}\n`);
+      releaseMemoryWhenIdle(agent.onChange);
       await asked;
     }
     return EXIT.done;

@@ -120,13 +120,13 @@ describe('status', () => {
     assert.match(stderr, /thinman-agent start/);
   });
 
-  test('loads neither TLS, SQLite, undici, ws nor the schemas', () => {
+  test('loads neither TLS, SQLite, ws nor the schemas', () => {
     const hook = `import { registerHooks } from 'node:module';
       registerHooks({ load: (url, context, next) => (process.stderr.write('loads ' + url + '\\n'), next(url, context)) });`;
     const args = [`--import=data:text/javascript,${encodeURIComponent(hook)}`, ...ENTRY, 'status', '--data', 'nowhere'];
     const { stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
     assert.match(stderr, /loads .*thinman-agent\.ts/);
-    for (const heavy of ['typebox', 'better-sqlite3', '/undici/', '/ws/', '/adapters/', 'node:tls'])
+    for (const heavy of ['typebox', 'better-sqlite3', '/ws/', '/adapters/', 'node:tls'])
       assert.ok(!stderr.includes(heavy), heavy);
   });
 });

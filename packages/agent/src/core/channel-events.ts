@@ -1,7 +1,7 @@
 import { closeChannel } from './channels.ts';
 import type { Event } from './event.ts';
 import { channelEnded, couldNotServe, failedHard, gaveNoAnswer, heardFrom, served, setHealth } from './health.ts';
-import { bundleChanged } from './keeping.ts';
+import { bundleChanged, bundleGiven, dropGiven } from './keeping.ts';
 import { afterTrouble, moveArrived, moveEnded } from './moves.ts';
 import { beginSearch, searchEnded, searchOn } from './search.ts';
 import { deviceRevoked } from './session.ts';
@@ -17,10 +17,14 @@ type ChannelRole = 'current' | 'sought' | 'move';
 
 export function onChannelHello(turn: Turn, event: On<'channelHello'>): void {
   const roleBefore = roleOf(turn.state, event.channel);
-  if (roleBefore === undefined) return;
+  if (roleBefore === undefined) {
+    dropGiven(turn, event.bundle);
+    return;
+  }
   const { server, channel, statement } = event;
   if (statement === 'invalid') {
     record(turn, 'alarm.statement', { server });
+    dropGiven(turn, event.bundle);
     closeChannel(turn, channel);
     failedHard(turn, server, 'not_in_statement');
     channelGone(turn, roleBefore, server);
@@ -28,6 +32,7 @@ export function onChannelHello(turn: Turn, event: On<'channelHello'>): void {
   }
   adoptStatement(turn, statement);
   if (!isListed(turn.state, server)) {
+    dropGiven(turn, event.bundle);
     closeChannel(turn, channel);
     channelGone(turn, roleBefore, server);
     return;
@@ -41,6 +46,9 @@ export function onChannelHello(turn: Turn, event: On<'channelHello'>): void {
   served(turn, server);
   takeWords(turn, event.words, event.known);
   if (arrived(turn, role, event)) emit(turn, { kind: 'tellStatus', channel });
+  if (event.bundle === undefined) return;
+  if (roleOf(turn.state, channel) === 'current') bundleGiven(turn, event.bundle);
+  else dropGiven(turn, event.bundle);
 }
 
 /** What the hello means for the connection. False: the channel is not used. */
@@ -140,7 +148,10 @@ export function onChannelRevoked(turn: Turn, event: On<'channelRevoked'>): void 
 }
 
 export function onChannelChanged(turn: Turn, event: On<'channelChanged'>): void {
-  if (roleOf(turn.state, event.channel) === 'current') bundleChanged(turn, event.userId);
+  const isCurrent = roleOf(turn.state, event.channel) === 'current';
+  if (isCurrent && event.bundle !== undefined) bundleGiven(turn, event.bundle);
+  else if (isCurrent) bundleChanged(turn, event.userId);
+  else dropGiven(turn, event.bundle);
 }
 
 export function onChannelCommand(turn: Turn, event: On<'channelCommand'>): void {

@@ -102,6 +102,9 @@ type AskedEvent =
   /** The runner put an event into the outbox by itself. */
   | { readonly kind: 'eventRecorded' };
 
+/** The device's own bundle, which came in a frame: kept by the runner under `attempt`. `changed`: it is another one than was held. */
+export type GivenBundle = { readonly attempt: number; readonly version: Version; readonly changed: boolean };
+
 type ChannelEvent =
   | {
       readonly kind: 'channelHello';
@@ -115,10 +118,16 @@ type ChannelEvent =
       readonly words: readonly UserWord[];
       /** About the users in `words`. */
       readonly known: readonly KnownUser[];
+      readonly bundle?: GivenBundle | undefined;
     }
   /** Any byte from it: a sign of life. */
   | { readonly kind: 'channelAlive'; readonly channel: number }
-  | { readonly kind: 'channelChanged'; readonly channel: number; readonly userId?: string | undefined }
+  | {
+      readonly kind: 'channelChanged';
+      readonly channel: number;
+      readonly userId?: string | undefined;
+      readonly bundle?: GivenBundle | undefined;
+    }
   | {
       readonly kind: 'channelCommand';
       readonly channel: number;

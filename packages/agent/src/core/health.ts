@@ -33,6 +33,17 @@ export function hedgeDelayMs(turn: Turn, server: string): number {
   return Math.max(turn.policy.hedgeDelayMs, HEDGE_ROUND_TRIPS * (healthOf(turn.state, server).roundTripMs ?? 0));
 }
 
+/**
+ * For an answer where nobody waits for it: a server that thousands of devices come to at once answers the last of them after seconds,
+ * and whoever gives up only adds to its work. A host that does not answer at all fails sooner (`connectDeadlineMs`), and a search
+ * that has another server to go to does not wait (`patienceMs`).
+ */
+const SEARCH_DEADLINE_MS = 10_000;
+
+export function searchDeadlineMs(turn: Turn, server: string): number {
+  return Math.max(connectDeadlineMs(turn, server), SEARCH_DEADLINE_MS);
+}
+
 export function connectDeadlineMs(turn: Turn, server: string): number {
   return Math.max(turn.policy.connectDeadlineMs, CONNECT_ROUND_TRIPS * (healthOf(turn.state, server).roundTripMs ?? 0));
 }

@@ -1,11 +1,11 @@
 import { doubling, jittered } from './backoff.ts';
-import type { Event } from './event.ts';
+import type { Event, GivenBundle } from './event.ts';
 import { couldNotServe, gaveNoAnswer } from './health.ts';
 import { nowHeld, takesBundle } from './held.ts';
 import { connectedServer } from './session.ts';
 import type { AgentState, Pull } from './state.ts';
 import { isBelievable } from './subject.ts';
-import { emit, newAttempt, patch, type Turn } from './turn.ts';
+import { emit, eventsWaitAWhile, newAttempt, patch, type Turn } from './turn.ts';
 
 /** A bundle that could not be fetched is asked for again after this (± 20 %). */
 const PULL_RETRY_MS = 5_000;
@@ -47,6 +47,28 @@ export function bundleChanged(turn: Turn, userId: string | undefined): void {
   const which: Which = userId === undefined ? 'device' : 'user';
   const pull = pulls[which];
   setPull(turn, which, pull.kind === 'running' ? { ...pull, again: true } : { kind: 'wanted', from: turn.at.now });
+}
+
+/** The device's own bundle came in a frame: nothing is to be fetched, unless it is of an epoch whose statement is still on its way. */
+export function bundleGiven(turn: Turn, { attempt, version, changed }: GivenBundle): void {
+  const { held, site, pulls } = turn.state;
+  const believed = isBelievable(version, site.epoch);
+  if (believed && takesBundle(held.device, version)) {
+    nowHeld(turn, 'device', version);
+    emit(turn, { kind: 'keepBundle', attempt, which: 'device' });
+    // That it is applied is told, but nobody waits for that: thousands of devices may have been given theirs at this moment.
+    if (changed) eventsWaitAWhile(turn);
+  } else {
+    emit(turn, { kind: 'dropBundle', attempt });
+  }
+  if (pulls.device.kind === 'running') return;
+  const from = turn.at.now + jittered(PULL_RETRY_MS, turn.at.draw);
+  setPull(turn, 'device', believed ? { kind: 'idle' } : { kind: 'wanted', from });
+}
+
+/** It came over a channel that is not the one in use. */
+export function dropGiven(turn: Turn, given: GivenBundle | undefined): void {
+  if (given !== undefined) emit(turn, { kind: 'dropBundle', attempt: given.attempt });
 }
 
 export function onBundleAnswered(turn: Turn, event: Extract<Event, { kind: 'bundleAnswered' }>): void {

@@ -1,9 +1,9 @@
 import { doubling, jittered } from './backoff.ts';
 import { closeChannel, nowConnected, openChannel } from './channels.ts';
-import { connectDeadlineMs, failedHard, healthOf, hedgeDelayMs, mayHaveChannel, probe, setHealth } from './health.ts';
+import { failedHard, healthOf, hedgeDelayMs, mayHaveChannel, probe, searchDeadlineMs, setHealth } from './health.ts';
 import { candidatesOf, selectServer, standingOf } from './server-selection.ts';
 import type { AgentState, Connectivity, Search } from './state.ts';
-import { patch, record, type Turn } from './turn.ts';
+import { eventsWaitAWhile, laterAtRandom, patch, record, type Turn } from './turn.ts';
 
 type Disconnected = Extract<Connectivity, { kind: 'disconnected' }>;
 
@@ -16,7 +16,7 @@ export function patienceMs(turn: Turn): number {
 export function askServers(turn: Turn, servers: readonly string[]): void {
   for (const server of servers) {
     setHealth(turn, server, { heard: 'unknown' });
-    probe(turn, server, 'search', connectDeadlineMs(turn, server));
+    probe(turn, server, 'search', searchDeadlineMs(turn, server));
   }
 }
 
@@ -28,7 +28,7 @@ export function askUnknown(turn: Turn, servers: readonly string[]): void {
   for (const server of servers) {
     const health = healthOf(turn.state, server);
     if (standingOf(health) === 'unknown' && health.probe === undefined) {
-      probe(turn, server, 'search', connectDeadlineMs(turn, server));
+      probe(turn, server, 'search', searchDeadlineMs(turn, server));
     }
   }
 }
@@ -116,7 +116,10 @@ export function searchEnded(turn: Turn): void {
   if (connectivity.kind !== 'disconnected' || connectivity.search.kind !== 'opening') return;
   const { lost, announced } = connectivity;
   const { opening } = connectivity.search;
-  nowConnected(turn, opening);
+  // Lost by one, a server is mostly lost by all: they come to the next one together.
+  const isFirst = lost === null && !announced;
+  nowConnected(turn, opening, isFirst ? undefined : laterAtRandom(turn));
+  if (!isFirst) eventsWaitAWhile(turn);
   if (announced) record(turn, 'online', { server: opening.server });
   else if (lost !== null && lost !== opening.server) recordSwitch(turn, lost, opening.server, 'lost');
 }

@@ -1,4 +1,5 @@
 import type { DeviceEventType } from '@thinman/protocol';
+import { spread } from './backoff.ts';
 import type { Effect } from './effect.ts';
 import type { Moment } from './event.ts';
 import type { AgentPolicy, AgentState } from './state.ts';
@@ -39,5 +40,18 @@ export function record(turn: Turn, type: DeviceEventType, data: Record<string, u
 export function eventsWait(turn: Turn): void {
   if (turn.state.delivery.kind === 'idle') {
     patch(turn, { delivery: { kind: 'pending', from: turn.at.now, failures: 0 } });
+  }
+}
+
+/** When thousands of devices have something to do at one moment, what nobody waits for is spread over some seconds. */
+export function laterAtRandom({ at, policy }: Turn): number {
+  return at.now + spread(policy.leaveDegradedSpreadMs, at.draw);
+}
+
+/** The outbox is not empty, and thousands of others are not either. */
+export function eventsWaitAWhile(turn: Turn): void {
+  const { delivery } = turn.state;
+  if (delivery.kind === 'idle') {
+    patch(turn, { delivery: { kind: 'pending', from: laterAtRandom(turn), failures: 0 } });
   }
 }

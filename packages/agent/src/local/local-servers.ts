@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import {
   type AgentStatus,
   describeProblems,
@@ -9,6 +9,7 @@ import {
   parseJson,
 } from '@thinman/protocol';
 import { agentPaths } from '../config.ts';
+import { createServer } from '../node-http.ts';
 import { type ConnectionRoom, createConnectionRoom } from './connection-room.ts';
 import { createEventStream } from './event-stream.ts';
 import { createFailureLimit } from './failure-limit.ts';

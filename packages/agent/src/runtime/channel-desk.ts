@@ -1,6 +1,6 @@
-import type { ServerFrame, SignedStatement, SiteStatement, UserWord } from '@thinman/protocol';
+import type { HelloBundle, ServerFrame, SignedStatement, SiteStatement, UserWord } from '@thinman/protocol';
 import type { Effect } from '../core/effect.ts';
-import type { KnownUser } from '../core/event.ts';
+import type { GivenBundle, KnownUser } from '../core/event.ts';
 import { modeOf } from '../core/state.ts';
 import type { ChannelHandle } from '../ports.ts';
 import type { Context } from './context.ts';
@@ -18,7 +18,9 @@ export function createChannelDesk(
   agentVersion: string,
   onHello: (caCertificates: readonly string[]) => void,
 ) {
-  const { cache, channels, identity, dispatch, verifyStatement } = context;
+  const { cache, channels, identity, dispatch, verifyStatement, attempts } = context;
+  /** Bundles that came by themselves are kept as answers are, under numbers that no attempt has. */
+  let given = 0;
   const open = new Map<number, ChannelHandle>();
   /** Statements seen in hellos, until the core takes or leaves them. */
   const seen = new Map<string, { readonly signed: SignedStatement; readonly statement: SiteStatement }>();
@@ -55,12 +57,24 @@ export function createChannelDesk(
         const { state, version, serverTime, users: words } = frame;
         const statement = frame.server === server ? verified(frame.statement) : 'invalid';
         const known = knownUsers(words);
-        dispatch({ kind: 'channelHello', channel, server, state, version, serverTime, statement, words, known });
+        const bundle = keepGiven(frame.bundle);
+        dispatch({
+          kind: 'channelHello',
+          channel,
+          server,
+          state,
+          version,
+          serverTime,
+          statement,
+          words,
+          known,
+          bundle,
+        });
         onHello(frame.caCertificates ?? []);
         return;
       }
       case 'changed':
-        dispatch({ kind: 'channelChanged', channel, userId: frame.userId });
+        dispatch({ kind: 'channelChanged', channel, userId: frame.userId, bundle: keepGiven(frame.bundle) });
         return;
       case 'command':
         dispatch({ kind: 'channelCommand', channel, id: frame.id, command: frame.command, data: frame.data });
@@ -73,10 +87,27 @@ export function createChannelDesk(
     }
   }
 
+  function sessionWords({ loginId, userId, user }: { loginId: string; userId: string; user: string }) {
+    const bundle = unlessTrouble(() => cache.cachedLogin(user)?.bundleEtag)?.done;
+    return { loginId, userId, ...(bundle !== undefined && { bundle }) };
+  }
+
+  function keepGiven(bundle: HelloBundle | undefined): GivenBundle | undefined {
+    if (bundle === undefined) return undefined;
+    const { version } = bundle;
+    const changed = !('unchanged' in bundle);
+    // What is held may have been lost since this device said that it holds it.
+    if (!changed && cache.deviceBundle()?.etag !== bundle.etag) return undefined;
+    given -= 1;
+    attempts.keep(given, { which: 'device', answer: changed ? { changed, bundle } : { changed, version } });
+    return { attempt: given, version, changed };
+  }
+
   function sayHello(handle: ChannelHandle | undefined): void {
     const { site } = context.state();
     const users = (unlessTrouble(() => cache.cachedUsers())?.done ?? []).map(({ userId }) => userId);
-    handle?.send({ type: 'hello', agentVersion, users, statement: [site.epoch, site.version] });
+    const bundle = cache.deviceBundle()?.etag ?? '';
+    handle?.send({ type: 'hello', agentVersion, users, statement: [site.epoch, site.version], bundle });
   }
 
   return {
@@ -112,7 +143,7 @@ export function createChannelDesk(
         type: 'status',
         mode: modeOf(state),
         version: state.held.device,
-        session: session.kind === 'open' ? { loginId: session.loginId, userId: session.userId } : null,
+        session: session.kind === 'open' ? sessionWords(session) : null,
         pendingEvents: cache.pendingEventCount(),
       });
     },

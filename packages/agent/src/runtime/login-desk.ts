@@ -196,8 +196,10 @@ export function createLoginDesk(
         commitGrant(secrets, granted, bundle, event);
       } else if (outcome.verdict === 'granted') {
         if (secrets?.opened !== undefined) given.set(loginId, { bundle: secrets.opened, warning: asOf(secrets) });
-        unlessTrouble(() => cache.commitLogin({ user, clearFailures: true, event }));
-        time.used();
+        const clockMark = time.used();
+        unlessTrouble(() =>
+          cache.commitLogin({ user, clearFailures: true, event, ...(clockMark !== undefined && { clockMark }) }),
+        );
       } else {
         const { lesson } = outcome;
         const cached = secrets?.cached;

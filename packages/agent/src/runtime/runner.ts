@@ -119,7 +119,11 @@ export function createRunner(options: RunnerOptions) {
         attempt,
         server,
         deadlineMs,
-        (target, signal) => client.readyz(target, signal),
+        // In a login's path over the connection that the login will take; else over the one that becomes the channel.
+        (target, signal) =>
+          state.login === null
+            ? options.channels.readyz(target, timings.connectDeadlineMs, signal)
+            : client.readyz(target, signal),
         answer => {
           const target = servers.get(server);
           const roundTripMs = target === undefined ? undefined : client.roundTripMs(target);
@@ -177,6 +181,7 @@ export function createRunner(options: RunnerOptions) {
       statement = taken.statement;
       servers = byName(statement);
       client.reset();
+      options.channels.reset();
       // Last: one that a full disk does not take is in force all the same; after a restart a server gives it again.
       identityStore.saveStatement(taken.signed);
     },
@@ -268,6 +273,7 @@ export function createRunner(options: RunnerOptions) {
       dispatch({ kind: 'stopRequested' });
       cancelTimer();
       attempts.cancelAll();
+      options.channels.reset();
       logins.stop();
       listeners.clear();
     },

@@ -19,8 +19,8 @@ export type TrustedTime = {
   /** Unix ms; undefined: the clock went back. */
   nowMs(): number | undefined;
   heard(serverTimeMs: number, atMonotonicMs: number): void;
-  /** After a grant that rested on `nowMs`. */
-  used(): void;
+  /** Of a grant that rests on `nowMs`: the mark that is to be written with it. */
+  used(): ClockMark | undefined;
 };
 
 /** A server's time is written down when it moves the mark by this much: not at every answer. */
@@ -29,16 +29,16 @@ const MARK_STEP_MS = 60_000;
 export function createTrustedTime(clock: Clock, cache: Cache): TrustedTime {
   let step: ClockStep = clockAtBoot(cache.clockMark(), clock.nowMs(), clock.monotonicMs());
   let saved: ClockMark | undefined = cache.clockMark();
-  save(false);
+  save();
 
-  function save(always: boolean): void {
+  function save(): void {
     const { mark } = step;
     if (mark === undefined) return;
     const isNear =
       saved !== undefined &&
       saved.forgivenBoots === mark.forgivenBoots &&
       Math.abs(saved.highWaterMs - mark.highWaterMs) < MARK_STEP_MS;
-    if (isNear && !always) return;
+    if (isNear) return;
     cache.setClockMark(mark);
     saved = mark;
   }
@@ -48,13 +48,15 @@ export function createTrustedTime(clock: Clock, cache: Cache): TrustedTime {
     nowMs,
     heard(serverTimeMs, atMonotonicMs) {
       step = clockFromServer(serverTimeMs, atMonotonicMs);
-      save(false);
+      save();
     },
     used() {
       const now = nowMs();
-      if (now === undefined) return;
-      step = { ...step, mark: raisedMark(step.mark, now) };
-      save(true);
+      if (now === undefined) return undefined;
+      const mark = raisedMark(step.mark, now);
+      step = { ...step, mark };
+      saved = mark;
+      return mark;
     },
   };
 }

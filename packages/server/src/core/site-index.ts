@@ -1,5 +1,6 @@
 import {
   type AssignmentBody,
+  type AssignmentTarget,
   flattenSettings,
   type ObjectKind,
   type PolicyBody,
@@ -30,6 +31,8 @@ export type SiteIndex = {
   readonly config: SiteConfig;
   /** Puts in, replaces, or (a tombstone) takes out. Objects of other kinds are passed over. */
   update(object: Pick<StoredObject, 'kind' | 'name' | 'body' | 'deleted'>): void;
+  /** Targets of the assignments that this object is, or that use it, as the index has them. */
+  targetsOf(object: Pick<StoredObject, 'kind' | 'name'>): readonly AssignmentTarget[];
   clear(): void;
 };
 
@@ -84,6 +87,14 @@ export function createSiteIndex(objects: Iterable<Parameters<SiteIndex['update']
         default:
           return kind satisfies never;
       }
+    },
+    targetsOf({ kind, name }) {
+      const concerned = [...byName.values()].filter(assignment => {
+        if (kind === 'Policy') return assignment.policy === name;
+        if (kind === 'Profile') return assignment.profile === name;
+        return kind === 'Assignment' && assignment.name === name;
+      });
+      return concerned.map(({ target }) => target);
     },
     clear() {
       for (const map of [deviceGroups, userGroups, policies, profiles, byTarget, byName]) map.clear();

@@ -8,8 +8,9 @@ import {
   nameProblem,
   newNameProblem,
   type RenewAnswer,
+  type Version,
 } from '@thinman/protocol';
-import { commit, refusalUnlessPrimary, type Work } from '../admin-plane/commit.ts';
+import { commit, refusalUnlessPrimary, type Touched, type Work } from '../admin-plane/commit.ts';
 import { isCurrent } from '../admin-plane/device-keys.ts';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import { publicKeyOfCsr } from '../identity/csr.ts';
@@ -18,25 +19,35 @@ import { keyHashOf } from '../identity/key-hash.ts';
 import { tokenSecretFits } from '../identity/token-secret.ts';
 import type { CertificateAuthority, CommitTransaction, IssuedCertificate, StoredObject } from '../ports.ts';
 import type { DeviceDeps } from './device-deps.ts';
+import { inBatches } from './in-batches.ts';
 
 type Refusal = { readonly code: 'token_invalid' | 'name_taken' | 'bad_request'; readonly detail: string };
 type Enrolled = { readonly device: StoredObject; readonly certificate: string };
 
+const ACTOR = { name: 'enrolment', role: 'owner' } as const;
 const SHORT_ID_LENGTH = 8;
 /** Others commit at the same moment: the replica is brought up to them, and asked again who has the key, so many times. */
 const MAX_TRIES = 5;
 const BUSY_RETRY_MS = 1_000;
 
+/**
+ * Devices that wait are enrolled in one commit, so many at most: their certificates take 0.1 s to make, for which the site row is
+ * locked. A commit takes several writes that wait for the disk: alone, each device waits for all of them.
+ */
+const MAX_TOGETHER = 16;
+
 /** Enrolment and renewal: administration that devices ask for, so on the Primary only. */
 export type Enrolment = {
-  /** One at a time: two devices with one key must not both find it unknown. */
+  /** One commit at a time: two devices with one key must not both find it unknown. */
   enroll(request: EnrollRequest): Promise<Outcome<EnrollAnswer>>;
   renew(device: StoredObject, csr: string): Promise<Outcome<RenewAnswer>>;
 };
 
+type Asked = { readonly request: EnrollRequest; readonly keyHash: string; readonly name: string };
+type Decided = Refusal | Enrolled | 'stale';
+
 export function createEnrolment(deps: DeviceDeps, randomUuid: () => string): Enrolment {
   const { write, identity, clock } = deps;
-  let queue: Promise<unknown> = Promise.resolve();
 
   const caHere = () => {
     const authority = deps.authority();
@@ -44,65 +55,119 @@ export function createEnrolment(deps: DeviceDeps, randomUuid: () => string): Enr
   };
   const notHere = () => refusalUnlessPrimary(write) ?? refused('not_primary', { detail: 'The site CA is not here.' });
 
-  async function enrollOne(request: EnrollRequest): Promise<Outcome<EnrollAnswer>> {
-    const authority = caHere();
-    if (authority === undefined) return notHere();
+  /** What can be said of a request by itself. */
+  async function read(request: EnrollRequest): Promise<Outcome<Asked>> {
+    if (caHere() === undefined) return notHere();
     const wrongName = request.name === undefined ? undefined : nameProblem(request.name);
     if (wrongName !== undefined) {
       return refused('bad_request', { problems: [{ field: 'name', message: wrongName }] });
     }
     const keyHash = await keyOfCsr(request.csr);
     if (keyHash === undefined) return badCsr();
+    return done({ request, keyHash, name: request.name ?? `tc-${randomUuid().slice(0, SHORT_ID_LENGTH)}` });
+  }
 
-    const name = request.name ?? `tc-${randomUuid().slice(0, SHORT_ID_LENGTH)}`;
-    const actor = { name: 'enrolment', role: 'owner' } as const;
-    const attempt = async (transaction: CommitTransaction): Promise<Work<Refusal | Enrolled | 'stale'>> => {
-      if (!isCurrent(deps.replica, transaction)) return { result: 'stale', touched: [] };
-      const token = (await transaction.list('EnrollmentToken')).find(isTokenOf(request.secret));
-      if (token === undefined) return { result: UNKNOWN_TOKEN, touched: [] };
-      const usable = await usableToken(token, transaction, clock.nowMs());
-      if ('code' in usable) return { result: usable, touched: [] };
-
-      const known = await deviceWithKey(keyHash, transaction);
-      if (known !== undefined && isRepeat(known, token, request.name)) {
-        const reissued = await certify(authority, request.csr, known, token, transaction);
-        return { result: reissued, touched: [{ kind: 'Device', name: known.name, change: 'updated' }] };
+  /** Several in one commit, in their order. A key that comes twice is looked at again when the first one is in the replica. */
+  async function decideAll(
+    transaction: CommitTransaction,
+    authority: CertificateAuthority,
+    asked: readonly Asked[],
+  ): Promise<Work<readonly Decided[]>> {
+    const touched = new Map<string, Touched>();
+    const keys = new Set<string>();
+    const result: Decided[] = [];
+    const isStale = !isCurrent(deps.replica, transaction);
+    for (const one of asked) {
+      if (isStale || keys.has(one.keyHash)) {
+        result.push('stale');
+        continue;
       }
-      const { replaced } = usable;
-      if (known !== undefined && known.uid !== replaced?.uid) return { result: keyTaken(known), touched: [] };
-      if (usable.left === 0) return { result: invalid('the token has been used up'), touched: [] };
-      if (replaced !== undefined) {
-        if (request.name !== undefined && request.name !== replaced.name) {
-          return { result: invalid(`this token is for the device ${replaced.name}`), touched: [] };
-        }
-        // Its name, its uid and all that was written about it stay; the key before is nobody's from now on.
-        const enrolled = await certify(authority, request.csr, replaced, token, transaction);
-        await countUse(token, transaction);
-        return { result: enrolled, touched: touchedBy(token, replaced.name, 'updated') };
-      }
-      if ((await transaction.get('Device', name)) !== undefined) {
-        return { result: { code: 'name_taken', detail: `there is a device ${name} already` }, touched: [] };
-      }
-      const badName = newNameProblem(name);
-      if (badName !== undefined) return { result: { code: 'bad_request', detail: badName }, touched: [] };
-      const body: DeviceBody = usable.group === undefined ? {} : { group: usable.group };
-      // Its uid is given here; the certificate, which names it, follows in the same commit.
-      const device = await transaction.put('Device', name, body, {});
-      const enrolled = await certify(authority, request.csr, device, token, transaction);
-      await countUse(token, transaction);
-      return { result: enrolled, touched: touchedBy(token, name, 'created') };
-    };
-
-    let outcome = await commit(deps.write, actor, attempt);
-    for (let tries = 1; tries < MAX_TRIES && outcome.ok && outcome.value.result === 'stale'; tries++) {
-      await write.syncNow();
-      outcome = await commit(deps.write, actor, attempt);
+      keys.add(one.keyHash);
+      const decided = await decide(transaction, authority, one);
+      result.push(decided.result);
+      for (const change of decided.touched) touched.set(`${change.kind} ${change.name}`, change);
     }
-    if (!outcome.ok) return outcome;
-    const { version, result } = outcome.value;
-    if (result === 'stale') return refused('overloaded', { retryAfterMs: BUSY_RETRY_MS });
-    if ('code' in result) return refused(result.code, { detail: result.detail });
-    const { device, certificate } = result;
+    return { result, touched: [...touched.values()] };
+  }
+
+  async function decide(
+    transaction: CommitTransaction,
+    authority: CertificateAuthority,
+    { request, keyHash, name }: Asked,
+  ): Promise<Work<Refusal | Enrolled>> {
+    const token = (await transaction.list('EnrollmentToken')).find(isTokenOf(request.secret));
+    if (token === undefined) return { result: UNKNOWN_TOKEN, touched: [] };
+    const usable = await usableToken(token, transaction, clock.nowMs());
+    if ('code' in usable) return { result: usable, touched: [] };
+
+    const known = await deviceWithKey(keyHash, transaction);
+    if (known !== undefined && isRepeat(known, token, request.name)) {
+      const reissued = await certify(authority, request.csr, known, token, transaction);
+      return { result: reissued, touched: [{ kind: 'Device', name: known.name, change: 'updated' }] };
+    }
+    const { replaced } = usable;
+    if (known !== undefined && known.uid !== replaced?.uid) return { result: keyTaken(known), touched: [] };
+    if (usable.left === 0) return { result: invalid('the token has been used up'), touched: [] };
+    if (replaced !== undefined) {
+      if (request.name !== undefined && request.name !== replaced.name) {
+        return { result: invalid(`this token is for the device ${replaced.name}`), touched: [] };
+      }
+      // Its name, its uid and all that was written about it stay; the key before is nobody's from now on.
+      const enrolled = await certify(authority, request.csr, replaced, token, transaction);
+      await countUse(token, transaction);
+      return { result: enrolled, touched: touchedBy(token, replaced.name, 'updated') };
+    }
+    if ((await transaction.get('Device', name)) !== undefined) {
+      return { result: { code: 'name_taken', detail: `there is a device ${name} already` }, touched: [] };
+    }
+    const badName = newNameProblem(name);
+    if (badName !== undefined) return { result: { code: 'bad_request', detail: badName }, touched: [] };
+    const body: DeviceBody = usable.group === undefined ? {} : { group: usable.group };
+    // Its uid is given here; the certificate, which names it, follows in the same commit.
+    const device = await transaction.put('Device', name, body, {});
+    const enrolled = await certify(authority, request.csr, device, token, transaction);
+    await countUse(token, transaction);
+    return { result: enrolled, touched: touchedBy(token, name, 'created') };
+  }
+
+  async function enrollTogether(requests: readonly EnrollRequest[]): Promise<readonly Outcome<EnrollAnswer>[]> {
+    const reads = await Promise.all(requests.map(read));
+    const outcomes = new Map<Asked, Outcome<EnrollAnswer>>();
+    let left = reads.flatMap(outcome => (outcome.ok ? [outcome.value] : []));
+    for (let tries = 0; tries < MAX_TRIES && left.length > 0; tries++) {
+      const authority = caHere();
+      if (authority === undefined) break;
+      // Others have committed meanwhile: what they did must be known here.
+      if (tries > 0) await write.syncNow();
+      const asked = left;
+      const outcome = await commit(deps.write, ACTOR, transaction => decideAll(transaction, authority, asked));
+      if (!outcome.ok) {
+        for (const one of asked) outcomes.set(one, outcome);
+        break;
+      }
+      const { version, result } = outcome.value;
+      const answers = asked.map((one, at) => ({ one, decided: result[at] ?? 'stale' }));
+      left = answers.filter(({ decided }) => decided === 'stale').map(({ one }) => one);
+      await Promise.all(
+        answers.map(async ({ one, decided }) => {
+          if (decided !== 'stale') outcomes.set(one, await answerOf(one, decided, version));
+        }),
+      );
+    }
+    return reads.map(outcome => {
+      if (!outcome.ok) return outcome;
+      const busy = caHere() === undefined ? notHere() : refused('overloaded', { retryAfterMs: BUSY_RETRY_MS });
+      return outcomes.get(outcome.value) ?? busy;
+    });
+  }
+
+  async function answerOf(
+    { keyHash }: Asked,
+    decided: Refusal | Enrolled,
+    version: Version,
+  ): Promise<Outcome<EnrollAnswer>> {
+    if ('code' in decided) return refused(decided.code, { detail: decided.detail });
+    const { device, certificate } = decided;
     await deps.events.write('device.enrolled', { device: device.name, keyHash, ...version });
     return done({
       siteId: identity.siteId,
@@ -144,11 +209,7 @@ export function createEnrolment(deps: DeviceDeps, randomUuid: () => string): Enr
   }
 
   return {
-    enroll(request) {
-      const answer = queue.then(() => enrollOne(request));
-      queue = answer.catch(() => {});
-      return answer;
-    },
+    enroll: inBatches(MAX_TOGETHER, enrollTogether),
     async renew(device, csr) {
       const authority = caHere();
       if (authority === undefined) return notHere();

@@ -1,4 +1,5 @@
 import { SITE_SETTINGS_NAME, type SiteSettingsBody } from '@thinman/protocol';
+import { EVERYBODY, MAX_TARGETS, NOBODY, type Reach, reachesByTargets } from '../core/reach.ts';
 import type { SiteConfig } from '../core/site-config.ts';
 import { CONFIG_KINDS, createSiteIndex, isConfigKind } from '../core/site-index.ts';
 import type { AppliedChange, Replica } from '../ports.ts';
@@ -9,6 +10,8 @@ export type SiteView = {
   settings(): SiteSettingsBody;
   /** Another number whenever `config` or `settings` have changed: what was computed from them is void. */
   revision(): number;
+  /** Of the change that was applied last: for those who hear of that after this view. */
+  reach(): Reach;
   close(): void;
 };
 
@@ -17,6 +20,7 @@ export function followReplica(replica: Pick<Replica, 'get' | 'list' | 'onApplied
   const index = createSiteIndex();
   let settings: SiteSettingsBody = {};
   let revision = 0;
+  let reach: Reach = EVERYBODY;
 
   const readSettings = () => {
     settings = (replica.get('SiteSettings', SITE_SETTINGS_NAME)?.body ?? {}) as SiteSettingsBody;
@@ -27,15 +31,35 @@ export function followReplica(replica: Pick<Replica, 'get' | 'list' | 'onApplied
     readSettings();
     revision += 1;
   };
+  /** undefined: everybody, or so many that nobody needs to look. */
+  const targetsOf = ({ objects }: AppliedChange) => {
+    if (objects.length > MAX_TARGETS || !objects.every(({ kind }) => reachesByTargets(kind))) return undefined;
+    const targets = objects.flatMap(index.targetsOf);
+    return targets.length > MAX_TARGETS ? undefined : targets;
+  };
   rebuild();
   const stop = replica.onApplied(change => {
+    reach = EVERYBODY;
     if (change.full) return rebuild();
-    if (!touchesConfig(change)) return;
+    if (!touchesConfig(change)) {
+      reach = NOBODY;
+      return;
+    }
+    // An assignment that leaves a target reaches it too.
+    const before = targetsOf(change);
     for (const object of change.objects) index.update(object);
+    const after = targetsOf(change);
+    if (before !== undefined && after !== undefined) reach = { kind: 'targets', targets: [...before, ...after] };
     readSettings();
     revision += 1;
   });
-  return { config: () => index.config, settings: () => settings, revision: () => revision, close: stop };
+  return {
+    config: () => index.config,
+    settings: () => settings,
+    revision: () => revision,
+    reach: () => reach,
+    close: stop,
+  };
 }
 
 /** Whether anything of it may change bundles of devices and users that it does not name. */

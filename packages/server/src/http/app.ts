@@ -19,8 +19,11 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const TIMEOUT_CHECK_MS = 5_000;
 /** Node's default of 120 s would let a silent stranger hold a socket for two minutes. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
-/** Agents keep one connection warm beside the channel; an idle one costs 65 kB (`traps.md`). */
-const KEEP_ALIVE_MS = 10 * 60_000;
+/**
+ * Beside its channel a device needs one for a login and what follows from it; the handshake of the next login takes less than its
+ * Argon2id, beside which it is made. An idle one costs 65 kB (`traps.md`), as much as the channel (ADR 0037).
+ */
+const KEEP_ALIVE_MS = 30_000;
 /** 5,000 devices that reconnect at once: 6.9 s with this, 8.0 s with Node's 511 (`traps.md`). */
 const LISTEN_BACKLOG = 4_096;
 /** Longest name in a path: 128 code points, percent-encoded. */

@@ -3,7 +3,7 @@ import { beforeEach, describe, it } from 'node:test';
 import type { RecordedEvent } from '@thinman/protocol';
 import { type ManualClock, manualClock } from '../../../../test/support/manual-clock.ts';
 import { recordedEvent } from '../../../../test/support/record-fixtures.ts';
-import { createDrain, type Delivery, type DrainOptions } from './drain.ts';
+import { createDrain, type Delivery, type DrainOptions, LINGER_MS } from './drain.ts';
 
 /** A journal in memory. */
 function memoryJournal() {
@@ -60,20 +60,26 @@ describe('drain', () => {
   it('carries away what waits at the start, oldest first, in batches', async () => {
     const all = events(7);
     journal.append(...all);
-    start({ batchEvents: 3 });
+    start({ batchEvents: () => 3 });
     await clock.advance(0);
     assert.deepEqual(sizes(), [3, 3, 1]);
     assert.deepEqual(batches.flat(), all);
     assert.equal(journal.pending(), 0);
   });
 
-  it('wakes when something is appended', async () => {
+  it('wakes when something is appended, a moment later, and takes what comes meanwhile along', async () => {
     start();
     await clock.advance(60_000);
     assert.deepEqual(batches, []);
     journal.append(recordedEvent());
-    await clock.advance(0);
-    assert.deepEqual(sizes(), [1]);
+    await clock.advance(LINGER_MS - 1);
+    assert.deepEqual(batches, []);
+    journal.append(recordedEvent());
+    await clock.advance(1);
+    assert.deepEqual(sizes(), [2]);
+    journal.append(recordedEvent());
+    await clock.advance(LINGER_MS);
+    assert.deepEqual(sizes(), [2, 1]);
   });
 
   it('has one batch under way at a time, and takes what came meanwhile with the next', async () => {
@@ -82,9 +88,10 @@ describe('drain', () => {
     start();
     await clock.advance(0);
     journal.append(recordedEvent());
+    await clock.advance(LINGER_MS);
     journal.append(recordedEvent());
     journal.append(recordedEvent());
-    await clock.advance(0);
+    await clock.advance(LINGER_MS);
     assert.deepEqual(sizes(), [1]);
     answer = async () => 'stored';
     under.resolve('stored');
@@ -208,7 +215,7 @@ describe('drain', () => {
     await clock.advance(0);
     assert.deepEqual(sizes(), [2, 2]);
     journal.append(recordedEvent({ data: { text: 'y'.repeat(5_000) } }), recordedEvent());
-    await clock.advance(0);
+    await clock.advance(LINGER_MS);
     assert.deepEqual(sizes(), [2, 2, 1, 1]);
   });
 
@@ -220,7 +227,7 @@ describe('drain', () => {
     it('does not wait for the next retry, and is done when all is stored', async () => {
       answer = async () => 'later';
       journal.append(...events(3));
-      const drain = start({ batchEvents: 2 });
+      const drain = start({ batchEvents: () => 2 });
       await clock.advance(30_000);
       answer = async () => 'stored';
       const flushed = drain.flush(1_000);
@@ -247,7 +254,7 @@ describe('drain', () => {
       const under = Promise.withResolvers<Delivery>();
       answer = () => under.promise;
       journal.append(...events(4));
-      const drain = start({ batchEvents: 2 });
+      const drain = start({ batchEvents: () => 2 });
       await clock.advance(0);
       const stopped = drain.stop();
       under.resolve('stored');

@@ -10,6 +10,17 @@ const RETRY_SPREAD = 0.2;
 /** Events of one batch, as JSON: half a frame of the link, which leaves room for escapes and for what is around them. */
 const BATCH_CHARS = MAX_FRAME_BYTES / 2;
 
+/**
+ * What was appended is carried on after this. A login is answered first, and does not wait until its event is in the source of
+ * record as well; and what its device says of it comes within this time, for the same transaction.
+ */
+export const LINGER_MS = 25;
+/**
+ * Events of one transaction where the source of record is this server's own: a flush for three times as many as in a frame of the
+ * link, and some 5 ms of SQLite, in which nobody else is answered.
+ */
+export const RECORD_DRAIN_EVENTS = 300;
+
 /** `stored`: every event of the batch is durable in the source of record. `later`: perhaps not; send them again. */
 export type Delivery = 'stored' | 'later';
 
@@ -22,7 +33,8 @@ export type DrainOptions = {
   readonly random?: () => number;
   /** A delivery, or the journal itself, failed as a defect; it is tried again. For the log. */
   readonly onTrouble?: (error: unknown) => void;
-  readonly batchEvents?: number;
+  /** Asked anew for each batch. */
+  readonly batchEvents?: () => number;
   readonly batchChars?: number;
 };
 
@@ -38,11 +50,12 @@ export type Drain = {
 /** Carries the journal to the source of record: oldest first, one batch at a time, again and again until it is there. */
 export function createDrain(options: DrainOptions): Drain {
   const { journal, deliver, clock, random = Math.random, onTrouble = () => {} } = options;
-  const { batchEvents = LINK_DRAIN_EVENTS, batchChars = BATCH_CHARS } = options;
+  const { batchEvents = () => LINK_DRAIN_EVENTS, batchChars = BATCH_CHARS } = options;
   const emptied = new Set<() => void>();
   let busy = false;
   let ended: Promise<void> = Promise.resolve();
   let cancelRetry: (() => void) | undefined;
+  let cancelLinger: (() => void) | undefined;
   let failures = 0;
   let woken = false;
   let appended = false;
@@ -52,7 +65,7 @@ export function createDrain(options: DrainOptions): Drain {
   async function deliverNext(): Promise<Delivery | 'empty'> {
     try {
       const line = journal.line();
-      const batch = fitting(journal.next(batchEvents), batchChars);
+      const batch = fitting(journal.next(batchEvents()), batchChars);
       if (batch.length === 0) return 'empty';
       if ((await deliver(batch)) === 'later') return 'later';
       journal.markDrained(batch, line);
@@ -86,6 +99,8 @@ export function createDrain(options: DrainOptions): Drain {
   function start(): void {
     cancelRetry?.();
     cancelRetry = undefined;
+    cancelLinger?.();
+    cancelLinger = undefined;
     if (stopped || busy) return;
     busy = true;
     ended = run();
@@ -100,7 +115,7 @@ export function createDrain(options: DrainOptions): Drain {
   // An append does not shorten a wait: with the database away, every login would try it.
   const forget = journal.onAppended(() => {
     appended = true;
-    if (cancelRetry === undefined) start();
+    if (cancelRetry === undefined && !busy) cancelLinger ??= clock.after(LINGER_MS, start);
   });
   start();
 
@@ -124,6 +139,7 @@ export function createDrain(options: DrainOptions): Drain {
       stopped = true;
       forget();
       cancelRetry?.();
+      cancelLinger?.();
       await ended;
     },
   };

@@ -23,7 +23,8 @@ export function prepareEntries(handle: Database.Database) {
   );
   const totals = handle.prepare<unknown[], Totals>('SELECT pending, pendingBytes, drainedBytes FROM totals');
   return {
-    add: (event: RecordedEvent) => void insert.run(event.origin, event.id, JSON.stringify(event)),
+    /** `text`: the event as JSON. */
+    add: ({ origin, id }: RecordedEvent, text: string) => void insert.run(origin, id, text),
     next: (limit: number) => oldest.all(limit).map(event => JSON.parse(event) as RecordedEvent),
     markDrained: (events: readonly Pick<RecordedEvent, 'origin' | 'id'>[], nowMs: number) => {
       for (const { origin, id } of events) drained.run(nowMs, origin, id);
@@ -35,6 +36,7 @@ export function prepareEntries(handle: Database.Database) {
 }
 
 /** What an event takes in the journal. */
-export function entryBytes(event: RecordedEvent): number {
-  return Buffer.byteLength(JSON.stringify(event)) + ENTRY_OVERHEAD_BYTES;
-}
+export const entryBytes = (event: RecordedEvent): number => textBytes(JSON.stringify(event));
+
+/** The same of one that is JSON already. */
+export const textBytes = (text: string): number => Buffer.byteLength(text) + ENTRY_OVERHEAD_BYTES;

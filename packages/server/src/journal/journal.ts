@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { JOURNAL_LIMIT_BYTES } from '@thinman/protocol';
 import type { Clock, Journal, JournalEntry } from '../ports.ts';
 import { openOrRebuild, type SetAside } from '../record/dialects/set-aside.ts';
-import { entryBytes, prepareEntries, type Totals } from './entries.ts';
+import { prepareEntries, type Totals, textBytes } from './entries.ts';
 import { JournalAtLimit, JournalOfNewerVersion, JournalUnavailable, journalTroubleOf } from './errors.ts';
 import { prepareFacts, SEEN_HERE } from './facts.ts';
 import { createGroupCommit } from './group-commit.ts';
@@ -73,6 +73,19 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
     totals = entries.totals();
   }
 
+  /**
+   * Without a flush of its own (SQLite flushes it with the next write that has one): a power cut may undo it. For what is then
+   * only done again.
+   */
+  function writeLightly(work: () => void): void {
+    handle.pragma('synchronous = NORMAL');
+    try {
+      write(work);
+    } finally {
+      handle.pragma('synchronous = FULL');
+    }
+  }
+
   /** What went out goes early when its room is needed; what waits never does. */
   function keepWithinLimit(neededBytes: number): void {
     if (isTight()) entries.forgetDrained();
@@ -86,8 +99,7 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
     throw new JournalAtLimit(`${pendingBytes} bytes wait, and ${limit} may`);
   }
 
-  function put({ events, remember, failure, granted, heard }: JournalEntry, nowMs: number): void {
-    for (const event of events) entries.add(event);
+  function put({ remember, failure, granted, heard }: JournalEntry, nowMs: number): void {
     if (remember !== undefined) logins.remember(remember, nowMs);
     if (failure !== undefined) facts.addFailure(failure, SEEN_HERE);
     if (granted !== undefined) facts.addGrant(granted, SEEN_HERE);
@@ -100,7 +112,9 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
       write(() => {
         const nowMs = clock.nowMs();
         prune(nowMs);
-        keepWithinLimit(some.flatMap(({ events }) => events).reduce((sum, event) => sum + entryBytes(event), 0));
+        const queued = some.flatMap(({ events }) => events).map(event => ({ event, text: JSON.stringify(event) }));
+        keepWithinLimit(queued.reduce((sum, { text }) => sum + textBytes(text), 0));
+        for (const { event, text } of queued) entries.add(event, text);
         for (const entry of some) put(entry, nowMs);
       }),
     concernsAll: error => journalTroubleOf(error) !== undefined,
@@ -132,7 +146,8 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
     },
     line: () => line,
     markDrained(events, sentAt) {
-      if (sentAt === line) write(() => entries.markDrained(events, clock.nowMs()));
+      // What is not marked goes again, and is stored once.
+      if (sentAt === line) writeLightly(() => entries.markDrained(events, clock.nowMs()));
     },
     onAppended(listener) {
       listeners.add(listener);

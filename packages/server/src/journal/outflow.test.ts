@@ -38,6 +38,7 @@ describe('events that are under way when entries begin to go elsewhere', () => {
       },
     });
     await journal.append({ events: [event] });
+    drain.wake();
     await clock.advance(0);
     assert.notEqual(held, undefined);
   });

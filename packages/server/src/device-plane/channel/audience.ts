@@ -1,5 +1,7 @@
+import type { DeviceBody } from '@thinman/protocol';
+import { createReachFilter } from '../../core/reach.ts';
 import type { AppliedChange, StoredObject } from '../../ports.ts';
-import { touchesConfig } from '../site-view.ts';
+import type { SiteView } from '../site-view.ts';
 import type { Connection } from './connection.ts';
 
 /** The open channels, found by device and by the users that matter there. One channel a device. */
@@ -17,14 +19,16 @@ export type Audience = {
 
 /** Whom a change may concern: whoever is in here is looked at, nobody else. */
 export type Concerned = {
-  /** Everybody's bundles and words may have changed. */
-  readonly everybody: boolean;
+  /** Words about every user may have changed: the site's settings, or groups that are excluded by them. */
+  readonly allWords: boolean;
+  /** Bundles of these may have changed, though nothing of the change names them. */
+  readonly reached: readonly Connection[];
   readonly devices: readonly { readonly connection: Connection; readonly device: StoredObject }[];
   /** User ids to look at, by connection. */
   readonly users: ReadonlyMap<Connection, ReadonlySet<string>>;
 };
 
-export function createAudience(): Audience {
+export function createAudience(site: Pick<SiteView, 'config' | 'reach'>): Audience {
   const byDevice = new Map<string, Connection>();
   const byUser = new Map<string, Set<Connection>>();
   const indexed = new Map<Connection, readonly { readonly userId: string; readonly name: string | undefined }[]>();
@@ -70,7 +74,11 @@ export function createAudience(): Audience {
       }
     },
     concernedBy(change) {
-      const everybody = touchesConfig(change);
+      const reach = site.reach();
+      const isReached = createReachFilter(reach, site.config());
+      const nobody = reach.kind === 'targets' && reach.targets.length === 0;
+      const reached = nobody ? [] : [...byDevice.values()].filter(connection => isReached(placeOf(connection)));
+      const allWords = reach.kind === 'everybody';
       const devices: { connection: Connection; device: StoredObject }[] = [];
       const users = new Map<Connection, Set<string>>();
       for (const object of change.objects) {
@@ -85,7 +93,13 @@ export function createAudience(): Audience {
           }
         }
       }
-      return { everybody, devices, users };
+      return { allWords, reached, devices, users };
     },
   };
+}
+
+function placeOf({ device, sessionUser, users }: Connection) {
+  const isInUse = sessionUser !== undefined;
+  const user = isInUse ? users.get(sessionUser)?.name : undefined;
+  return { device: device.name, group: (device.body as DeviceBody).group, isInUse, user };
 }

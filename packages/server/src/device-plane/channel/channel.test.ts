@@ -101,6 +101,24 @@ describe('a channel', () => {
     );
   });
 
+  test('sends its bundle to a device that says what it holds: in the hello, and when it changes', async () => {
+    const saying = async (bundle: string) => {
+      channel.send({ type: 'hello', agentVersion: '1', users: [], statement: [1, 1], bundle });
+      return (await channel.next('hello')).bundle;
+    };
+    const given = await saying('');
+    assert.ok(given !== undefined && 'device' in given);
+    assert.equal(given.device.name, device.name);
+    const { etag, version } = given;
+    assert.deepEqual(await saying(etag), { unchanged: true, etag, version });
+    assert.deepEqual(await saying('another'), given);
+    await site.put('Policy', 'p', { settings: { display: { scale: 3 } } });
+    await site.put('Assignment', 'here', { policy: 'p', to: { deviceGroup: 'ward-3' } });
+    const changed = await channel.next('changed');
+    assert.equal(changed.bundle?.settings['display.scale'], 3);
+    assert.deepEqual(changed.bundle?.version, changed.version);
+  });
+
   test('tells of a user’s bundle where that user is signed in, not where it is only cached', async () => {
     const carol = await site.addUser('carol', { groups: ['nurses'] });
     const body = await site.loginRequest(site.primary, device, 'carol', PASSWORD);

@@ -3,8 +3,11 @@ import {
   CHANNEL_CLOSE,
   canonicalJson,
   type DeviceBody,
+  type DeviceBundle,
   type DeviceFrame,
   type DeviceSystem,
+  type HelloBundle,
+  MAX_FRAME_BYTES,
   type ServerFrame,
   type UserWord,
   type Version,
@@ -45,6 +48,13 @@ export type Channels = {
   terminate(): void;
 };
 
+/** Room for what is around a bundle in a frame: the statement and the words about a thousand users. */
+const BUNDLE_ROOM_BYTES = MAX_FRAME_BYTES / 4;
+const fitsFrame = (bundle: DeviceBundle) => Buffer.byteLength(JSON.stringify(bundle)) <= BUNDLE_ROOM_BYTES;
+
+/** Devices that are looked at in one turn: some ten milliseconds of resolution. */
+const AT_A_TIME = 100;
+
 const keyOf = (device: StoredObject) => (device.system as DeviceSystem).keyHash;
 
 type ChannelDeps = Pick<
@@ -54,12 +64,12 @@ type ChannelDeps = Pick<
 
 export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & { readonly stop: () => void } {
   const { replica, site, clock } = deps;
-  const audience = createAudience();
+  const audience = createAudience(site);
   const tellClone = createClones(deps);
 
   const wordOf = (userId: string) => userWord({ replica, site, nowMs: clock.nowMs() }, userId);
 
-  function hello(users: readonly UserWord[]): ServerFrame | undefined {
+  function hello(users: readonly UserWord[], bundle?: HelloBundle): ServerFrame | undefined {
     const version = replica.site()?.version;
     if (version === undefined) return undefined;
     const { caCertificates } = deps.identity;
@@ -72,11 +82,12 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
       ...(caCertificates.length > 1 && { caCertificates: [...caCertificates] }),
       serverTime: clock.nowMs(),
       users: [...users],
+      ...(bundle !== undefined && { bundle }),
     };
   }
 
-  function greet(connection: Connection, users: readonly UserWord[]): void {
-    const frame = hello(users);
+  function greet(connection: Connection, users: readonly UserWord[], bundle?: HelloBundle): void {
+    const frame = hello(users, bundle);
     if (frame !== undefined) sendFrame(connection, frame);
   }
 
@@ -95,10 +106,12 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
   }
 
   function tellDeviceBundle(connection: Connection): void {
-    const { etag } = bundles.device(connection.device);
-    if (etag === connection.deviceEtag) return;
-    connection.deviceEtag = etag;
-    tellChanged(connection);
+    const content = bundles.device(connection.device);
+    if (content.etag === connection.deviceEtag) return;
+    connection.deviceEtag = content.etag;
+    const bundle = bundles.versioned(content);
+    if (!connection.takesBundles || !fitsFrame(bundle)) tellChanged(connection);
+    else sendFrame(connection, { type: 'changed', version: bundle.version, bundle });
   }
 
   /** Only whoever has a session can pull a user's bundle. */
@@ -145,18 +158,29 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
   }
 
   function applied(change: AppliedChange): void {
-    const { everybody, devices, users } = audience.concernedBy(change);
+    const { allWords, reached, devices, users } = audience.concernedBy(change);
     if (change.full) {
       for (const connection of [...audience.all()]) recheck(connection, change.version);
     }
     for (const { connection, device } of devices) stillDevice(connection, device, change.version);
-    const looked = everybody ? [...audience.all()] : [...new Set([...devices.map(d => d.connection), ...users.keys()])];
-    for (const connection of looked) {
+    const looked = [...new Set([...devices.map(d => d.connection), ...users.keys(), ...reached])];
+    tellNews(looked, connection => (allWords ? connection.users.keys() : (users.get(connection) ?? [])));
+  }
+
+  /** The first at once; between slices of many, logins are answered. What is told is what holds when it is told. */
+  function tellNews(
+    looked: readonly Connection[],
+    wordsFor: (connection: Connection) => Iterable<string>,
+    from = 0,
+  ): void {
+    const next = from + AT_A_TIME;
+    for (const connection of looked.slice(from, next)) {
       if (!connection.greeted || audience.of(connection.device.uid) !== connection) continue;
-      tellWords(connection, everybody ? connection.users.keys() : (users.get(connection) ?? []));
+      tellWords(connection, wordsFor(connection));
       tellDeviceBundle(connection);
       tellUserBundle(connection);
     }
+    if (looked.length > next) setImmediate(() => tellNews(looked, wordsFor, next));
   }
 
   /** After a full sync anything may be otherwise; an unknown device is closed and comes back to hear why. */
@@ -166,20 +190,35 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
     else stillDevice(connection, device, version);
   }
 
-  function deviceHello(connection: Connection, userIds: readonly string[]): void {
+  /** What a device that says what it holds need not pull. */
+  function bundleFor(connection: Connection, held: string | undefined): HelloBundle | undefined {
+    connection.takesBundles = held !== undefined;
+    if (held === undefined || replica.site() === undefined) return undefined;
+    const bundle = bundles.versioned(bundles.device(connection.device));
+    const { etag, version } = bundle;
+    if (etag !== held && !fitsFrame(bundle)) return undefined;
+    connection.deviceEtag = etag;
+    return etag === held ? { unchanged: true, etag, version } : bundle;
+  }
+
+  function deviceHello(
+    connection: Connection,
+    { users: userIds, bundle: held }: Extract<DeviceFrame, { type: 'hello' }>,
+  ): void {
     const words: UserWord[] = [];
     connection.users.clear();
-    for (const userId of userIds) {
+    for (const userId of new Set(userIds)) {
       const known = wordOf(userId);
       if (known === undefined) continue;
       connection.users.set(userId, known);
       words.push(known.word);
     }
     audience.reindex(connection);
-    // With its first hello the device pulls its bundle by itself: what holds now needs no word.
+    const bundle = bundleFor(connection, held);
+    // With its first hello a device that was given none pulls its bundle by itself: what holds now needs no word.
     if (!connection.greeted) connection.deviceEtag ??= bundles.device(connection.device).etag;
     connection.greeted = true;
-    greet(connection, words);
+    greet(connection, words, bundle);
   }
 
   const stopListening = replica.onApplied(applied);
@@ -200,10 +239,13 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
       if (audience.of(connection.device.uid) !== connection) return;
       switch (frame.type) {
         case 'hello':
-          return deviceHello(connection, [...new Set(frame.users)]);
+          return deviceHello(connection, frame);
         case 'status': {
           const { mode, version, pendingEvents, session } = frame;
           connection.status = { mode, version, pendingEvents };
+          if (session?.bundle !== undefined && !connection.userEtags.has(session.userId)) {
+            connection.userEtags.set(session.userId, session.bundle);
+          }
           if (connection.sessionUser === session?.userId) return;
           connection.sessionUser = session?.userId;
           audience.reindex(connection);

@@ -27,6 +27,8 @@ export type Connection = {
   sessionUser: string | undefined;
   /** Tags of the bundles that it was served, or told to pull. */
   deviceEtag: string | undefined;
+  /** It takes its own bundle in frames. */
+  takesBundles: boolean;
   readonly userEtags: Map<string, string>;
 };
 
@@ -42,6 +44,7 @@ export function newConnection(device: StoredObject, socket: ChannelSocket, nowMs
     status: undefined,
     sessionUser: undefined,
     deviceEtag: undefined,
+    takesBundles: false,
     userEtags: new Map(),
   };
 }

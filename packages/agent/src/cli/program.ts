@@ -1,0 +1,68 @@
+import { type Command, CommanderError, Command as Program } from 'commander';
+import { PACKAGE_VERSION } from '../runtime/version.ts';
+import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
+
+type DataOption = { readonly data: string };
+
+/** One command, read from its command line. Commands are loaded when they run: `status` needs no TLS, no SQLite. */
+export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
+  let exitCode: ExitCode = EXIT.done;
+  const program = new Program('thinman-agent')
+    .description('The ThinMan agent: logs users of a thin client in, whatever fails')
+    .version(PACKAGE_VERSION)
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
+  const add = (name: string, description: string): Command =>
+    program.command(name).description(description).requiredOption('--data <dir>', "the agent's data folder");
+
+  add('enroll', 'makes this device one of a site')
+    .argument('<token>', 'made by `thinman token device`')
+    .option('--name <name>', "the device's name")
+    .action(async (token: string, options: DataOption & { name?: string }) => {
+      exitCode = await (await import('./enroll.ts')).runEnroll(token, options.data, options.name);
+    });
+  add('start', 'runs the agent in the foreground').action(async ({ data }: DataOption) => {
+    exitCode = await (await import('./start.ts')).runStart(data);
+  });
+  add('status', 'says where the running agent stands')
+    .option('--json', 'prints JSON')
+    .action(async ({ data, json }: DataOption & { json?: true }) => {
+      exitCode = await (await import('./ask.ts')).runStatus(data, json === true);
+    });
+  add('login', 'logs a user in through the running agent')
+    .requiredOption('--user <name>', 'who')
+    .option('--password-stdin', 'reads the password from standard input')
+    .option('--json', 'prints JSON')
+    .action(async (options: DataOption & { user: string; passwordStdin?: true; json?: true }) => {
+      const { data, user, passwordStdin, json } = options;
+      exitCode = await (await import('./ask.ts')).runLogin(data, user, passwordStdin === true, json === true);
+    });
+  add('logout', 'ends the session').action(async ({ data }: DataOption) => {
+    exitCode = await (await import('./ask.ts')).runLogout(data);
+  });
+
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    if (error instanceof CommanderError) return refused(error);
+    throw error;
+  }
+  return exitCode;
+}
+
+function refused(error: CommanderError): ExitCode {
+  // Help was asked for and printed, or nothing was asked and it was printed in place of an answer.
+  if (error.exitCode === 0) return EXIT.done;
+  const words = error.code === 'commander.help' ? 'name a command' : inOneLine(error.message);
+  throw new CommandFailure(EXIT.wrongUse, `${words} (see \`thinman-agent --help\`)`);
+}
+
+/** What commander says of a wrong command line, without what was given: somebody may have typed a password there. */
+function inOneLine(message: string): string {
+  return message
+    .replace(/^error: /, '')
+    .replace(/^(unknown option '--[^'=]*)=.*'/s, "$1'")
+    .replace(/^(unknown option '-[^-']).*'/s, "$1'")
+    .replace(/(but got \d+): .*$/s, '$1')
+    .replace(/\n\(Did you mean (.*)\?\)$/s, '; did you mean "$1"?');
+}

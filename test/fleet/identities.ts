@@ -1,0 +1,56 @@
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseJson, SignedStatement } from '@thinman/protocol';
+import type { DeviceIdentity } from '../../packages/agent/src/ports.ts';
+
+/** What all devices of a fleet share, and the devices. */
+export type KeptIdentities = {
+  readonly signed: SignedStatement | undefined;
+  readonly identities: readonly DeviceIdentity[];
+  /** Devices that were enrolled since: on the disk when this returns. */
+  add(identities: readonly DeviceIdentity[], signed: SignedStatement): void;
+};
+
+/** Private keys of test devices: nobody else needs to read them. */
+const OWNER_ONLY = 0o600;
+const OWNER_ONLY_FOLDER = 0o700;
+const MAX_STATEMENT_BYTES = 256 * 1024;
+
+/** `folder` undefined: nothing is kept. A line of JSON a device: ten thousand files would take longer than the enrolment. */
+export function keepIdentities(folder: string | undefined): KeptIdentities {
+  if (folder === undefined) return { signed: undefined, identities: [], add() {} };
+  mkdirSync(folder, { recursive: true, mode: OWNER_ONLY_FOLDER });
+  const devicesFile = join(folder, 'devices.jsonl');
+  const statementFile = join(folder, 'statement.json');
+  return {
+    signed: readStatement(statementFile),
+    identities: readDevices(devicesFile),
+    add(identities, signed) {
+      const lines = identities.map(
+        identity => `${JSON.stringify({ ...identity, deviceSecret: secretOf(identity) })}\n`,
+      );
+      appendFileSync(devicesFile, lines.join(''), { mode: OWNER_ONLY });
+      writeFileSync(statementFile, JSON.stringify(signed), { mode: OWNER_ONLY });
+    },
+  };
+}
+
+const secretOf = ({ deviceSecret }: DeviceIdentity) => deviceSecret.toString('base64url');
+
+function readDevices(file: string): readonly DeviceIdentity[] {
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, 'utf8').split('\n');
+  return lines
+    .filter(line => line !== '')
+    .map(line => {
+      // Written by this program alone, into a folder of its own.
+      const kept = JSON.parse(line) as Omit<DeviceIdentity, 'deviceSecret'> & { readonly deviceSecret: string };
+      return { ...kept, deviceSecret: Buffer.from(kept.deviceSecret, 'base64url') };
+    });
+}
+
+function readStatement(file: string): SignedStatement | undefined {
+  if (!existsSync(file)) return undefined;
+  const parsed = parseJson(SignedStatement, readFileSync(file, 'utf8'), MAX_STATEMENT_BYTES);
+  return parsed.ok ? parsed.value : undefined;
+}

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { LoginResult } from '@thinman/protocol';
+import { enrolFleet } from '../fleet/enrolment.ts';
+import { createFleet, type Fleet } from '../fleet/fleet.ts';
+import type { LightDevice } from '../fleet/light-device.ts';
+import { DECISION_MS, LOGIN_DEADLINE_MS } from '../support/logins.ts';
+import type { Site } from '../support/site.ts';
+import { systemTest } from '../support/system-test.ts';
+import { waitFor } from '../support/wait.ts';
+import { ALICE, BOB, GROUP } from '../support/ward.ts';
+
+/** The row says 2,000 (`THINMAN_FLEET_DEVICES=2000`, on a machine that does nothing else); these tell the same in CI's time. */
+const DEVICES = Number(process.env.THINMAN_FLEET_DEVICES ?? 200);
+/** Devices at which people log in all the time. */
+const STAFFED = 40;
+const LOGIN_EVERY_MS = 250;
+const ARRIVALS_PER_SECOND = 150;
+/** So that going back takes a minute and not two; its spread, which is tested, has its default. */
+const FAILBACK_PROBE_MS = 5_000;
+const SPREAD_MS = 30_000;
+/** Above the hiccups of a busy machine, as in the other system tests. */
+const HEDGE_DELAY_MS = 1_000;
+/** Everything here is done by two cores, with other suites beside it. */
+const MOVED_WITHIN_MS = 90_000;
+
+systemTest(
+  `row 20: ${DEVICES} devices when the Primary dies and comes back`,
+  { agents: [], timings: { failbackProbeMs: FAILBACK_PROBE_MS, hedgeDelayMs: HEDGE_DELAY_MS } },
+  async site => {
+    /** When each device went back, the first time. */
+    const backMs = new Map<string, number>();
+    const fleet = await startFleet(site, (device, type) => {
+      if (type === 'failback' && !backMs.has(device)) backMs.set(device, performance.now());
+    });
+    const ending = new AbortController();
+    try {
+      const staffed = fleet.devices.slice(0, STAFFED);
+      // Each has its person in the cache, as a ward has after its first day.
+      for (const device of staffed) {
+        for (let isIn = false; !isIn; ) isIn = (await loginAndSee(site, fleet, device)).verdict === 'granted';
+      }
+      const people = keepLoggingIn(site, fleet, staffed, ending.signal);
+
+      await site.primary.kill();
+      await waitUntilOn(fleet, 'secondary');
+      // On a busy machine some came to the Primary by way of the Secondary at the beginning.
+      backMs.clear();
+      await site.primary.start();
+      await waitUntilOn(fleet, 'primary');
+      await people.end();
+
+      const spreadMs = Math.max(...backMs.values()) - Math.min(...backMs.values());
+      assert.equal(backMs.size, DEVICES, 'each went back');
+      assert.ok(spreadMs >= SPREAD_MS, `all were back within ${Math.round(spreadMs)} ms`);
+      await waitFor(
+        'all devices to have handed on their events',
+        () => (fleet.devices.every(device => device.pendingEvents() === 0) ? true : undefined),
+        MOVED_WITHIN_MS,
+      );
+      assert.deepEqual([...fleet.defects.keys()], []);
+    } finally {
+      ending.abort();
+      await fleet.stop();
+    }
+  },
+);
+
+async function startFleet(site: Site, onEvent: (device: string, type: string) => void): Promise<Fleet> {
+  const uses = String(DEVICES);
+  const token = await site.primary.administer(['token', 'device', '--group', GROUP, '--uses', uses]);
+  const names = Array.from({ length: DEVICES }, (_, at) => `tc-${at + 1}`);
+  const enrolled = await enrolFleet(token.trim(), names);
+  const fleet = createFleet({ ...enrolled, users: [ALICE, BOB], onEvent });
+  await fleet.start(ARRIVALS_PER_SECOND);
+  await waitUntilOn(fleet, 'primary');
+  return fleet;
+}
+
+async function waitUntilOn(fleet: Fleet, server: string): Promise<void> {
+  const count = () => fleet.byServer().get(server) ?? 0;
+  await waitFor(
+    `all devices to be on the ${server}`,
+    () => (count() === DEVICES ? true : undefined),
+    MOVED_WITHIN_MS,
+    () => `${count()} of ${DEVICES} are`,
+  );
+}
+
+/** For the invariants: what the person was told must be what the site has recorded. */
+async function loginAndSee(site: Site, fleet: Fleet, device: LightDevice): Promise<LoginResult> {
+  const answer = await fleet.login(device);
+  assert.ok(answer !== undefined);
+  const { user, elapsedMs } = answer;
+  site.history.logins.push({ device: device.name, user, answer, code: 0, stderr: '', elapsedMs });
+  return answer;
+}
+
+/** People who log in, one after the other; each must get in, within the deadline of every login. */
+function keepLoggingIn(site: Site, fleet: Fleet, staffed: readonly LightDevice[], signal: AbortSignal) {
+  let over = false;
+  const before = site.history.logins.length;
+  const ended = (async () => {
+    for (let at = 0; !over && !signal.aborted; at++) {
+      const device = staffed[at % staffed.length];
+      if (device !== undefined) await loginAndSee(site, fleet, device);
+      // Not a wait for something: another person comes by.
+      await delay(LOGIN_EVERY_MS);
+    }
+  })();
+  // Whatever else fails is told; a login that a failing test has cut off is not.
+  ended.catch(() => {});
+  return {
+    async end() {
+      over = true;
+      await ended;
+      const seen = site.history.logins.slice(before).flatMap(({ answer }) => answer ?? []);
+      const denied = seen.filter(({ verdict }) => verdict !== 'granted').map(({ reason }) => reason);
+      assert.deepEqual(denied, [], `of ${seen.length} logins`);
+      const longestMs = Math.max(...seen.map(({ elapsedMs }) => elapsedMs));
+      assert.ok(longestMs <= LOGIN_DEADLINE_MS + DECISION_MS, `somebody waited ${longestMs} ms`);
+    },
+  };
+}
