@@ -177,7 +177,7 @@ async function play({ said, frames }: Scenario): Promise<string | undefined> {
           channels.add(listener);
           queueMicrotask(() => listener.onOpen());
         }
-        return { send() {}, close: () => void channels.delete(listener) };
+        return { send() {}, ping() {}, close: () => void channels.delete(listener) };
       },
     },
     hasher: { derive: async (password, salt) => cheapKey(password, salt) },

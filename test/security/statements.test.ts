@@ -78,7 +78,7 @@ describe('a statement that a device hears from a server in its list', () => {
         open({ name: server }, _deadlineMs, _pingMs, listener) {
           channels.push({ listener, server });
           queueMicrotask(() => listener.onOpen());
-          return { send() {}, close() {} };
+          return { send() {}, ping() {}, close() {} };
         },
       },
       hasher: { derive: () => Promise.reject(new Error('nobody logs in')) },

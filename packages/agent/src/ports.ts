@@ -151,7 +151,12 @@ export type ChannelListener = {
     readonly problem?: Problem;
   }): void;
 };
-export type ChannelHandle = { send(frame: DeviceFrame): void; close(): void };
+export type ChannelHandle = {
+  send(frame: DeviceFrame): void;
+  /** Asks for a sign of life that comes after this moment: `onPong` is called when it is there, or never. */
+  ping(onPong: () => void): void;
+  close(): void;
+};
 
 /** Everything derived from one typed password (`design.md`, idea 6). Cleared by `dispose`. */
 export type DerivedKeys = {

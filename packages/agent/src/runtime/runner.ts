@@ -79,7 +79,7 @@ export function createRunner(options: RunnerOptions) {
   const logins = createLoginDesk(context, grants);
   const sessions = createSessionDesk(context, grants);
   const channels = createChannelDesk(context, options.agentVersion, offered => options.onSite?.(statement, offered));
-  const keeping = createKeepingDesk(context, sessions, takeDeviceBundle);
+  const keeping = createKeepingDesk(context, sessions, channels, takeDeviceBundle);
 
   function dispatch(happening: Happening): void {
     queue.push(happening);
@@ -123,7 +123,7 @@ export function createRunner(options: RunnerOptions) {
         (target, signal) =>
           state.login === null
             ? options.channels.readyz(target, timings.connectDeadlineMs, signal)
-            : client.readyz(target, signal),
+            : (channels.probe(server, signal) ?? client.readyz(target, signal)),
         answer => {
           const target = servers.get(server);
           const roundTripMs = target === undefined ? undefined : client.roundTripMs(target);

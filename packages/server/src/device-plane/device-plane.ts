@@ -52,13 +52,13 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
   const gate = createDeviceGate(deps);
   const bundles = createBundles(deps.site, deps.replica);
   const guard = createLoginGuard(deps);
-  const channels = createChannels(deps, bundles);
+  const takeEvents = createEventIntake(deps);
+  const channels = createChannels(deps, bundles, takeEvents);
   const channel = createChannelUpgrade(deps, gate, channels);
   const enrolment = createEnrolment(deps, randomUuid);
   const login = createLogin(deps, bundles, guard);
   const loginBegin = createLoginBegin(deps, guard);
   const sessions = createSessions(deps);
-  const takeEvents = createEventIntake(deps);
 
   const answer = (reply: FastifyReply, outcome: Outcome<unknown>): FastifyReply => {
     reply.header('cache-control', 'no-store');

@@ -80,6 +80,20 @@ describe('a channel', () => {
     assert.deepEqual(await word(site.addUser('bob')), [gone]);
   });
 
+  test('takes events, and says which are on its disk; a server’s own are refused', async () => {
+    const hello = await greet();
+    assert.equal(hello.takesEvents, true);
+    const [frame, event, other] = ['1', '2', '3'].map(n => `00000000-0000-7000-8000-00000000000${n}`);
+    const of = (type: string, id = event) => ({ id, type, at: 1, data: {} });
+    channel.send({ type: 'events', id: frame, events: [of('login'), of('agent.started', other)] });
+    assert.deepEqual(await channel.next('stored'), { type: 'stored', id: frame, stored: [event, other] });
+    const kept = site.primary.pending().find(({ id }) => id === event);
+    assert.deepEqual([kept?.origin, kept?.takenBy], ['device:tc-1', 'primary']);
+    channel.send({ type: 'events', id: frame, events: [of('login.answered')] });
+    const { id, problem } = await channel.next('refused');
+    assert.deepEqual([id, problem.code], [frame, 'bad_request']);
+  });
+
   test('tells a device that its bundle has changed, once, and only if it has', async () => {
     await greet();
     await site.primary.call(device, 'GET', '/v1/device/bundle');

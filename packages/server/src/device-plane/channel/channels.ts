@@ -6,12 +6,15 @@ import {
   type DeviceBundle,
   type DeviceFrame,
   type DeviceSystem,
+  type EventBatch,
+  type EventBatchAnswer,
   type HelloBundle,
   MAX_FRAME_BYTES,
   type ServerFrame,
   type UserWord,
   type Version,
 } from '@thinman/protocol';
+import { type Outcome, refused } from '../../http/outcome.ts';
 import type { AppliedChange, StoredObject } from '../../ports.ts';
 import type { Bundles } from '../bundles.ts';
 import type { DeviceDeps } from '../device-deps.ts';
@@ -52,6 +55,9 @@ export type Channels = {
 const BUNDLE_ROOM_BYTES = MAX_FRAME_BYTES / 4;
 const fitsFrame = (bundle: DeviceBundle) => Buffer.byteLength(JSON.stringify(bundle)) <= BUNDLE_ROOM_BYTES;
 
+/** After that a batch is on the disk, or the disk hangs. */
+const STORING_MS = 1_000;
+
 /** Devices that are looked at in one turn: some ten milliseconds of resolution. */
 const AT_A_TIME = 100;
 
@@ -62,7 +68,14 @@ type ChannelDeps = Pick<
   'identity' | 'replica' | 'site' | 'clock' | 'state' | 'statement' | 'events' | 'log'
 >;
 
-export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & { readonly stop: () => void } {
+/** What `POST /v1/events` does. */
+export type TakeEvents = (device: StoredObject, batch: EventBatch) => Promise<Outcome<EventBatchAnswer>>;
+
+export function createChannels(
+  deps: ChannelDeps,
+  bundles: Bundles,
+  takeEvents: TakeEvents,
+): Channels & { readonly stop: () => void } {
   const { replica, site, clock } = deps;
   const audience = createAudience(site);
   const tellClone = createClones(deps);
@@ -83,6 +96,7 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
       serverTime: clock.nowMs(),
       users: [...users],
       ...(bundle !== undefined && { bundle }),
+      takesEvents: true,
     };
   }
 
@@ -221,6 +235,24 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
     greet(connection, words, bundle);
   }
 
+  /** One batch at a time: what a device sends meanwhile is not kept in memory for it. */
+  async function store(
+    connection: Connection,
+    { id, events }: Extract<DeviceFrame, { type: 'events' }>,
+  ): Promise<void> {
+    const isFirst = !connection.storing;
+    connection.storing = true;
+    const outcome = isFirst
+      ? await takeEvents(connection.device, { events }).catch(error => {
+          deps.log.error({ err: error }, 'events of a device could not be taken; it keeps them');
+          return refused('internal');
+        })
+      : refused('overloaded', { retryAfterMs: STORING_MS });
+    if (isFirst) connection.storing = false;
+    if (outcome.ok) sendFrame(connection, { type: 'stored', id, stored: outcome.value.stored });
+    else sendFrame(connection, { type: 'refused', id, problem: outcome.problem });
+  }
+
   const stopListening = replica.onApplied(applied);
 
   return {
@@ -251,6 +283,9 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
           audience.reindex(connection);
           return tellUserBundle(connection);
         }
+        case 'events':
+          void store(connection, frame);
+          return;
         case 'ack':
           // Commands come with a later issue; there is nothing to acknowledge yet.
           return;

@@ -30,6 +30,8 @@ export type Connection = {
   /** It takes its own bundle in frames. */
   takesBundles: boolean;
   readonly userEtags: Map<string, string>;
+  /** A batch of its events is on its way to the disk. */
+  storing: boolean;
 };
 
 export function newConnection(device: StoredObject, socket: ChannelSocket, nowMs: number): Connection {
@@ -46,6 +48,7 @@ export function newConnection(device: StoredObject, socket: ChannelSocket, nowMs
     deviceEtag: undefined,
     takesBundles: false,
     userEtags: new Map(),
+    storing: false,
   };
 }
 
