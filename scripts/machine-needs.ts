@@ -29,6 +29,8 @@ const NETWORK = /^test\/(?:.*\/)?network\/|^test\/bench\/(?:failover|memory-agen
 const TRACED = /^test\/system\/(?:killed-at-|promotion|restored-database)/;
 const FULL_DISKS = /^test\/(?:system|database)\/full-disk/;
 const UNIX_USERS = /^test\/security\/other-unix-users/;
+/** The helper of pam_exec, and PAM itself. */
+const PAM = /^test\/system\/pam\b/;
 const CLOCKS = /^test\/system\/.*clock/;
 
 /** Add a line when a suite needs more of the machine. Where `program` is, its package counts as installed, on any system. */
@@ -46,7 +48,9 @@ export const NEEDS: readonly Need[] = [
   debian('socat', 'socat', NETWORK),
   debian('faketime', 'faketime', CLOCKS),
   debian('strace', 'strace', TRACED),
-  { name: 'root', suites: any(NETWORK, UNIX_USERS), isMet: () => process.getuid?.() === 0 },
+  debian('pamtester', 'pamtester', PAM),
+  debian('libnss-systemd', '/usr/lib/x86_64-linux-gnu/libnss_systemd.so.2', PAM),
+  { name: 'root', suites: any(NETWORK, UNIX_USERS, PAM), isMet: () => process.getuid?.() === 0 },
   { name: 'leave to look into processes (root, ptrace)', suites: TRACED, isMet: canTrace },
   { name: 'a disk of its own (root, mkfs.ext4, a loop device)', suites: FULL_DISKS, isMet: canMountDisk },
   // Out of a distribution that moves: on some days it cannot be had.

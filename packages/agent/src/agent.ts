@@ -26,12 +26,14 @@ import { createApplying } from './apply/applying.ts';
 import { devicePolicyFile } from './apply/device-policy-file.ts';
 import { agentPaths, prepareDataFolder } from './config.ts';
 import { createLocalServers, type LocalServers } from './local/local-servers.ts';
+import { readLocalSettings, unixAccountSettings } from './local/local-settings.ts';
 import type { Cache, Clock, Random } from './ports.ts';
 import { createRunner } from './runtime/runner.ts';
 import { PACKAGE_VERSION } from './runtime/version.ts';
 
 export { type EnrolmentOptions, type EnrolmentResult, enroll } from './adapters/enrolment.ts';
 export { IdentityDamaged, IdentityOfNewerVersion } from './adapters/identity-store.ts';
+export { LocalSettingsUnusable } from './local/local-settings.ts';
 
 /** `ready` waits this long for the first word of a server: more than every deadline of one search (`failover.md`). */
 const READY_DEADLINE_MS = 5_000;
@@ -84,7 +86,7 @@ export class AgentCannotStart extends Error {
 /**
  * Builds an agent from its data folder: the one place where ports get their adapters. Takes the folder's lock.
  *
- * Throws AgentCannotStart, IdentityDamaged, IdentityOfNewerVersion, and what `node:fs` throws.
+ * Throws AgentCannotStart, IdentityDamaged, IdentityOfNewerVersion, LocalSettingsUnusable, and what `node:fs` throws.
  */
 export function createAgent(options: AgentOptions): Agent {
   const { clock = systemClock, random = Math.random, onDefect = tellDefect } = options;
@@ -98,6 +100,7 @@ export function createAgent(options: AgentOptions): Agent {
     );
   }
   prepareDataFolder(options.dataDir);
+  const localSettings = readLocalSettings(paths.localSettingsFile);
   const held = identityStore.loadStatement();
   if (held === undefined) {
     throw new AgentCannotStart(
@@ -198,9 +201,19 @@ export function createAgent(options: AgentOptions): Agent {
   let stopWatching = () => {};
   let isStopped = false;
 
+  const openLocalServers = () => {
+    const { unixAccounts } = localSettings;
+    return createLocalServers({
+      dataDir: paths.dataDir,
+      agent,
+      unixAccounts: unixAccounts && unixAccountSettings(unixAccounts),
+      onTrouble: onDefect,
+    });
+  };
+
   const agent: Agent = {
     async start() {
-      if (options.localSockets !== false) local = await createLocalServers({ dataDir: paths.dataDir, agent });
+      if (options.localSockets !== false) local = await openLocalServers();
       if (isStopped) return void (await local?.close());
       runner.start();
       if (identity.caCertificates.length > 1) tellTrust();

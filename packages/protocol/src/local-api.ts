@@ -4,13 +4,15 @@ export { readUtf8 } from './utf8.ts';
 
 /**
  * The device's own sockets (HTTP + JSON over a Unix socket), for the command line, PAM, greeters and lockers:
- * `POST /v1/login`, `GET /v1/status`, `GET /v1/events` on both; `POST /v1/logout` on `control.sock` alone.
+ * `POST /v1/login`, `GET /v1/status`, `GET /v1/events`, `POST /v1/pam` on both; `POST /v1/logout` on `control.sock` alone.
  */
 export const LOCAL_PATHS = {
   login: '/v1/login',
   logout: '/v1/logout',
   status: '/v1/status',
   events: '/v1/events',
+  /** For the helper of pam_exec: JSON in, one line for the person out; 200 is yes, all else no. */
+  pam: '/v1/pam',
 } as const;
 
 /** A body on a local socket: a name and a password. */

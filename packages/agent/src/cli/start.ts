@@ -1,5 +1,12 @@
 import { once } from 'node:events';
-import { type Agent, AgentCannotStart, createAgent, IdentityDamaged, IdentityOfNewerVersion } from '../agent.ts';
+import {
+  type Agent,
+  AgentCannotStart,
+  createAgent,
+  IdentityDamaged,
+  IdentityOfNewerVersion,
+  LocalSettingsUnusable,
+} from '../agent.ts';
 import { SocketUnusable } from '../local/unix-socket.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { folderFailure } from './folder-failure.ts';
@@ -34,6 +41,7 @@ function build(dataDir: string): Agent {
   } catch (error) {
     if (error instanceof AgentCannotStart) throw new CommandFailure(EXIT_CODES[error.reason], error.message);
     if (error instanceof IdentityOfNewerVersion) throw new CommandFailure(EXIT.wrongUse, error.message);
+    if (error instanceof LocalSettingsUnusable) throw new CommandFailure(EXIT.wrongUse, error.message);
     if (error instanceof IdentityDamaged) throw new CommandFailure(EXIT.failed, error.message);
     throw folderFailure(error, dataDir) ?? error;
   }

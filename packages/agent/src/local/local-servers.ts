@@ -1,20 +1,14 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import {
-  type AgentStatus,
-  describeProblems,
-  LOCAL_PATHS,
-  LocalLoginRequest,
-  MAX_LOCAL_BODY_BYTES,
-  type PublicAgentStatus,
-  parseJson,
-} from '@thinman/protocol';
+import { type AgentStatus, LOCAL_PATHS, LocalLoginRequest, type PublicAgentStatus } from '@thinman/protocol';
 import { agentPaths } from '../config.ts';
 import { createServer } from '../node-http.ts';
 import { type ConnectionRoom, createConnectionRoom } from './connection-room.ts';
 import { createEventStream } from './event-stream.ts';
 import { createFailureLimit } from './failure-limit.ts';
-import { readJsonBody, sendJson, sendProblem } from './http-json.ts';
+import { sendJson, sendProblem, takeBody } from './http-json.ts';
 import type { LocalAgent } from './local-agent.ts';
+import type { UnixAccountSettings } from './local-settings.ts';
+import { createPamRoute } from './pam-route.ts';
 import { listenOnSocket } from './unix-socket.ts';
 
 const CONTROL_MODE = 0o600;
@@ -40,6 +34,12 @@ export async function createLocalServers(options: {
   readonly agent: LocalAgent;
   /** Monotonic, ms. */
   readonly nowMs?: () => number;
+  /** How whoever logs in through PAM becomes a Unix user; default: not at all. */
+  readonly unixAccounts?: UnixAccountSettings | undefined;
+  /** The accounts of the machine itself. */
+  readonly passwdFile?: string;
+  /** Something of the machine that stands in the way of a login. */
+  readonly onTrouble?: (error: unknown) => void;
 }): Promise<LocalServers> {
   const { agent } = options;
   const paths = agentPaths(options.dataDir);
@@ -51,10 +51,13 @@ export async function createLocalServers(options: {
     limited.changed();
   });
 
+  const pam = createPamRoute(options);
+
   const control = serve({
     [`GET ${LOCAL_PATHS.status}`]: (_request, response) => sendJson(response, agent.status()),
     [`GET ${LOCAL_PATHS.events}`]: (_request, response, room) => addListener(full, response, room),
     [`POST ${LOCAL_PATHS.login}`]: (request, response, room) => login(agent, request, response, room),
+    [`POST ${LOCAL_PATHS.pam}`]: (request, response, room) => pam(request, response, room),
     [`POST ${LOCAL_PATHS.logout}`]: async (_request, response, room) => {
       room.isServed(response);
       await agent.logout();
@@ -65,6 +68,7 @@ export async function createLocalServers(options: {
     [`GET ${LOCAL_PATHS.status}`]: (_request, response) => sendJson(response, publicStatus(agent.status())),
     [`GET ${LOCAL_PATHS.events}`]: (_request, response, room) => addListener(limited, response, room),
     [`POST ${LOCAL_PATHS.login}`]: (request, response, room) => login(agent, request, response, room, limit),
+    [`POST ${LOCAL_PATHS.pam}`]: (request, response, room) => pam(request, response, room, limit),
   });
 
   const close = async () => {
@@ -113,19 +117,10 @@ async function login(
   room: ConnectionRoom,
   limit?: ReturnType<typeof createFailureLimit>,
 ): Promise<void> {
-  const body = await readJsonBody(request);
-  if (!body.ok) {
-    response.setHeader('connection', 'close'); // the rest of the body is not read
-    sendProblem(response, body.code);
-    return;
-  }
-  const parsed = parseJson(LocalLoginRequest, body.text, MAX_LOCAL_BODY_BYTES);
-  if (!parsed.ok) {
-    sendProblem(response, 'bad_request', { detail: describeProblems(parsed.problems) });
-    return;
-  }
+  const body = await takeBody(LocalLoginRequest, request, response);
+  if (body === undefined) return;
   room.isServed(response);
-  const { user, password } = parsed.value;
+  const { user, password } = body;
   const run = () => agent.login(user, password);
   const tried = await (limit?.attempt(run, result => result.verdict === 'denied') ??
     run().then(result => ({ result })));
