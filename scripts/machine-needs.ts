@@ -29,14 +29,17 @@ const NETWORK = /^test\/(?:.*\/)?network\/|^test\/bench\/(?:failover|memory-agen
 const TRACED = /^test\/system\/(?:killed-at-|promotion|restored-database)/;
 const FULL_DISKS = /^test\/(?:system|database)\/full-disk/;
 const UNIX_USERS = /^test\/security\/other-unix-users/;
+const DIRECTORIES = /^test\/directory\//;
 const CLOCKS = /^test\/system\/.*clock/;
 
 /** Add a line when a suite needs more of the machine. Where `program` is, its package counts as installed, on any system. */
 export const NEEDS: readonly Need[] = [
-  debian('util-linux', 'setpriv', any(MARIADB, MYSQL9, GALERA, NETWORK)),
+  debian('util-linux', 'setpriv', any(MARIADB, MYSQL9, GALERA, NETWORK, DIRECTORIES)),
   debian('mariadb-server', 'mariadbd', MARIADB),
   debian('mariadb-client', 'mysql', /^test\/.*operations\.mysql9/),
-  debian('openssl', 'openssl', any(MARIADB, MYSQL9)),
+  debian('openssl', 'openssl', any(MARIADB, MYSQL9, DIRECTORIES)),
+  debian('slapd', 'slapd', DIRECTORIES),
+  debian('ldap-utils', 'ldapmodify', DIRECTORIES),
   debian('galera-4', '/usr/lib/galera/libgalera_smm.so', GALERA),
   debian('haproxy', 'haproxy', GALERA),
   debian('rsync', 'rsync', GALERA),

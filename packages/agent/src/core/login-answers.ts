@@ -4,7 +4,7 @@ import type { Event, GrantFacts, Heard, ProblemFacts } from './event.ts';
 import { couldNotServe, gaveNoAnswer, healthOf, served, setHealth } from './health.ts';
 import { nowHeld } from './held.ts';
 import { askLanes, laneOver, setLane, setLogin } from './lanes.ts';
-import { conclude } from './login.ts';
+import { conclude, weigh } from './login.ts';
 import { lessonOf, mayAskPassword, saltLesson, saltRefusal } from './login-rules.ts';
 import { deviceRevoked, endSession, openSession, vouched } from './session.ts';
 import { accepted } from './site.ts';
@@ -29,7 +29,7 @@ export function onBeginAnswered(turn: Turn, { attempt, server, answer }: On<'beg
     return;
   }
   if (value.method === 'password') {
-    if (!mayAskPassword(login, turn.state.site.directorySuffixes)) {
+    if (!mayAskPassword(login, turn.state.site)) {
       alarm(turn, server, login, 'asks for the password of a user who is no directory user');
       return;
     }
@@ -93,6 +93,8 @@ function takeRefusal(turn: Turn, login: Login, server: string, answer: Exclude<H
     case 'server':
       couldNotServe(turn, server, problem);
       laneOver(turn, server);
+      // The password is out and may have been counted: one typed password is one bind.
+      if (problem.code === 'directory_undecided') weigh(turn);
       return;
   }
 }

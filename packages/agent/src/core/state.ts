@@ -49,7 +49,10 @@ export type Phase =
 export type AgentPolicy = AgentTimings;
 
 /** What of the signed statement rules decisions, beside the list. */
-export type SiteFacts = Pick<SiteStatement, 'siteId' | 'epoch' | 'version' | 'directorySuffixes'>;
+export type SiteFacts = Pick<
+  SiteStatement,
+  'siteId' | 'epoch' | 'version' | 'directorySuffixes' | 'directoryPlainNames'
+>;
 
 export type ServerEntry = {
   readonly name: string;
