@@ -28,3 +28,13 @@ test('never for a user who logs in by proof here, whatever the name', () => {
   assert.ok(!mayAskPassword(login('eve@lab.test', 'derived'), { directorySuffixes: ['lab.test'] }));
   assert.ok(mayAskPassword(login('eve@lab.test', 'password'), { directorySuffixes: ['lab.test'] }));
 });
+
+test('for a plain name only where the statement says that a directory takes those', () => {
+  const statement = { directorySuffixes: ['lab.test'] };
+  assert.ok(mayAskPassword(login('eve'), { ...statement, directoryPlainNames: true }));
+  assert.ok(!mayAskPassword(login('eve'), statement));
+  assert.ok(!mayAskPassword(login('eve', 'derived'), { ...statement, directoryPlainNames: true }));
+  for (const user of ['eve@elsewhere.test', 'OTHER\\eve']) {
+    assert.ok(!mayAskPassword(login(user), { ...statement, directoryPlainNames: true }), user);
+  }
+});

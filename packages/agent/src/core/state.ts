@@ -263,6 +263,8 @@ export type Lane = {
   readonly hedgeAt: number | undefined;
   /** It has given what it had to give. */
   readonly over: boolean;
+  /** A password was sent there and the connection ended: it may have been counted, and is repeated there alone, once it shows life. */
+  readonly cut?: true;
 };
 export type LaneRequest = { readonly attempt: number; readonly what: 'begin' | 'login' };
 
