@@ -39,17 +39,7 @@ export function hospitalLdif(users: number): string {
       ...['objectClass: applicationProcess', 'objectClass: simpleSecurityObject', 'cn: thinman'],
       `userPassword: ${ssha(SLAPD_PASSWORD)}`,
     ],
-    ...people.map(uid => [
-      `dn: ${userDn(uid)}`,
-      ...[
-        'objectClass: inetOrgPerson',
-        'objectClass: shadowAccount',
-        `uid: ${uid}`,
-        `cn: ${uid} of the lab`,
-        `sn: ${uid}`,
-      ],
-      `userPassword: ${password}`,
-    ]),
+    ...people.map(uid => personLines(uid, password)),
     group('ward-3', [userDn('alice')]),
     group('hospital', [groupDn('ward-3')]),
     group('staff', [groupDn('hospital'), userDn('bob')]),
@@ -71,3 +61,13 @@ function ssha(password: string): string {
   const digest = createHash('sha1').update(password).update(salt).digest();
   return `{SSHA}${Buffer.concat([digest, salt]).toString('base64')}`;
 }
+
+function personLines(uid: string, password: string, ...more: readonly string[]): readonly string[] {
+  const classes = ['objectClass: inetOrgPerson', 'objectClass: shadowAccount'];
+  const names = [`uid: ${uid}`, `cn: ${uid} of the lab`, `sn: ${uid}`];
+  return [`dn: ${userDn(uid)}`, ...more, ...classes, ...names, `userPassword: ${password}`];
+}
+
+/** One more of them. */
+export const personLdif = (uid: string, ...more: readonly string[]) =>
+  `${personLines(uid, ssha(USER_PASSWORD), ...more).join('\n')}\n`;

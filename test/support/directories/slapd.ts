@@ -40,6 +40,7 @@ export async function startSlapd(
   await runProgram('slapadd', '-q', '-f', configuration, '-l', ldif);
   const [port, ldapsPort] = [await freePort(), await freePort()];
   const urls = { ldap: `ldap://127.0.0.1:${port}`, ldaps: `ldaps://127.0.0.1:${ldapsPort}` };
+  let changes = 0;
   let running: Running | undefined;
   /** What processes before the present one said. */
   let said = '';
@@ -70,9 +71,23 @@ export async function startSlapd(
         .length;
     },
     async modify(text) {
-      const file = join(folder, 'change.ldif');
+      changes += 1;
+      const file = join(folder, `change-${changes}.ldif`);
       writeFileSync(file, text);
-      await runProgram('ldapmodify', '-x', '-H', urls.ldap, '-D', ADMIN_DN, '-w', SLAPD_PASSWORD, '-f', file);
+      await runProgram(
+        'ldapmodify',
+        '-x',
+        '-H',
+        urls.ldap,
+        '-D',
+        ADMIN_DN,
+        '-w',
+        SLAPD_PASSWORD,
+        '-e',
+        'relax',
+        '-f',
+        file,
+      );
     },
     process() {
       if (running === undefined) throw new Error('slapd was not started');
@@ -112,6 +127,8 @@ function configurationOf(folder: string, tls: Tls): string {
     `ppolicy_default "cn=standard,ou=policies,${BASE_DN}"`,
     'ppolicy_use_lockout',
     'access to attrs=userPassword by self write by anonymous auth by * none',
+    `access to dn.subtree="ou=groups,${BASE_DN}" by users read by * none`,
+    `access to dn.base="${BASE_DN}" by users search by * none`,
     `access to * by dn.exact="${SERVICE_DN}" read by self read by anonymous auth by * none`,
     '',
   ].join('\n');

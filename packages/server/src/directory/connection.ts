@@ -1,4 +1,4 @@
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { type Change, Client, type Entry, type Filter, ResultCodeError } from 'ldapts';
 import { PasswordPolicyControl, type PolicyState } from './password-policy.ts';
@@ -74,7 +74,7 @@ export type Timing = { monotonicMs(): number; after(delayMs: number, action: () 
 
 /** Connects, with TLS where that is asked for. Rejects with NoAnswer. */
 export async function openConnection(endpoint: Endpoint, deadlineMs: number, timing: Timing): Promise<Connection> {
-  const { hostname } = new URL(endpoint.url);
+  const host = new URL(endpoint.url).hostname.replaceAll(/[[\]]/g, '');
   const tls = {
     ...(endpoint.ca !== undefined && { ca: endpoint.ca }),
     ...(endpoint.tlsServerName !== undefined && { servername: endpoint.tlsServerName }),
@@ -132,7 +132,7 @@ export async function openConnection(endpoint: Endpoint, deadlineMs: number, tim
   await within(deadlineMs, async () => {
     // Any operation connects. The root of the tree may be read by everybody (RFC 4512, 5.1).
     const connected = endpoint.startTls
-      ? client.startTLS({ minVersion: 'TLSv1.2', host: hostname, servername: hostname, ...tls })
+      ? client.startTLS({ minVersion: 'TLSv1.2', host, ...(isIP(host) === 0 && { servername: host }), ...tls })
       : client.search('', { scope: 'base', attributes: ['supportedLDAPVersion'] });
     await connected;
   });

@@ -128,7 +128,23 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
     return { kind: 'unavailable' };
   }
 
-  type Bound = { readonly result: BindResult; readonly known: boolean; readonly entry: Entry | undefined };
+  /** As its own user sees it. */
+  async function ownEntry(asUser: Connection, name: string, parts: LoginParts, time: Deadline) {
+    if (config.userDn === undefined) {
+      const seen = await lookUp(asUser, parts, time);
+      return seen.kind === 'entry' ? seen.entry : undefined;
+    }
+    const attributes = attributesOf(isAd);
+    const [entry] = await asUser.search({ base: name, scope: 'base', attributes, binary: BINARY }, time.left());
+    return entry;
+  }
+
+  type Bound = {
+    readonly name: string;
+    readonly result: BindResult;
+    readonly known: boolean;
+    readonly entry: Entry | undefined;
+  };
 
   /** One bind with a typed password. `then` runs on the connection that is the user's now. */
   async function bindAs<T>(
@@ -146,7 +162,7 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
       const result = await bindOnce(server, connection, name, sent, time.left(LOGIN_MS), clock);
       const entry = found.kind === 'entry' ? found.entry : undefined;
       try {
-        return await then({ result, known, entry }, connection);
+        return await then({ name, result, known, entry }, connection);
       } catch (error) {
         // The password is out: nothing of this is done again elsewhere.
         if (error instanceof NoAnswer || error instanceof Refused) throw new Undecided(error.message);
@@ -188,8 +204,7 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
     if (config.serviceAccount !== undefined && bound.entry !== undefined) {
       return { entry: bound.entry, account: await accountOf(await server.service(), bound.entry, parts, time) };
     }
-    const seen = await lookUp(asUser, parts, time);
-    const entry = seen.kind === 'entry' ? seen.entry : bound.entry;
+    const entry = bound.entry ?? (await ownEntry(asUser, bound.name, parts, time));
     if (entry === undefined) throw new Undecided('a user may not read the own entry, and there is no service account');
     return { entry, account: await accountOf(asUser, entry, parts, time) };
   }
@@ -242,7 +257,11 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
         return servers.run<PasswordChange>(
           server =>
             setPassword(
-              { config, server, time, lookUp: connection => lookUp(connection, parts, time) },
+              {
+                ...{ config, server, clock, left: time.left },
+                lookUp: connection => lookUp(connection, parts, time),
+                bindName: found => bindName(found as Found, parts).name,
+              },
               { oldPassword, newPassword },
             ),
           time.untilMs,
