@@ -31,26 +31,45 @@ const FULL_DISKS = /^test\/(?:system|database)\/full-disk/;
 const UNIX_USERS = /^test\/security\/other-unix-users/;
 /** The helper of pam_exec, and PAM itself. */
 const PAM = /^test\/system\/pam\b/;
+const DIRECTORIES = /^test\/directory\//;
+const ACTIVE_DIRECTORY = /^test\/directory\/.*\bad\b/;
 const CLOCKS = /^test\/system\/.*clock/;
+
+/** A domain controller in parts: each with a file that it brings. */
+const SAMBA_PACKAGES = [
+  ['samba', 'samba-tool'],
+  ['samba-ad-dc', 'samba'],
+  ['samba-ad-provision', '/usr/share/samba/setup'],
+  ['samba-dsdb-modules', '/usr/share/doc/samba-dsdb-modules'],
+  ['samba-vfs-modules', '/usr/share/doc/samba-vfs-modules'],
+  ['python3-samba', '/usr/share/doc/python3-samba'],
+  ['python3-markdown', '/usr/share/doc/python3-markdown'],
+  ['python3-dnspython', '/usr/share/doc/python3-dnspython'],
+  ['winbind', 'winbindd'],
+  ['ldb-tools', 'ldbmodify'],
+] as const;
 
 /** Add a line when a suite needs more of the machine. Where `program` is, its package counts as installed, on any system. */
 export const NEEDS: readonly Need[] = [
-  debian('util-linux', 'setpriv', any(MARIADB, MYSQL9, GALERA, NETWORK)),
+  debian('util-linux', 'setpriv', any(MARIADB, MYSQL9, GALERA, NETWORK, DIRECTORIES)),
   debian('mariadb-server', 'mariadbd', MARIADB),
   debian('mariadb-client', 'mysql', /^test\/.*operations\.mysql9/),
-  debian('openssl', 'openssl', any(MARIADB, MYSQL9)),
+  debian('openssl', 'openssl', any(MARIADB, MYSQL9, DIRECTORIES)),
+  debian('slapd', 'slapd', DIRECTORIES),
+  debian('ldap-utils', 'ldapmodify', DIRECTORIES),
+  ...SAMBA_PACKAGES.map(([name, file]) => debian(name, file, ACTIVE_DIRECTORY)),
   debian('galera-4', '/usr/lib/galera/libgalera_smm.so', GALERA),
   debian('haproxy', 'haproxy', GALERA),
   debian('rsync', 'rsync', GALERA),
   debian('lsof', 'lsof', GALERA),
-  debian('iproute2', 'ip', NETWORK),
+  debian('iproute2', 'ip', any(NETWORK, ACTIVE_DIRECTORY)),
   debian('nftables', 'nft', NETWORK),
-  debian('socat', 'socat', NETWORK),
+  debian('socat', 'socat', any(NETWORK, ACTIVE_DIRECTORY)),
   debian('faketime', 'faketime', CLOCKS),
   debian('strace', 'strace', TRACED),
   debian('pamtester', 'pamtester', PAM),
   debian('libnss-systemd', '/usr/lib/x86_64-linux-gnu/libnss_systemd.so.2', PAM),
-  { name: 'root', suites: any(NETWORK, UNIX_USERS, PAM), isMet: () => process.getuid?.() === 0 },
+  { name: 'root', suites: any(NETWORK, UNIX_USERS, PAM, ACTIVE_DIRECTORY), isMet: () => process.getuid?.() === 0 },
   { name: 'leave to look into processes (root, ptrace)', suites: TRACED, isMet: canTrace },
   { name: 'a disk of its own (root, mkfs.ext4, a loop device)', suites: FULL_DISKS, isMet: canMountDisk },
   // Out of a distribution that moves: on some days it cannot be had.

@@ -63,6 +63,7 @@ export const PasswordLoginRequest = closed({
 export const LoginRequest = Type.Union([DerivedLoginRequest, PasswordLoginRequest]);
 export type LoginRequest = Static<typeof LoginRequest>;
 export type DerivedLoginRequest = Static<typeof DerivedLoginRequest>;
+export type PasswordLoginRequest = Static<typeof PasswordLoginRequest>;
 
 /** What is signed by the user's key (`design.md`, idea 6). Hashes are SHA-256 of the SPKI, base64url. */
 export type LoginProofParts = {

@@ -22,6 +22,7 @@ import { createChannelUpgrade } from './channel/channel-upgrade.ts';
 import { type ConnectedDevice, createChannels } from './channel/channels.ts';
 import type { DeviceDeps } from './device-deps.ts';
 import { checkDevice, createDeviceGate, stateRefusal } from './device-gate.ts';
+import { createDirectoryAccounts } from './directory-accounts.ts';
 import { createEnrolment } from './enrolment.ts';
 import { noneMatch } from './etag.ts';
 import { createEventIntake } from './event-intake.ts';
@@ -56,9 +57,10 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
   const channels = createChannels(deps, bundles, takeEvents);
   const channel = createChannelUpgrade(deps, gate, channels);
   const enrolment = createEnrolment(deps, randomUuid);
-  const login = createLogin(deps, bundles, guard);
+  const accounts = createDirectoryAccounts(deps);
+  const login = createLogin(deps, bundles, guard, accounts);
   const loginBegin = createLoginBegin(deps, guard);
-  const sessions = createSessions(deps);
+  const sessions = createSessions(deps, accounts);
 
   const answer = (reply: FastifyReply, outcome: Outcome<unknown>): FastifyReply => {
     reply.header('cache-control', 'no-store');
