@@ -1,6 +1,6 @@
 // What some suites need of the machine beside Node.js. `npm test` gets it where it may, else says aloud what it leaves out.
 import { canTrace } from '../test/support/crash-points.ts';
-import { ensureMysql9, hasMysql9 } from '../test/support/databases/mysql9-root.ts';
+import { ensureMysql9, ensureMysqlRouter, hasMysql9, hasMysqlRouter } from '../test/support/databases/mysql9-root.ts';
 import { canMountDisk } from '../test/support/disk.ts';
 import { hasProgram, installPackages } from './debian-packages.ts';
 import type { Totals } from './test-run.ts';
@@ -24,6 +24,7 @@ export interface LeftOut {
 const MARIADB =
   /^test\/(?:.*\/)?databases?\/(?!.*mysql9)|^test\/network\/(?!.*mysql9)|^test\/.*(?:mariadb|galera)|^test\/(?!.*mysql9).*\/(?:half|full)[-.](?!disk)/;
 const MYSQL9 = /^test\/.*mysql9/;
+const INNODB_CLUSTER = /^test\/mysql9\/innodb-cluster/;
 const GALERA = /^test\/.*galera/;
 const NETWORK = /^test\/(?:.*\/)?network\/|^test\/bench\/(?:failover|memory-agent)/;
 const TRACED = /^test\/system\/(?:killed-at-|promotion|restored-database)/;
@@ -74,6 +75,13 @@ export const NEEDS: readonly Need[] = [
   { name: 'a disk of its own (root, mkfs.ext4, a loop device)', suites: FULL_DISKS, isMet: canMountDisk },
   // Out of a distribution that moves: on some days it cannot be had.
   { name: 'MySQL 9', suites: MYSQL9, isMet: hasMysql9, source: ensureMysql9, mayBeMissing: true },
+  {
+    name: 'MySQL Router 9',
+    suites: INNODB_CLUSTER,
+    isMet: hasMysqlRouter,
+    source: ensureMysqlRouter,
+    mayBeMissing: true,
+  },
 ];
 
 function any(...suites: readonly RegExp[]): RegExp {
