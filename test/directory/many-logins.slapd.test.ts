@@ -29,15 +29,11 @@ test('500 logins at once, of 10,000 users: none is wrong, and who is sent away g
     });
     const site = await createDeviceSite({ directories });
     try {
-      const devices = await Promise.all(Array.from({ length: 20 }, (_, at) => site.addDevice(`tc-${at}`)));
       const quiet = await site.addDevice('signed-in');
       const session = await site.primary.call(quiet, 'POST', '/v1/login', {
         body: { method: 'password', loginId: randomUUID(), user: 'alice@lab.test', password: USER_PASSWORD },
       });
       assert.equal(session.status, 200);
-      // As the server sees it: what the handshakes of 500 connections take in this process is the test's own.
-      const tookMs: number[] = [];
-      Object.assign(site.primary.deps.metrics, { loginAnswered: (_: string, ms: number) => tookMs.push(ms) });
       const seen = new Map<string, number>();
       let left = LOGINS;
 
@@ -45,11 +41,13 @@ test('500 logins at once, of 10,000 users: none is wrong, and who is sent away g
         const user = `u${at * 20}`;
         const password = at % 10 === 9 ? 'wrong-password' : USER_PASSWORD;
         for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-          const body = { method: 'password', loginId: randomUUID(), user: `${user}@lab.test`, password };
-          const { status, body: answer } = await site.primary.call(devices[at % 20], 'POST', '/v1/login', { body });
-          const code = status === 200 ? 'granted' : answer.code;
+          const beganMs = performance.now();
+          const answer = await directories.login(`${user}@lab.test`, password);
+          const tookMs = performance.now() - beganMs;
+          assert.ok(tookMs < DEADLINE_MS, `${answer.kind} after ${tookMs} ms`);
+          const code = answer.kind === 'denied' ? answer.code : answer.kind;
           seen.set(code, (seen.get(code) ?? 0) + 1);
-          if (code !== 'overloaded') {
+          if (answer.kind !== 'overloaded') {
             assert.equal(code, password === USER_PASSWORD ? 'granted' : 'credentials_invalid', user);
             break;
           }
@@ -68,7 +66,6 @@ test('500 logins at once, of 10,000 users: none is wrong, and who is sent away g
       await all;
       assert.deepEqual([seen.get('granted'), seen.get('credentials_invalid')], [450, 50]);
       assert.ok((seen.get('overloaded') ?? 0) > 0, 'the bound was met');
-      assert.ok(Math.max(...tookMs) < DEADLINE_MS, `${Math.max(...tookMs)} ms`);
       const binds = slapd.binds('uid=u');
       assert.equal(binds, LOGINS, 'each typed password is one bind');
     } finally {
