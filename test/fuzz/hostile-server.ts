@@ -49,6 +49,7 @@ export const ANSWERS = {
   deviceBundle: DeviceBundle,
   userBundle: UserBundle,
   refreshSession: SessionRefreshed,
+  vouch: LoginGranted,
   logout: LogoutAnswer,
   sendEvents: EventBatchAnswer,
 } as const;
@@ -153,6 +154,7 @@ async function play({ said, frames }: Scenario): Promise<string | undefined> {
     deviceBundle: () => bundle('deviceBundle'),
     userBundle: () => bundle('userBundle'),
     refreshSession: () => next('refreshSession'),
+    vouch: () => next('vouch'),
     logout: () => next('logout'),
     sendEvents: () => next('sendEvents'),
     renew: async () => ({ kind: 'failed', reason: 'reset', detail: 'gone', elapsedMs: 0 }),

@@ -189,6 +189,14 @@ const nobodyAnswersButProbes: ServerClient = {
       ...{ version: '0', schema: 1, database: { kind: 'sqlite', reachable: true, lagMs: 0 } },
     },
   }),
-  ...{ begin: gone, login: gone, deviceBundle: gone, userBundle: gone, refreshSession: gone, logout: gone },
+  ...{
+    begin: gone,
+    login: gone,
+    deviceBundle: gone,
+    userBundle: gone,
+    refreshSession: gone,
+    vouch: gone,
+    logout: gone,
+  },
   ...{ sendEvents: gone, renew: gone, roundTripMs: () => undefined, reset() {}, close: async () => {} },
 };

@@ -206,6 +206,7 @@ export function simulate(options: {
         subject: versionOf(find(target.name).view.generation),
         serverTime: clock.nowMs(),
       })),
+    vouch: (target, _request, signal) => call<never>(target, 'vouch', signal, () => problem('session_invalid')),
     logout: (target, _token, signal) => call(target, 'logout', signal, () => ({ ended: true })),
     sendEvents: (target, events, signal) =>
       call(target, 'events', signal, () => {

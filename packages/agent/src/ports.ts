@@ -18,6 +18,7 @@ import type {
   ThinmanEvent,
   UserBundle,
   Version,
+  VouchRequest,
 } from '@thinman/protocol';
 
 /**
@@ -111,6 +112,8 @@ export type ServerClient = {
     signal: AbortSignal,
   ): Promise<Answer<BundleAnswer<UserBundle>>>;
   refreshSession(server: StatementServer, token: string, signal: AbortSignal): Promise<Answer<SessionRefreshed>>;
+  /** For an offline session of a directory's user. */
+  vouch(server: StatementServer, request: VouchRequest, signal: AbortSignal): Promise<Answer<LoginGranted>>;
   logout(server: StatementServer, token: string, signal: AbortSignal): Promise<Answer<unknown>>;
   sendEvents(
     server: StatementServer,

@@ -123,6 +123,14 @@ export type SaltChanged = Static<typeof SaltChanged>;
 export const SessionRefreshed = Type.Object({ session: Session, subject: Version, serverTime: Type.Integer() });
 export type SessionRefreshed = Static<typeof SessionRefreshed>;
 
+/**
+ * `POST /v1/session/vouch`: an offline session of a directory's user, whose password is not typed again. The server asks the directory
+ * by its service account, and vouches for it, where this user has logged in on this device lately. Answered as a login is;
+ * `session_invalid`: only the password tells.
+ */
+export const VouchRequest = closed({ ...attempt, userId: Uuid });
+export type VouchRequest = Static<typeof VouchRequest>;
+
 /** `POST /v1/logout`. An expired token still ends its session. */
 export const LogoutAnswer = Type.Object({ ended: Type.Boolean() });
 export type LogoutAnswer = Static<typeof LogoutAnswer>;

@@ -100,7 +100,11 @@ export function createLoginDesk(
     readUser({ loginId, user }: Do<'readUser'>): void {
       const secrets = keyring.get(loginId);
       const cached = unlessTrouble(() => cache.cachedLogin(user))?.done;
-      if (secrets !== undefined) secrets.cached = cached;
+      if (secrets !== undefined) {
+        secrets.cached = cached;
+        // Also of a login that no server is asked about.
+        secrets.method = cached?.method ?? secrets.method;
+      }
       dispatch({ kind: 'userRead', loginId, cached, subject: knownSubject(user) });
     },
 

@@ -1,5 +1,6 @@
 import {
   type AssignmentBody,
+  type DirectoryBody,
   type FieldProblem,
   kdfRefusal,
   OBJECT_KINDS,
@@ -10,6 +11,7 @@ import {
   SITE_SETTINGS_NAME,
   type SiteSettingsBody,
 } from '@thinman/protocol';
+import { checkDirectory } from '../directory/check-directory.ts';
 import { checkPolicy } from './check-policy.ts';
 import { checkProfile } from './check-profile.ts';
 
@@ -34,6 +36,8 @@ export function checkBody(kind: ObjectKind, name: string, body: Body): readonly 
       return checkAssignment(body as AssignmentBody);
     case 'SiteSettings':
       return checkSiteSettings(name, body as SiteSettingsBody);
+    case 'Directory':
+      return checkDirectory(body as DirectoryBody).map(({ field, message }) => inBody(field, message));
     default:
       return moments;
   }

@@ -9,6 +9,7 @@ import {
   parseVersion,
   RenewRequest,
   VERSION_HEADER,
+  VouchRequest,
 } from '@thinman/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { HttpApp } from '../http/codec.ts';
@@ -30,6 +31,7 @@ import { createLogin } from './login.ts';
 import { createLoginBegin } from './login-begin.ts';
 import { createLoginGuard } from './login-guard.ts';
 import { createSessions } from './sessions.ts';
+import { createVouch } from './vouch.ts';
 
 const NOT_MODIFIED = 304;
 
@@ -53,12 +55,13 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
   const gate = createDeviceGate(deps);
   const bundles = createBundles(deps.site, deps.replica);
   const guard = createLoginGuard(deps);
+  const accounts = createDirectoryAccounts(deps);
   const takeEvents = createEventIntake(deps);
-  const channels = createChannels(deps, bundles, takeEvents);
+  const channels = createChannels(deps, bundles, takeEvents, accounts);
   const channel = createChannelUpgrade(deps, gate, channels);
   const enrolment = createEnrolment(deps, randomUuid);
-  const accounts = createDirectoryAccounts(deps);
   const login = createLogin(deps, bundles, guard, accounts);
+  const vouch = createVouch(deps, bundles, accounts);
   const loginBegin = createLoginBegin(deps, guard);
   const sessions = createSessions(deps, accounts);
 
@@ -127,6 +130,9 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     });
     app.post('/v1/session', async (request, reply) =>
       answer(reply, await sessions.refresh(gate.deviceOf(request), request.headers.authorization)),
+    );
+    app.post('/v1/session/vouch', { schema: { body: VouchRequest } }, async (request, reply) =>
+      answer(reply, await vouch(gate.deviceOf(request), request.body)),
     );
     app.post('/v1/logout', async (request, reply) => {
       const ended = await sessions.end(gate.deviceOf(request), request.headers.authorization);

@@ -211,10 +211,11 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
 
   return {
     config,
-    login: (parts, password) =>
-      queued(() => {
-        const time = deadline(LOGIN_MS);
-        return servers.run<DirectoryAnswer>(
+    login(parts, password) {
+      // From here on, with the time in the queue: the device waits for all of it.
+      const time = deadline(LOGIN_MS);
+      return queued(() =>
+        servers.run<DirectoryAnswer>(
           server =>
             bindAs(server, parts, password, time, async (bound, asUser) => {
               const refusal = judged(bound);
@@ -226,8 +227,9 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
               return { kind: 'granted', account, ...(warning !== undefined && { warning }) };
             }),
           time.untilMs,
-        );
-      }),
+        ),
+      );
+    },
     async find(parts) {
       try {
         const time = deadline(READ_MS * 2);

@@ -18,6 +18,7 @@ import { type Outcome, refused } from '../../http/outcome.ts';
 import type { AppliedChange, StoredObject } from '../../ports.ts';
 import type { Bundles } from '../bundles.ts';
 import type { DeviceDeps } from '../device-deps.ts';
+import type { DirectoryAccounts } from '../directory-accounts.ts';
 import { createAudience } from './audience.ts';
 import { createClones } from './clones.ts';
 import { type ChannelSocket, type Connection, newConnection, sendFrame } from './connection.ts';
@@ -75,6 +76,7 @@ export function createChannels(
   deps: ChannelDeps,
   bundles: Bundles,
   takeEvents: TakeEvents,
+  accounts?: DirectoryAccounts,
 ): Channels & { readonly stop: () => void } {
   const { replica, site, clock } = deps;
   const audience = createAudience(site);
@@ -131,7 +133,7 @@ export function createChannels(
   /** Only whoever has a session can pull a user's bundle. */
   function tellUserBundle(connection: Connection): void {
     const userId = connection.sessionUser;
-    const user = userId === undefined ? undefined : replica.findByUid('User', userId);
+    const user = userId === undefined ? undefined : (replica.findByUid('User', userId) ?? accounts?.user(userId));
     if (userId === undefined || user === undefined || user.deleted) return;
     const { etag } = bundles.user(connection.device, user);
     if (etag === connection.userEtags.get(userId)) return;

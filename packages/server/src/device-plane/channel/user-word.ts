@@ -1,6 +1,7 @@
 import type { UserBody, UserSystem, UserWord } from '@thinman/protocol';
 import type { Replica } from '../../ports.ts';
 import { accountRefusal } from '../account.ts';
+import { isDirectoryUserId } from '../directory-user.ts';
 import { offlineRules } from '../offline-rules.ts';
 import type { SiteView } from '../site-view.ts';
 
@@ -17,6 +18,8 @@ export function userWord(
 ): KnownWord | undefined {
   const version = deps.replica.site()?.version;
   if (version === undefined) return undefined;
+  // Of a directory's users servers hold nothing: theirs are words of the directory, told at logins and with sessions.
+  if (isDirectoryUserId(userId)) return undefined;
   const user = deps.replica.findByUid('User', userId);
   const subject = { epoch: version.epoch, generation: (user ?? version).generation };
   if (user === undefined || user.deleted) {
