@@ -160,7 +160,7 @@ async function open(name, title) {
 function stateText({ mode, server, offlineSince }, page) {
   if (mode === 'offline') {
     if (offlineSince === null) return page.offline;
-    const time = new Date(offlineSince).toLocaleTimeString(language.value, { hour: '2-digit', minute: '2-digit' });
+    const time = new Date(offlineSince).toLocaleTimeString(language.value, { timeStyle: 'short', hourCycle: 'h23' });
     return fill(page.offlineSince, { time });
   }
   const name = server?.name ?? '';
@@ -192,6 +192,7 @@ function render() {
   form.hidden = mine;
   session.hidden = !mine;
   const elsewhere = part('elsewhere', HTMLElement);
+  part('offline', HTMLElement).hidden = state?.mode !== 'offline';
   elsewhere.hidden = who === undefined;
   elsewhere.textContent = fill(page.elsewhere, { user: who ?? '' });
   part('welcome', HTMLElement).textContent = fill(page.welcome, { user: who ?? '' });
