@@ -73,7 +73,6 @@ export const NEEDS: readonly Need[] = [
   debian('libnss-systemd', '/usr/lib/x86_64-linux-gnu/libnss_systemd.so.2', PAM),
   { name: 'root', suites: any(NETWORK, UNIX_USERS, PAM, ACTIVE_DIRECTORY), isMet: () => process.getuid?.() === 0 },
   debian('chromium', 'chromium', BROWSER),
-  { name: 'root', suites: any(NETWORK, UNIX_USERS, PAM), isMet: () => process.getuid?.() === 0 },
   { name: 'leave to look into processes (root, ptrace)', suites: TRACED, isMet: canTrace },
   { name: 'a disk of its own (root, mkfs.ext4, a loop device)', suites: FULL_DISKS, isMet: canMountDisk },
   // Out of a distribution that moves: on some days it cannot be had.

@@ -8,6 +8,7 @@
 const RETRY_MS = 1000;
 const TOKEN = 'thinman-token';
 const LANGUAGE = 'thinman-language';
+const WHO = 'thinman-user';
 
 /** @template {HTMLElement} T @param {string} id @param {new () => T} kind @returns {T} */
 function part(id, kind) {
@@ -41,8 +42,8 @@ const languages = await (await fetch('/words.json')).json();
 let state;
 /** What `message` says, so that it can be said again in another language. @type {((words: Words) => string) | undefined} */
 let said;
-/** The person who signed in on this page, now or before it was loaded again. */
-let signedIn = false;
+/** Who signed in on this page, now or before it was loaded again; null: nobody. */
+let signedIn = sessionStorage.getItem(WHO);
 let busy = false;
 
 const words = () => /** @type {Words} */ (languages[language.value] ?? languages.en);
@@ -95,7 +96,7 @@ form.addEventListener('submit', async event => {
   try {
     const { ok, body } = await ask('/v1/login', typed);
     if (ok && body.verdict === 'granted') {
-      signedIn = true;
+      remember(body.state.session?.user ?? null);
       user.value = '';
       say(
         body.mode === 'offline'
@@ -104,8 +105,7 @@ form.addEventListener('submit', async event => {
             ? () => body.warning
             : undefined,
       );
-      render();
-      part('welcome', HTMLElement).focus();
+      take(body.state);
       return;
     }
     say(denial(ok ? body.reason : body.code, body.retryAfterMs), true);
@@ -134,7 +134,7 @@ password.addEventListener('keyup', event => {
 for (const field of [user, password]) field.addEventListener('input', () => field.removeAttribute('aria-invalid'));
 
 part('sign-out', HTMLButtonElement).addEventListener('click', async () => {
-  signedIn = false;
+  remember(null);
   try {
     await ask('/v1/logout', {});
     say(({ page }) => page.signedOut);
@@ -187,7 +187,7 @@ function render() {
   message.textContent = said === undefined ? '' : said(words());
 
   const who = state?.session?.user;
-  const mine = signedIn && who !== undefined;
+  const mine = who !== undefined && who === signedIn;
   const changed = session.hidden === mine;
   form.hidden = mine;
   session.hidden = !mine;
@@ -250,13 +250,16 @@ function take(now) {
   const first = state === undefined;
   state = now;
   // Ended elsewhere: by an administrator, by another login, by the session of Unix.
-  if (signedIn && now.session === null && !busy) signedIn = false;
-  // Loaded again in the tab in which somebody had signed in.
-  if (first && now.session !== null && sessionStorage.getItem('thinman-user') === now.session.user) signedIn = true;
-  if (signedIn && now.session !== null) sessionStorage.setItem('thinman-user', now.session.user);
-  else if (now.session === null) sessionStorage.removeItem('thinman-user');
+  if (!busy && now.session?.user !== signedIn) remember(null);
   render();
-  if (first && form.contains(document.activeElement) === false && !signedIn) user.focus();
+  if (first && signedIn === null && !form.contains(document.activeElement)) user.focus();
+}
+
+/** @param {string | null} who */
+function remember(who) {
+  signedIn = who;
+  if (who === null) sessionStorage.removeItem(WHO);
+  else sessionStorage.setItem(WHO, who);
 }
 
 for (const [code, { language: name }] of Object.entries(languages)) {

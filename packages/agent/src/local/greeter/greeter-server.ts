@@ -59,7 +59,7 @@ export async function createGreeter(options: {
     stream.changed();
     // Without the profile: the page shows tiles, and hosts and accounts are not its business.
     const { verdict, reason, mode, warning = null, retryAfterMs = null } = result;
-    sendJson(response, { verdict, reason, mode, warning, retryAfterMs });
+    sendJson(response, { verdict, reason, mode, warning, retryAfterMs, state: state.now() });
   }
 
   async function connect(request: IncomingMessage, response: ServerResponse): Promise<void> {
