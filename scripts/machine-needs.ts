@@ -34,6 +34,7 @@ const UNIX_USERS = /^test\/security\/other-unix-users/;
 const PAM = /^test\/system\/pam\b/;
 const DIRECTORIES = /^test\/directory\//;
 const ACTIVE_DIRECTORY = /^test\/directory\/.*\bad\b/;
+const BROWSER = /^test\/system\/greeter\b/;
 const CLOCKS = /^test\/system\/.*clock/;
 
 /** A domain controller in parts: each with a file that it brings. */
@@ -71,6 +72,7 @@ export const NEEDS: readonly Need[] = [
   debian('pamtester', 'pamtester', PAM),
   debian('libnss-systemd', '/usr/lib/x86_64-linux-gnu/libnss_systemd.so.2', PAM),
   { name: 'root', suites: any(NETWORK, UNIX_USERS, PAM, ACTIVE_DIRECTORY), isMet: () => process.getuid?.() === 0 },
+  debian('chromium', 'chromium', BROWSER),
   { name: 'leave to look into processes (root, ptrace)', suites: TRACED, isMet: canTrace },
   { name: 'a disk of its own (root, mkfs.ext4, a loop device)', suites: FULL_DISKS, isMet: canMountDisk },
   // Out of a distribution that moves: on some days it cannot be had.

@@ -25,6 +25,7 @@ import type { Applier } from './apply/applier.ts';
 import { createApplying } from './apply/applying.ts';
 import { devicePolicyFile } from './apply/device-policy-file.ts';
 import { agentPaths, prepareDataFolder } from './config.ts';
+import type { Greeter } from './local/greeter/greeter-server.ts';
 import { createLocalServers, type LocalServers } from './local/local-servers.ts';
 import { readLocalSettings, unixAccountSettings } from './local/local-settings.ts';
 import type { Cache, Clock, Random } from './ports.ts';
@@ -44,6 +45,8 @@ export type AgentOptions = {
   readonly dataDir: string;
   /** `control.sock` and `login.sock` in the data folder; default: yes. A program that embeds the agent may do without. */
   readonly localSockets?: boolean;
+  /** The greeter page on this port of 127.0.0.1; default: that of `local.json`, or none. */
+  readonly greeterPort?: number | undefined;
   /** What turns device bundles into files and actions; default: `applied/device-policy.json`. */
   readonly appliers?: readonly Applier[];
   /** Something that should not have happened; the agent goes on. Default: one line on standard error. */
@@ -208,13 +211,29 @@ export function createAgent(options: AgentOptions): Agent {
       agent,
       unixAccounts: unixAccounts && unixAccountSettings(unixAccounts),
       onTrouble: onDefect,
+      greeterUrl: () => greeter?.url,
     });
+  };
+  let greeter: Greeter | undefined;
+  const openGreeter = async () => {
+    const port = options.greeterPort ?? localSettings.greeter?.port;
+    if (port === undefined) return undefined;
+    const [{ createGreeter }, { bootToken }] = await Promise.all([
+      import('./local/greeter/greeter-server.ts'),
+      import('./local/greeter/boot-token.ts'),
+    ]);
+    const token = bootToken(identity.deviceSecret);
+    return createGreeter({ port, token, agent, nowMs: runner.nowMs, monotonicMs: () => clock.monotonicMs() });
   };
 
   const agent: Agent = {
     async start() {
       if (options.localSockets !== false) local = await openLocalServers();
-      if (isStopped) return void (await local?.close());
+      greeter = await openGreeter();
+      if (isStopped) {
+        await greeter?.close();
+        return void (await local?.close());
+      }
       runner.start();
       if (identity.caCertificates.length > 1) tellTrust();
       renewal.look();
@@ -238,6 +257,7 @@ export function createAgent(options: AgentOptions): Agent {
       const renewed = renewal.stop();
       runner.stop();
       await renewed;
+      await greeter?.close();
       await local?.close();
       await client.close();
       await applying.stop();

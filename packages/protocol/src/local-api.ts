@@ -13,6 +13,8 @@ export const LOCAL_PATHS = {
   events: '/v1/events',
   /** For the helper of pam_exec: JSON in, one line for the person out; 200 is yes, all else no. */
   pam: '/v1/pam',
+  /** Where the greeter page is, with its token: on `control.sock` alone. */
+  greeter: '/v1/greeter',
 } as const;
 
 /** A body on a local socket: a name and a password. */

@@ -21,9 +21,16 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
     .action(async (token: string, options: DataOption & { name?: string }) => {
       exitCode = await (await import('./enroll.ts')).runEnroll(token, options.data, options.name);
     });
-  add('start', 'runs the agent in the foreground').action(async ({ data }: DataOption) => {
-    exitCode = await (await import('./start.ts')).runStart(data);
-  });
+  add('start', 'runs the agent in the foreground')
+    .option('--greeter <port>', 'serves the greeter page on this port of 127.0.0.1')
+    .action(async ({ data, greeter }: DataOption & { greeter?: string }) => {
+      exitCode = await (await import('./start.ts')).runStart(data, greeter === undefined ? undefined : portOf(greeter));
+    });
+  add('greeter', 'prints where the greeter page is, for the browser of a kiosk').action(
+    async ({ data }: DataOption) => {
+      exitCode = await (await import('./ask.ts')).runGreeter(data);
+    },
+  );
   add('status', 'says where the running agent stands')
     .option('--json', 'prints JSON')
     .action(async ({ data, json }: DataOption & { json?: true }) => {
@@ -48,6 +55,14 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
     throw error;
   }
   return exitCode;
+}
+
+const MAX_PORT = 65_535;
+
+function portOf(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port > 0 && port <= MAX_PORT) return port;
+  throw new CommandFailure(EXIT.wrongUse, `--greeter takes a port from 1 to ${MAX_PORT}`);
 }
 
 function refused(error: CommanderError): ExitCode {

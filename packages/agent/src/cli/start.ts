@@ -7,16 +7,19 @@ import {
   IdentityOfNewerVersion,
   LocalSettingsUnusable,
 } from '../agent.ts';
+import { errorCode } from '../error-code.ts';
 import { SocketUnusable } from '../local/unix-socket.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { folderFailure } from './folder-failure.ts';
 import { releaseMemoryWhenIdle } from './idle-memory.ts';
 
+const PORT_TROUBLE: readonly string[] = ['EADDRINUSE', 'EADDRNOTAVAIL'];
+
 /** Runs the agent until SIGTERM or SIGINT. Nothing else ends it: servers that are away are what it is for. */
-export async function runStart(dataDir: string): Promise<ExitCode> {
+export async function runStart(dataDir: string, greeterPort?: number): Promise<ExitCode> {
   // Listening before anything is opened: a signal that comes early still ends it in order.
   const asked = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]).then(() => 'asked' as const);
-  const agent = build(dataDir);
+  const agent = build(dataDir, greeterPort);
   try {
     await agent.start();
     const ready = await Promise.race([agent.ready(), asked]);
@@ -29,15 +32,20 @@ export async function runStart(dataDir: string): Promise<ExitCode> {
     return EXIT.done;
   } catch (error) {
     if (error instanceof SocketUnusable) throw new CommandFailure(EXIT.wrongUse, error.message);
+    if (PORT_TROUBLE.includes(errorCode(error) ?? ''))
+      throw new CommandFailure(
+        EXIT.wrongUse,
+        `the port of the greeter page cannot be used (${errorCode(error)}): choose another --greeter PORT`,
+      );
     throw folderFailure(error, dataDir) ?? error;
   } finally {
     await agent.stop();
   }
 }
 
-function build(dataDir: string): Agent {
+function build(dataDir: string, greeterPort: number | undefined): Agent {
   try {
-    return createAgent({ dataDir });
+    return createAgent({ dataDir, greeterPort });
   } catch (error) {
     if (error instanceof AgentCannotStart) throw new CommandFailure(EXIT_CODES[error.reason], error.message);
     if (error instanceof IdentityOfNewerVersion) throw new CommandFailure(EXIT.wrongUse, error.message);

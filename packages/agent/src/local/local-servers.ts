@@ -20,6 +20,8 @@ const REQUEST_TIMEOUT_MS = 10_000;
 /** Node looks for late ones this often (its default is 30 s). */
 const TIMEOUT_CHECK_MS = 2_000;
 
+const NO_GREETER = 'this agent serves no greeter page: start it with --greeter PORT';
+
 export type LocalServers = { close(): Promise<void> };
 
 type Handler = (request: IncomingMessage, response: ServerResponse, room: ConnectionRoom) => Promise<void> | void;
@@ -38,6 +40,8 @@ export async function createLocalServers(options: {
   readonly unixAccounts?: UnixAccountSettings | undefined;
   /** The accounts of the machine itself. */
   readonly passwdFile?: string;
+  /** Where the greeter page is, with its token; for whoever speaks for the device. */
+  readonly greeterUrl?: () => string | undefined;
   /** Something of the machine that stands in the way of a login. */
   readonly onTrouble?: (error: unknown) => void;
 }): Promise<LocalServers> {
@@ -58,6 +62,11 @@ export async function createLocalServers(options: {
     [`GET ${LOCAL_PATHS.events}`]: (_request, response, room) => addListener(full, response, room),
     [`POST ${LOCAL_PATHS.login}`]: (request, response, room) => login(agent, request, response, room),
     [`POST ${LOCAL_PATHS.pam}`]: (request, response, room) => pam(request, response, room),
+    [`GET ${LOCAL_PATHS.greeter}`]: (_request, response) => {
+      const url = options.greeterUrl?.();
+      if (url === undefined) sendProblem(response, 'not_found', { detail: NO_GREETER });
+      else sendJson(response, { url });
+    },
     [`POST ${LOCAL_PATHS.logout}`]: async (_request, response, room) => {
       room.isServed(response);
       await agent.logout();

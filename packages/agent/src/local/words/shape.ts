@@ -33,6 +33,7 @@ export type Words = {
       | 'degraded'
       | 'offlineSince'
       | 'offline'
+      | 'offlineHint'
       | 'agentGone'
       | 'showPassword'
       | 'capsLock'
