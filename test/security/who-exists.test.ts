@@ -168,7 +168,7 @@ test('nor does the time of the answers tell, though 0.2 ms in a request would be
   const deps = { ...site.primary.deps, replica, journal: { ...journal, append: async () => {} } };
   const guard = createLoginGuard(deps);
   const begin = createLoginBegin(deps, guard);
-  const login = createLogin(deps, createBundles(deps.site, replica), guard);
+  const login = createLogin(deps, createBundles(deps.site, replica, deps.dataKey.open), guard);
   const ask = async (user: string) => {
     const method = begin(stored, { user });
     assert.ok(method.ok && method.value.method === 'derived');

@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { DeviceBundle } from './bundle.ts';
 import { ObjectName, Uuid } from './names.ts';
+import { DeviceFacts } from './objects/device.ts';
 import { SignedStatement } from './statement.ts';
 import { AgentMode, ServerState } from './status.ts';
 import { Version } from './versioned.ts';
@@ -88,6 +89,8 @@ export const DeviceFrame = Type.Union([
     statement: Type.Tuple([Type.Integer(), Type.Integer()]),
     /** ETag of the device's bundle that is held, empty for none: it may be told, and sent, in frames. */
     bundle: Type.Optional(Type.String({ maxLength: 64 })),
+    /** What it is, for filters; its address the server sees itself. */
+    facts: Type.Optional(Type.Object({ model: DeviceFacts.properties.model, os: DeviceFacts.properties.os })),
   }),
   Type.Object({
     type: Type.Literal('status'),

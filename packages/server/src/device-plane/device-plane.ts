@@ -50,7 +50,7 @@ export type DevicePlane = {
 
 export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): DevicePlane {
   const gate = createDeviceGate(deps);
-  const bundles = createBundles(deps.site, deps.replica);
+  const bundles = createBundles(deps.site, deps.replica, deps.dataKey.open);
   const guard = createLoginGuard(deps);
   const channels = createChannels(deps, bundles);
   const channel = createChannelUpgrade(deps, gate, channels);

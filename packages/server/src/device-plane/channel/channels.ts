@@ -67,7 +67,10 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
   const audience = createAudience(site);
   const tellClone = createClones(deps);
 
-  const wordOf = (userId: string) => userWord({ replica, site, nowMs: clock.nowMs() }, userId);
+  const wordOf = ({ device }: Connection, userId: string) => {
+    const offlineAllowed = (user: StoredObject) => bundles.user(device, user).offline.allowed;
+    return userWord({ replica, offlineAllowed, nowMs: clock.nowMs() }, userId);
+  };
 
   function hello(users: readonly UserWord[], bundle?: HelloBundle): ServerFrame | undefined {
     const version = replica.site()?.version;
@@ -96,7 +99,7 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
     const news: UserWord[] = [];
     for (const userId of userIds) {
       const told = connection.users.get(userId);
-      const known = told === undefined ? undefined : wordOf(userId);
+      const known = told === undefined ? undefined : wordOf(connection, userId);
       if (told === undefined || known === undefined || canonicalJson(known.word) === canonicalJson(told.word)) continue;
       // The name that the id had stays: by it a user who is created anew is found.
       connection.users.set(userId, { word: known.word, name: known.name ?? told.name });
@@ -208,7 +211,7 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
     const words: UserWord[] = [];
     connection.users.clear();
     for (const userId of new Set(userIds)) {
-      const known = wordOf(userId);
+      const known = wordOf(connection, userId);
       if (known === undefined) continue;
       connection.users.set(userId, known);
       words.push(known.word);
