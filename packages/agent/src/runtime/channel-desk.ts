@@ -1,4 +1,11 @@
-import type { HelloBundle, ServerFrame, SignedStatement, SiteStatement, UserWord } from '@thinman/protocol';
+import type {
+  DeviceFacts,
+  HelloBundle,
+  ServerFrame,
+  SignedStatement,
+  SiteStatement,
+  UserWord,
+} from '@thinman/protocol';
 import type { Effect } from '../core/effect.ts';
 import type { GivenBundle, KnownUser } from '../core/event.ts';
 import { modeOf } from '../core/state.ts';
@@ -15,7 +22,7 @@ const MAX_SEEN = 8;
 /** The device's end of its channels: frames in, frames out. */
 export function createChannelDesk(
   context: Context,
-  agentVersion: string,
+  self: { readonly agentVersion: string; readonly facts?: Pick<DeviceFacts, 'model' | 'os'> },
   onHello: (caCertificates: readonly string[]) => void,
 ) {
   const { cache, channels, identity, dispatch, verifyStatement, attempts } = context;
@@ -107,7 +114,7 @@ export function createChannelDesk(
     const { site } = context.state();
     const users = (unlessTrouble(() => cache.cachedUsers())?.done ?? []).map(({ userId }) => userId);
     const bundle = cache.deviceBundle()?.etag ?? '';
-    handle?.send({ type: 'hello', agentVersion, users, statement: [site.epoch, site.version], bundle });
+    handle?.send({ type: 'hello', ...self, users, statement: [site.epoch, site.version], bundle });
   }
 
   return {

@@ -15,9 +15,11 @@ import {
 import type { AppliedChange, StoredObject } from '../../ports.ts';
 import type { Bundles } from '../bundles.ts';
 import type { DeviceDeps } from '../device-deps.ts';
+import { touchesConfig } from '../site-view.ts';
 import { createAudience } from './audience.ts';
 import { createClones } from './clones.ts';
 import { type ChannelSocket, type Connection, newConnection, sendFrame } from './connection.ts';
+import { createFactsDesk, factsOf } from './facts.ts';
 import { userWord } from './user-word.ts';
 
 export type ConnectedDevice = {
@@ -31,7 +33,7 @@ export type ConnectedDevice = {
 /** What devices are told while their channels are open. */
 export type Channels = {
   /** A newer channel of the same device replaces the older one. */
-  open(device: StoredObject, socket: ChannelSocket): Connection;
+  open(device: StoredObject, socket: ChannelSocket, address?: string): Connection;
   received(connection: Connection, frame: DeviceFrame): void;
   /** `code`: of the WebSocket's closing handshake. */
   closed(connection: Connection, code: number): void;
@@ -59,13 +61,14 @@ const keyOf = (device: StoredObject) => (device.system as DeviceSystem).keyHash;
 
 type ChannelDeps = Pick<
   DeviceDeps,
-  'identity' | 'replica' | 'site' | 'clock' | 'state' | 'statement' | 'events' | 'log'
+  'identity' | 'replica' | 'site' | 'clock' | 'state' | 'statement' | 'events' | 'log' | 'write'
 >;
 
 export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & { readonly stop: () => void } {
   const { replica, site, clock } = deps;
   const audience = createAudience(site);
   const tellClone = createClones(deps);
+  const facts = createFactsDesk(deps);
 
   const wordOf = ({ device }: Connection, userId: string) => {
     const offlineAllowed = (user: StoredObject) => bundles.user(device, user).offline.allowed;
@@ -166,6 +169,9 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
       for (const connection of [...audience.all()]) recheck(connection, change.version);
     }
     for (const { connection, device } of devices) stillDevice(connection, device, change.version);
+    // A filter that is new, or attributes of a device.
+    if (touchesConfig(change)) facts.look(audience.all());
+    else facts.look(devices.map(({ connection }) => connection));
     const looked = [...new Set([...devices.map(d => d.connection), ...users.keys(), ...reached])];
     tellNews(looked, connection => (allWords ? connection.users.keys() : (users.get(connection) ?? [])));
   }
@@ -206,8 +212,10 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
 
   function deviceHello(
     connection: Connection,
-    { users: userIds, bundle: held }: Extract<DeviceFrame, { type: 'hello' }>,
+    { users: userIds, bundle: held, facts: said }: Extract<DeviceFrame, { type: 'hello' }>,
   ): void {
+    if (said !== undefined) connection.facts = factsOf(said, connection.address);
+    facts.look([connection]);
     const words: UserWord[] = [];
     connection.users.clear();
     for (const userId of new Set(userIds)) {
@@ -227,8 +235,8 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
   const stopListening = replica.onApplied(applied);
 
   return {
-    open(device, socket) {
-      const connection = newConnection(device, socket, clock.nowMs());
+    open(device, socket, address) {
+      const connection = newConnection(device, socket, clock.nowMs(), address);
       connection.lastHeardMs = clock.monotonicMs();
       const older = audience.add(connection);
       if (older !== undefined) {
@@ -298,6 +306,9 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
     terminate() {
       for (const { socket } of [...audience.all()]) socket.terminate();
     },
-    stop: stopListening,
+    stop() {
+      facts.stop();
+      stopListening();
+    },
   };
 }
