@@ -72,7 +72,7 @@ function effectiveTable({ settings, profile }: EffectiveAnswer): string {
     JSON.stringify(value),
     leftOut === undefined ? (enforced ? 'enforced' : '') : 'left out',
     fromWords(origin),
-    leftOut ?? weakerWords(united.length > 1 ? united.slice(0, -1) : overrides),
+    leftOut ?? (united.length > 1 ? `united with ${weakerWords(united.slice(0, -1))}` : weakerWords(overrides)),
   ]);
   const connections = profile.connections.map(connection => {
     const { name, type } = connection as { name: string; type: string };
