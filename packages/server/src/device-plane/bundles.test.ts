@@ -98,6 +98,7 @@ describe('bundles', () => {
       connections: [
         { name: 'mine', type: 'rdp', host: `${v('device.attribute.ward')}.example.org`, user: v('user.name') },
         { name: 'odd', type: 'rdp', host: v('user.displayName') },
+        { name: 'upstairs', type: 'web', url: `https://${v('device.attribute.floor')}.example.org` },
         { name: 'floor', type: 'rdp', host: `${v('device.attribute.floor:-ground')}.example.org` },
       ],
     });
