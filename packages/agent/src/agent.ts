@@ -14,6 +14,7 @@ import { createChannelConnector } from './adapters/channel.ts';
 import { systemClock } from './adapters/clock.ts';
 import { casOf, certificateKeyHash, issuerOf } from './adapters/device-key.ts';
 import { createHasher } from './adapters/hasher.ts';
+import { readHostFacts } from './adapters/host-facts.ts';
 import { watchHost } from './adapters/host-watch.ts';
 import { createServerClient } from './adapters/http-client.ts';
 import { openIdentityStore } from './adapters/identity-store.ts';
@@ -148,6 +149,7 @@ export function createAgent(options: AgentOptions): Agent {
     uuid: randomUUID,
     verifyStatement: verified,
     agentVersion: PACKAGE_VERSION,
+    facts: readHostFacts(),
     statement: held.statement,
     onSite: followCas,
     onDeviceBundle: (bundle: DeviceBundle) => {

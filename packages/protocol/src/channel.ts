@@ -4,6 +4,7 @@ import { Problem } from './errors.ts';
 import { ThinmanEvent } from './events.ts';
 import { MAX_EVENTS_PER_BATCH } from './limits.ts';
 import { ObjectName, Uuid } from './names.ts';
+import { DeviceFacts } from './objects/device.ts';
 import { SignedStatement } from './statement.ts';
 import { AgentMode, ServerState } from './status.ts';
 import { Version } from './versioned.ts';
@@ -97,6 +98,8 @@ export const DeviceFrame = Type.Union([
     statement: Type.Tuple([Type.Integer(), Type.Integer()]),
     /** ETag of the device's bundle that is held, empty for none: it may be told, and sent, in frames. */
     bundle: Type.Optional(Type.String({ maxLength: 64 })),
+    /** What it is, for filters; its address the server sees itself. */
+    facts: Type.Optional(Type.Object({ model: DeviceFacts.properties.model, os: DeviceFacts.properties.os })),
   }),
   Type.Object({
     type: Type.Literal('status'),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { DirectoryBody } from '@thinman/protocol';
 import pino from 'pino';
-import { secretContext } from '../../../packages/server/src/admin-plane/secrets.ts';
+import { secretContext } from '../../../packages/server/src/core/sealed.ts';
 import { createDirectories } from '../../../packages/server/src/directory/create-directories.ts';
 import type { StoredObject } from '../../../packages/server/src/ports.ts';
 import { systemClock } from '../../../packages/server/src/runtime/clock.ts';

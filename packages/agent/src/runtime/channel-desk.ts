@@ -1,4 +1,5 @@
 import {
+  type DeviceFacts,
   type EventBatchAnswer,
   type HelloBundle,
   MAX_FRAME_BYTES,
@@ -32,7 +33,7 @@ const MAX_SEEN = 8;
 /** The device's end of its channels: frames in, frames out. */
 export function createChannelDesk(
   context: Context,
-  agentVersion: string,
+  self: { readonly agentVersion: string; readonly facts?: Pick<DeviceFacts, 'model' | 'os'> },
   onHello: (caCertificates: readonly string[]) => void,
 ) {
   const { cache, channels, identity, dispatch, verifyStatement, attempts } = context;
@@ -152,7 +153,7 @@ export function createChannelDesk(
     const { site } = context.state();
     const users = (unlessTrouble(() => cache.cachedUsers())?.done ?? []).map(({ userId }) => userId);
     const bundle = cache.deviceBundle()?.etag ?? '';
-    handle?.send({ type: 'hello', agentVersion, users, statement: [site.epoch, site.version], bundle });
+    handle?.send({ type: 'hello', ...self, users, statement: [site.epoch, site.version], bundle });
   }
 
   return {

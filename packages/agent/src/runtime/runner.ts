@@ -4,6 +4,7 @@ import {
   DEFAULT_AGENT_TIMINGS,
   type DeviceBundle,
   type DeviceEventType,
+  type DeviceFacts,
   type LoginResult,
   NO_VERSION,
   newestVersion,
@@ -31,6 +32,8 @@ import { createTrustedTime, unlessTrouble } from './store.ts';
 
 export type RunnerOptions = RunnerPorts & {
   readonly agentVersion: string;
+  /** What the machine is. */
+  readonly facts?: Pick<DeviceFacts, 'model' | 'os'>;
   readonly statement: SiteStatement;
   /** After each hello: the newest statement, and the CAs (PEM) that came with the hello, of which nothing is proved. */
   readonly onSite?: (statement: SiteStatement, caCertificates: readonly string[]) => void;
@@ -78,7 +81,11 @@ export function createRunner(options: RunnerOptions) {
   const grants = createGrants(context);
   const logins = createLoginDesk(context, grants);
   const sessions = createSessionDesk(context, grants);
-  const channels = createChannelDesk(context, options.agentVersion, offered => options.onSite?.(statement, offered));
+  const channels = createChannelDesk(
+    context,
+    { agentVersion: options.agentVersion, ...(options.facts !== undefined && { facts: options.facts }) },
+    offered => options.onSite?.(statement, offered),
+  );
   const keeping = createKeepingDesk(context, sessions, channels, takeDeviceBundle);
 
   function dispatch(happening: Happening): void {

@@ -53,7 +53,7 @@ export type DevicePlane = {
 
 export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): DevicePlane {
   const gate = createDeviceGate(deps);
-  const bundles = createBundles(deps.site, deps.replica);
+  const bundles = createBundles(deps.site, deps.replica, deps.dataKey.open);
   const guard = createLoginGuard(deps);
   const accounts = createDirectoryAccounts(deps);
   const takeEvents = createEventIntake(deps);

@@ -1,5 +1,5 @@
 import type { DirectoryBody } from '@thinman/protocol';
-import { secretContext } from '../admin-plane/secrets.ts';
+import { secretContext } from '../core/sealed.ts';
 import type { Replica, SiteDataKey, StoredObject } from '../ports.ts';
 import type { Claim, Directories, DirectoryTrouble } from './directories.ts';
 import { createDirectory, type Directory, type DirectoryDeps } from './directory.ts';

@@ -52,6 +52,18 @@ describe('a channel', () => {
     ]);
   });
 
+  test('tells of users who are only cached there that a policy has taken offline login from them', async () => {
+    await site.put('UserGroup', 'guests', {});
+    const guest = await site.addUser('guest', { groups: ['guests'] });
+    await greet([guest.uid]);
+    const allowed = async () => (await channel.next('hello')).users.map(({ offlineAllowed }) => offlineAllowed);
+    await site.put('Policy', 'online', { settings: { 'agent.offline.allowed': false } });
+    await site.put('Assignment', 'online', { policy: 'online', to: { userGroup: 'guests' } });
+    assert.deepEqual(await allowed(), [false]);
+    await site.remove('Assignment', 'online');
+    assert.deepEqual(await allowed(), [true]);
+  });
+
   test('tells of users cached there: disabled, password changed, offline withdrawn, deleted, made anew', async () => {
     const bob = await site.addUser('bob');
     await greet([bob.uid]);

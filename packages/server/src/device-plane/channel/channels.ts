@@ -19,9 +19,11 @@ import type { AppliedChange, StoredObject } from '../../ports.ts';
 import type { Bundles } from '../bundles.ts';
 import type { DeviceDeps } from '../device-deps.ts';
 import type { DirectoryAccounts } from '../directory-accounts.ts';
+import { touchesConfig } from '../site-view.ts';
 import { createAudience } from './audience.ts';
 import { createClones } from './clones.ts';
 import { type ChannelSocket, type Connection, newConnection, sendFrame } from './connection.ts';
+import { createFactsDesk, factsOf } from './facts.ts';
 import { userWord } from './user-word.ts';
 
 export type ConnectedDevice = {
@@ -35,7 +37,7 @@ export type ConnectedDevice = {
 /** What devices are told while their channels are open. */
 export type Channels = {
   /** A newer channel of the same device replaces the older one. */
-  open(device: StoredObject, socket: ChannelSocket): Connection;
+  open(device: StoredObject, socket: ChannelSocket, address?: string): Connection;
   received(connection: Connection, frame: DeviceFrame): void;
   /** `code`: of the WebSocket's closing handshake. */
   closed(connection: Connection, code: number): void;
@@ -66,7 +68,7 @@ const keyOf = (device: StoredObject) => (device.system as DeviceSystem).keyHash;
 
 type ChannelDeps = Pick<
   DeviceDeps,
-  'identity' | 'replica' | 'site' | 'clock' | 'state' | 'statement' | 'events' | 'log'
+  'identity' | 'replica' | 'site' | 'clock' | 'state' | 'statement' | 'events' | 'log' | 'write'
 >;
 
 /** What `POST /v1/events` does. */
@@ -81,8 +83,12 @@ export function createChannels(
   const { replica, site, clock } = deps;
   const audience = createAudience(site);
   const tellClone = createClones(deps);
+  const facts = createFactsDesk(deps);
 
-  const wordOf = (userId: string) => userWord({ replica, site, nowMs: clock.nowMs() }, userId);
+  const wordOf = ({ device }: Connection, userId: string) => {
+    const offlineAllowed = (user: StoredObject) => bundles.user(device, user).offline.allowed;
+    return userWord({ replica, offlineAllowed, nowMs: clock.nowMs() }, userId);
+  };
 
   function hello(users: readonly UserWord[], bundle?: HelloBundle): ServerFrame | undefined {
     const version = replica.site()?.version;
@@ -112,7 +118,7 @@ export function createChannels(
     const news: UserWord[] = [];
     for (const userId of userIds) {
       const told = connection.users.get(userId);
-      const known = told === undefined ? undefined : wordOf(userId);
+      const known = told === undefined ? undefined : wordOf(connection, userId);
       if (told === undefined || known === undefined || canonicalJson(known.word) === canonicalJson(told.word)) continue;
       // The name that the id had stays: by it a user who is created anew is found.
       connection.users.set(userId, { word: known.word, name: known.name ?? told.name });
@@ -179,6 +185,9 @@ export function createChannels(
       for (const connection of [...audience.all()]) recheck(connection, change.version);
     }
     for (const { connection, device } of devices) stillDevice(connection, device, change.version);
+    // A filter that is new, or attributes of a device.
+    if (touchesConfig(change)) facts.look(audience.all());
+    else facts.look(devices.map(({ connection }) => connection));
     const looked = [...new Set([...devices.map(d => d.connection), ...users.keys(), ...reached])];
     tellNews(looked, connection => (allWords ? connection.users.keys() : (users.get(connection) ?? [])));
   }
@@ -219,12 +228,14 @@ export function createChannels(
 
   function deviceHello(
     connection: Connection,
-    { users: userIds, bundle: held }: Extract<DeviceFrame, { type: 'hello' }>,
+    { users: userIds, bundle: held, facts: said }: Extract<DeviceFrame, { type: 'hello' }>,
   ): void {
+    if (said !== undefined) connection.facts = factsOf(said, connection.address);
+    facts.look([connection]);
     const words: UserWord[] = [];
     connection.users.clear();
     for (const userId of new Set(userIds)) {
-      const known = wordOf(userId);
+      const known = wordOf(connection, userId);
       if (known === undefined) continue;
       connection.users.set(userId, known);
       words.push(known.word);
@@ -258,8 +269,8 @@ export function createChannels(
   const stopListening = replica.onApplied(applied);
 
   return {
-    open(device, socket) {
-      const connection = newConnection(device, socket, clock.nowMs());
+    open(device, socket, address) {
+      const connection = newConnection(device, socket, clock.nowMs(), address);
       connection.lastHeardMs = clock.monotonicMs();
       const older = audience.add(connection);
       if (older !== undefined) {
@@ -332,6 +343,9 @@ export function createChannels(
     terminate() {
       for (const { socket } of [...audience.all()]) socket.terminate();
     },
-    stop: stopListening,
+    stop() {
+      facts.stop();
+      stopListening();
+    },
   };
 }
