@@ -52,18 +52,6 @@ describe('a channel', () => {
     ]);
   });
 
-  test('tells of users who are only cached there that a policy has taken offline login from them', async () => {
-    await site.put('UserGroup', 'guests', {});
-    const guest = await site.addUser('guest', { groups: ['guests'] });
-    await greet([guest.uid]);
-    const allowed = async () => (await channel.next('hello')).users.map(({ offlineAllowed }) => offlineAllowed);
-    await site.put('Policy', 'online', { settings: { 'agent.offline.allowed': false } });
-    await site.put('Assignment', 'online', { policy: 'online', to: { userGroup: 'guests' } });
-    assert.deepEqual(await allowed(), [false]);
-    await site.remove('Assignment', 'online');
-    assert.deepEqual(await allowed(), [true]);
-  });
-
   test('tells of users cached there: disabled, password changed, offline withdrawn, deleted, made anew', async () => {
     const bob = await site.addUser('bob');
     await greet([bob.uid]);
@@ -172,6 +160,24 @@ describe('a channel', () => {
       channel.frames.slice(seen).map(({ type }) => type),
       ['hello'],
     );
+  });
+
+  test('tells of users who are only cached there that a policy has taken offline login from them', async () => {
+    await site.put('UserGroup', 'guests', {});
+    const guest = await site.addUser('guest', { groups: ['guests'] });
+    channel.send(deviceHello([guest.uid]));
+    const told = (allowed: boolean, from: number) =>
+      waitFor('the word', () => {
+        const words = channel.frames.slice(from).flatMap(frame => (frame.type === 'hello' ? frame.users : []));
+        return words.find(({ userId, offlineAllowed }) => userId === guest.uid && offlineAllowed === allowed);
+      });
+    await told(true, 0);
+    await site.put('Policy', 'online', { settings: { 'agent.offline.allowed': false } });
+    await site.put('Assignment', 'online', { policy: 'online', to: { userGroup: 'guests' } });
+    await told(false, 0);
+    const before = channel.frames.length;
+    await site.remove('Assignment', 'online');
+    await told(true, before);
   });
 
   test('sends goaway at a planned stop', async () => {
