@@ -104,8 +104,8 @@ test('offline the same password lets in and no other; afterwards the directory v
   assert.equal(session()?.mode, 'offline');
   await site.primary.start();
   await waitFor('the session to be vouched for', () => (session()?.mode === 'online' ? true : undefined));
-  const [proved] = await site.events('session.proved');
-  assert.equal(proved?.user, 'bob@lab.test');
+  const proved = await waitFor('the event', async () => (await site.events('session.proved'))[0]);
+  assert.equal(proved.user, 'bob@lab.test');
 });
 
 test('an offline session of a user who is shut out meanwhile ends when the device is back', async () => {

@@ -58,6 +58,7 @@ import {
   TokenRequest,
   UnknownDevicesAnswer,
   UserBundle,
+  VouchRequest,
 } from '@thinman/protocol';
 import fc, { type Arbitrary } from 'fast-check';
 import Type, { type TSchema } from 'typebox';
@@ -92,6 +93,7 @@ export const DEVICE_ROUTES: readonly Route[] = [
   { method: 'POST', path: '/v1/login', body: LoginRequest, answer: LoginGranted },
   { method: 'GET', path: '/v1/user/bundle', answer: UserBundle },
   { method: 'POST', path: '/v1/session', answer: SessionRefreshed },
+  { method: 'POST', path: '/v1/session/vouch', body: VouchRequest, answer: LoginGranted },
   { method: 'POST', path: '/v1/logout', answer: LogoutAnswer },
   { method: 'POST', path: '/v1/events', body: EventBatch, answer: EventBatchAnswer },
 ];
