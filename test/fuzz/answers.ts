@@ -4,6 +4,7 @@ import type { FuzzRequest, Route } from './requests.ts';
 export type Answer = { readonly status: number; readonly contentType: string | undefined; readonly text: string };
 
 const OK = 200;
+const NO = 403;
 const NOT_MODIFIED = 304;
 
 /** What is wrong with an answer, whatever was asked; undefined: it is one of the protocol. */
@@ -11,7 +12,8 @@ export function wrongIn(routes: readonly Route[], request: FuzzRequest, answer: 
   const { status, text } = answer;
   if (status === NOT_MODIFIED) return text === '' ? undefined : '304 with a body';
   const fitting = routes.filter(route => route.method === request.method && isAt(route, request.path));
-  if (status === OK && fitting.some(route => route.answer === 'text')) return undefined;
+  // A program that reads no JSON is told no in words too.
+  if ((status === OK || status === NO) && fitting.some(route => route.answer === 'text')) return undefined;
   let body: unknown;
   try {
     body = JSON.parse(text);

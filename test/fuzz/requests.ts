@@ -27,6 +27,7 @@ import {
   JoinRequest,
   LOCAL_PATHS,
   LocalLoginRequest,
+  LocalPamRequest,
   LoginBeginAnswer,
   LoginBeginRequest,
   LoginGranted,
@@ -115,10 +116,12 @@ export const CONTROL_ROUTES: readonly Route[] = [
   { method: 'GET', path: LOCAL_PATHS.status, answer: AgentStatus },
   { method: 'POST', path: LOCAL_PATHS.login, body: LocalLoginRequest, answer: LoginResult },
   { method: 'POST', path: LOCAL_PATHS.logout, answer: Type.Object({}) },
+  { method: 'POST', path: LOCAL_PATHS.pam, body: LocalPamRequest, answer: 'text' },
 ];
 export const LOGIN_ROUTES: readonly Route[] = [
   { method: 'GET', path: LOCAL_PATHS.status, answer: PublicAgentStatus },
   { method: 'POST', path: LOCAL_PATHS.login, body: LocalLoginRequest, answer: LoginResult },
+  { method: 'POST', path: LOCAL_PATHS.pam, body: LocalPamRequest, answer: 'text' },
 ];
 
 /** Objects as `apply` takes them: most with a body of their own kind. */
