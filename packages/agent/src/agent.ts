@@ -21,9 +21,8 @@ import { createRenewal } from './adapters/renewal.ts';
 import { createRoundTrips } from './adapters/round-trips.ts';
 import { createSealing } from './adapters/sealing.ts';
 import { verifyStatement } from './adapters/statement.ts';
+import { createApplication } from './apply/application.ts';
 import type { Applier } from './apply/applier.ts';
-import { createApplying } from './apply/applying.ts';
-import { devicePolicyFile } from './apply/device-policy-file.ts';
 import { agentPaths, prepareDataFolder } from './config.ts';
 import { createLocalServers, type LocalServers } from './local/local-servers.ts';
 import type { Cache, Clock, Random } from './ports.ts';
@@ -42,8 +41,10 @@ export type AgentOptions = {
   readonly dataDir: string;
   /** `control.sock` and `login.sock` in the data folder; default: yes. A program that embeds the agent may do without. */
   readonly localSockets?: boolean;
-  /** What turns device bundles into files and actions; default: `applied/device-policy.json`. */
+  /** What turns bundles into files and actions, beside `applied/device-policy.json` and the hooks of `apply.d`. */
   readonly appliers?: readonly Applier[];
+  /** A folder in memory (tmpfs) for what must not outlive a session; default: none, and a user's policy is in no file. */
+  readonly runtimeDir?: string;
   /** Something that should not have happened; the agent goes on. Default: one line on standard error. */
   readonly onDefect?: (error: unknown) => void;
   readonly clock?: Clock;
@@ -127,7 +128,14 @@ export function createAgent(options: AgentOptions): Agent {
     ...{ clock, roundTrips, identity: () => identity, connectDeadlineMs: () => connectDeadlineMs },
   });
   const channels = createChannelConnector({ clock, random, identity: () => identity, roundTrips });
-  const applying = createApplying(options.appliers ?? [devicePolicyFile(paths.appliedDir)], clock);
+  const application = createApplication({
+    paths,
+    clock,
+    onDefect,
+    ...(options.appliers !== undefined && { appliers: options.appliers }),
+    ...(options.runtimeDir !== undefined && { runtimeDir: options.runtimeDir }),
+    record: (data, user) => runner.record('bundle.applied', data, user),
+  });
   const verified = (signed: SignedStatement) => verifyStatement(signed, identity.caCertificates, identity.siteId);
   const runner = createRunner({
     identity,
@@ -146,8 +154,10 @@ export function createAgent(options: AgentOptions): Agent {
     onSite: followCas,
     onDeviceBundle: (bundle: DeviceBundle) => {
       connectDeadlineMs = bundle.timings.connectDeadlineMs;
-      applying.take(bundle);
+      application.takeDevice(bundle);
     },
+    onSession: application.takeSession,
+    toldByAppliers: true,
     onDefect,
   });
   /** The CAs are those that the newest statement names, of those held and those offered. */
@@ -227,7 +237,7 @@ export function createAgent(options: AgentOptions): Agent {
       await renewed;
       await local?.close();
       await client.close();
-      await applying.stop();
+      await application.stop();
       cache.close();
       lock.release();
     },
