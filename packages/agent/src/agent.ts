@@ -5,6 +5,7 @@ import {
   DEFAULT_AGENT_TIMINGS,
   type DeviceBundle,
   type LoginResult,
+  type SessionView,
   type SignedStatement,
   type SiteStatement,
 } from '@thinman/protocol';
@@ -23,6 +24,7 @@ import { createSealing } from './adapters/sealing.ts';
 import { verifyStatement } from './adapters/statement.ts';
 import { createApplication } from './apply/application.ts';
 import type { Applier } from './apply/applier.ts';
+import type { ClientOptions } from './apply/connections/start-client.ts';
 import { agentPaths, prepareDataFolder } from './config.ts';
 import { createLocalServers, type LocalServers } from './local/local-servers.ts';
 import type { Cache, Clock, Random } from './ports.ts';
@@ -45,6 +47,8 @@ export type AgentOptions = {
   readonly appliers?: readonly Applier[];
   /** A folder in memory (tmpfs) for what must not outlive a session; default: none, and a user's policy is in no file. */
   readonly runtimeDir?: string;
+  /** Where and under whom connections are opened; default: the agent opens none. */
+  readonly clients?: ClientOptions;
   /** Something that should not have happened; the agent goes on. Default: one line on standard error. */
   readonly onDefect?: (error: unknown) => void;
   readonly clock?: Clock;
@@ -64,6 +68,11 @@ export type Agent = {
   /** Never waits for a server; fine without a session. */
   logout(): Promise<void>;
   status(): AgentStatus;
+  /** Who works here, and which connections they can open. */
+  session(): SessionView;
+  /** Opens a connection by its name, or closes it. `unknown`: nobody here has one of that name. */
+  connect(name: string): 'done' | 'unknown';
+  disconnect(name: string): 'done' | 'unknown';
   /** Calls `listener` after every change of what `status` tells. Returns how to stop. */
   onChange(listener: () => void): () => void;
   /** The network came up: looks for servers at once. */
@@ -131,7 +140,11 @@ export function createAgent(options: AgentOptions): Agent {
   const application = createApplication({
     paths,
     clock,
+    random,
     onDefect,
+    onConnections: () => {},
+    onLastClosed: () => runner.logout(),
+    ...(options.clients !== undefined && { clients: options.clients }),
     ...(options.appliers !== undefined && { appliers: options.appliers }),
     ...(options.runtimeDir !== undefined && { runtimeDir: options.runtimeDir }),
     record: (data, user) => runner.record('bundle.applied', data, user),
@@ -246,6 +259,9 @@ export function createAgent(options: AgentOptions): Agent {
       runner.logout();
     },
     status: () => runner.status(),
+    session: () => application.view(),
+    connect: name => application.connect(name),
+    disconnect: name => application.disconnect(name),
     onChange: listener => runner.onChange(listener),
     linkUp: () => runner.linkUp(),
     resumed() {

@@ -7,7 +7,7 @@ import { type ConnectionOf, type LaunchPlan, launchOf } from './launch.ts';
  * @see https://learn.microsoft.com/azure/virtual-desktop/uri-scheme
  */
 export function launchAvd(connection: ConnectionOf<'avd'>): LaunchPlan {
-  return launchOf({ programs: ['xdg-open'], args: [avdUri(connection)], password: 'none', exits: {} });
+  return launchOf({ programs: ['xdg-open'], args: [avdUri(connection)], lingers: true, password: 'none', exits: {} });
 }
 
 export function avdUri({ workspaceUrl, workspaceId, resource, user }: ConnectionOf<'avd'>): string {

@@ -9,7 +9,7 @@ import { type ConnectionOf, type LaunchPlan, launchOf, unfit } from './launch.ts
  * @see https://docs.citrix.com/en-us/citrix-workspace-app-for-linux/storebrowse.html
  */
 export function launchCitrix({ storeUrl, application, icaUrl }: ConnectionOf<'citrix'>): LaunchPlan {
-  const common = { password: 'none', exits: {} } as const;
+  const common = { lingers: true, password: 'none', exits: {} } as const;
   if (icaUrl !== undefined) return launchOf({ ...common, programs: [`${ICA_ROOT}/wfica`, 'wfica'], args: [icaUrl] });
   if (storeUrl === undefined) return unfit('neither storeUrl nor icaUrl is set: say where the session is');
   if (application === undefined) {

@@ -13,12 +13,14 @@ export function launchHorizon(connection: ConnectionOf<'horizon'>, person: Perso
   const { host, domain, desktop, application, protocol, fullscreen, monitors } = connection;
   if (desktop !== undefined && application !== undefined)
     return unfit('desktop and application are both set: name one');
-  const signsOn = connection.sso === true && person.user !== null;
+  const user = connection.sso === true ? person.user : null;
+  const signsOn = user !== null && person.canSignOn;
   return launchOf({
     programs: PROGRAMS,
     args: [
       `--serverURL=${host}`,
-      ...(signsOn ? [`--userName=${person.user}`, '--password=-', '--nonInteractive'] : []),
+      ...(user === null ? [] : [`--userName=${user}`]),
+      ...(signsOn ? ['--password=-', '--nonInteractive'] : []),
       ...(domain === undefined ? [] : [`--domainName=${domain}`]),
       ...(desktop === undefined ? [] : [`--desktopName=${desktop}`]),
       ...(application === undefined ? [] : [`--applicationName=${application}`]),
@@ -37,7 +39,7 @@ export function launchHorizon(connection: ConnectionOf<'horizon'>, person: Perso
  *
  * @see https://docs.omnissa.com/ (Horizon Client for Linux Guide, "Syntax for Creating vmware-view URIs")
  */
-export function horizonUri(connection: ConnectionOf<'horizon'>, person: Person): string {
+export function horizonUri(connection: ConnectionOf<'horizon'>, person: Pick<Person, 'user'>): string {
   const { host, domain, desktop, application, protocol } = connection;
   const query = new URLSearchParams();
   if (protocol !== undefined) query.set('desktopProtocol', PROTOCOL[protocol]);

@@ -4,6 +4,8 @@ import type { Connection } from '@thinman/protocol';
 export type Person = {
   /** null: nobody is signed in. */
   readonly user: string | null;
+  /** The password of the login is held for them. */
+  readonly canSignOn: boolean;
 };
 
 /** What a client's end means for what is done next. */
@@ -27,6 +29,8 @@ export type Launch = {
   readonly file?: LaunchFile | undefined;
   /** `stdin`: the password of the login is written there, with a line feed; `none`: the client asks the person, if it must. */
   readonly password: 'none' | 'stdin';
+  /** Its first process ends while others of it go on: it lasts as long as one of its process group. */
+  readonly lingers?: true;
   /** By exit code, or by the signal that ended it; what is not in it: 0 is `ended`, all others `failed`. */
   readonly exits: Readonly<Record<number, ExitMeaning>>;
 };

@@ -3,13 +3,13 @@ import { test } from 'node:test';
 import { CONNECTION_TYPES, type Connection } from '@thinman/protocol';
 import { avdUri } from './avd.ts';
 import { horizonUri } from './horizon.ts';
-import { type Launch, meaningOf } from './launch.ts';
+import { type Launch, meaningOf, type Person } from './launch.ts';
 import { planOf, wantsPassword } from './plan.ts';
 
-const ALICE = { user: 'alice' };
-const NOBODY = { user: null };
+const ALICE = { user: 'alice', canSignOn: true };
+const NOBODY = { user: null, canSignOn: false };
 
-function launch(connection: Connection, person = ALICE as { user: string | null }, settings = {}): Launch {
+function launch(connection: Connection, person: Person = ALICE, settings = {}): Launch {
   const plan = planOf(connection, person, settings);
   if (plan.kind === 'unfit') throw new Error(plan.why);
   return plan.launch;
@@ -39,6 +39,10 @@ test('RDP: what FreeRDP is told, with the password of the login only where that 
   assert.equal(signed.password, 'stdin');
   assert.ok(signed.args.includes('/u:alice') && signed.args.includes('/from-stdin:force'));
   assert.match(signed.file?.content ?? '', /^username:s:alice\r$/m);
+  const asked = launch({ ...rdp, sso: true }, { user: 'alice', canSignOn: false });
+  assert.ok(
+    asked.password === 'none' && asked.args.includes('/u:alice') && !asked.args.some(each => /stdin/.test(each)),
+  );
   const other = launch({ ...rdp, sso: true, user: 'kiosk' }, NOBODY);
   assert.equal(other.password, 'none');
   assert.ok(other.args.includes('/u:kiosk'));

@@ -125,7 +125,7 @@ test('a value that would begin a setting of its own is refused by name', () => {
     remoteApp: 'notes',
     remoteAppArguments: 'x\r\nalternate shell:s:cmd.exe',
   };
-  assert.deepEqual(planOf(connection, { user: null }), {
+  assert.deepEqual(planOf(connection, { user: null, canSignOn: false }), {
     kind: 'unfit',
     why: 'remoteAppArguments holds a control character: take it out',
   });

@@ -43,7 +43,7 @@ export function remoteUser(connection: ConnectionOf<'rdp'>, person: Person): str
  */
 export function launchRdp(connection: ConnectionOf<'rdp'>, person: Person): LaunchPlan {
   const user = remoteUser(connection, person);
-  const password = connection.sso === true && person.user !== null ? 'stdin' : 'none';
+  const password = connection.sso === true && person.canSignOn ? 'stdin' : 'none';
   return launchOf({
     programs: PROGRAMS,
     args: [...freerdpArguments(connection, user), ...when(password === 'stdin', '/from-stdin:force')],
