@@ -4,7 +4,7 @@ import { rdpSettings, writeRdp } from './rdp-file.ts';
 /** FreeRDP 3, then 2. */
 const PROGRAMS = ['xfreerdp3', 'xfreerdp'] as const;
 
-/** Exit codes of xfreerdp (its man page, "EXIT STATUS"). */
+/** Exit codes of xfreerdp: the numbers behind `XF_EXIT_…`. */
 const EXITS: Readonly<Record<number, ExitMeaning>> = {
   // Disconnected or logged off by the person or an administrator, idle, logged on elsewhere.
   0: 'ended',
@@ -19,9 +19,10 @@ const EXITS: Readonly<Record<number, ExitMeaning>> = {
   7: 'refused',
   9: 'refused',
   10: 'refused',
-  // Authentication: no logon server, wrong password, locked, expired, disabled, restricted.
-  132: 'refused',
-  143: 'refused',
+  // Wrong or expired password; account locked, disabled, restricted or expired; no right to log on there.
+  ...Object.fromEntries(
+    [132, 134, 135, 144, 148, 149, 151, 152, 153, 154, 155, 156, 157, 158, 159].map(code => [code, 'refused' as const]),
+  ),
 };
 
 const onOff = (name: string, value: boolean | undefined): readonly string[] =>
