@@ -33,7 +33,12 @@ systemTest(
         ...{ sso: true, autostart: true, reconnect: 'on-failure' },
       };
       await site.apply(JSON.stringify({ kind: 'Profile', name: 'nurses', body: { connections: [connection] } }));
-      const tc1 = await site.addAgent('tc-rdp', GROUP, {}, ['--display', screen.display, '--runtime', runtime]);
+      const tc1 = await site.addAgent(
+        'tc-rdp',
+        GROUP,
+        {},
+        { startOptions: ['--display', screen.display, '--runtime', runtime] },
+      );
       await tc1.start();
       assert.deepEqual((await sessionOf(tc1)).connections, [], 'nobody is signed in');
 

@@ -37,6 +37,9 @@ export { IdentityDamaged, IdentityOfNewerVersion } from './adapters/identity-sto
 /** `ready` waits this long for the first word of a server: more than every deadline of one search (`failover.md`). */
 const READY_DEADLINE_MS = 5_000;
 
+/** Whether a server answers at all: more than the connect deadline of a slow line. */
+const CHECK_DEADLINE_MS = 5_000;
+
 /** What an agent is built from. */
 export type AgentOptions = {
   /** The folder that `enroll` filled. One agent at a time. */
@@ -142,13 +145,25 @@ export function createAgent(options: AgentOptions): Agent {
     clock,
     random,
     onDefect,
-    onConnections: () => {},
+    anyServerAnswers,
     onLastClosed: () => runner.logout(),
     ...(options.clients !== undefined && { clients: options.clients }),
     ...(options.appliers !== undefined && { appliers: options.appliers }),
     ...(options.runtimeDir !== undefined && { runtimeDir: options.runtimeDir }),
     record: (data, user) => runner.record('bundle.applied', data, user),
   });
+  const trialClient = createServerClient({
+    clock,
+    identity: () => identity,
+    connectDeadlineMs: () => connectDeadlineMs,
+  });
+  /** Over connections that begin now: one that was there before says nothing of a network that has changed. */
+  async function anyServerAnswers(): Promise<boolean> {
+    trialClient.reset();
+    const signal = AbortSignal.timeout(CHECK_DEADLINE_MS);
+    const answers = await Promise.all(runner.statement().servers.map(server => trialClient.readyz(server, signal)));
+    return answers.some(({ kind }) => kind !== 'failed');
+  }
   const verified = (signed: SignedStatement) => verifyStatement(signed, identity.caCertificates, identity.siteId);
   const runner = createRunner({
     identity,
@@ -250,6 +265,7 @@ export function createAgent(options: AgentOptions): Agent {
       await renewed;
       await local?.close();
       await client.close();
+      await trialClient.close();
       await application.stop();
       cache.close();
       lock.release();

@@ -1,4 +1,4 @@
-import type { BundleApplied, Connection, DeviceBundle, SessionView } from '@thinman/protocol';
+import type { BundleApplied, Connection, DeviceBundle, SectionResults, SessionView } from '@thinman/protocol';
 import type { AgentPaths } from '../config.ts';
 import type { Clock, Random } from '../ports.ts';
 import type { OpenSession } from '../runtime/session-watch.ts';
@@ -12,6 +12,7 @@ import { devicePolicyFile } from './device-policy-file.ts';
 import { createHookAppliers } from './hooks/hook-appliers.ts';
 import { runHook } from './hooks/run-hook.ts';
 import { openMemoryFolder } from './memory-folder.ts';
+import { createNetworkTrial } from './network-trial.ts';
 import { createReporting } from './reporting.ts';
 import { type Holding, usableConnections } from './sections.ts';
 import { userPolicyFile } from './user-policy-file.ts';
@@ -28,7 +29,8 @@ export type ApplicationOptions = {
   readonly clients?: ClientOptions;
   /** The person closed the last connection, and the policy says that this ends the session. */
   readonly onLastClosed: () => void;
-  readonly onConnections: () => void;
+  /** Asks all servers over fresh connections whether any of them answers. */
+  readonly anyServerAnswers: () => Promise<boolean>;
   /** An event `bundle.applied`. */
   readonly record: (data: BundleApplied, user?: string) => void;
   readonly onDefect: (error: unknown) => void;
@@ -51,12 +53,33 @@ export function createApplication(options: ApplicationOptions) {
     appliers: () => [...files, connectionApplier, ...hooks(), ...appliers],
     clock,
     onResults(holding, results) {
-      for (const { user, data } of reporting.after(holding, results)) {
-        record(data, user);
-        if (data.which === 'device') state.setTold({ etag: data.etag, sections: data.sections ?? {} });
-      }
+      last = { holding, results };
+      trial.applied(holding, results);
+      report();
     },
   });
+  const trial = createNetworkTrial({
+    clock,
+    record: state.network(),
+    save: state.setNetwork,
+    anyServerAnswers: options.anyServerAnswers,
+    onForce: take,
+    onDecided: report,
+  });
+  let last: { readonly holding: Holding; readonly results: SectionResults } | undefined;
+
+  /** When it is known what becomes of everything. */
+  function report(): void {
+    if (last === undefined || trial.isUnderWay()) return;
+    const { holding, results } = last;
+    const failure = trial.failure();
+    const told = failure === undefined ? results : { ...results, network: failure };
+    for (const { user, data } of reporting.after(holding, told)) {
+      record(data, user);
+      if (data.which === 'device') state.setTold({ etag: data.etag, sections: data.sections ?? {} });
+    }
+  }
+
   let device: DeviceBundle | undefined;
   let session: OpenSession | null = null;
 
@@ -64,7 +87,6 @@ export function createApplication(options: ApplicationOptions) {
     clock,
     random,
     start: clients === undefined ? startNone : createStartClient(clock, { ...clients, folder }),
-    onChange: options.onConnections,
     onLastClosed() {
       const settings = { ...device?.settings, ...session?.bundle.settings };
       if (settings[END_WITH_LAST] === true) options.onLastClosed();
@@ -74,12 +96,12 @@ export function createApplication(options: ApplicationOptions) {
   function take(): void {
     if (device === undefined) return;
     const user = session?.bundle ?? null;
-    const holding: Holding = { device, user };
+    const holding: Holding = { device: trial.inForce(device), user };
     applying.take(holding);
     supervisor.take({
       user: session === null || user === null ? null : { id: session.userId, name: user.user.name },
       connections: clients === undefined ? usableConnections(holding).map(notByItself) : usableConnections(holding),
-      settings: device.settings,
+      settings: holding.device.settings,
       signOn: session?.signOn ?? (() => undefined),
     });
   }
@@ -87,6 +109,7 @@ export function createApplication(options: ApplicationOptions) {
   return {
     takeDevice(bundle: DeviceBundle): void {
       device = bundle;
+      trial.take(bundle);
       take();
     },
     takeSession(next: OpenSession | null): void {
@@ -102,6 +125,7 @@ export function createApplication(options: ApplicationOptions) {
     async stop(): Promise<void> {
       const ended = supervisor.stop();
       ending.abort();
+      trial.stop();
       userFile?.forget();
       await applying.stop();
       await ended;
