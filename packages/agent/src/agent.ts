@@ -9,6 +9,7 @@ import {
   type SignedStatement,
   type SiteStatement,
 } from '@thinman/protocol';
+import { addressFile } from './adapters/address-file.ts';
 import { openCache } from './adapters/cache.ts';
 import { lockDataFolder } from './adapters/cache-lock.ts';
 import { createChannelConnector } from './adapters/channel.ts';
@@ -185,6 +186,7 @@ export function createAgent(options: AgentOptions): Agent {
       application.takeDevice(bundle);
     },
     onSession: application.takeSession,
+    addresses: addressFile(paths.addressFile, onDefect),
     toldByAppliers: true,
     onDefect,
   });

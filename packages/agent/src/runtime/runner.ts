@@ -8,7 +8,6 @@ import {
   NO_VERSION,
   newestVersion,
   type SiteStatement,
-  type StatementServer,
   type Version,
 } from '@thinman/protocol';
 import type { Effect } from '../core/effect.ts';
@@ -16,6 +15,7 @@ import type { Event } from '../core/event.ts';
 import { siteOf } from '../core/site.ts';
 import { type AgentState, isDecided } from '../core/state.ts';
 import { dueAt, initialState, transition } from '../core/transition.ts';
+import { type AddressStore, createAddresses } from './addresses.ts';
 import { createAttempts } from './attempts.ts';
 import { createChannelDesk } from './channel-desk.ts';
 import type { Context, Happening, RunnerPorts } from './context.ts';
@@ -39,6 +39,8 @@ export type RunnerOptions = RunnerPorts & {
   readonly onDeviceBundle?: (bundle: DeviceBundle) => void;
   /** Who works here, and what they may: at login, with each newer bundle, and `null` at the end. */
   readonly onSession?: (session: OpenSession | null) => void;
+  /** Where servers last answered; default: only what the statement says is tried. */
+  readonly addresses?: AddressStore;
   /** What applies bundles records `bundle.applied`; default: they count as applied when they are kept. */
   readonly toldByAppliers?: boolean;
   /** Something that should not have happened. The agent goes on. */
@@ -55,7 +57,11 @@ export function createRunner(options: RunnerOptions) {
   const listeners = new Set<() => void>();
   const awaitingDecision = new Set<() => void>();
   let { statement } = options;
-  let servers = byName(statement);
+  const addresses = createAddresses(statement, options.addresses ?? { load: () => ({}), save() {} });
+  let servers = addresses.servers();
+  /** With which each channel was opened: a list that came since says nothing of it. */
+  const channelUrls = new Map<number, string>();
+  let wasAllSilent = false;
   let timings: AgentTimings = cache.deviceBundle()?.timings ?? DEFAULT_AGENT_TIMINGS;
   /** What the site calls it: another name than at enrolment, once it has taken another machine's place. */
   let deviceName = cache.deviceBundle()?.device.name ?? identity.name;
@@ -97,6 +103,7 @@ export function createRunner(options: RunnerOptions) {
     } finally {
       isDraining = false;
     }
+    followAddresses();
     setTimer();
     watch.look();
     tell();
@@ -141,7 +148,11 @@ export function createRunner(options: RunnerOptions) {
       );
     },
     cancel: ({ attempt }) => attempts.cancel(attempt),
-    openChannel: channels.openChannel,
+    openChannel(effect) {
+      const url = servers.get(effect.server)?.url;
+      if (url !== undefined) channelUrls.set(effect.channel, url);
+      channels.openChannel(effect);
+    },
     closeChannel: channels.closeChannel,
     tellStatus: channels.tellStatus,
     runCommand: ({ channel, id, command }) => channels.acknowledge(channel, id, false, `unknown command ${command}`),
@@ -187,7 +198,8 @@ export function createRunner(options: RunnerOptions) {
       const taken = channels.statementSeen(which);
       if (taken === undefined) return;
       statement = taken.statement;
-      servers = byName(statement);
+      addresses.adopt(statement);
+      servers = addresses.servers();
       client.reset();
       options.channels.reset();
       // Last: one that a full disk does not take is in force all the same; after a restart a server gives it again.
@@ -216,6 +228,24 @@ export function createRunner(options: RunnerOptions) {
     timings = bundle.timings;
     deviceName = bundle.device.name;
     options.onDeviceBundle?.(bundle);
+  }
+
+  /** A list with new addresses is tried: while nobody answers there, also where somebody did. */
+  function followAddresses(): void {
+    const { connectivity } = state;
+    if (connectivity.kind === 'connected') {
+      const url = channelUrls.get(connectivity.channel);
+      if (url === undefined) return;
+      addresses.answered(connectivity.server, url);
+      channelUrls.clear();
+    }
+    const isAllSilent = connectivity.kind === 'disconnected' && connectivity.search.kind === 'waiting';
+    if (isAllSilent && !wasAllSilent && addresses.allSilent()) {
+      servers = addresses.servers();
+      client.reset();
+      options.channels.reset();
+    }
+    wasAllSilent = isAllSilent;
   }
 
   function setTimer(): void {
@@ -287,8 +317,4 @@ export function createRunner(options: RunnerOptions) {
       listeners.clear();
     },
   };
-}
-
-function byName(statement: SiteStatement): ReadonlyMap<string, StatementServer> {
-  return new Map(statement.servers.map(server => [server.name, server]));
 }
