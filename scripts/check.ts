@@ -5,6 +5,7 @@ const STEPS: readonly { readonly name: string; readonly command: readonly [strin
   { name: 'lint and format', command: ['biome', 'check', '--error-on-warnings', '--diagnostic-level=warn', '.'] },
   { name: 'types of the packages', command: ['tsc', '-b'] },
   { name: 'types of tests, scripts and examples', command: ['tsc', '-p', 'test/tsconfig.json'] },
+  { name: 'types of the greeter page', command: ['tsc', '-p', 'packages/agent/greeter'] },
   { name: 'house rules', command: ['node', 'scripts/check-imports.ts'] },
 ];
 

@@ -85,5 +85,6 @@ test('a path says what its suite needs', () => {
   assert.deepEqual(needsOf('test/bench/failover.ts'), ['util-linux', ...network]);
   assert.deepEqual(needsOf('test/bench/login.ts'), []);
   assert.deepEqual(needsOf('test/mysql9/full-replication.test.ts'), ['util-linux', 'openssl', '9']);
+  assert.deepEqual(needsOf('test/mysql9/innodb-cluster.mysql9.test.ts'), ['util-linux', 'openssl', '9', '9']);
   assert.deepEqual(needsOf('test/system/clock-goes-back.test.ts'), ['faketime']);
 });

@@ -1,6 +1,6 @@
 // What some suites need of the machine beside Node.js. `npm test` gets it where it may, else says aloud what it leaves out.
 import { canTrace } from '../test/support/crash-points.ts';
-import { ensureMysql9, hasMysql9 } from '../test/support/databases/mysql9-root.ts';
+import { ensureMysql9, ensureMysqlRouter, hasMysql9, hasMysqlRouter } from '../test/support/databases/mysql9-root.ts';
 import { canMountDisk } from '../test/support/disk.ts';
 import { hasProgram, installPackages } from './debian-packages.ts';
 import type { Totals } from './test-run.ts';
@@ -24,44 +24,76 @@ export interface LeftOut {
 const MARIADB =
   /^test\/(?:.*\/)?databases?\/(?!.*mysql9)|^test\/network\/(?!.*mysql9)|^test\/.*(?:mariadb|galera)|^test\/(?!.*mysql9).*\/(?:half|full)[-.](?!disk)/;
 const MYSQL9 = /^test\/.*mysql9/;
+const INNODB_CLUSTER = /^test\/mysql9\/innodb-cluster/;
 const GALERA = /^test\/.*galera/;
 const NETWORK = /^test\/(?:.*\/)?network\/|^test\/bench\/(?:failover|memory-agent)/;
 const TRACED = /^test\/system\/(?:killed-at-|promotion|restored-database)/;
 const FULL_DISKS = /^test\/(?:system|database)\/full-disk/;
 const UNIX_USERS = /^test\/security\/other-unix-users/;
 const CLIENTS = /^test\/clients\//;
+/** The helper of pam_exec, and PAM itself. */
+const PAM = /^test\/system\/pam\b/;
+const DIRECTORIES = /^test\/directory\//;
+const ACTIVE_DIRECTORY = /^test\/directory\/.*\bad\b/;
+const BROWSER = /^test\/system\/greeter\b/;
 const CLOCKS = /^test\/system\/.*clock/;
+
+/** A domain controller in parts: each with a file that it brings. */
+const SAMBA_PACKAGES = [
+  ['samba', 'samba-tool'],
+  ['samba-ad-dc', 'samba'],
+  ['samba-ad-provision', '/usr/share/samba/setup'],
+  ['samba-dsdb-modules', '/usr/share/doc/samba-dsdb-modules'],
+  ['samba-vfs-modules', '/usr/share/doc/samba-vfs-modules'],
+  ['python3-samba', '/usr/share/doc/python3-samba'],
+  ['python3-markdown', '/usr/share/doc/python3-markdown'],
+  ['python3-dnspython', '/usr/share/doc/python3-dnspython'],
+  ['winbind', 'winbindd'],
+  ['ldb-tools', 'ldbmodify'],
+] as const;
 
 /** Add a line when a suite needs more of the machine. Where `program` is, its package counts as installed, on any system. */
 export const NEEDS: readonly Need[] = [
-  debian('util-linux', 'setpriv', any(MARIADB, MYSQL9, GALERA, NETWORK)),
+  debian('util-linux', 'setpriv', any(MARIADB, MYSQL9, GALERA, NETWORK, DIRECTORIES)),
   debian('mariadb-server', 'mariadbd', MARIADB),
   debian('mariadb-client', 'mysql', /^test\/.*operations\.mysql9/),
-  debian('openssl', 'openssl', any(MARIADB, MYSQL9)),
+  debian('openssl', 'openssl', any(MARIADB, MYSQL9, DIRECTORIES)),
+  debian('slapd', 'slapd', DIRECTORIES),
+  debian('ldap-utils', 'ldapmodify', DIRECTORIES),
+  ...SAMBA_PACKAGES.map(([name, file]) => debian(name, file, ACTIVE_DIRECTORY)),
   debian('galera-4', '/usr/lib/galera/libgalera_smm.so', GALERA),
   debian('haproxy', 'haproxy', GALERA),
   debian('rsync', 'rsync', GALERA),
   debian('lsof', 'lsof', GALERA),
-  debian('iproute2', 'ip', NETWORK),
+  debian('iproute2', 'ip', any(NETWORK, ACTIVE_DIRECTORY)),
   debian('nftables', 'nft', NETWORK),
-  debian('socat', 'socat', NETWORK),
   debian('xvfb', 'Xvfb', CLIENTS),
   debian('x11-apps', 'xwd', CLIENTS),
   debian('x11-utils', 'xprop', CLIENTS),
   debian('freerdp2-x11', 'xfreerdp', CLIENTS),
   debian('freerdp2-shadow-x11', 'freerdp-shadow-cli', CLIENTS),
   debian('winpr-utils', 'winpr-hash', CLIENTS),
-  debian('chromium', 'chromium', CLIENTS),
   debian('openssh-server', 'sshd', CLIENTS),
   debian('openssh-client', 'ssh', CLIENTS),
   debian('xterm', 'xterm', CLIENTS),
+  debian('socat', 'socat', any(NETWORK, ACTIVE_DIRECTORY)),
   debian('faketime', 'faketime', CLOCKS),
   debian('strace', 'strace', TRACED),
-  { name: 'root', suites: any(NETWORK, UNIX_USERS), isMet: () => process.getuid?.() === 0 },
+  debian('pamtester', 'pamtester', PAM),
+  debian('libnss-systemd', '/usr/lib/x86_64-linux-gnu/libnss_systemd.so.2', PAM),
+  { name: 'root', suites: any(NETWORK, UNIX_USERS, PAM, ACTIVE_DIRECTORY), isMet: () => process.getuid?.() === 0 },
+  debian('chromium', 'chromium', any(BROWSER, CLIENTS)),
   { name: 'leave to look into processes (root, ptrace)', suites: TRACED, isMet: canTrace },
   { name: 'a disk of its own (root, mkfs.ext4, a loop device)', suites: FULL_DISKS, isMet: canMountDisk },
   // Out of a distribution that moves: on some days it cannot be had.
   { name: 'MySQL 9', suites: MYSQL9, isMet: hasMysql9, source: ensureMysql9, mayBeMissing: true },
+  {
+    name: 'MySQL Router 9',
+    suites: INNODB_CLUSTER,
+    isMet: hasMysqlRouter,
+    source: ensureMysqlRouter,
+    mayBeMissing: true,
+  },
 ];
 
 function any(...suites: readonly RegExp[]): RegExp {

@@ -1,14 +1,13 @@
-// Fetches MySQL 9 for the tests if it is not there yet. `ensureMysql9` runs it under a lock.
-import { downloadMysql9, hasMysql9, MYSQL9_ROOT } from '../test/support/databases/mysql9-root.ts';
+// Fetches a part of MySQL 9 for the tests if it is not there yet. `mysql9-root.ts` runs it under a lock.
+import { MYSQL9_PARTS, prepareMysql9Part } from '../test/support/databases/mysql9-root.ts';
 
-if (!hasMysql9()) {
-  console.log(`Fetching MySQL 9 for the tests into ${MYSQL9_ROOT}`);
-  try {
-    await downloadMysql9();
-  } catch (error) {
-    for (const cause of error instanceof AggregateError ? [...error.errors, error] : [error]) {
-      console.error(cause instanceof Error ? cause.message : cause);
-    }
-    process.exitCode = 1;
+const part = MYSQL9_PARTS.find(each => each === process.argv[2]);
+try {
+  if (part === undefined) throw new Error(`name one of ${MYSQL9_PARTS.join(', ')}`);
+  await prepareMysql9Part(part);
+} catch (error) {
+  for (const cause of error instanceof AggregateError ? [...error.errors, error] : [error]) {
+    console.error(cause instanceof Error ? cause.message : cause);
   }
+  process.exitCode = 1;
 }

@@ -49,6 +49,7 @@ export const ANSWERS = {
   deviceBundle: DeviceBundle,
   userBundle: UserBundle,
   refreshSession: SessionRefreshed,
+  vouch: LoginGranted,
   logout: LogoutAnswer,
   sendEvents: EventBatchAnswer,
 } as const;
@@ -153,6 +154,7 @@ async function play({ said, frames }: Scenario): Promise<string | undefined> {
     deviceBundle: () => bundle('deviceBundle'),
     userBundle: () => bundle('userBundle'),
     refreshSession: () => next('refreshSession'),
+    vouch: () => next('vouch'),
     logout: () => next('logout'),
     sendEvents: () => next('sendEvents'),
     renew: async () => ({ kind: 'failed', reason: 'reset', detail: 'gone', elapsedMs: 0 }),
@@ -177,7 +179,7 @@ async function play({ said, frames }: Scenario): Promise<string | undefined> {
           channels.add(listener);
           queueMicrotask(() => listener.onOpen());
         }
-        return { send() {}, close: () => void channels.delete(listener) };
+        return { send() {}, ping() {}, close: () => void channels.delete(listener) };
       },
     },
     hasher: { derive: async (password, salt) => cheapKey(password, salt) },

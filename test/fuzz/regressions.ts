@@ -8,7 +8,16 @@ const OVERLOADED_PROBES = {
         fits: false,
       },
     ],
-    ...{ begin: [], login: [], deviceBundle: [], userBundle: [], refreshSession: [], logout: [], sendEvents: [] },
+    ...{
+      begin: [],
+      login: [],
+      deviceBundle: [],
+      userBundle: [],
+      refreshSession: [],
+      vouch: [],
+      logout: [],
+      sendEvents: [],
+    },
   },
   frames: [],
 };

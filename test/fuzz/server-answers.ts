@@ -91,6 +91,10 @@ export function serverAnswers(): Target<Reply> {
         deviceBundle: () => client.deviceBundle(server, 'a', signal),
         userBundle: () => client.userBundle(server, 'token', undefined, signal),
         refreshSession: () => client.refreshSession(server, 'token', signal),
+        vouch: () => {
+          const request = { loginId: randomUUID(), user: 'alice@lab.test', userId: randomUUID() };
+          return client.vouch(server, request, signal);
+        },
         logout: () => client.logout(server, 'token', signal),
         sendEvents: () => client.sendEvents(server, [], signal),
         renew: () => client.renew(server, 'csr', signal),

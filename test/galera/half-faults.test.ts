@@ -1,23 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type AdministrationLoad, whileAdministering } from '../support/administration-load.ts';
+import type { AdministrationLoad } from '../support/administration-load.ts';
+import { type ClusterFault, expectNoFork, survive } from '../support/cluster-faults.ts';
 import type { DatabaseServer } from '../support/databases/database-server.ts';
 import type { GaleraCluster } from '../support/databases/galera.ts';
 import { type OnGalera, surroundGalera } from '../support/galera-site.ts';
-import { expectHealed, whileLoggingIn } from '../support/redundant-faults.ts';
 import { ACCOUNTS } from '../support/redundant-site.ts';
 import { inTurn } from '../support/redundant-test.ts';
-import type { Site } from '../support/site.ts';
 import { onSiteIn } from '../support/system-test.ts';
-import { waitFor } from '../support/wait.ts';
 
 /** Node 1 is the one that the proxy uses, as long as it is there. */
 const [IN_USE, IN_RESERVE] = [0, 2] as const;
 
-type Fault = {
-  readonly name: string;
+type Fault = Pick<ClusterFault, 'name'> & {
   readonly node: number;
-  /** Before it fails; users and administrators are at work already. */
   prepare?(cluster: GaleraCluster, administration: AdministrationLoad): Promise<void>;
   fail(node: DatabaseServer): Promise<void>;
   heal(node: DatabaseServer): Promise<void>;
@@ -61,46 +57,23 @@ test('HALF on Galera behind HAProxy', { timeout: TIMEOUT_MS }, t =>
   onSiteIn(surroundGalera, { agents: ['tc-1', 'tc-2'] }, async (site, on) => {
     const faults = FAULTS.map(fault => [
       `${fault.name}: users log in, administration goes on`,
-      () => survive(site, on, fault),
+      () => survive(site, on.cluster.nodes, faultOn(on, fault)),
     ]);
     await inTurn(t, Object.fromEntries(faults), []);
-    const forked = (await site.primary.events()).filter(
-      ({ type, data }) => type === 'server.state' && data.why === 'forked',
-    );
-    assert.deepEqual(forked, []);
+    await expectNoFork(site);
   }),
 );
 
-async function survive(site: Site, { cluster }: OnGalera, fault: Fault): Promise<void> {
-  const node = cluster.nodes[fault.node];
+function faultOn({ cluster }: OnGalera, { name, node: index, prepare, fail, heal }: Fault): ClusterFault {
+  const node = cluster.nodes[index];
   assert.ok(node !== undefined);
-  let acknowledged: readonly string[] = [];
-  await whileLoggingIn(site, async () => {
-    acknowledged = await whileAdministering(site, fault.name.replaceAll(' ', '-'), async administration => {
-      await administration.goesOn();
-      await fault.prepare?.(cluster, administration);
-      await fault.fail(node);
-      await administration.goesOn();
-      await fault.heal(node);
+  return {
+    name,
+    prepare: async administration => await prepare?.(cluster, administration),
+    fail: () => fail(node),
+    heal: async () => {
+      await heal(node);
       await cluster.waitUntilSynced(node);
-      await administration.goesOn();
-    });
-    await expectHealed(site);
-  });
-  for (const each of cluster.nodes) await expectStored(each, acknowledged);
-}
-
-/** What one node has, with one commit for each generation. */
-async function expectStored(node: DatabaseServer, groups: readonly string[]): Promise<void> {
-  await waitFor(`node ${node.port} to have ${groups.length} groups`, async () => {
-    const rows = await node.rootQuery(`SELECT name FROM ${ACCOUNTS.database}.objects WHERE kind = 'UserGroup'`);
-    const names = new Set(rows.map(({ name }) => name));
-    return groups.every(group => names.has(group)) || undefined;
-  });
-  const [row] = await node.rootQuery(
-    `SELECT COUNT(*) AS commits, MAX(c.generation) AS newest, MAX(s.generation) AS site
-     FROM ${ACCOUNTS.database}.commits c, ${ACCOUNTS.database}.site s`,
-  );
-  assert.ok(row !== undefined);
-  assert.deepEqual([row.commits, row.newest], [row.site, row.site]);
+    },
+  };
 }

@@ -102,6 +102,36 @@ test('both servers dead: offline at once, a wrong password and an unknown user a
   assert.deepEqual(defects, []);
 });
 
+test('events go over the channel, by a request to a server that takes no such frames, and again when the channel ends before an answer', async () => {
+  const { clock, runner, server, device } = await signedInOnce();
+  assert.ok(server('primary').asked.includes('events'));
+  const events = () => ['primary', 'secondary'].flatMap(name => server(name).events);
+  server('primary').delayMs = 50;
+  const before = events().length;
+  void runner.login('alice', 'first-password');
+  await clock.advance(DERIVE_MS);
+  await waitForEvents(clock, () => events().length > before);
+  server('primary').kill();
+  await clock.advance(10_000);
+  assert.equal(runner.status().server?.name, 'secondary');
+  assert.equal(device.outbox.length, 0);
+  const twice = events().map(({ id }) => id);
+  assert.ok(
+    new Set(twice).size < twice.length,
+    'what was on the dead server without an answer is on the other one too',
+  );
+
+  server('secondary').takesFrames = false;
+  server('secondary').kill();
+  server('secondary').condition = 'up';
+  await clock.advance(90_000);
+  const asked = server('secondary').asked.length;
+  void runner.login('alice', 'first-password');
+  await clock.advance(2_000);
+  assert.ok(server('secondary').asked.slice(asked).includes('events'));
+  assert.equal(device.outbox.length, 0);
+});
+
 test('an offline session whose account was disabled ends when a server is back', async () => {
   const { clock, runner, server, device } = await signedInOnce();
   for (const name of ['primary', 'secondary']) server(name).kill();
@@ -230,3 +260,8 @@ test('row 4: 300 ms of delay make no failover in 10 min', async () => {
     assert.equal(runner.status().server?.name, 'primary');
   }
 });
+
+/** In steps of a millisecond: what is under way then is under way. */
+async function waitForEvents(clock: { advance(ms: number): Promise<void> }, come: () => boolean): Promise<void> {
+  for (let ms = 0; ms < 1_000 && !come(); ms++) await clock.advance(1);
+}

@@ -1,4 +1,4 @@
-// One member of a real InnoDB Cluster. Several, and MySQL Router before them, are what its documentation says of them.
+// One member of a real InnoDB Cluster; `innodb-cluster` has several, and MySQL Router before them.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { mkdtemp } from 'node:fs/promises';

@@ -4,6 +4,7 @@ import type { DatabaseServer } from '../support/databases/database-server.ts';
 import type { DatabasePair } from '../support/databases/replication.ts';
 import type { Site } from '../support/site.ts';
 import type { TcpProxy } from '../support/tcp-proxy.ts';
+import type { Dice } from './dice.ts';
 
 /** Something that fails for a while, of the fault table of failover.md. */
 export type Fault = {
@@ -20,7 +21,7 @@ const REPLICATION_WEIGHT = 3;
 export type Grounds = { readonly database?: DatabaseServer; readonly pair?: DatabasePair };
 
 /** All that can fail on these grounds. */
-export function faultsOf(site: Site, { database, pair }: Grounds): readonly Fault[] {
+export function faultsOf(site: Site, { database, pair }: Grounds, dice: Dice): readonly Fault[] {
   const { primary, secondary, wires, agents } = site;
   const both = [...ofServer('the Primary', primary), ...ofServer('the Secondary', secondary)];
   const everything: Fault = {
@@ -30,7 +31,9 @@ export function faultsOf(site: Site, { database, pair }: Grounds): readonly Faul
     end: () => Promise.all([primary.start(), secondary.start()]),
   };
   const cuts =
-    wires === undefined ? [] : [cutOf('the Primary', wires.primary), cutOf('the Secondary', wires.secondary)];
+    wires === undefined
+      ? []
+      : [...ofWire('the Primary', wires.primary, dice), ...ofWire('the Secondary', wires.secondary, dice)];
   return [
     ...both,
     everything,
@@ -55,7 +58,17 @@ function ofServer(name: string, server: Daemon): readonly Fault[] {
     begin: server.stop,
     end: server.start,
   };
-  return [...killedAndHung(name, server), drained];
+  const flaps: Fault = {
+    name: `${name} comes back and dies again`,
+    victims: [name],
+    begin: async () => {
+      await server.kill();
+      await server.start();
+      await server.kill();
+    },
+    end: server.start,
+  };
+  return [...killedAndHung(name, server), drained, flaps];
 }
 
 function killedAndHung(name: string, { kill, start, freeze, thaw }: Daemon): readonly Fault[] {
@@ -93,9 +106,18 @@ function ofReplication({ breakReplication, mendReplication }: DatabasePair, prim
   ];
 }
 
-const cutOf = (name: string, wire: TcpProxy): Fault => ({
-  name: `nobody reaches ${name}`,
-  victims: [`the wire of ${name}`],
-  begin: async () => wire.cut(),
-  end: async () => wire.mend(),
-});
+/** Row 4 of the fault table: 300 ms ± 200 there and back. */
+const SLOW_MS = [50, 250] as const;
+
+function ofWire(name: string, wire: TcpProxy, dice: Dice): readonly Fault[] {
+  const victims = [`the wire of ${name}`];
+  return [
+    { name: `nobody reaches ${name}`, victims, begin: async () => wire.cut(), end: async () => wire.mend() },
+    {
+      name: `the line to ${name} is slow`,
+      victims,
+      begin: async () => wire.slow(() => dice.between(...SLOW_MS)),
+      end: async () => wire.slow(),
+    },
+  ];
+}

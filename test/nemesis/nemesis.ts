@@ -89,7 +89,7 @@ async function attack(site: Site, grounds: Grounds, history: History, options: N
     passwords: () => passwordsOf(history, name, passwords),
   }));
   await prepare(site, administrator, history);
-  const faults = faultsOf(site, grounds);
+  const faults = faultsOf(site, grounds, dice.fork());
   const endMs = performance.now() + minutes * MS_PER_MINUTE;
   let events = 0;
   do {

@@ -15,8 +15,11 @@ const MOST_REFUSED_A_DEVICE = 20;
 const HOUR_MS = 3_600_000;
 export const WRONG = 'a-password-of-nobody';
 
-/** How people go about: mostly the same ones, at times somebody else, rarely with a wrong password. */
-const CHANCES = { changing: 0.3, wrong: 0.05, logout: 0.1 };
+/**
+ * How people go about: mostly the same ones, at times somebody else, rarely with a wrong password. While a device decides by itself,
+ * those come on whom administrators work: what it has heard of them must hold.
+ */
+const CHANCES = { changing: 0.3, changingOffline: 0.7, wrong: 0.05, logout: 0.1 };
 const PAUSE_MS = { least: 50, most: 600 };
 
 /** Logs people in on one device, one after the other, until `signal`. */
@@ -27,6 +30,7 @@ export async function usePeople(
   dice: Dice,
   signal: AbortSignal,
 ): Promise<void> {
+  let isOffline = false;
   while (!signal.aborted) {
     const { user, password } = next();
     const wasEntombed = changing.some(({ name }) => name === user) && hasTombstone(agent, user);
@@ -37,7 +41,8 @@ export async function usePeople(
     history.logins.push({ device: agent.name, user, password, answer, code, startMs, endMs, entombed });
     if (dice.chance(CHANCES.logout)) await agent.logout();
     // What the device holds is remembered, and must not go back; an agent that was killed says nothing.
-    await agent.status().catch(() => {});
+    const status = await agent.status().catch(() => undefined);
+    isOffline = status?.mode === 'offline';
     // Not a wait for something: a person does something else in between.
     await delay(dice.between(PAUSE_MS.least, PAUSE_MS.most), undefined, { signal }).catch(() => {});
   }
@@ -46,11 +51,12 @@ export async function usePeople(
     // Of all rounds, as servers count.
     const sinceMs = Date.now() - HOUR_MS;
     const refused = history.logins.filter(
-      ({ device, answer, endMs }) => device === agent.name && answer?.verdict !== 'granted' && endMs > sinceMs,
+      ({ device, answer, endMs }) =>
+        device === agent.name && answer?.verdict !== 'granted' && answer?.mode !== 'offline' && endMs > sinceMs,
     );
     const mayBeRefused = refused.length < MOST_REFUSED_A_DEVICE;
     if (mayBeRefused && dice.chance(CHANCES.wrong)) return { user: 'mallory', password: WRONG };
-    if (mayBeRefused && dice.chance(CHANCES.changing)) {
+    if (mayBeRefused && dice.chance(isOffline ? CHANCES.changingOffline : CHANCES.changing)) {
       const who = dice.pick(changing);
       return { user: who.name, password: dice.pick(who.passwords().slice(-2)) };
     }

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { chmodSync, lstatSync, readdirSync } from 'node:fs';
+import { chmodSync, copyFileSync, lstatSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { type Agent, createAgent } from '../../packages/agent/src/agent.ts';
+import { feedProgram } from '../support/programs.ts';
 import { type SiteInProcess, siteInProcess } from '../support/site-in-process.ts';
 
 const SKIP = process.getuid?.() === 0 ? false : '!!! NOT RUN: needs root, to become nobody';
 const OTHERS = 0o077;
+const PASSWORD = 'alices-first-password';
 
 let site: SiteInProcess;
 let agent: Agent;
@@ -16,6 +18,7 @@ let device: string;
 
 before(async () => {
   site = await siteInProcess();
+  await site.apply({ kind: 'User', name: 'alice', body: { password: PASSWORD } });
   ({ dir: device } = await site.enrol('tc-1'));
   agent = createAgent({ dataDir: device, random: () => 0 });
   await agent.start();
@@ -58,6 +61,23 @@ describe('another Unix user of the machine', { skip: SKIP }, () => {
     const status = await asNobody('ask', socket, 'GET', '/v1/status');
     assert.deepEqual(JSON.parse(status.replace(/^200 /, '')), { device: 'tc-1', mode: 'online', session: null });
     assert.match(await asNobody('ask', socket, 'POST', '/v1/logout'), /^404 /);
+  });
+
+  test('unlocks a screen through PAM, as lockers that run as the person do, and ends no session', async () => {
+    const helper = join(site.root, 'thinman-pam');
+    copyFileSync(join(import.meta.dirname, '../../packages/agent/pam/thinman-pam'), helper);
+    chmodSync(helper, 0o755);
+    const asked = (type: string, password: string) => {
+      const environment = ['env', `PAM_TYPE=${type}`, 'PAM_USER=alice', 'LANG=C'];
+      const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+      return feedProgram(password, 'setpriv', ...nobody, ...environment, helper, device);
+    };
+    await assert.rejects(asked('auth', 'a-guess-of-nobody'), { stdout: 'The user name or the password is wrong.\n' });
+    await asked('auth', PASSWORD);
+    await asked('account', '');
+    await assert.rejects(asked('close_session', ''));
+    assert.equal(agent.status().session?.user, 'alice');
+    await agent.logout();
   });
 
   test('cannot open the agent’s control.sock', async () => {

@@ -78,7 +78,7 @@ describe('a statement that a device hears from a server in its list', () => {
         open({ name: server }, _deadlineMs, _pingMs, listener) {
           channels.push({ listener, server });
           queueMicrotask(() => listener.onOpen());
-          return { send() {}, close() {} };
+          return { send() {}, ping() {}, close() {} };
         },
       },
       hasher: { derive: () => Promise.reject(new Error('nobody logs in')) },
@@ -189,6 +189,14 @@ const nobodyAnswersButProbes: ServerClient = {
       ...{ version: '0', schema: 1, database: { kind: 'sqlite', reachable: true, lagMs: 0 } },
     },
   }),
-  ...{ begin: gone, login: gone, deviceBundle: gone, userBundle: gone, refreshSession: gone, logout: gone },
+  ...{
+    begin: gone,
+    login: gone,
+    deviceBundle: gone,
+    userBundle: gone,
+    refreshSession: gone,
+    vouch: gone,
+    logout: gone,
+  },
   ...{ sendEvents: gone, renew: gone, roundTripMs: () => undefined, reset() {}, close: async () => {} },
 };

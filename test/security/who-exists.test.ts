@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { createBundles } from '../../packages/server/src/device-plane/bundles.ts';
+import { createDirectoryAccounts } from '../../packages/server/src/device-plane/directory-accounts.ts';
 import { createLogin } from '../../packages/server/src/device-plane/login.ts';
 import { createLoginBegin } from '../../packages/server/src/device-plane/login-begin.ts';
 import { createLoginGuard } from '../../packages/server/src/device-plane/login-guard.ts';
@@ -168,7 +169,8 @@ test('nor does the time of the answers tell, though 0.2 ms in a request would be
   const deps = { ...site.primary.deps, replica, journal: { ...journal, append: async () => {} } };
   const guard = createLoginGuard(deps);
   const begin = createLoginBegin(deps, guard);
-  const login = createLogin(deps, createBundles(deps.site, replica), guard);
+  const bundles = createBundles(deps.site, replica, deps.dataKey.open);
+  const login = createLogin(deps, bundles, guard, createDirectoryAccounts(deps));
   const ask = async (user: string) => {
     const method = begin(stored, { user });
     assert.ok(method.ok && method.value.method === 'derived');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { canonicalJson, OBJECT_KINDS, type ObjectKind, parseJson, parseValue } from '@thinman/protocol';
+import { canonicalJson, DeviceFacts, OBJECT_KINDS, type ObjectKind, parseJson, parseValue } from '@thinman/protocol';
 import Type from 'typebox';
 import { resolvePolicy } from '../../packages/server/src/core/resolve-policy.ts';
 import { resolveProfile } from '../../packages/server/src/core/resolve-profile.ts';
@@ -13,7 +13,12 @@ const Case = Type.Object({
     Type.Object({ kind: Type.String(), name: Type.String(), body: Type.Record(Type.String(), Type.Unknown()) }),
   ),
   subject: Type.Object({
-    device: Type.Object({ name: Type.String(), group: Type.Optional(Type.String()) }),
+    device: Type.Object({
+      name: Type.String(),
+      group: Type.Optional(Type.String()),
+      attributes: Type.Optional(Type.Record(Type.String(), Type.String())),
+      facts: Type.Optional(DeviceFacts),
+    }),
     user: Type.Optional(Type.Object({ name: Type.String(), groups: Type.Array(Type.String()) })),
   }),
   settings: Type.Record(
@@ -40,6 +45,11 @@ const assignmentsOf = (from: readonly { readonly origin: { readonly assignment: 
   from.map(({ origin }) => origin.assignment);
 
 describe('resolution', () => {
+  test('has at least a hundred cases, each about a rule of its own', () => {
+    const rules = new Set(parsed.value.cases.map(({ rule }) => rule));
+    assert.ok(rules.size >= 100 && rules.size === parsed.value.cases.length, String(rules.size));
+  });
+
   for (const { rule, objects, subject, settings, connections = [] } of parsed.value.cases) {
     test(rule, () => {
       for (const { kind, body } of objects) {

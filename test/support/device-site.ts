@@ -22,7 +22,7 @@ import { WebSocket } from 'ws';
 import type { DeviceDeps } from '../../packages/server/src/device-plane/device-deps.ts';
 import { createDevicePlane, type DevicePlane } from '../../packages/server/src/device-plane/device-plane.ts';
 import { followReplica } from '../../packages/server/src/device-plane/site-view.ts';
-import { noDirectories } from '../../packages/server/src/directory/directories.ts';
+import { type Directories, noDirectories } from '../../packages/server/src/directory/directories.ts';
 import { createHttpApp } from '../../packages/server/src/http/app.ts';
 import {
   createSiteCa,
@@ -158,7 +158,7 @@ const noHasher: PasswordHasher = {
 
 /** The device plane of a site over real TLS: real CA, source of record, replicas, journals. */
 export async function createDeviceSite(
-  options: { readonly journal?: (real: Journal) => Journal } = {},
+  options: { readonly journal?: (real: Journal) => Journal; readonly directories?: Directories } = {},
 ): Promise<DeviceSite> {
   const folder = mkdtempSync(join(tmpdir(), 'thinman-device-'));
   const clock = movableClock();
@@ -221,7 +221,7 @@ export async function createDeviceSite(
       journal,
       dataKey,
       sessions: createSessionTokens(SITE_ID, name, session, clock),
-      directories: noDirectories,
+      directories: options.directories ?? noDirectories,
       events,
       clock,
       metrics: { loginAnswered: () => {} },

@@ -41,6 +41,8 @@ export type SimulatedServer = {
   delayMs: number;
   /** `hung` for logins alone: the request is taken and never answered. */
   swallowsLogins: boolean;
+  /** It takes events over the channel. */
+  takesFrames: boolean;
   /** Only its channel is out of reach. */
   refusesChannels: boolean;
   /** What it was asked, in order. */
@@ -103,6 +105,7 @@ export function simulate(options: {
       view: options.view,
       delayMs: 1,
       swallowsLogins: false,
+      takesFrames: true,
       refusesChannels: false,
       asked: [],
       events: [],
@@ -203,6 +206,7 @@ export function simulate(options: {
         subject: versionOf(find(target.name).view.generation),
         serverTime: clock.nowMs(),
       })),
+    vouch: (target, _request, signal) => call<never>(target, 'vouch', signal, () => problem('session_invalid')),
     logout: (target, _token, signal) => call(target, 'logout', signal, () => ({ ended: true })),
     sendEvents: (target, events, signal) =>
       call(target, 'events', signal, () => {
@@ -239,6 +243,18 @@ export function simulate(options: {
       clock.after(pingMs, ping);
       return {
         send(frame) {
+          if (frame.type === 'events') {
+            server.asked.push('events');
+            // On its disk before the answer leaves: what dies in between has it, and is sent it again.
+            clock.after(server.delayMs, () => {
+              if (server.condition !== 'up' || !listeners.has(listener)) return;
+              server.events.push(...frame.events);
+              clock.after(server.delayMs, () => {
+                if (server.condition !== 'up' || !listeners.has(listener)) return;
+                listener.onFrame({ type: 'stored', id: frame.id, stored: frame.events.map(({ id }) => id) });
+              });
+            });
+          }
           if (frame.type !== 'hello' || server.condition !== 'up' || !listeners.has(listener)) return;
           const { name, state, view } = server;
           listener.onFrame({
@@ -249,7 +265,12 @@ export function simulate(options: {
             statement: { statement: JSON.stringify(statement), signature: '', signedBy: KEY },
             serverTime: clock.nowMs(),
             users: [...wordsOf(view, frame.users)],
+            ...(server.takesFrames && { takesEvents: true }),
           });
+        },
+        ping(onPong) {
+          server.asked.push('ping');
+          if (server.condition === 'up' && listeners.has(listener)) clock.after(server.delayMs, onPong);
         },
         close: () => void listeners.delete(listener),
       };

@@ -4,6 +4,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { freePort } from './loopback.ts';
 import { createTcpProxy } from './tcp-proxy.ts';
+import { waitFor } from './wait.ts';
 
 /** A server that repeats what it hears, and a proxy before it. */
 async function withEcho(check: (proxy: Awaited<ReturnType<typeof createTcpProxy>>) => Promise<void>): Promise<void> {
@@ -50,6 +51,23 @@ test('a cut ends what is open, refuses what is new, and mends', () =>
     again.write('again');
     assert.deepEqual(await once(again, 'data'), ['again']);
     again.destroy();
+  }));
+
+test('a slow line takes its time, and keeps the order', () =>
+  withEcho(async proxy => {
+    const socket = await dial(proxy.port);
+    const delaysMs = [60, 5, 5, 5];
+    proxy.slow(() => delaysMs.shift() ?? 0);
+    let heard = '';
+    socket.on('data', text => {
+      heard += text;
+    });
+    socket.write('first ');
+    for (const word of ['second ', 'third']) socket.write(word);
+    await waitFor('all of it', () => (heard === 'first second third' ? true : undefined));
+    assert.equal(delaysMs.length < 4, true);
+    proxy.slow();
+    socket.destroy();
   }));
 
 test('held answers come when they are released, in order', () =>

@@ -16,6 +16,7 @@ import { createChannelConnector } from './adapters/channel.ts';
 import { systemClock } from './adapters/clock.ts';
 import { casOf, certificateKeyHash, issuerOf } from './adapters/device-key.ts';
 import { createHasher } from './adapters/hasher.ts';
+import { readHostFacts } from './adapters/host-facts.ts';
 import { watchHost } from './adapters/host-watch.ts';
 import { createServerClient } from './adapters/http-client.ts';
 import { openIdentityStore } from './adapters/identity-store.ts';
@@ -27,13 +28,16 @@ import { createApplication } from './apply/application.ts';
 import type { Applier } from './apply/applier.ts';
 import type { ClientOptions } from './apply/connections/start-client.ts';
 import { agentPaths, prepareDataFolder } from './config.ts';
+import type { Greeter } from './local/greeter/greeter-server.ts';
 import { createLocalServers, type LocalServers } from './local/local-servers.ts';
+import { readLocalSettings, unixAccountSettings } from './local/local-settings.ts';
 import type { Cache, Clock, Random } from './ports.ts';
 import { createRunner } from './runtime/runner.ts';
 import { PACKAGE_VERSION } from './runtime/version.ts';
 
 export { type EnrolmentOptions, type EnrolmentResult, enroll } from './adapters/enrolment.ts';
 export { IdentityDamaged, IdentityOfNewerVersion } from './adapters/identity-store.ts';
+export { LocalSettingsUnusable } from './local/local-settings.ts';
 
 /** `ready` waits this long for the first word of a server: more than every deadline of one search (`failover.md`). */
 const READY_DEADLINE_MS = 5_000;
@@ -47,6 +51,8 @@ export type AgentOptions = {
   readonly dataDir: string;
   /** `control.sock` and `login.sock` in the data folder; default: yes. A program that embeds the agent may do without. */
   readonly localSockets?: boolean;
+  /** The greeter page on this port of 127.0.0.1; default: that of `local.json`, or none. */
+  readonly greeterPort?: number | undefined;
   /** What turns bundles into files and actions, beside `applied/device-policy.json` and the hooks of `apply.d`. */
   readonly appliers?: readonly Applier[];
   /** A folder in memory (tmpfs) for what must not outlive a session; default: none, and a user's policy is in no file. */
@@ -98,7 +104,7 @@ export class AgentCannotStart extends Error {
 /**
  * Builds an agent from its data folder: the one place where ports get their adapters. Takes the folder's lock.
  *
- * Throws AgentCannotStart, IdentityDamaged, IdentityOfNewerVersion, and what `node:fs` throws.
+ * Throws AgentCannotStart, IdentityDamaged, IdentityOfNewerVersion, LocalSettingsUnusable, and what `node:fs` throws.
  */
 export function createAgent(options: AgentOptions): Agent {
   const { clock = systemClock, random = Math.random, onDefect = tellDefect } = options;
@@ -112,6 +118,7 @@ export function createAgent(options: AgentOptions): Agent {
     );
   }
   prepareDataFolder(options.dataDir);
+  const localSettings = readLocalSettings(paths.localSettingsFile);
   const held = identityStore.loadStatement();
   if (held === undefined) {
     throw new AgentCannotStart(
@@ -179,6 +186,7 @@ export function createAgent(options: AgentOptions): Agent {
     uuid: randomUUID,
     verifyStatement: verified,
     agentVersion: PACKAGE_VERSION,
+    facts: readHostFacts(),
     statement: held.statement,
     onSite: followCas,
     onDeviceBundle: (bundle: DeviceBundle) => {
@@ -238,10 +246,36 @@ export function createAgent(options: AgentOptions): Agent {
   let stopWatching = () => {};
   let isStopped = false;
 
+  const openLocalServers = () => {
+    const { unixAccounts } = localSettings;
+    return createLocalServers({
+      dataDir: paths.dataDir,
+      agent,
+      unixAccounts: unixAccounts && unixAccountSettings(unixAccounts),
+      onTrouble: onDefect,
+      greeterUrl: () => greeter?.url,
+    });
+  };
+  let greeter: Greeter | undefined;
+  const openGreeter = async () => {
+    const port = options.greeterPort ?? localSettings.greeter?.port;
+    if (port === undefined) return undefined;
+    const [{ createGreeter }, { bootToken }] = await Promise.all([
+      import('./local/greeter/greeter-server.ts'),
+      import('./local/greeter/boot-token.ts'),
+    ]);
+    const token = bootToken(identity.deviceSecret);
+    return createGreeter({ port, token, agent, nowMs: runner.nowMs, monotonicMs: () => clock.monotonicMs() });
+  };
+
   const agent: Agent = {
     async start() {
-      if (options.localSockets !== false) local = await createLocalServers({ dataDir: paths.dataDir, agent });
-      if (isStopped) return void (await local?.close());
+      if (options.localSockets !== false) local = await openLocalServers();
+      greeter = await openGreeter();
+      if (isStopped) {
+        await greeter?.close();
+        return void (await local?.close());
+      }
       runner.start();
       if (identity.caCertificates.length > 1) tellTrust();
       renewal.look();
@@ -265,6 +299,7 @@ export function createAgent(options: AgentOptions): Agent {
       const renewed = renewal.stop();
       runner.stop();
       await renewed;
+      await greeter?.close();
       await local?.close();
       await client.close();
       await trialClient.close();

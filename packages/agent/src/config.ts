@@ -13,6 +13,10 @@ export type AgentPaths = {
   readonly loginSocket: string;
   /** Held by the one agent that uses the folder. */
   readonly lockFile: string;
+  /** What this one machine has set (`local/local-settings.ts`); written by its administrator. */
+  readonly localSettingsFile: string;
+  /** Which Unix uid each user has on this device, for good. */
+  readonly uidsFile: string;
   /** 0755: what other programs may read. */
   readonly appliedDir: string;
   /** Executables that apply sections (docs/devices.md); it need not be there. */
@@ -37,6 +41,8 @@ export function agentPaths(dataDir: string): AgentPaths {
     controlSocket: join(dir, 'control.sock'),
     loginSocket: join(dir, 'login.sock'),
     lockFile: join(dir, 'lock'),
+    localSettingsFile: join(dir, 'local.json'),
+    uidsFile: join(dir, 'unix-uids.json'),
     appliedDir: join(dir, 'applied'),
     hooksDir: join(dir, 'apply.d'),
     addressFile: join(dir, 'server-addresses.json'),

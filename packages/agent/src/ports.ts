@@ -18,6 +18,7 @@ import type {
   ThinmanEvent,
   UserBundle,
   Version,
+  VouchRequest,
 } from '@thinman/protocol';
 
 /**
@@ -111,6 +112,8 @@ export type ServerClient = {
     signal: AbortSignal,
   ): Promise<Answer<BundleAnswer<UserBundle>>>;
   refreshSession(server: StatementServer, token: string, signal: AbortSignal): Promise<Answer<SessionRefreshed>>;
+  /** For an offline session of a directory's user. */
+  vouch(server: StatementServer, request: VouchRequest, signal: AbortSignal): Promise<Answer<LoginGranted>>;
   logout(server: StatementServer, token: string, signal: AbortSignal): Promise<Answer<unknown>>;
   sendEvents(
     server: StatementServer,
@@ -151,7 +154,12 @@ export type ChannelListener = {
     readonly problem?: Problem;
   }): void;
 };
-export type ChannelHandle = { send(frame: DeviceFrame): void; close(): void };
+export type ChannelHandle = {
+  send(frame: DeviceFrame): void;
+  /** Asks for a sign of life that comes after this moment: `onPong` is called when it is there, or never. */
+  ping(onPong: () => void): void;
+  close(): void;
+};
 
 /** Everything derived from one typed password (`design.md`, idea 6). Cleared by `dispose`. */
 export type DerivedKeys = {

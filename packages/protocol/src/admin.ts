@@ -1,4 +1,4 @@
-import Type, { type Static } from 'typebox';
+import Type, { type Static, type TSchema } from 'typebox';
 import { RecordedEvent } from './events.ts';
 import { MAX_PASSWORD_LENGTH } from './limits.ts';
 import { ObjectName, Sha256 } from './names.ts';
@@ -114,6 +114,10 @@ export const EffectiveAnswer = Type.Object({
       overrides: Type.Array(Type.Object({ value: Type.Unknown(), origin: Origin })),
       /** Lists that merge: what each policy gave to `value`, weakest first; `origin` is the last of them. */
       united: Type.Optional(Type.Array(Type.Object({ value: Type.Unknown(), origin: Origin }))),
+      /** As the policy has it, where variables were filled in. */
+      written: Type.Optional(Type.Unknown()),
+      /** Why the device is not given it: a variable without a value. Then `value` is as written. */
+      leftOut: Type.Optional(Type.String()),
     }),
   ),
   profile: Type.Object({
@@ -121,9 +125,55 @@ export const EffectiveAnswer = Type.Object({
     /** By name of the connection. */
     origins: Type.Record(Type.String(), Origin),
     overrides: Type.Record(Type.String(), Type.Array(Type.Object({ value: Type.Unknown(), origin: Origin }))),
+    /** Connections that the device is not given, by name, with the reason. */
+    leftOut: Type.Optional(Type.Record(Type.String(), Type.String())),
   }),
 });
 export type EffectiveAnswer = Static<typeof EffectiveAnswer>;
+
+/** `POST /v1/admin/effective`: what an apply of these objects would change; with a device, there alone. */
+export const IfAppliedRequest = closed({
+  objects: Type.Array(Type.Unknown(), { maxItems: 200_000 }),
+  device: Type.Optional(Type.String()),
+  user: Type.Optional(Type.String()),
+});
+export type IfAppliedRequest = Omit<Static<typeof IfAppliedRequest>, 'objects'> & {
+  readonly objects: readonly unknown[];
+};
+
+/** One thing that a device is given, now and then; null: nothing. */
+export const EffectiveChange = Type.Object({
+  what: Type.Union([Type.Literal('setting'), Type.Literal('connection'), Type.Literal('offline')]),
+  name: Type.String(),
+  before: Type.Unknown(),
+  after: Type.Unknown(),
+});
+export type EffectiveChange = Static<typeof EffectiveChange>;
+
+/** Told one by one up to 200; `affected` counts all, of so many that there are. */
+const affected = <S extends TSchema>(item: S) =>
+  Type.Object({ affected: Type.Integer(), of: Type.Integer(), items: Type.Array(item) });
+
+/** `thinman effective --if-applied`: what would change, where, before it is done. */
+export const IfAppliedAnswer = Type.Object({
+  changes: Type.Array(ApplyChange),
+  devices: affected(Type.Object({ device: Type.String(), changes: Type.Array(EffectiveChange) })),
+  users: affected(
+    Type.Object({
+      user: Type.String(),
+      /** null: on any device. Else where an assignment asks for a user and a device. */
+      on: Type.Union([
+        Type.Null(),
+        Type.Object({ deviceGroup: Type.String() }),
+        Type.Object({ device: Type.String() }),
+      ]),
+      changes: Type.Array(EffectiveChange),
+    }),
+  ),
+  /** Where a device was named: all that would hold there. */
+  effective: Type.Optional(EffectiveAnswer),
+});
+export type IfAppliedAnswer = Static<typeof IfAppliedAnswer>;
 
 /** `GET /v1/admin/history/:kind/:name`, newest first. */
 export const HistoryAnswer = Type.Object({

@@ -1,6 +1,10 @@
 import Type, { type Static } from 'typebox';
 import { DeviceBundle } from './bundle.ts';
+import { Problem } from './errors.ts';
+import { ThinmanEvent } from './events.ts';
+import { MAX_EVENTS_PER_BATCH } from './limits.ts';
 import { ObjectName, Uuid } from './names.ts';
+import { DeviceFacts } from './objects/device.ts';
 import { SignedStatement } from './statement.ts';
 import { AgentMode, ServerState } from './status.ts';
 import { Version } from './versioned.ts';
@@ -53,6 +57,8 @@ export const ServerFrame = Type.Union([
     users: Type.Array(UserWord),
     /** In the answer to a hello that says what the device holds, unless the bundle is too large for a frame: then it is pulled. */
     bundle: Type.Optional(HelloBundle),
+    /** It takes events in frames; a server of an earlier release takes them by `POST /v1/events` alone. */
+    takesEvents: Type.Optional(Type.Literal(true)),
   }),
   /**
    * A bundle has changed: pull it, unless it is here. `userId` is absent when it is the device's own. `bundle`: only to a device that
@@ -74,6 +80,10 @@ export const ServerFrame = Type.Union([
   Type.Object({ type: Type.Literal('goaway') }),
   /** The device was revoked: it erases what it holds of users. */
   Type.Object({ type: Type.Literal('revoked'), subject: Version }),
+  /** The answer to `events`, with the same id: what is on the server's disk now. */
+  Type.Object({ type: Type.Literal('stored'), id: Uuid, stored: Type.Array(Uuid) }),
+  /** The answer to `events` that were not taken. */
+  Type.Object({ type: Type.Literal('refused'), id: Uuid, problem: Problem }),
 ]);
 export type ServerFrame = Static<typeof ServerFrame>;
 
@@ -88,6 +98,8 @@ export const DeviceFrame = Type.Union([
     statement: Type.Tuple([Type.Integer(), Type.Integer()]),
     /** ETag of the device's bundle that is held, empty for none: it may be told, and sent, in frames. */
     bundle: Type.Optional(Type.String({ maxLength: 64 })),
+    /** What it is, for filters; its address the server sees itself. */
+    facts: Type.Optional(Type.Object({ model: DeviceFacts.properties.model, os: DeviceFacts.properties.os })),
   }),
   Type.Object({
     type: Type.Literal('status'),
@@ -105,6 +117,12 @@ export const DeviceFrame = Type.Union([
     id: Uuid,
     ok: Type.Boolean(),
     detail: Type.Optional(Type.String({ maxLength: 1024 })),
+  }),
+  /** What `POST /v1/events` takes, one batch at a time, to a server whose hello says that it takes them. */
+  Type.Object({
+    type: Type.Literal('events'),
+    id: Uuid,
+    events: Type.Array(ThinmanEvent, { minItems: 1, maxItems: MAX_EVENTS_PER_BATCH }),
   }),
 ]);
 export type DeviceFrame = Static<typeof DeviceFrame>;

@@ -27,6 +27,11 @@ export const ERRORS = {
   draining: { status: 503, scope: 'server', title: 'This server is being stopped.' },
   overloaded: { status: 503, scope: 'server', title: 'This server has too much to do now.' },
   directory_unavailable: { status: 503, scope: 'server', title: 'The directory (LDAP/AD) does not answer.' },
+  directory_undecided: {
+    status: 503,
+    scope: 'server',
+    title: 'The directory (LDAP/AD) has the password and has not answered: nobody else is asked with it.',
+  },
   user_outdated: {
     status: 503,
     scope: 'server',
@@ -107,7 +112,12 @@ export type VerdictCode = CodeOf<'verdict'>;
 export type OfflineCode = CodeOf<'offline'>;
 
 /** Answers of scope `server` that concern one request only: they open no breaker. */
-export const ONE_REQUEST_ONLY: readonly ErrorCode[] = ['overloaded', 'directory_unavailable', 'user_outdated'];
+export const ONE_REQUEST_ONLY: readonly ErrorCode[] = [
+  'overloaded',
+  'directory_unavailable',
+  'directory_undecided',
+  'user_outdated',
+];
 
 /** RFC 9457. */
 export const PROBLEM_CONTENT_TYPE = 'application/problem+json';

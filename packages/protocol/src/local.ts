@@ -15,6 +15,22 @@ export const LocalLoginRequest = closed({
 });
 export type LocalLoginRequest = Static<typeof LocalLoginRequest>;
 
+/** `POST /v1/pam` on a local socket: what PAM wants to know (its PAM_TYPE). A session is opened and closed on `control.sock` alone. */
+export const LocalPamRequest = closed({
+  type: Type.Union([
+    Type.Literal('auth'),
+    Type.Literal('account'),
+    Type.Literal('open_session'),
+    Type.Literal('close_session'),
+  ]),
+  user: LoginName,
+  /** With `auth` alone. */
+  password: Type.Optional(Type.String({ maxLength: MAX_PASSWORD_LENGTH })),
+  /** As in LANG (`it_IT.UTF-8`): of the line that is answered. */
+  language: Type.Optional(Type.String({ maxLength: 64 })),
+});
+export type LocalPamRequest = Static<typeof LocalPamRequest>;
+
 /** What a login comes to: `thinman-agent login --json`. A contract. */
 export const LoginResult = Type.Object({
   verdict: Type.Union([Type.Literal('granted'), Type.Literal('denied')]),

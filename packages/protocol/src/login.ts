@@ -63,6 +63,7 @@ export const PasswordLoginRequest = closed({
 export const LoginRequest = Type.Union([DerivedLoginRequest, PasswordLoginRequest]);
 export type LoginRequest = Static<typeof LoginRequest>;
 export type DerivedLoginRequest = Static<typeof DerivedLoginRequest>;
+export type PasswordLoginRequest = Static<typeof PasswordLoginRequest>;
 
 /** What is signed by the user's key (`design.md`, idea 6). Hashes are SHA-256 of the SPKI, base64url. */
 export type LoginProofParts = {
@@ -121,6 +122,14 @@ export type SaltChanged = Static<typeof SaltChanged>;
 /** Session calls carry the token in `authorization: Bearer …` beside the device's certificate. */
 export const SessionRefreshed = Type.Object({ session: Session, subject: Version, serverTime: Type.Integer() });
 export type SessionRefreshed = Static<typeof SessionRefreshed>;
+
+/**
+ * `POST /v1/session/vouch`: an offline session of a directory's user, whose password is not typed again. The server asks the directory
+ * by its service account, and vouches for it, where this user has logged in on this device lately. Answered as a login is;
+ * `session_invalid`: only the password tells.
+ */
+export const VouchRequest = closed({ ...attempt, userId: Uuid });
+export type VouchRequest = Static<typeof VouchRequest>;
 
 /** `POST /v1/logout`. An expired token still ends its session. */
 export const LogoutAnswer = Type.Object({ ended: Type.Boolean() });

@@ -33,6 +33,8 @@ export const SiteStatement = Type.Object({
   caPins: Type.Array(Sha256, { minItems: 1, maxItems: 4 }),
   /** Suffixes of directories: only users of these may be asked for a password (`method: password`). */
   directorySuffixes: Type.Array(Type.String({ maxLength: 253 }), { maxItems: 256 }),
+  /** A directory takes names without a domain as well: whoever has not logged in by proof on a device may be asked there. */
+  directoryPlainNames: Type.Optional(Type.Boolean()),
 });
 export type SiteStatement = Static<typeof SiteStatement>;
 

@@ -413,6 +413,8 @@ export type SessionClaims = {
   /** Unix milliseconds. */
   readonly startedAt: number;
   readonly expiresAt: number;
+  /** A directory's user, who has no object: the groups that the site knows, and the name to show. */
+  readonly directory?: { readonly groups: readonly string[]; readonly displayName?: string };
 };
 export type SessionTokens = {
   issue(claims: Omit<SessionClaims, 'expiresAt'>): Promise<{ readonly token: string; readonly expiresAt: number }>;

@@ -24,7 +24,7 @@ import { describeMissing, shortenMissing } from './core/missing.ts';
 import { canServeLogin, describeReason, type ServingReason } from './core/serving-state.ts';
 import { createDevicePlane } from './device-plane/device-plane.ts';
 import { followReplica } from './device-plane/site-view.ts';
-import { noDirectories } from './directory/directories.ts';
+import { createDirectories } from './directory/create-directories.ts';
 import { createHttpApp, createLocalApp } from './http/app.ts';
 import { health } from './http/health.ts';
 import { listenLocal, requireSocketPlace } from './http/local-socket.ts';
@@ -185,7 +185,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   const facts = createFactExchange({
     knows: {
       device: uid => replica.findByUid('Device', uid) !== undefined,
-      user: name => replica.find('User', name) !== undefined,
+      user: name => replica.find('User', name) !== undefined || directories.claims(name) !== 'none',
     },
     ...{ journal, clock, log },
   });
@@ -263,10 +263,11 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     rival: () => statements.rival()?.statement,
     alsoSeen: () => forks.secondaries.known().map(({ position }) => position),
   };
+  const directories = createDirectories({ siteId: identity.siteId, replica, dataKey, clock, random, log });
   const devices = createDevicePlane(
     {
       ...{ identity, replica, site, journal, dataKey, sessions, events, clock, metrics, log, write: admin },
-      ...{ directories: noDirectories, statement: statements.current, authority },
+      ...{ directories, statement: statements.current, authority },
       state: () => monitor.current().state,
       primaryReachable: () => role() === 'primary' || route.link()?.connected() === true,
     },
@@ -511,7 +512,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
         sayStopped: () => tell('server.stopped', { version: PACKAGE_VERSION }),
         ...{ wayIsOpen, eventsWaiting: journal.pending },
         stopWorkers() {
-          for (const part of [route, linkServer, site]) part.close();
+          for (const part of [route, linkServer, site, directories]) part.close();
           for (const part of [monitor, keeping, statementWatch, isolation]) part.stop();
           return Promise.all([sync.stop(), renewal.stop(), compaction.stop()]);
         },

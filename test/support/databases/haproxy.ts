@@ -1,8 +1,8 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { freePort } from '../loopback.ts';
+import { freePort, listens } from '../loopback.ts';
 import type { Running } from '../processes.ts';
 import { startProgram } from '../programs.ts';
 import { waitFor } from '../wait.ts';
@@ -83,12 +83,4 @@ async function answerChecks(isUsable: () => Promise<boolean>): Promise<AsyncDisp
         server.closeAllConnections();
       }),
   };
-}
-
-function listens(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
-  });
 }

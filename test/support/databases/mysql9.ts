@@ -5,7 +5,7 @@ import { copyTemplate } from './data-template.ts';
 import { AS_ROOT, type DatabaseOptions, type DatabaseServer, startDatabase } from './database-server.ts';
 import { ensureMysql9, MYSQL9_ROOT, mysql9Command } from './mysql9-root.ts';
 
-const mysqld = () => [...mysql9Command('mysqld'), '--no-defaults', `--basedir=${join(MYSQL9_ROOT, 'usr')}`] as const;
+const mysqld = () => [...mysql9Command(), '--no-defaults', `--basedir=${join(MYSQL9_ROOT, 'usr')}`] as const;
 
 /** Small files and buffers: they decide how long making, copying and recovering takes. */
 const SMALL = ['--innodb-redo-log-capacity=8M', '--innodb-buffer-pool-size=32M', '--key-buffer-size=1M'];

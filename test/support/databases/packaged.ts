@@ -34,7 +34,7 @@ const PACKAGES = {
   },
   mysql: {
     prepare: prepareMysql9,
-    command: () => mysql9Command('mysqld'),
+    command: () => mysql9Command(),
     files: {
       [CONFIGURATION]: ['!includedir /etc/mysql/conf.d/', '!includedir /etc/mysql/mysql.conf.d/'],
       '/etc/mysql/mysql.conf.d/mysqld.cnf': ['[mysqld]', 'bind-address = 127.0.0.1', 'datadir = /var/lib/mysql']

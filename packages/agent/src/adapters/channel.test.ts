@@ -99,6 +99,22 @@ test('a channel opens at its path, says its version, and carries frames both way
   ]);
 });
 
+test('a ping is answered by a sign of life that comes after it, and by none of a server that says nothing', async () => {
+  const talking = await channelServer(() => {});
+  const { heard, handle } = listen(talking.server);
+  await waitFor('the channel to open', () => heard.opened || undefined);
+  await new Promise<void>(resolve => handle.ping(resolve));
+  let answered = false;
+  const silent = await channelServer(ws => void ws.on('ping', () => ws.send(JSON.stringify(goaway))), false);
+  const other = listen(silent.server);
+  await waitFor('the channel to open', () => other.heard.opened || undefined);
+  other.handle.ping(() => {
+    answered = true;
+  });
+  await waitFor('a frame that is no pong', () => other.heard.frames[0]);
+  assert.equal(answered, false);
+});
+
 test('the server closes: told once, and nothing after it', async () => {
   const lab = await channelServer(ws => {
     ws.send(JSON.stringify(goaway));

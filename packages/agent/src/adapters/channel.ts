@@ -13,6 +13,7 @@ import {
 import { WebSocket } from 'ws';
 import { errorCode } from '../error-code.ts';
 import type { ChannelConnector, ChannelListener, Clock, DeviceIdentity, FailureReason, Random } from '../ports.ts';
+import { serverKey } from './http-client.ts';
 import { createKeptConnections } from './kept-connections.ts';
 import type { RoundTrips } from './round-trips.ts';
 import { ConnectFailure, HANDSHAKE_DEADLINE_MS, networkReason } from './tls.ts';
@@ -48,6 +49,7 @@ export function createChannelConnector(options: ChannelConnectorOptions): Channe
       const url = new URL(CHANNEL_PATH, server.url);
       let closed = false;
       let misses = 0;
+      let lastPing = 0;
       let cancelTimer = () => {};
 
       const agent = kept.take(server, connectDeadlineMs);
@@ -94,7 +96,13 @@ export function createChannelConnector(options: ChannelConnectorOptions): Channe
         if (!closed) listener.onOpen();
       });
       socket.on('ping', alive);
-      socket.on('pong', alive);
+      const pings = new Map<string, () => void>();
+      socket.on('pong', payload => {
+        alive();
+        const number = payload.toString();
+        pings.get(number)?.();
+        pings.delete(number);
+      });
       socket.on('message', (data, isBinary) => {
         alive();
         if (closed) return;
@@ -112,6 +120,16 @@ export function createChannelConnector(options: ChannelConnectorOptions): Channe
       return {
         send(frame: DeviceFrame) {
           if (!closed && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame));
+        },
+        ping(onPong) {
+          if (closed || socket.readyState !== WebSocket.OPEN) return;
+          const startedMs = clock.monotonicMs();
+          lastPing += 1;
+          pings.set(String(lastPing), () => {
+            options.roundTrips?.add(serverKey(server), clock.monotonicMs() - startedMs);
+            if (!closed) onPong();
+          });
+          socket.ping(String(lastPing));
         },
         close() {
           if (closed) return;

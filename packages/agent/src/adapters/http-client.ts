@@ -145,6 +145,10 @@ export function createServerClient(options: ServerClientOptions): ServerClient {
       call(server, { method: 'POST', path: '/v1/session', headers: bearer(token), body: {}, signal }, ({ text }) =>
         parseJson(SessionRefreshed, text, MAX_BODY_BYTES),
       ),
+    vouch: (server, body, signal) =>
+      call(server, { method: 'POST', path: '/v1/session/vouch', body, signal }, ({ text }) =>
+        parseJson(LoginGranted, text, MAX_BODY_BYTES),
+      ),
     logout: (server, token, signal) =>
       call(server, { method: 'POST', path: '/v1/logout', headers: bearer(token), body: {}, signal }, ({ text }) =>
         parseJson(LogoutAnswer, text, MAX_BODY_BYTES),

@@ -53,6 +53,13 @@ export async function runLogout(dataDir: string): Promise<ExitCode> {
   return EXIT.done;
 }
 
+/** Prints the URL alone. It holds the token of the page: for the command that starts the browser, not for a log. */
+export async function runGreeter(dataDir: string): Promise<ExitCode> {
+  const { url } = taken<{ url: string }>(await askAgent(dataDir, { method: 'GET', path: LOCAL_PATHS.greeter }));
+  print(url);
+  return EXIT.done;
+}
+
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }

@@ -26,9 +26,16 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
     .option('--display <name>', 'opens connections there: an X display (:0) or a Wayland socket')
     .option('--client-user <name>', 'the user of the device under whom connections are opened')
     .option('--runtime <dir>', 'a folder in memory (tmpfs) for what must not outlive a session')
-    .action(async ({ data, ...options }: DataOption & StartOptions) => {
-      exitCode = await (await import('./start.ts')).runStart(data, options);
+    .option('--greeter <port>', 'serves the greeter page on this port of 127.0.0.1')
+    .action(async ({ data, greeter, ...options }: DataOption & StartOptions & { greeter?: string }) => {
+      const greeterPort = greeter === undefined ? undefined : portOf(greeter);
+      exitCode = await (await import('./start.ts')).runStart(data, { ...options, greeterPort });
     });
+  add('greeter', 'prints where the greeter page is, for the browser of a kiosk').action(
+    async ({ data }: DataOption) => {
+      exitCode = await (await import('./ask.ts')).runGreeter(data);
+    },
+  );
   add('status', 'says where the running agent stands')
     .option('--json', 'prints JSON')
     .action(async ({ data, json }: DataOption & { json?: true }) => {
@@ -65,6 +72,14 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
     throw error;
   }
   return exitCode;
+}
+
+const MAX_PORT = 65_535;
+
+function portOf(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port > 0 && port <= MAX_PORT) return port;
+  throw new CommandFailure(EXIT.wrongUse, `--greeter takes a port from 1 to ${MAX_PORT}`);
 }
 
 function refused(error: CommanderError): ExitCode {

@@ -1,13 +1,28 @@
 import { once } from 'node:events';
-import { type Agent, AgentCannotStart, createAgent, IdentityDamaged, IdentityOfNewerVersion } from '../agent.ts';
+import {
+  type Agent,
+  AgentCannotStart,
+  createAgent,
+  IdentityDamaged,
+  IdentityOfNewerVersion,
+  LocalSettingsUnusable,
+} from '../agent.ts';
 import { MemoryFolderUnfit } from '../apply/memory-folder.ts';
+import { errorCode } from '../error-code.ts';
 import { SocketUnusable } from '../local/unix-socket.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { folderFailure } from './folder-failure.ts';
 import { releaseMemoryWhenIdle } from './idle-memory.ts';
 import { unixUser } from './unix-user.ts';
 
-export type StartOptions = { readonly display?: string; readonly clientUser?: string; readonly runtime?: string };
+export type StartOptions = {
+  readonly display?: string;
+  readonly clientUser?: string;
+  readonly runtime?: string;
+  readonly greeterPort?: number | undefined;
+};
+
+const PORT_TROUBLE: readonly string[] = ['EADDRINUSE', 'EADDRNOTAVAIL'];
 
 /** Runs the agent until SIGTERM or SIGINT. Nothing else ends it: servers that are away are what it is for. */
 export async function runStart(dataDir: string, options: StartOptions = {}): Promise<ExitCode> {
@@ -26,13 +41,18 @@ export async function runStart(dataDir: string, options: StartOptions = {}): Pro
     return EXIT.done;
   } catch (error) {
     if (error instanceof SocketUnusable) throw new CommandFailure(EXIT.wrongUse, error.message);
+    if (PORT_TROUBLE.includes(errorCode(error) ?? ''))
+      throw new CommandFailure(
+        EXIT.wrongUse,
+        `the port of the greeter page cannot be used (${errorCode(error)}): choose another --greeter PORT`,
+      );
     throw folderFailure(error, dataDir) ?? error;
   } finally {
     await agent.stop();
   }
 }
 
-function build(dataDir: string, { display, clientUser, runtime }: StartOptions): Agent {
+function build(dataDir: string, { display, clientUser, runtime, greeterPort }: StartOptions): Agent {
   if (display === undefined && clientUser !== undefined) {
     throw new CommandFailure(EXIT.wrongUse, '--client-user without --display: nothing is opened without a screen');
   }
@@ -40,6 +60,7 @@ function build(dataDir: string, { display, clientUser, runtime }: StartOptions):
   try {
     return createAgent({
       dataDir,
+      greeterPort,
       ...(display !== undefined && { clients: { display, ...user } }),
       ...(runtime !== undefined && { runtimeDir: runtime }),
     });
@@ -47,6 +68,7 @@ function build(dataDir: string, { display, clientUser, runtime }: StartOptions):
     if (error instanceof AgentCannotStart) throw new CommandFailure(EXIT_CODES[error.reason], error.message);
     if (error instanceof MemoryFolderUnfit) throw new CommandFailure(EXIT.wrongUse, error.message);
     if (error instanceof IdentityOfNewerVersion) throw new CommandFailure(EXIT.wrongUse, error.message);
+    if (error instanceof LocalSettingsUnusable) throw new CommandFailure(EXIT.wrongUse, error.message);
     if (error instanceof IdentityDamaged) throw new CommandFailure(EXIT.failed, error.message);
     throw folderFailure(error, dataDir) ?? error;
   }

@@ -288,6 +288,8 @@ describe('wrong use ends with 2 and one line', () => {
     ['login', '--data', 'x', '--password-stdin'],
     ['login', '--data', 'x', '--user', '', '--password-stdin'],
     ['enroll', '--data', 'x'],
+    ['start', '--data', 'x', '--greeter', 'everywhere'],
+    ['start', '--data', 'x', '--greeter', '70800'],
     ['enroll', 'not-a-token', '--data', 'x'],
   ];
   for (const args of wrong) {

@@ -71,7 +71,9 @@ export function askLane(turn: Turn, server: string): void {
     const attempt = newAttempt(turn);
     emit(turn, { kind: 'sendBegin', attempt, server, loginId, deadlineMs });
     sent(turn, server, { attempt, what: 'begin' });
-  } else if (method.kind === 'password' ? !isBodyOut(login) : keys.kind === 'ready' && keys.salt === method.salt) {
+  } else if (
+    method.kind === 'password' ? mayHavePassword(login, lane) : keys.kind === 'ready' && keys.salt === method.salt
+  ) {
     const attempt = newAttempt(turn);
     emit(turn, {
       kind: 'sendLogin',
@@ -93,8 +95,29 @@ export function askLanes(turn: Turn): void {
 }
 
 /** One typed password of a directory's user is one bind: it is out with a server that is still waited for. */
-function isBodyOut(login: Login): boolean {
-  return activeLanes(login).some(({ request, hedgeAt }) => request?.what === 'login' && hedgeAt !== undefined);
+function mayHavePassword(login: Login, lane: Lane): boolean {
+  if (lane.cut) return lane.alive && lane.hedgeAt !== undefined;
+  return !activeLanes(login).some(
+    ({ request, hedgeAt, cut }) => (request?.what === 'login' || cut) && hedgeAt !== undefined,
+  );
+}
+
+/**
+ * The connection ended under a typed password: whether its server has it, nobody knows. That server is asked for a sign of life, and
+ * then the same again, for which it has a memory. False: that was done before.
+ */
+export function repeatThere(turn: Turn, server: string): boolean {
+  const lane = turn.state.login?.lanes.find(each => each.server === server);
+  if (lane === undefined || lane.over || lane.cut) return false;
+  const attempt = newAttempt(turn);
+  const hedgeMs = hedgeDelayMs(turn, server);
+  if (lane.probe !== undefined) emit(turn, { kind: 'cancel', attempt: lane.probe });
+  emit(turn, { kind: 'probe', attempt, server, deadlineMs: hedgeMs });
+  setLane(turn, server, {
+    ...{ probe: attempt, request: undefined, alive: false, cut: true },
+    hedgeAt: turn.at.now + hedgeMs,
+  });
+  return true;
 }
 
 function sent(turn: Turn, server: string, request: Lane['request']): void {
@@ -163,4 +186,5 @@ export function onLaneProbe(turn: Turn, event: Extract<Event, { kind: 'probeAnsw
   const serves = answer.kind === 'ok' && (answer.value.state === 'serving' || answer.value.state === 'degraded');
   // What it was asked already, it answers itself.
   if (!serves && lane.request === undefined) laneOver(turn, server);
+  else if (lane.cut) askLane(turn, server);
 }

@@ -3,8 +3,8 @@ import type { Lesson } from './effect.ts';
 import type { Event, GrantFacts, Heard, ProblemFacts } from './event.ts';
 import { couldNotServe, gaveNoAnswer, healthOf, served, setHealth } from './health.ts';
 import { nowHeld } from './held.ts';
-import { askLanes, laneOver, setLane, setLogin } from './lanes.ts';
-import { conclude } from './login.ts';
+import { askLanes, laneOver, repeatThere, setLane, setLogin } from './lanes.ts';
+import { conclude, weigh } from './login.ts';
 import { lessonOf, mayAskPassword, saltLesson, saltRefusal } from './login-rules.ts';
 import { deviceRevoked, endSession, openSession, vouched } from './session.ts';
 import { accepted } from './site.ts';
@@ -13,6 +13,9 @@ import { answerCounts, isBelievable, newestKnown } from './subject.ts';
 import { emit, record, type Turn } from './turn.ts';
 
 type On<K extends Event['kind']> = Extract<Event, { kind: K }>;
+
+/** How a connection ends that a request may have passed through. Else nothing was sent, or a stranger has it. */
+const BODY_MAY_BE_OUT: readonly string[] = ['reset', 'truncated'];
 
 /** How does this user log in? */
 export function onBeginAnswered(turn: Turn, { attempt, server, answer }: On<'beginAnswered'>): void {
@@ -29,7 +32,7 @@ export function onBeginAnswered(turn: Turn, { attempt, server, answer }: On<'beg
     return;
   }
   if (value.method === 'password') {
-    if (!mayAskPassword(login, turn.state.site.directorySuffixes)) {
+    if (!mayAskPassword(login, turn.state.site)) {
       alarm(turn, server, login, 'asks for the password of a user who is no directory user');
       return;
     }
@@ -44,6 +47,11 @@ export function onBeginAnswered(turn: Turn, { attempt, server, answer }: On<'beg
 export function onLoginAnswered(turn: Turn, { attempt, server, answer }: On<'loginAnswered'>): void {
   const login = loginAwaiting(turn, server, attempt);
   if (login === undefined) return;
+  if (login.method.kind === 'password' && answer.kind === 'failed' && BODY_MAY_BE_OUT.includes(answer.reason)) {
+    // Once more at most: whoever is cut twice is not asked for a third time, and nobody else either.
+    if (!repeatThere(turn, server)) weigh(turn);
+    return;
+  }
   setLane(turn, server, { alive: true });
   if (answer.kind !== 'ok') {
     setLane(turn, server, { request: undefined });
@@ -93,6 +101,8 @@ function takeRefusal(turn: Turn, login: Login, server: string, answer: Exclude<H
     case 'server':
       couldNotServe(turn, server, problem);
       laneOver(turn, server);
+      // The password is out and may have been counted: one typed password is one bind.
+      if (problem.code === 'directory_undecided') weigh(turn);
       return;
   }
 }

@@ -1,4 +1,4 @@
-import { type KdfParameters, kdfRefusal, type Version } from '@thinman/protocol';
+import { type KdfParameters, kdfRefusal, type SiteStatement, type Version } from '@thinman/protocol';
 import type { Lesson } from './effect.ts';
 import type { ProblemFacts } from './event.ts';
 import type { Login } from './state.ts';
@@ -13,14 +13,20 @@ export function saltRefusal(login: Login, salt: string, kdf: KdfParameters): str
 
 /**
  * May a server ask for this user's password itself? Only for names of a directory that the signed statement names
- * (`alice@lab.test`, `LAB\alice`), and never for a user who logs in by proof here.
+ * (`alice@lab.test`, `LAB\\alice`), or for plain ones where it says that a directory takes those; never for a user who logs in by
+ * proof here.
  */
-export function mayAskPassword(login: Login, directorySuffixes: readonly string[]): boolean {
+export function mayAskPassword(
+  login: Login,
+  { directorySuffixes, directoryPlainNames }: Pick<SiteStatement, 'directorySuffixes' | 'directoryPlainNames'>,
+): boolean {
   if (login.cached?.method === 'derived') return false;
   const user = login.user.toLowerCase();
+  if (!/[@\\]/.test(user)) return directoryPlainNames === true;
   return directorySuffixes.some(suffix => {
     const domain = suffix.toLowerCase();
-    return user.endsWith(`@${domain}`) || user.startsWith(`${domain.split('.')[0]}\\`);
+    const [first] = domain.split('.');
+    return user.endsWith(`@${domain}`) || user.startsWith(`${first}\\`) || user.startsWith(`${domain}\\`);
   });
 }
 

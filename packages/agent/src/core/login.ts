@@ -116,7 +116,7 @@ function settleLastResort(turn: Turn, login: Login, until: number): void {
 }
 
 /** No server gave a final answer: the device decides by what it holds. */
-function weigh(turn: Turn): void {
+export function weigh(turn: Turn): void {
   const { login } = turn.state;
   if (login === null) return;
   endLanes(turn);

@@ -6,9 +6,15 @@ import { emit, patch, type Turn } from './turn.ts';
 
 /** The list and the rules of a statement, as the state holds them. */
 export function siteOf(statement: SiteStatement): { site: SiteFacts; servers: readonly ServerEntry[] } {
-  const { siteId, epoch, version, directorySuffixes } = statement;
+  const { siteId, epoch, version, directorySuffixes, directoryPlainNames } = statement;
   return {
-    site: { siteId, epoch, version, directorySuffixes },
+    site: {
+      siteId,
+      epoch,
+      version,
+      directorySuffixes,
+      ...(directoryPlainNames !== undefined && { directoryPlainNames }),
+    },
     servers: statement.servers.map(({ name, url, role, keyHash }) => ({ name, url, role, keyHash })),
   };
 }

@@ -49,7 +49,10 @@ export type Phase =
 export type AgentPolicy = AgentTimings;
 
 /** What of the signed statement rules decisions, beside the list. */
-export type SiteFacts = Pick<SiteStatement, 'siteId' | 'epoch' | 'version' | 'directorySuffixes'>;
+export type SiteFacts = Pick<
+  SiteStatement,
+  'siteId' | 'epoch' | 'version' | 'directorySuffixes' | 'directoryPlainNames'
+>;
 
 export type ServerEntry = {
   readonly name: string;
@@ -260,6 +263,8 @@ export type Lane = {
   readonly hedgeAt: number | undefined;
   /** It has given what it had to give. */
   readonly over: boolean;
+  /** A password was sent there and the connection ended: it may have been counted, and is repeated there alone, once it shows life. */
+  readonly cut?: true;
 };
 export type LaneRequest = { readonly attempt: number; readonly what: 'begin' | 'login' };
 

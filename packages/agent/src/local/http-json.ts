@@ -1,12 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
+  describeProblems,
   type ErrorCode,
   MAX_LOCAL_BODY_BYTES,
   PROBLEM_CONTENT_TYPE,
   type ProblemExtras,
+  parseJson,
   problem,
   readUtf8,
 } from '@thinman/protocol';
+import type { Static, TSchema } from 'typebox';
 
 const JSON_CONTENT_TYPE = 'application/json';
 
@@ -25,17 +28,27 @@ export function sendJson(
   response.end(text);
 }
 
+/** Plain text, for programs that read no JSON. */
+export function sendText(response: ServerResponse, text: string, status = 200): void {
+  response.writeHead(status, {
+    'content-type': 'text/plain; charset=utf-8',
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+  });
+  response.end(text);
+}
+
 export function sendProblem(response: ServerResponse, code: ErrorCode, extras?: ProblemExtras): void {
   const document = problem(code, extras);
   sendJson(response, document, document.status, PROBLEM_CONTENT_TYPE);
 }
 
-export type ReadBody =
+type ReadBody =
   | { readonly ok: true; readonly text: string }
   | { readonly ok: false; readonly code: 'unsupported_media' | 'too_large' | 'bad_request' };
 
 /** A JSON body of at most MAX_LOCAL_BODY_BYTES. Rejects when the caller goes away. */
-export async function readJsonBody(request: IncomingMessage): Promise<ReadBody> {
+async function readJsonBody(request: IncomingMessage): Promise<ReadBody> {
   const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase();
   if (type !== JSON_CONTENT_TYPE) return { ok: false, code: 'unsupported_media' };
   const chunks: Buffer[] = [];
@@ -50,4 +63,22 @@ export async function readJsonBody(request: IncomingMessage): Promise<ReadBody> 
   // The body holds a password.
   for (const buffer of [...chunks, whole]) buffer.fill(0);
   return text === undefined ? { ok: false, code: 'bad_request' } : { ok: true, text };
+}
+
+/** The body as the schema has it; undefined: it was refused, and that is answered. Rejects when the caller goes away. */
+export async function takeBody<S extends TSchema>(
+  schema: S,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<Static<S> | undefined> {
+  const body = await readJsonBody(request);
+  if (!body.ok) {
+    response.setHeader('connection', 'close'); // the rest of the body is not read
+    sendProblem(response, body.code);
+    return undefined;
+  }
+  const parsed = parseJson(schema, body.text, MAX_LOCAL_BODY_BYTES);
+  if (parsed.ok) return parsed.value;
+  sendProblem(response, 'bad_request', { detail: describeProblems(parsed.problems) });
+  return undefined;
 }

@@ -2,20 +2,19 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import {
   type AgentStatus,
   ConnectionRequest,
-  describeProblems,
   LOCAL_PATHS,
   LocalLoginRequest,
-  MAX_LOCAL_BODY_BYTES,
   type PublicAgentStatus,
-  parseJson,
 } from '@thinman/protocol';
 import { agentPaths } from '../config.ts';
 import { createServer } from '../node-http.ts';
 import { type ConnectionRoom, createConnectionRoom } from './connection-room.ts';
 import { createEventStream } from './event-stream.ts';
 import { createFailureLimit } from './failure-limit.ts';
-import { readJsonBody, sendJson, sendProblem } from './http-json.ts';
+import { sendJson, sendProblem, takeBody } from './http-json.ts';
 import type { LocalAgent } from './local-agent.ts';
+import type { UnixAccountSettings } from './local-settings.ts';
+import { createPamRoute } from './pam-route.ts';
 import { listenOnSocket } from './unix-socket.ts';
 
 const CONTROL_MODE = 0o600;
@@ -26,6 +25,8 @@ const MAX_CONNECTIONS = 64;
 const REQUEST_TIMEOUT_MS = 10_000;
 /** Node looks for late ones this often (its default is 30 s). */
 const TIMEOUT_CHECK_MS = 2_000;
+
+const NO_GREETER = 'this agent serves no greeter page: start it with --greeter PORT';
 
 export type LocalServers = { close(): Promise<void> };
 
@@ -41,6 +42,14 @@ export async function createLocalServers(options: {
   readonly agent: LocalAgent;
   /** Monotonic, ms. */
   readonly nowMs?: () => number;
+  /** How whoever logs in through PAM becomes a Unix user; default: not at all. */
+  readonly unixAccounts?: UnixAccountSettings | undefined;
+  /** The accounts of the machine itself. */
+  readonly passwdFile?: string;
+  /** Where the greeter page is, with its token; for whoever speaks for the device. */
+  readonly greeterUrl?: () => string | undefined;
+  /** Something of the machine that stands in the way of a login. */
+  readonly onTrouble?: (error: unknown) => void;
 }): Promise<LocalServers> {
   const { agent } = options;
   const paths = agentPaths(options.dataDir);
@@ -52,10 +61,18 @@ export async function createLocalServers(options: {
     limited.changed();
   });
 
+  const pam = createPamRoute(options);
+
   const control = serve({
     [`GET ${LOCAL_PATHS.status}`]: (_request, response) => sendJson(response, agent.status()),
     [`GET ${LOCAL_PATHS.events}`]: (_request, response, room) => addListener(full, response, room),
     [`POST ${LOCAL_PATHS.login}`]: (request, response, room) => login(agent, request, response, room),
+    [`POST ${LOCAL_PATHS.pam}`]: (request, response, room) => pam(request, response, room),
+    [`GET ${LOCAL_PATHS.greeter}`]: (_request, response) => {
+      const url = options.greeterUrl?.();
+      if (url === undefined) sendProblem(response, 'not_found', { detail: NO_GREETER });
+      else sendJson(response, { url });
+    },
     [`POST ${LOCAL_PATHS.logout}`]: async (_request, response, room) => {
       room.isServed(response);
       await agent.logout();
@@ -69,6 +86,7 @@ export async function createLocalServers(options: {
     [`GET ${LOCAL_PATHS.status}`]: (_request, response) => sendJson(response, publicStatus(agent.status())),
     [`GET ${LOCAL_PATHS.events}`]: (_request, response, room) => addListener(limited, response, room),
     [`POST ${LOCAL_PATHS.login}`]: (request, response, room) => login(agent, request, response, room, limit),
+    [`POST ${LOCAL_PATHS.pam}`]: (request, response, room) => pam(request, response, room, limit),
   });
 
   const close = async () => {
@@ -117,18 +135,9 @@ async function onConnection(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const body = await readJsonBody(request);
-  if (!body.ok) {
-    response.setHeader('connection', 'close'); // the rest of the body is not read
-    sendProblem(response, body.code);
-    return;
-  }
-  const parsed = parseJson(ConnectionRequest, body.text, MAX_LOCAL_BODY_BYTES);
-  if (!parsed.ok) {
-    sendProblem(response, 'bad_request', { detail: describeProblems(parsed.problems) });
-    return;
-  }
-  const { name } = parsed.value;
+  const body = await takeBody(ConnectionRequest, request, response);
+  if (body === undefined) return;
+  const { name } = body;
   if (agent[what](name) === 'unknown') {
     sendProblem(response, 'not_found', {
       detail: `there is no connection ${name}: \`thinman-agent session\` lists them`,
@@ -145,19 +154,10 @@ async function login(
   room: ConnectionRoom,
   limit?: ReturnType<typeof createFailureLimit>,
 ): Promise<void> {
-  const body = await readJsonBody(request);
-  if (!body.ok) {
-    response.setHeader('connection', 'close'); // the rest of the body is not read
-    sendProblem(response, body.code);
-    return;
-  }
-  const parsed = parseJson(LocalLoginRequest, body.text, MAX_LOCAL_BODY_BYTES);
-  if (!parsed.ok) {
-    sendProblem(response, 'bad_request', { detail: describeProblems(parsed.problems) });
-    return;
-  }
+  const body = await takeBody(LocalLoginRequest, request, response);
+  if (body === undefined) return;
   room.isServed(response);
-  const { user, password } = parsed.value;
+  const { user, password } = body;
   const run = () => agent.login(user, password);
   const tried = await (limit?.attempt(run, result => result.verdict === 'denied') ??
     run().then(result => ({ result })));

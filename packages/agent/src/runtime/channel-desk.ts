@@ -1,13 +1,31 @@
-import type { HelloBundle, ServerFrame, SignedStatement, SiteStatement, UserWord } from '@thinman/protocol';
+import {
+  type DeviceFacts,
+  type EventBatchAnswer,
+  type HelloBundle,
+  MAX_FRAME_BYTES,
+  type ServerFrame,
+  type ServerState,
+  type SignedStatement,
+  type SiteStatement,
+  type ThinmanEvent,
+  type UserWord,
+} from '@thinman/protocol';
 import type { Effect } from '../core/effect.ts';
 import type { GivenBundle, KnownUser } from '../core/event.ts';
 import { modeOf } from '../core/state.ts';
-import type { ChannelHandle } from '../ports.ts';
+import type { Answer, ChannelHandle } from '../ports.ts';
 import type { Context } from './context.ts';
 import { problemFacts } from './heard.ts';
 import { unlessTrouble } from './store.ts';
 
 type Do<K extends Effect['kind']> = Extract<Effect, { kind: K }>;
+
+/** Room for what is around the events in a frame. */
+const EVENTS_ROOM_BYTES = 256;
+
+/** What a channel's server has said in its last hello. */
+type Greeting = { readonly server: string; readonly state: ServerState; readonly takesEvents: boolean };
+type Stored = Answer<EventBatchAnswer>;
 
 /** Statements remembered between a hello and the core's word on it: normally one. */
 const MAX_SEEN = 8;
@@ -15,13 +33,16 @@ const MAX_SEEN = 8;
 /** The device's end of its channels: frames in, frames out. */
 export function createChannelDesk(
   context: Context,
-  agentVersion: string,
+  self: { readonly agentVersion: string; readonly facts?: Pick<DeviceFacts, 'model' | 'os'> },
   onHello: (caCertificates: readonly string[]) => void,
 ) {
   const { cache, channels, identity, dispatch, verifyStatement, attempts } = context;
   /** Bundles that came by themselves are kept as answers are, under numbers that no attempt has. */
   let given = 0;
   const open = new Map<number, ChannelHandle>();
+  const greetings = new Map<number, Greeting>();
+  /** Batches of events that no server has answered yet, by the frame's id. */
+  const batches = new Map<string, { readonly channel: number; readonly end: (answer: Stored) => void }>();
   /** Statements seen in hellos, until the core takes or leaves them. */
   const seen = new Map<string, { readonly signed: SignedStatement; readonly statement: SiteStatement }>();
 
@@ -55,6 +76,7 @@ export function createChannelDesk(
     switch (frame.type) {
       case 'hello': {
         const { state, version, serverTime, users: words } = frame;
+        greetings.set(channel, { server, state, takesEvents: frame.takesEvents === true });
         const statement = frame.server === server ? verified(frame.statement) : 'invalid';
         const known = knownUsers(words);
         const bundle = keepGiven(frame.bundle);
@@ -84,6 +106,30 @@ export function createChannelDesk(
         return;
       case 'revoked':
         dispatch({ kind: 'channelRevoked', channel, subject: frame.subject });
+        return;
+      case 'stored':
+        batches.get(frame.id)?.end({ kind: 'ok', value: { stored: frame.stored }, elapsedMs: 0 });
+        return;
+      case 'refused':
+        batches.get(frame.id)?.end({ kind: 'problem', problem: frame.problem, body: frame.problem, elapsedMs: 0 });
+    }
+  }
+
+  /** The channel to this server that is open, and whose hello has come. */
+  function greeted(server: string): { channel: number; handle: ChannelHandle; greeting: Greeting } | undefined {
+    for (const [channel, handle] of open) {
+      const greeting = greetings.get(channel);
+      if (greeting?.server === server) return { channel, handle, greeting };
+    }
+    return undefined;
+  }
+
+  function gone(channel: number): void {
+    open.delete(channel);
+    greetings.delete(channel);
+    for (const batch of batches.values()) {
+      if (batch.channel === channel)
+        batch.end({ kind: 'failed', reason: 'reset', detail: 'the channel closed', elapsedMs: 0 });
     }
   }
 
@@ -107,7 +153,7 @@ export function createChannelDesk(
     const { site } = context.state();
     const users = (unlessTrouble(() => cache.cachedUsers())?.done ?? []).map(({ userId }) => userId);
     const bundle = cache.deviceBundle()?.etag ?? '';
-    handle?.send({ type: 'hello', agentVersion, users, statement: [site.epoch, site.version], bundle });
+    handle?.send({ type: 'hello', ...self, users, statement: [site.epoch, site.version], bundle });
   }
 
   return {
@@ -122,7 +168,7 @@ export function createChannelDesk(
         onFrame: frame => onFrame(channel, server, frame),
         onAlive: () => dispatch({ kind: 'channelAlive', channel }),
         onClosed({ reason, detail, problem }) {
-          open.delete(channel);
+          gone(channel);
           const facts = problem === undefined ? {} : { problem: problemFacts(problem) };
           dispatch({ kind: 'channelClosed', channel, server, reason, detail, ...facts });
         },
@@ -132,7 +178,7 @@ export function createChannelDesk(
 
     closeChannel({ channel }: Do<'closeChannel'>): void {
       const handle = open.get(channel);
-      open.delete(channel);
+      gone(channel);
       handle?.close();
     },
 
@@ -150,6 +196,53 @@ export function createChannelDesk(
 
     acknowledge(channel: number, id: string, ok: boolean, detail: string): void {
       open.get(channel)?.send({ type: 'ack', id, ok, detail });
+    },
+
+    /**
+     * A sign of life over the channel, with what the server has said of itself; undefined: there is none to this server. A
+     * request would cost both sides ten times as much.
+     */
+    probe(server: string, signal: AbortSignal): Promise<Answer<{ name: string; state: ServerState }>> | undefined {
+      const found = greeted(server);
+      if (found === undefined) return undefined;
+      const startedMs = context.clock.monotonicMs();
+      return new Promise(resolve => {
+        const end = (answer: Answer<{ name: string; state: ServerState }>) => resolve(answer);
+        signal.addEventListener(
+          'abort',
+          () => end({ kind: 'failed', reason: 'aborted', detail: 'aborted', elapsedMs: 0 }),
+          {
+            once: true,
+          },
+        );
+        found.handle.ping(() => {
+          const { state } = greetings.get(found.channel) ?? found.greeting;
+          end({ kind: 'ok', value: { name: server, state }, elapsedMs: context.clock.monotonicMs() - startedMs });
+        });
+      });
+    },
+
+    /** Hands events over by the channel; undefined: there is none to this server that takes these. */
+    sendEvents(server: string, events: readonly ThinmanEvent[], signal: AbortSignal): Promise<Stored> | undefined {
+      const found = greeted(server);
+      if (found?.greeting.takesEvents !== true) return undefined;
+      if (Buffer.byteLength(JSON.stringify(events)) > MAX_FRAME_BYTES - EVENTS_ROOM_BYTES) return undefined;
+      const id = context.uuid();
+      return new Promise(resolve => {
+        const end = (answer: Stored) => {
+          batches.delete(id);
+          resolve(answer);
+        };
+        batches.set(id, { channel: found.channel, end });
+        signal.addEventListener(
+          'abort',
+          () => end({ kind: 'failed', reason: 'aborted', detail: 'aborted', elapsedMs: 0 }),
+          {
+            once: true,
+          },
+        );
+        found.handle.send({ type: 'events', id, events: [...events] });
+      });
     },
 
     /** The list of cached users has changed: the server is to say what it knows of them. */

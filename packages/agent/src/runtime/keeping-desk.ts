@@ -1,6 +1,7 @@
 import { type DeviceBundle, MAX_EVENTS_PER_BATCH, type UserBundle, type Version } from '@thinman/protocol';
 import type { Effect } from '../core/effect.ts';
 import type { BundleAnswer } from '../ports.ts';
+import type { ChannelDesk } from './channel-desk.ts';
 import type { Context } from './context.ts';
 import { fittingBatch } from './event-batch.ts';
 import { heard } from './heard.ts';
@@ -16,6 +17,7 @@ type Fetched =
 export function createKeepingDesk(
   context: Context,
   sessions: SessionDesk,
+  channels: Pick<ChannelDesk, 'sendEvents'>,
   onDeviceBundle: (bundle: DeviceBundle) => void,
 ) {
   const { cache, client, attempts, dispatch, keyring } = context;
@@ -97,7 +99,7 @@ export function createKeepingDesk(
         attempt,
         server,
         undefined,
-        (target, signal) => client.sendEvents(target, events, signal),
+        (target, signal) => channels.sendEvents(server, events, signal) ?? client.sendEvents(target, events, signal),
         answer => {
           const facts = heard(answer, ({ stored }) => {
             const ids = new Set(stored);

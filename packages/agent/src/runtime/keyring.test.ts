@@ -72,3 +72,13 @@ test('a session that goes on under another id keeps its keys', () => {
   assert.equal(keyring.get('l-1'), undefined);
   assert.equal(keyring.get('l-2'), secrets);
 });
+
+test('what is forgotten while it is derived is no key any more', async () => {
+  const { keyring, log } = make();
+  const secrets = keyring.open('l-1', 'alice', 'a-password');
+  const derived = keyring.derive(secrets, 'S1', DEFAULT_KDF);
+  keyring.forget('l-1');
+  assert.equal(await derived, undefined);
+  await new Promise(setImmediate);
+  assert.deepEqual(log, ['derive a-password S1', 'clear S1']);
+});

@@ -70,6 +70,8 @@ export function createKeyring(hasher: Hasher) {
       secrets.salt = salt;
       secrets.kdf = kdf;
       const key = await base;
+      // Forgotten meanwhile: the key is cleared.
+      if (bases.get(name) !== base) return undefined;
       secrets.ready.set(salt, key);
       return key;
     },

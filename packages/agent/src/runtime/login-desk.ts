@@ -104,6 +104,8 @@ export function createLoginDesk(
       if (secrets !== undefined) {
         secrets.cached = cached;
         secrets.before = cached?.bundleEtag;
+        // Also of a login that no server is asked about.
+        secrets.method = cached?.method ?? secrets.method;
       }
       dispatch({ kind: 'userRead', loginId, cached, subject: knownSubject(user) });
     },

@@ -4,6 +4,7 @@ import {
   DEFAULT_AGENT_TIMINGS,
   type DeviceBundle,
   type DeviceEventType,
+  type DeviceFacts,
   type LoginResult,
   NO_VERSION,
   newestVersion,
@@ -32,6 +33,8 @@ import { createTrustedTime, unlessTrouble } from './store.ts';
 
 export type RunnerOptions = RunnerPorts & {
   readonly agentVersion: string;
+  /** What the machine is. */
+  readonly facts?: Pick<DeviceFacts, 'model' | 'os'>;
   readonly statement: SiteStatement;
   /** After each hello: the newest statement, and the CAs (PEM) that came with the hello, of which nothing is proved. */
   readonly onSite?: (statement: SiteStatement, caCertificates: readonly string[]) => void;
@@ -90,8 +93,12 @@ export function createRunner(options: RunnerOptions) {
   const grants = createGrants(context);
   const logins = createLoginDesk(context, grants);
   const sessions = createSessionDesk(context, grants);
-  const channels = createChannelDesk(context, options.agentVersion, offered => options.onSite?.(statement, offered));
-  const keeping = createKeepingDesk(context, sessions, takeDeviceBundle);
+  const channels = createChannelDesk(
+    context,
+    { agentVersion: options.agentVersion, ...(options.facts !== undefined && { facts: options.facts }) },
+    offered => options.onSite?.(statement, offered),
+  );
+  const keeping = createKeepingDesk(context, sessions, channels, takeDeviceBundle);
   const watch = createSessionWatch(context, session => options.onSession?.(session));
 
   function dispatch(happening: Happening): void {
@@ -138,7 +145,7 @@ export function createRunner(options: RunnerOptions) {
         (target, signal) =>
           state.login === null
             ? options.channels.readyz(target, timings.connectDeadlineMs, signal)
-            : client.readyz(target, signal),
+            : (channels.probe(server, signal) ?? client.readyz(target, signal)),
         answer => {
           const target = servers.get(server);
           const roundTripMs = target === undefined ? undefined : client.roundTripMs(target);

@@ -1,5 +1,6 @@
 import type { LoginGranted, UserBundle } from '@thinman/protocol';
 import type { Effect } from '../core/effect.ts';
+import type { Event } from '../core/event.ts';
 import { takesBundle } from '../core/held.ts';
 import type { Context } from './context.ts';
 import type { Grants } from './grants.ts';
@@ -39,15 +40,33 @@ export function createSessionDesk(context: Context, grants: Grants) {
     proveSession({ attempt, server, loginId, newLoginId }: Do<'proveSession'>): void {
       const secrets = keyring.get(loginId);
       const known = knownSubject(secrets?.user ?? '');
-      if (secrets === undefined || secrets.cached?.method === 'password' || secrets.ready.size === 0) {
-        return dispatch({
+      const proved = (answer: Extract<Event, { kind: 'sessionProved' }>['answer']) =>
+        dispatch({
           kind: 'sessionProved',
           attempt,
           server,
           newLoginId,
-          answer: { kind: 'no_keys' },
-          known,
+          answer,
+          known: knownSubject(secrets?.user ?? ''),
         });
+      if (secrets === undefined || secrets.ready.size === 0) return proved({ kind: 'no_keys' });
+      const { cached, opened } = secrets;
+      if (cached?.method === 'password') {
+        const request = { loginId: newLoginId, user: secrets.user, userId: cached.userId };
+        const held = opened === undefined ? {} : { held: opened.etag };
+        attempts.run(
+          attempt,
+          server,
+          undefined,
+          (target, signal) => client.vouch(target, { ...request, ...held }, signal),
+          answer => {
+            const facts = heard(answer, granted => grantFacts(secrets, newLoginId, attempt, granted));
+            // Nobody can vouch for it: the password must be typed.
+            const isLocked = facts.kind === 'problem' && facts.problem.code === 'session_invalid';
+            proved(isLocked ? { kind: 'no_keys' } : facts);
+          },
+        );
+        return;
       }
       attempts.run(
         attempt,
@@ -56,13 +75,12 @@ export function createSessionDesk(context: Context, grants: Grants) {
         async (target, signal) => {
           const request = derivedRequest(secrets, newLoginId, target.keyHash);
           if (request === undefined) return { kind: 'failed', reason: 'aborted', detail: 'no keys', elapsedMs: 0 };
-          const held = secrets.opened === undefined ? {} : { held: secrets.opened.etag };
+          const held = opened === undefined ? {} : { held: opened.etag };
           return client.login(target, { ...request, ...held }, known, signal);
         },
         answer => {
           const facts = heard(answer, granted => grantFacts(secrets, newLoginId, attempt, granted));
-          const subject = knownSubject(secrets.user);
-          dispatch({ kind: 'sessionProved', attempt, server, newLoginId, answer: facts, known: subject });
+          proved(facts);
         },
       );
     },

@@ -12,12 +12,33 @@ export const AssignmentTarget = closed({
 });
 export type AssignmentTarget = Static<typeof AssignmentTarget>;
 
+const patterns = Type.Array(Type.String({ minLength: 1, maxLength: 128 }), { minItems: 1, maxItems: 64 });
+
+/** Which of the target's devices: all parts must hold, and of each part one entry. `*` in a pattern is any text; case does not count. */
+export const AssignmentFilter = closed({
+  model: Type.Optional(patterns),
+  os: Type.Optional(patterns),
+  subnet: Type.Optional(
+    Type.Array(
+      Type.String({
+        pattern: '^[0-9a-fA-F:.]{2,45}/[0-9]{1,3}$',
+        description: 'a network like 10.3.0.0/16 or 2001:db8::/32',
+      }),
+      { minItems: 1, maxItems: 64 },
+    ),
+  ),
+  /** Of the Device object: name of the attribute → patterns. */
+  attribute: Type.Optional(Type.Record(Type.String({ pattern: '^[A-Za-z][A-Za-z0-9_-]{0,63}$' }), patterns)),
+});
+export type AssignmentFilter = Static<typeof AssignmentFilter>;
+
 /** Puts one policy or one profile on a target. Priority counts within a level; 0 where left out. */
 export const AssignmentBody = closed({
   description,
   policy: Type.Optional(ObjectName),
   profile: Type.Optional(ObjectName),
   to: AssignmentTarget,
+  where: Type.Optional(AssignmentFilter),
   priority: Type.Optional(Type.Integer({ minimum: -1_000_000, maximum: 1_000_000 })),
 });
 export type AssignmentBody = Static<typeof AssignmentBody>;

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { ObjectName, Sha256 } from '../names.ts';
-import { closed, description } from './shape.ts';
+import { Attributes, closed, description } from './shape.ts';
 
 /** A thin client. Made by enrolment; what an administrator may change of it. */
 export const DeviceBody = closed({
@@ -8,11 +8,20 @@ export const DeviceBody = closed({
   group: Type.Optional(ObjectName),
   /** A revoked device is refused (`device_revoked`) and erases what it holds of users. */
   revoked: Type.Optional(Type.Boolean()),
-  attributes: Type.Optional(
-    Type.Record(Type.String({ pattern: '^[A-Za-z][A-Za-z0-9_-]{0,63}$' }), Type.String({ maxLength: 256 })),
-  ),
+  attributes: Type.Optional(Attributes),
 });
 export type DeviceBody = Static<typeof DeviceBody>;
+
+/** What a device is, as it says itself, and where it was seen: what filters of assignments ask for. */
+export const DeviceFacts = Type.Object({
+  /** Vendor and product, as its firmware has them. */
+  model: Type.Optional(Type.String({ maxLength: 128 })),
+  /** Name and version of its system. */
+  os: Type.Optional(Type.String({ maxLength: 128 })),
+  /** From where the server saw it come. */
+  address: Type.Optional(Type.String({ maxLength: 64 })),
+});
+export type DeviceFacts = Static<typeof DeviceFacts>;
 
 /** What the server keeps of a device beside its body. The hash of its key *is* the device. */
 export const DeviceSystem = Type.Object({
@@ -24,5 +33,7 @@ export const DeviceSystem = Type.Object({
   enrolledBy: Type.String(),
   /** The CAs that it was given when it enrolled, the issuing one first. */
   caPins: Type.Optional(Type.Array(Sha256)),
+  /** Written by the Primary, when a filter of the site would decide otherwise (ADR 0043). */
+  facts: Type.Optional(DeviceFacts),
 });
 export type DeviceSystem = Static<typeof DeviceSystem>;

@@ -17,6 +17,12 @@ export const DirectoryBody = closed({
   /** Secret: stored sealed under the site data key, given back as `{ secret: set }`. */
   bindPassword: Type.Optional(secret({ maxLength: 1024 })),
   suffix: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9.-]{1,253}$', description: 'a domain like example.org' })),
+  /** Before the backslash (`LAB\\alice`), where it is not the first part of the suffix: the NetBIOS name of an AD domain. */
+  domain: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9.-]{1,63}$', description: 'a domain name like LAB' })),
+  /** Whether names without a domain (`alice`) may be this directory's, where no local user has them. Default: yes. */
+  plainNames: Type.Optional(Type.Boolean()),
+  /** Where users bind without being looked up first, with `{user}` in it: `uid={user},ou=people,dc=example,dc=org`. */
+  userDn: Type.Optional(Type.String({ maxLength: 1024, pattern: '\\{user\\}', description: 'a DN with {user} in it' })),
   userFilter: Type.Optional(Type.String({ maxLength: 2048 })),
   groupFilter: Type.Optional(Type.String({ maxLength: 2048 })),
   tlsServerName: Type.Optional(Type.String({ maxLength: 253 })),

@@ -8,7 +8,9 @@ import { DeviceGroupBody, UserGroupBody } from './group.ts';
 import { PolicyBody } from './policy.ts';
 import { ProfileBody } from './profile.ts';
 import { isSecret } from './secret.ts';
+import { holdsSecrets, type SecretPlace, secretPlaces } from './secret-places.ts';
 import { ServerBody } from './server.ts';
+import { SETTINGS } from './settings/index.ts';
 import { SiteSettingsBody } from './site-settings.ts';
 import { UserBody } from './user.ts';
 
@@ -21,6 +23,7 @@ export * from './group.ts';
 export * from './policy.ts';
 export * from './profile.ts';
 export * from './secret.ts';
+export * from './secret-places.ts';
 export * from './server.ts';
 export * from './settings/index.ts';
 export * from './site-settings.ts';
@@ -53,15 +56,26 @@ export function isObjectKind(kind: string): kind is ObjectKind {
 /** Kinds that `apply` does not create: `Device` comes from enrolment, `Server` from init and join, tokens from `token`. */
 export const MADE_ELSEWHERE: readonly ObjectKind[] = ['Device', 'Server', 'EnrollmentToken'];
 
-/** Fields at the top of a body whose values are secrets, by kind. */
-const SECRET_FIELDS = new Map(
-  Object.entries(OBJECT_KINDS).map(([kind, schema]) => {
-    const properties: Readonly<Record<string, TSchema>> = schema.properties;
-    return [kind, Object.keys(properties).filter(field => isSecret(properties[field] ?? {}))] as const;
-  }),
-);
+/** The secrets in a body of this kind: at its top, and among the settings of a policy. */
+export function secretsIn(kind: ObjectKind, body: Readonly<Record<string, unknown>>): readonly SecretPlace[] {
+  if (kind === 'Policy') return secretsInSettings(body.settings, ['settings']);
+  const properties: Readonly<Record<string, TSchema>> = OBJECT_KINDS[kind].properties;
+  return Object.entries(properties).flatMap(([key, schema]) =>
+    isSecret(schema) ? secretPlaces(schema, body[key], key, [key]) : [],
+  );
+}
 
-/** Of an object of this kind. */
-export function secretFieldsOf(kind: ObjectKind): readonly string[] {
-  return SECRET_FIELDS.get(kind) ?? [];
+/** Settings may be written nested or dotted: the stored name of a secret is the same. */
+function secretsInSettings(settings: unknown, path: readonly string[], key = ''): readonly SecretPlace[] {
+  const setting = SETTINGS.get(key);
+  if (setting !== undefined) return secretPlaces(setting.schema, settings, key, path);
+  if (typeof settings !== 'object' || settings === null || Array.isArray(settings)) return [];
+  return Object.entries(settings).flatMap(([name, inner]) =>
+    secretsInSettings(inner, [...path, name], key === '' ? name : `${key}.${name}`),
+  );
+}
+
+/** Whether objects of this kind can have secrets. */
+export function canHaveSecrets(kind: ObjectKind): boolean {
+  return kind === 'Policy' || holdsSecrets(OBJECT_KINDS[kind]);
 }

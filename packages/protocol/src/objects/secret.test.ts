@@ -1,25 +1,47 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TSchema } from 'typebox';
-import { OBJECT_KINDS, type ObjectKind, secretFieldsOf } from './index.ts';
+import { OBJECT_KINDS, secretPlaces, secretsIn, valueAt } from './index.ts';
 import { isSecret } from './secret.ts';
 import { SETTINGS } from './settings/index.ts';
 
+/** Paths in a schema of what is marked. */
+function marked(value: unknown, path: readonly string[] = []): readonly string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  if (isSecret(value as TSchema)) return [path.join('.')];
+  return Object.entries(value).flatMap(([key, inner]) => marked(inner, [...path, key]));
+}
+
 test('the fields that are marked secret', () => {
-  const marked = Object.keys(OBJECT_KINDS).flatMap(kind =>
-    secretFieldsOf(kind as ObjectKind).map(field => `${kind}.${field}`),
-  );
-  assert.deepEqual(marked, ['Directory.bindPassword']);
+  assert.deepEqual(marked(OBJECT_KINDS), ['Directory.properties.bindPassword']);
+  const settings = [...SETTINGS.values()].flatMap(({ key, schema }) => (marked(schema).length > 0 ? [key] : []));
+  assert.deepEqual(settings, ['network.wired.authentication', 'network.wifi.networks']);
 });
 
-test('no field is marked where nothing would seal it: below the top of a body, and among the settings of a policy', () => {
-  const deeper: string[] = [];
-  const look = (value: unknown, path: string, depth: number): void => {
-    if (typeof value !== 'object' || value === null) return;
-    if (depth > 2 && isSecret(value as TSchema)) deeper.push(path);
-    for (const [key, inner] of Object.entries(value)) look(inner, `${path}.${key}`, depth + 1);
-  };
-  for (const [kind, schema] of Object.entries(OBJECT_KINDS)) look(schema, kind, 0);
-  for (const { key, schema } of SETTINGS.values()) if (isSecret(schema)) deeper.push(key);
-  assert.deepEqual(deeper, []);
+test('a secret of a setting is found however the setting is written, under one name', () => {
+  const networks = [{ ssid: 'guests' }, { ssid: 'Ward 3', passphrase: 'correct horse' }];
+  for (const settings of [
+    { network: { wifi: { networks } } },
+    { 'network.wifi.networks': networks },
+    { network: { 'wifi.networks': networks } },
+  ]) {
+    const body = { settings };
+    const places = secretsIn('Policy', body);
+    assert.deepEqual(
+      places.map(({ field }) => field),
+      ['network.wifi.networks.Ward 3.passphrase'],
+    );
+    assert.equal(valueAt(body, places[0]?.path ?? []), 'correct horse');
+  }
+});
+
+test('items of one name have secrets of their own, and a list in another order has the same names', () => {
+  const schema = SETTINGS.get('network.wifi.networks')?.schema;
+  assert.ok(schema !== undefined);
+  const item = (ssid: string) => ({ ssid, passphrase: 'something' });
+  const names = (list: readonly unknown[]) => secretPlaces(schema, list, 'w').map(({ field }) => field);
+  assert.deepEqual(names([item('a'), item('a')]), ['w.a.passphrase', 'w.a#2.passphrase']);
+  assert.deepEqual(names([item('a'), item('b')]).toSorted(), names([item('b'), item('a')]).toSorted());
+  const login = { method: 'eap-peap', identity: 'tc', password: 'x', serverNames: ['r.example.org'] };
+  assert.deepEqual(names([{ ssid: 'w', authentication: login }]), ['w.w.authentication.password']);
 });

@@ -8,10 +8,10 @@ export const SECRET_IS_SET = { secret: 'set' } as const;
 const MARK = { secret: true } as const;
 
 /**
- * A field whose value servers keep sealed under the site data key, and never give back. To stand at the top of a body: what is
- * sealed is bound to kind, name and field.
+ * A field whose value servers keep sealed under the site data key, and never give back. To stand at the top of a body, or in a
+ * setting: what is sealed is bound to kind, name and field.
  */
-export function secret(options: { readonly maxLength: number }) {
+export function secret(options: { readonly maxLength: number; readonly minLength?: number }) {
   return Type.Union([Type.String(options), closed({ secret: Type.Literal('set') })], MARK);
 }
 

@@ -12,6 +12,12 @@ export const Moment = Type.String({
   description: 'a moment in UTC, like 2027-01-31T12:00:00Z',
 });
 
+/** What a site calls its devices and users by: `ward: "3"`. Variables and filters read it. */
+export const Attributes = Type.Record(
+  Type.String({ pattern: '^[A-Za-z][A-Za-z0-9_-]{0,63}$' }),
+  Type.String({ maxLength: 256 }),
+);
+
 export const HttpsUrl = Type.String({
   pattern: '^https://[^\\s/?#@]+/?$',
   maxLength: 512,

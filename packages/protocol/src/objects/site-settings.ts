@@ -9,6 +9,8 @@ export const MAX_OFFLINE_DAYS = 60;
 /** The one object (`kind: SiteSettings, name: site`) with the site's numbers; what is left out has its default. */
 export const SiteSettingsBody = closed({
   description,
+  /** What `${site.name}` stands for. */
+  siteName: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
   /** For new passwords. */
   kdf: Type.Optional(KdfParameters),
   agent: Type.Optional(Type.Partial(AgentTimings, { additionalProperties: false })),

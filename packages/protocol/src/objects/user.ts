@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox';
 import { KdfParameters } from '../kdf.ts';
 import { MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from '../limits.ts';
 import { Base64Url, ObjectName } from '../names.ts';
-import { closed, description, Moment } from './shape.ts';
+import { Attributes, closed, description, Moment } from './shape.ts';
 
 /** A local user. `password` is write-only: turned into a credential before the commit, never stored, never given back. */
 export const UserBody = closed({
@@ -20,6 +20,7 @@ export const UserBody = closed({
   /** Sessions begun before this moment are not refreshed. */
   sessionsNotBefore: Type.Optional(Moment),
   offlineLogin: Type.Optional(Type.Boolean()),
+  attributes: Type.Optional(Attributes),
 });
 export type UserBody = Static<typeof UserBody>;
 

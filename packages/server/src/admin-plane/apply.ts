@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type ApplyAnswer, secretFieldsOf, type Version } from '@thinman/protocol';
+import { type ApplyAnswer, secretsIn, type Version } from '@thinman/protocol';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { CommitTransaction } from '../ports.ts';
 import type { Actor, WriteDeps } from './admin-deps.ts';
@@ -71,7 +71,7 @@ async function planOn(deps: WriteDeps, reader: SiteReader, read: InputsRead, pas
   await nextTurn();
   const view = await loadSiteView(reader, read.inputs);
   await nextTurn();
-  const hasSecrets = read.inputs.some(({ kind }) => secretFieldsOf(kind).length > 0);
+  const hasSecrets = read.inputs.some(({ kind, body }) => secretsIn(kind, body).length > 0);
   const sealer = hasSecrets ? await dataKeyIn(deps, reader) : deps.dataKey;
   return planApply(read, view, { passwords, sealer, nowMs: deps.clock.nowMs() });
 }
@@ -102,6 +102,27 @@ async function dryApply(deps: WriteDeps, read: InputsRead): Promise<Outcome<Appl
       return refusedBy(plan);
     case 'stale_passwords':
       return refused('conflict', { detail: 'The site is being changed at this moment: try again.' });
+  }
+}
+
+/** What an apply would do, by the replica: passwords are left out, which change nothing of what devices are given. */
+export async function planWithoutPasswords(
+  deps: WriteDeps,
+  objects: readonly unknown[],
+): Promise<Outcome<readonly PlannedObject[]>> {
+  const { inputs, ...read } = readInputs(objects);
+  const without = inputs.map(input => {
+    const { password: _password, ...body } = input.body;
+    return { ...input, body };
+  });
+  const plan = await planOn(deps, replicaReader(deps.replica), { ...read, inputs: without }, NO_PASSWORDS);
+  switch (plan.kind) {
+    case 'planned':
+      return done(plan.items);
+    case 'refused':
+      return refusedBy(plan);
+    case 'stale_passwords':
+      throw new Error('a plan without passwords asked for one');
   }
 }
 

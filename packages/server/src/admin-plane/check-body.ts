@@ -1,5 +1,6 @@
 import {
   type AssignmentBody,
+  type DirectoryBody,
   type FieldProblem,
   kdfRefusal,
   OBJECT_KINDS,
@@ -10,6 +11,8 @@ import {
   SITE_SETTINGS_NAME,
   type SiteSettingsBody,
 } from '@thinman/protocol';
+import { parseSubnet } from '../core/subnet.ts';
+import { checkDirectory } from '../directory/check-directory.ts';
 import { checkPolicy } from './check-policy.ts';
 import { checkProfile } from './check-profile.ts';
 
@@ -34,6 +37,8 @@ export function checkBody(kind: ObjectKind, name: string, body: Body): readonly 
       return checkAssignment(body as AssignmentBody);
     case 'SiteSettings':
       return checkSiteSettings(name, body as SiteSettingsBody);
+    case 'Directory':
+      return checkDirectory(body as DirectoryBody).map(({ field, message }) => inBody(field, message));
     default:
       return moments;
   }
@@ -48,7 +53,7 @@ function checkMoment(field: string, value: unknown): readonly FieldProblem[] {
   return [inBody(field, `"${value}" is not a moment that exists`)];
 }
 
-function checkAssignment({ policy, profile, to }: AssignmentBody): readonly FieldProblem[] {
+function checkAssignment({ policy, profile, to, where }: AssignmentBody): readonly FieldProblem[] {
   const problems: FieldProblem[] = [];
   if (policy === undefined && profile === undefined) {
     problems.push(inBody('', 'names neither a policy nor a profile: give one of the two'));
@@ -62,6 +67,14 @@ function checkAssignment({ policy, profile, to }: AssignmentBody): readonly Fiel
   }
   if (to.site === true && parts.length > 1) {
     problems.push(inBody('to', 'has site: true and a narrower part: leave one of them out'));
+  }
+  if (where !== undefined && Object.keys(where).length === 0) {
+    problems.push(inBody('where', 'is empty: give one or more of model, os, subnet, attribute, or leave it out'));
+  }
+  for (const [at, subnet] of (where?.subnet ?? []).entries()) {
+    if (parseSubnet(subnet) === undefined) {
+      problems.push(inBody(`where.subnet.${at}`, `"${subnet}" is not a network that exists, like 10.3.0.0/16`));
+    }
   }
   return problems;
 }

@@ -1,4 +1,5 @@
-import { type FieldProblem, flattenSettings, type PolicyBody, parseValue, SETTINGS } from '@thinman/protocol';
+import { type FieldProblem, flattenSettings, type PolicyBody, SETTINGS } from '@thinman/protocol';
+import { checkTemplated } from './check-variables.ts';
 import { didYouMean } from './nearest.ts';
 
 /** A policy's settings against the catalogue: known keys, right values, right scope; enforced keys must be set. */
@@ -11,14 +12,18 @@ export function checkPolicy({ scope, settings, enforced }: PolicyBody): readonly
       message: `is not a setting${didYouMean(key, SETTINGS.keys())}`,
     });
   }
+  for (const key of flat.repeated) {
+    problems.push({
+      field: `body.settings.${key}`,
+      message: 'is here twice, nested and dotted: leave one of them out',
+    });
+  }
   for (const [key, value] of flat.known) {
     const setting = SETTINGS.get(key);
     if (setting === undefined) continue;
-    const parsed = parseValue(setting.schema, value);
-    if (!parsed.ok) {
-      for (const { field, message } of parsed.problems) {
-        problems.push({ field: `body.settings.${key}${field === '' ? '' : `.${field}`}`, message });
-      }
+    const deviceOnly = scope === 'device' || setting.scope === 'device';
+    for (const { field, message } of checkTemplated(setting.schema, value, { deviceOnly, plain: {} })) {
+      problems.push({ field: `body.settings.${key}${field === '' ? '' : `.${field}`}`, message });
     }
     if (scope !== undefined && setting.scope !== 'both' && setting.scope !== scope) {
       problems.push({

@@ -1,4 +1,6 @@
 import { CONNECTION_TYPES, type Connection, type FieldProblem, ProfileBody, parseValue } from '@thinman/protocol';
+import { checkTemplated } from './check-variables.ts';
+import { circleOf } from './group-cycles.ts';
 import { didYouMean } from './nearest.ts';
 
 /** As in the schema: beyond it the list is refused as a whole. */
@@ -30,7 +32,20 @@ function checkConnections(connections: readonly unknown[]): readonly FieldProble
     if (first === undefined) firstAt.set(name, at);
     else problems.push({ field: `${field}.name`, message: `"${name}" is the name of connection ${first + 1} already` });
   }
-  return problems;
+  return problems.length > 0 ? problems : checkFallbackCircles(connections as readonly Connection[]);
+}
+
+/** One that leads back to itself by others: nothing would ever be said to have failed. */
+function checkFallbackCircles(connections: readonly Connection[]): readonly FieldProblem[] {
+  const next = new Map(connections.map(({ name, fallback }) => [name, fallback]));
+  const told = new Set<string>();
+  return connections.flatMap(({ name, fallback }, at) => {
+    if (told.has(name) || fallback === undefined) return [];
+    const circle = circleOf(name, one => next.get(one));
+    if (circle === undefined) return [];
+    for (const member of circle) told.add(member);
+    return [{ field: `body.connections.${at}.fallback`, message: `makes a circle: ${circle.join(' → ')}` }];
+  });
 }
 
 function checkConnection(field: string, connection: unknown): readonly FieldProblem[] {
@@ -40,10 +55,20 @@ function checkConnection(field: string, connection: unknown): readonly FieldProb
     const hint = typeof type === 'string' ? didYouMean(type, types) : '';
     return [{ field: `${field}.type`, message: `must be one of ${types.join(', ')}${hint}` }];
   }
-  const parsed = parseValue(CONNECTION_TYPES[type], connection);
-  if (parsed.ok) return contradictions(parsed.value).map(found => ({ ...found, field: `${field}.${found.field}` }));
-  return parsed.problems.map(found => ({ ...found, field: found.field === '' ? field : `${field}.${found.field}` }));
+  const problems = checkTemplated(CONNECTION_TYPES[type], connection, { deviceOnly: false, plain: PLAIN_FIELDS });
+  if (problems.length === 0) {
+    return contradictions(connection as Connection).map(found => ({ ...found, field: `${field}.${found.field}` }));
+  }
+  return problems.map(found => ({ ...found, field: found.field === '' ? field : `${field}.${found.field}` }));
 }
+
+const IS_A_NAME = 'connections are united by their names as they are written';
+/** Where a variable would do harm. */
+const PLAIN_FIELDS = {
+  name: IS_A_NAME,
+  fallback: IS_A_NAME,
+  command: 'a shell reads it, and a user may have chosen what is in them',
+} as const;
 
 /** Fields that are right each by itself, and not together. */
 function contradictions(connection: Connection): readonly FieldProblem[] {

@@ -1,31 +1,51 @@
-import type { DeviceBody, EffectiveAnswer, UserBody } from '@thinman/protocol';
+import { type EffectiveAnswer, SITE_SETTINGS_NAME, type SiteSettingsBody } from '@thinman/protocol';
+import { fillPolicy, fillProfile } from '../core/fill-in.ts';
+import { matchingAssignments } from '../core/matching.ts';
 import { resolvePolicy } from '../core/resolve-policy.ts';
 import { resolveProfile } from '../core/resolve-profile.ts';
-import type { Subject } from '../core/site-config.ts';
+import { hideSecrets } from '../core/sealed.ts';
+import type { SiteConfig } from '../core/site-config.ts';
+import { subjectOf, variablesOf } from '../core/subject.ts';
 import { done, type Outcome, refused } from '../http/outcome.ts';
+import type { StoredObject } from '../ports.ts';
 import type { AdminDeps } from './admin-deps.ts';
 
-/** What holds on one device, for one user there: each value with its origin and what it has overridden. */
+/** What answers rest on. */
+export type EffectiveSite = { readonly config: SiteConfig; readonly settings: SiteSettingsBody };
+
+/** The answer for a device, and a user there, by their names. */
 export function effective(
-  deps: Pick<AdminDeps, 'replica' | 'config'>,
+  { replica, config }: Pick<AdminDeps, 'replica' | 'config'>,
   deviceName: string,
   userName: string | undefined,
 ): Outcome<EffectiveAnswer> {
-  const device = deps.replica.get('Device', deviceName);
+  const device = replica.get('Device', deviceName);
   if (device === undefined) return refused('not_found', { detail: `There is no Device "${deviceName}".` });
-  const user = userName === undefined ? undefined : deps.replica.get('User', userName);
+  const user = userName === undefined ? undefined : replica.get('User', userName);
   if (userName !== undefined && user === undefined) {
     return refused('not_found', { detail: `There is no User "${userName}".` });
   }
-  const { group } = device.body as DeviceBody;
-  const subject: Subject = {
-    device: { name: deviceName, ...(group === undefined ? {} : { group }) },
-    ...(user === undefined ? {} : { user: { name: user.name, groups: (user.body as UserBody).groups ?? [] } }),
-  };
-  const config = deps.config();
-  const profile = resolveProfile(config, subject);
-  return done({
-    settings: resolvePolicy(config, subject),
+  const settings = (replica.get('SiteSettings', SITE_SETTINGS_NAME)?.body ?? {}) as SiteSettingsBody;
+  return done(shown(effectiveAt({ config: config(), settings }, device, user)));
+}
+
+/** For people: no secret, nor what it is sealed in. */
+export function shown<T>(answer: T): T {
+  return hideSecrets(answer) as T;
+}
+
+/** What holds on one device, for one user there: each value with its origin and what it has overridden. Secrets are sealed in it. */
+export function effectiveAt(
+  { config, settings }: EffectiveSite,
+  device: Pick<StoredObject, 'name' | 'body' | 'system'>,
+  user: Pick<StoredObject, 'name' | 'body'> | undefined,
+): EffectiveAnswer {
+  const subject = subjectOf(device, user);
+  const variables = variablesOf(settings.siteName, device, user);
+  const matches = matchingAssignments(config, subject);
+  const profile = fillProfile(resolveProfile(config, subject, matches), variables);
+  return {
+    settings: fillPolicy(resolvePolicy(config, subject, matches), variables),
     profile: { ...profile, connections: [...profile.connections] },
-  });
+  };
 }

@@ -21,8 +21,8 @@ import { type AdminRoute, badRequest, text, wholeNumber } from './route.ts';
 const MAX_HISTORY = 1000;
 const DEFAULT_HISTORY = 100;
 
-/** `ApplyRequest` with its objects unread: each is read by itself, so that a mistake is named by its object. */
-const objectsOf = (body: unknown): unknown => {
+/** A request with its objects unread: each is read by itself, so that a mistake is named by its object. */
+export const objectsUnread = (body: unknown): unknown => {
   const objects = (body as { objects?: unknown } | null | undefined)?.objects;
   return Array.isArray(objects) ? { ...(body as object), objects: [] } : body;
 };
@@ -35,7 +35,7 @@ export function objectRoutes(deps: AdminDeps): readonly AdminRoute[] {
       url: '/apply',
       needs: 'owner',
       handle({ actor, body }) {
-        const parsed = parseValue(ApplyRequest, objectsOf(body));
+        const parsed = parseValue(ApplyRequest, objectsUnread(body));
         if (!parsed.ok) return badRequest(parsed.problems);
         const { objects } = body as { objects: readonly unknown[] };
         if (objects.length > MAX_APPLY_OBJECTS) return badRequest([{ field: 'objects', message: 'are too many' }]);

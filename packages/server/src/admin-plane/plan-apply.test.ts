@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { UserSystem } from '@thinman/protocol';
 import { paperSealer, plannedSite } from '../../../../test/support/planned-site.ts';
+import { secretContext } from '../core/sealed.ts';
 import type { StoredObject } from '../ports.ts';
-import { secretContext } from './secrets.ts';
 
 const userGroup = (name: string, parent?: string) => ({
   kind: 'UserGroup',

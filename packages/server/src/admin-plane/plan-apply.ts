@@ -8,6 +8,7 @@ import {
 } from '@thinman/protocol';
 import type { StoredObject } from '../ports.ts';
 import { conflictOf, MAX_CONFLICTS_SHOWN } from './conflict.ts';
+import { checkContradictions } from './contradictions.ts';
 import { credentialFingerprint, hasPassword, type PasswordsWorked, withCredential } from './credentials.ts';
 import { circleOf } from './group-cycles.ts';
 import { losesLastOwner } from './owners.ts';
@@ -58,6 +59,7 @@ export function planApply(read: InputsRead, view: SiteView, tools: PlanTools): A
     ...drafts.flatMap(draft => [...draft.problems, ...checkWritable(draft)]),
     ...checkReferences(read, view),
     ...checkCircles(read.inputs, view),
+    ...checkContradictions(read.inputs, view),
     ...checkOwners(drafts, view),
   ];
   const stale = drafts.flatMap(checkGeneration);

@@ -24,8 +24,8 @@ export function present(object: StoredObject): ObjectOutput {
 function statusOf({ kind, system, uid }: StoredObject): Record<string, unknown> | undefined {
   switch (kind) {
     case 'Device': {
-      const { keyHash, certificateExpiresAt, enrolledAt, enrolledBy } = system as DeviceSystem;
-      return { id: uid, keyHash, certificateExpiresAt, enrolledAt, enrolledBy };
+      const { keyHash, certificateExpiresAt, enrolledAt, enrolledBy, facts } = system as DeviceSystem;
+      return { id: uid, keyHash, certificateExpiresAt, enrolledAt, enrolledBy, ...(facts !== undefined && { facts }) };
     }
     case 'User': {
       const { credential } = system as UserSystem;

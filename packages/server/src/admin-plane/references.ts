@@ -4,6 +4,7 @@ import type {
   DeviceGroupBody,
   EnrollmentTokenBody,
   ObjectKind,
+  ProfileBody,
   UserBody,
 } from '@thinman/protocol';
 
@@ -61,4 +62,10 @@ function ofAssignment({ policy, profile, to }: AssignmentBody): readonly Referen
     ...one('body.to.userGroup', 'UserGroup', to.userGroup),
     ...one('body.to.user', 'User', to.user),
   ];
+}
+
+/** Whether other profiles have to be looked at. */
+export function hasOuterFallback({ connections }: ProfileBody): boolean {
+  const own = new Set(connections.map(({ name }) => name));
+  return connections.some(({ fallback }) => fallback !== undefined && !own.has(fallback));
 }

@@ -5,10 +5,10 @@ import { setImmediate } from 'node:timers/promises';
 import { type DeleteAnswer, OBJECT_KINDS, type ObjectKind, type Problem } from '@thinman/protocol';
 import { type AdminSite, createAdminSite } from '../../../../test/support/admin-site.ts';
 import { PRIMARY, SITE_ID } from '../../../../test/support/record-fixtures.ts';
+import { secretContext } from '../core/sealed.ts';
 import { openDataKey, unwrapDataKey } from '../identity/data-key.ts';
 import { rawPublicKey } from '../identity/raw-keys.ts';
 import { REFERRERS, referencesOf } from './references.ts';
-import { secretContext } from './secrets.ts';
 
 const withSite = async (work: (site: AdminSite) => Promise<void>) => {
   const site = await createAdminSite();

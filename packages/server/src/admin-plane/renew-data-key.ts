@@ -1,9 +1,9 @@
-import { type DeleteAnswer, OBJECT_KINDS, type ObjectKind, type ServerSystem, secretFieldsOf } from '@thinman/protocol';
+import { canHaveSecrets, type DeleteAnswer, OBJECT_KINDS, type ObjectKind, type ServerSystem } from '@thinman/protocol';
+import { secretContext } from '../core/sealed.ts';
 import type { CommitTransaction, SiteDataKey } from '../ports.ts';
 import type { WriteDeps } from './admin-deps.ts';
 import type { Touched } from './commit.ts';
 import { dataKeyIn } from './data-key-in.ts';
-import { secretContext } from './secrets.ts';
 
 export type Renewed = {
   /** What a removed server could read. */
@@ -28,7 +28,7 @@ export async function renewDataKey(
   }
   const secrets: Renewed['secrets'] = [];
   for (const kind of Object.keys(OBJECT_KINDS) as ObjectKind[]) {
-    if (secretFieldsOf(kind).length === 0) continue;
+    if (!canHaveSecrets(kind)) continue;
     for (const { name, body, system } of await transaction.list(kind)) {
       const held = system.secrets as Readonly<Record<string, string>> | undefined;
       if (held === undefined) continue;

@@ -1,4 +1,5 @@
-import { type ObjectKind, SECRET_IS_SET, secretFieldsOf } from '@thinman/protocol';
+import { type ObjectKind, replaceAt, SECRET_IS_SET, secretsIn, valueAt } from '@thinman/protocol';
+import { secretContext } from '../core/sealed.ts';
 import type { SiteDataKey, StoredObject } from '../ports.ts';
 
 export type Sealer = Pick<SiteDataKey, 'seal' | 'open'>;
@@ -14,13 +15,7 @@ export type SecretsTaken = {
 
 /** A body as it may be shown: a secret says that it is there. */
 export function withoutSecrets(kind: ObjectKind, body: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const held = secretFieldsOf(kind).filter(field => body[field] !== undefined);
-  return { ...body, ...Object.fromEntries(held.map(field => [field, SECRET_IS_SET])) };
-}
-
-/** Binds a sealed value to its place: it opens nowhere else. */
-export function secretContext(kind: ObjectKind, name: string, field: string): string {
-  return `${kind}/${name}/${field}`;
+  return secretsIn(kind, body).reduce((shown, { path }) => put(shown, path, SECRET_IS_SET), { ...body });
 }
 
 /** Takes the secrets out of a body, sealed; keeps what is stored where the same is given again. */
@@ -29,23 +24,23 @@ export function takeSecrets(
   stored: StoredObject | undefined,
   sealer: Sealer,
 ): SecretsTaken {
-  const fields = secretFieldsOf(input.kind).filter(field => input.body[field] !== undefined);
+  const places = secretsIn(input.kind, input.body);
   const held = (stored?.system.secrets ?? {}) as Readonly<Record<string, string>>;
-  const body: Record<string, unknown> = { ...input.body };
   const secrets: Record<string, string> = {};
   const missing: string[] = [];
-  for (const field of fields) {
-    const given = body[field];
-    const sealed = held[field];
+  let body: Record<string, unknown> = { ...input.body };
+  for (const { field, path } of places) {
+    const given = valueAt(input.body, path);
+    const sealed = Object.hasOwn(held, field) ? held[field] : undefined;
     const context = secretContext(input.kind, input.name, field);
-    body[field] = SECRET_IS_SET;
+    body = put(body, path, SECRET_IS_SET);
     if (typeof given === 'string') {
       const same = sealed !== undefined && opens(sealer, sealed, context) === given;
       secrets[field] = same ? sealed : sealer.seal(given, context);
-    } else if (sealed === undefined) missing.push(field);
+    } else if (sealed === undefined) missing.push(path.join('.'));
     else secrets[field] = sealed;
   }
-  return { body, secrets: fields.length > 0 ? secrets : undefined, missing };
+  return { body, secrets: places.length > 0 ? secrets : undefined, missing };
 }
 
 /** `system` for a body of the past: its secrets as they are now, else as they were then, and none that it does not name. */
@@ -55,7 +50,7 @@ export function secretsFor(
   now: Readonly<Record<string, unknown>>,
   then: Readonly<Record<string, unknown>> | undefined,
 ): Readonly<Record<string, unknown>> {
-  const fields = secretFieldsOf(kind).filter(field => body[field] !== undefined);
+  const fields = secretsIn(kind, body).map(({ field }) => field);
   const { secrets: held, ...system } = now;
   if (fields.length === 0) return system;
   const known = { ...(then?.secrets as object | undefined), ...(held as object | undefined) } as Record<
@@ -63,6 +58,10 @@ export function secretsFor(
     unknown
   >;
   return { ...system, secrets: Object.fromEntries(fields.map(field => [field, known[field]])) };
+}
+
+function put(body: Record<string, unknown>, path: readonly (string | number)[], value: unknown) {
+  return replaceAt(body, path, () => value) as Record<string, unknown>;
 }
 
 /** undefined under another data key (one was made anew): then the value given replaces it. */

@@ -1,6 +1,7 @@
 import {
   DEFAULT_PAGE_SIZE,
   DeviceTokenRequest,
+  IfAppliedRequest,
   MAX_PAGE_SIZE,
   type Parsed,
   parseValue,
@@ -14,6 +15,8 @@ import type { EventQuery } from '../ports.ts';
 import type { AdminDeps } from './admin-deps.ts';
 import { withinDatabaseDeadline } from './commit.ts';
 import { effective } from './effective.ts';
+import { ifApplied } from './if-applied.ts';
+import { objectsUnread } from './object-routes.ts';
 import { rollbackSite } from './rollback.ts';
 import { type AdminRoute, badRequest, text, wholeNumber } from './route.ts';
 import { makeToken } from './tokens.ts';
@@ -47,6 +50,17 @@ export function siteRoutes(deps: AdminDeps): readonly AdminRoute[] {
         const device = text(query.device);
         if (device === undefined) return badRequest([{ field: 'device', message: 'is missing' }]);
         return effective(deps, device, text(query.user));
+      },
+    },
+    {
+      method: 'POST',
+      url: '/effective',
+      needs: 'viewer',
+      handle({ body }) {
+        const parsed = parseValue(IfAppliedRequest, objectsUnread(body));
+        if (!parsed.ok) return badRequest(parsed.problems);
+        const { objects } = body as { objects: readonly unknown[] };
+        return ifApplied(deps, { ...parsed.value, objects });
       },
     },
     { method: 'GET', url: '/events', needs: 'viewer', handle: ({ query }) => events(deps, query) },

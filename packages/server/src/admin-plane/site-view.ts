@@ -1,6 +1,6 @@
-import type { ObjectInput, ObjectKind } from '@thinman/protocol';
+import type { ObjectInput, ObjectKind, PolicyBody, ProfileBody } from '@thinman/protocol';
 import type { CommitTransaction, Replica, StoredObject } from '../ports.ts';
-import { referencesOf } from './references.ts';
+import { hasOuterFallback, referencesOf } from './references.ts';
 
 /** Where the current objects are read from: the source of record under its lock, or the replica. */
 export type SiteReader = Pick<CommitTransaction, 'get' | 'list'>;
@@ -44,6 +44,17 @@ export async function loadSiteView(reader: SiteReader, inputs: readonly ValidInp
   const held = new Map<ObjectKind, Map<string, StoredObject>>();
   for (const [kind, wanted] of names) {
     held.set(kind, await load(reader, kind, whole.has(kind) || wanted.size > READ_WHOLE_ABOVE ? 'all' : wanted));
+  }
+  const further = (kind: ObjectKind) => load(reader, kind, 'all').then(found => held.set(kind, found));
+  // A policy that has become one of devices; a connection that falls back to one of another profile.
+  const becomesOfDevices = inputs.some(({ kind, name, body }) => {
+    if (kind !== 'Policy' || (body as PolicyBody).scope !== 'device') return false;
+    const stored = held.get(kind)?.get(name)?.body as PolicyBody | undefined;
+    return stored !== undefined && stored.scope !== 'device';
+  });
+  if (becomesOfDevices) await further('Assignment');
+  if (inputs.some(({ kind, body }) => kind === 'Profile' && hasOuterFallback(body as ProfileBody))) {
+    await further('Profile');
   }
   return {
     get: (kind, name) => held.get(kind)?.get(name),

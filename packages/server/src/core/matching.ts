@@ -1,4 +1,5 @@
 import type { AssignmentTarget } from '@thinman/protocol';
+import { filterHolds } from './filter.ts';
 import { type Assignment, groupDepths, type SiteConfig, type Subject, type TargetSide } from './site-config.ts';
 
 /** Levels of a target from weakest to strongest; within the groups, the depth counts (outermost is weakest). */
@@ -26,7 +27,9 @@ export function matchingAssignments(config: SiteConfig, subject: Subject): reado
     for (const userSide of around.userSides) {
       for (const assignment of byUser.get(userSide) ?? []) {
         const level = levelOf(assignment.target, around);
-        if (level !== undefined) matches.push({ assignment, level });
+        if (level === undefined) continue;
+        if (assignment.where === undefined || filterHolds(assignment.where, subject.device))
+          matches.push({ assignment, level });
       }
     }
   }

@@ -1,4 +1,5 @@
-import type { AssignmentTarget, Connection } from '@thinman/protocol';
+import type { AssignmentTarget, Connection, DeviceFacts } from '@thinman/protocol';
+import type { Filter } from './filter.ts';
 
 /**
  * What resolution reads: plain data, laid so that the cost of one answer depends on what concerns this device and this
@@ -12,6 +13,8 @@ export type SiteConfig = {
   readonly profiles: ReadonlyMap<string, Profile>;
   /** Assignments by the side of their target that a device fixes, then by the side that a user fixes. */
   readonly assignments: ReadonlyMap<TargetSide, ReadonlyMap<TargetSide, readonly Assignment[]>>;
+  /** Of all assignments that have one. */
+  readonly filters: ReadonlySet<Filter>;
 };
 
 export type Group = { readonly parent?: string };
@@ -30,6 +33,7 @@ export type Assignment = {
   readonly name: string;
   readonly target: AssignmentTarget;
   readonly priority: number;
+  readonly where?: Filter;
   readonly policy?: string;
   readonly profile?: string;
 };
@@ -51,7 +55,12 @@ export function userSide(target: AssignmentTarget): TargetSide {
 
 /** Of whom resolution is asked. Groups are names; a directory's user has no object, only a name and groups. */
 export type Subject = {
-  readonly device: { readonly name: string; readonly group?: string };
+  readonly device: {
+    readonly name: string;
+    readonly group?: string;
+    readonly attributes?: Readonly<Record<string, string>>;
+    readonly facts?: DeviceFacts;
+  };
   readonly user?: { readonly name: string; readonly groups: readonly string[] };
 };
 

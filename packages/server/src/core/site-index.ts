@@ -5,8 +5,11 @@ import {
   type ObjectKind,
   type PolicyBody,
   type ProfileBody,
+  SETTINGS,
 } from '@thinman/protocol';
 import type { StoredObject } from '../ports.ts';
+import { compileFilter, type Filter } from './filter.ts';
+import { withSealed } from './sealed.ts';
 import {
   type Assignment,
   deviceSide,
@@ -26,28 +29,39 @@ export function isConfigKind(kind: ObjectKind): kind is ConfigKind {
   return (CONFIG_KINDS as readonly ObjectKind[]).includes(kind);
 }
 
+/** `system` is read of policies alone: their secrets. */
+export type IndexedObject = Pick<StoredObject, 'kind' | 'name' | 'body' | 'deleted'> & {
+  readonly system?: StoredObject['system'];
+};
+
 /** Keeps a SiteConfig in step with the objects, one object at a time. Bodies were validated when they were applied. */
 export type SiteIndex = {
   readonly config: SiteConfig;
   /** Puts in, replaces, or (a tombstone) takes out. Objects of other kinds are passed over. */
-  update(object: Pick<StoredObject, 'kind' | 'name' | 'body' | 'deleted'>): void;
+  update(object: IndexedObject): void;
   /** Targets of the assignments that this object is, or that use it, as the index has them. */
   targetsOf(object: Pick<StoredObject, 'kind' | 'name'>): readonly AssignmentTarget[];
+  /** Whether this object says who may log in offline: devices are told that of users who are only cached there. */
+  saysOffline(object: Pick<StoredObject, 'kind' | 'name'>): boolean;
   clear(): void;
 };
 
-export function createSiteIndex(objects: Iterable<Parameters<SiteIndex['update']>[0]> = []): SiteIndex {
+const OFFLINE_SETTINGS = [...SETTINGS.keys()].filter(key => key.startsWith('agent.offline.'));
+
+export function createSiteIndex(objects: Iterable<IndexedObject> = []): SiteIndex {
   const deviceGroups = new Map<string, Group>();
   const userGroups = new Map<string, Group>();
   const policies = new Map<string, Policy>();
   const profiles = new Map<string, Profile>();
   const byTarget = new Map<TargetSide, Map<TargetSide, Assignment[]>>();
   const byName = new Map<string, Assignment>();
+  const filters = new Set<Filter>();
 
   const removeAssignment = (name: string): void => {
     const held = byName.get(name);
     if (held === undefined) return;
     byName.delete(name);
+    if (held.where !== undefined) filters.delete(held.where);
     const byUser = byTarget.get(deviceSide(held.target));
     const list = byUser?.get(userSide(held.target));
     if (byUser === undefined || list === undefined) return;
@@ -58,6 +72,7 @@ export function createSiteIndex(objects: Iterable<Parameters<SiteIndex['update']
 
   const addAssignment = (assignment: Assignment): void => {
     byName.set(assignment.name, assignment);
+    if (assignment.where !== undefined) filters.add(assignment.where);
     const byUser = byTarget.get(deviceSide(assignment.target)) ?? new Map<TargetSide, Assignment[]>();
     byTarget.set(deviceSide(assignment.target), byUser);
     const list = byUser.get(userSide(assignment.target)) ?? [];
@@ -66,8 +81,8 @@ export function createSiteIndex(objects: Iterable<Parameters<SiteIndex['update']
   };
 
   const index: SiteIndex = {
-    config: { deviceGroups, userGroups, policies, profiles, assignments: byTarget },
-    update({ kind, name, body, deleted }) {
+    config: { deviceGroups, userGroups, policies, profiles, assignments: byTarget, filters },
+    update({ kind, name, body, system, deleted }) {
       if (!isConfigKind(kind)) return;
       switch (kind) {
         case 'DeviceGroup':
@@ -75,7 +90,9 @@ export function createSiteIndex(objects: Iterable<Parameters<SiteIndex['update']
         case 'UserGroup':
           return deleted ? void userGroups.delete(name) : void userGroups.set(name, body as Group);
         case 'Policy':
-          return deleted ? void policies.delete(name) : void policies.set(name, readPolicy(name, body as PolicyBody));
+          return deleted
+            ? void policies.delete(name)
+            : void policies.set(name, readPolicy(name, withSealed(name, body, system) as PolicyBody));
         case 'Profile':
           return deleted
             ? void profiles.delete(name)
@@ -96,8 +113,14 @@ export function createSiteIndex(objects: Iterable<Parameters<SiteIndex['update']
       });
       return concerned.map(({ target }) => target);
     },
+    saysOffline({ kind, name }) {
+      const policy = kind === 'Policy' ? name : kind === 'Assignment' ? byName.get(name)?.policy : undefined;
+      const settings = policy === undefined ? undefined : policies.get(policy)?.settings;
+      return OFFLINE_SETTINGS.some(key => settings?.has(key) === true);
+    },
     clear() {
       for (const map of [deviceGroups, userGroups, policies, profiles, byTarget, byName]) map.clear();
+      filters.clear();
     },
   };
   for (const object of objects) index.update(object);
@@ -114,11 +137,12 @@ function readPolicy(name: string, body: PolicyBody): Policy {
 }
 
 function readAssignment(name: string, body: AssignmentBody): Assignment {
-  const { policy, profile, to, priority = 0 } = body;
+  const { policy, profile, to, where, priority = 0 } = body;
   return {
     name,
     target: to,
     priority,
+    ...(where !== undefined && { where: compileFilter(where) }),
     ...(policy !== undefined && { policy }),
     ...(profile !== undefined && { profile }),
   };

@@ -4,6 +4,7 @@ import { DEFAULT_OFFLINE_RULES, DeviceBundle, parseValue } from '@thinman/protoc
 import { createDeviceSite, type DeviceSite, PASSWORD, type TestDevice } from '../../../../test/support/device-site.ts';
 
 const MINUTE_MS = 60_000;
+const v = (name: string) => `$\{${name}}`;
 
 describe('bundles', () => {
   let site: DeviceSite;
@@ -78,5 +79,73 @@ describe('bundles', () => {
     assert.equal((await offline()).allowed, true);
     await site.put('User', 'alice', { groups: ['nurses'], offlineLogin: false });
     assert.equal((await offline()).allowed, false);
+  });
+
+  test('variables are filled in for the device, the user and the site; what has no value is left out', async () => {
+    await site.put('SiteSettings', 'site', { siteName: 'St. Anna' });
+    const nurse = { attributes: { shift: 'night' }, displayName: 'Nina Neri', groups: ['nurses'] };
+    await site.addUser('nina', nurse);
+    const here = await site.addDevice('tc-7', { group: 'ward-3', attributes: { ward: 'w7' } });
+    await site.put('Policy', 'named', {
+      settings: {
+        'appearance.organisation': `${v('site.name')}, $${v('name')}`,
+        'browser.homepage': `https://${v('device.attribute.ward')}.example.org/${v('user.attribute.shift')}`,
+        'session.loginMessage': v('device.attribute.floor'),
+      },
+    });
+    await site.put('Assignment', 'named', { policy: 'named', to: { site: true } });
+    await site.put('Profile', 'night', {
+      connections: [
+        { name: 'mine', type: 'rdp', host: `${v('device.attribute.ward')}.example.org`, user: v('user.name') },
+        { name: 'odd', type: 'rdp', host: v('user.displayName') },
+        { name: 'upstairs', type: 'web', url: `https://${v('device.attribute.floor')}.example.org` },
+        { name: 'floor', type: 'rdp', host: `${v('device.attribute.floor:-ground')}.example.org` },
+      ],
+    });
+    await site.put('Assignment', 'night', { profile: 'night', to: { user: 'nina' } });
+    const own = await site.primary.call(here, 'GET', '/v1/device/bundle');
+    assert.equal(own.body.settings['appearance.organisation'], `St. Anna, ${v('name')}`);
+    assert.equal(own.body.settings['browser.homepage'], undefined);
+    assert.equal(own.body.settings['session.loginMessage'], undefined);
+    const body = await site.loginRequest(site.primary, here, 'nina', PASSWORD);
+    const { bundle } = (await site.primary.call(here, 'POST', '/v1/login', { body })).body;
+    assert.equal(bundle.settings['browser.homepage'], 'https://w7.example.org/night');
+    assert.deepEqual(
+      bundle.profile.connections.filter((one: { name: string }) => one.name !== 'ward'),
+      [
+        { name: 'floor', type: 'rdp', host: 'ground.example.org' },
+        { name: 'mine', type: 'rdp', host: 'w7.example.org', user: 'nina' },
+      ],
+    );
+  });
+
+  test('a secret is opened for the device that gets it, and nowhere else; one that stays shut takes its setting along', async () => {
+    const settings = { network: { wifi: { networks: [{ ssid: 'Ward 3', passphrase: { secret: 'set' } }] } } };
+    const field = 'network.wifi.networks.Ward 3.passphrase';
+    const sealed = site.primary.deps.write.dataKey.seal('correct horse', `Policy/wifi/${field}`);
+    await site.put('Policy', 'wifi', { settings }, { secrets: { [field]: sealed } });
+    await site.put('Assignment', 'wifi', { policy: 'wifi', to: { deviceGroup: 'ward-3' } });
+    const wifi = async () => (await deviceBundle()).body.settings['network.wifi.networks'];
+    assert.deepEqual(await wifi(), [{ ssid: 'Ward 3', passphrase: 'correct horse' }]);
+    assert.equal((await loggedIn()).bundle.settings['network.wifi.networks'], undefined);
+    await site.put('Policy', 'wifi', { settings }, { secrets: { [field]: `${sealed.slice(0, -4)}AAAA` } });
+    assert.equal(await wifi(), undefined);
+  });
+
+  test('who may log in offline, and for how long, may be said by policy, of a group of users or of devices', async () => {
+    await site.put('Policy', 'guarded', {
+      settings: { agent: { offline: { maxAgeDays: 1 }, loginDeadlineMs: 9_000 } },
+    });
+    await site.put('Assignment', 'guarded', { policy: 'guarded', to: { deviceGroup: 'ward-3' } });
+    await site.addUser('omar', { groups: ['nurses'] });
+    const rules = async () => {
+      const body = await site.loginRequest(site.primary, device, 'omar', PASSWORD);
+      return (await site.primary.call(device, 'POST', '/v1/login', { body })).body.bundle.offline;
+    };
+    assert.deepEqual(await rules(), { ...DEFAULT_OFFLINE_RULES, maxAgeMs: 24 * 60 * MINUTE_MS });
+    assert.equal((await deviceBundle()).body.timings.loginDeadlineMs, 9_000);
+    await site.put('Policy', 'online', { settings: { agent: { offline: { allowed: false } } } });
+    await site.put('Assignment', 'online', { policy: 'online', to: { userGroup: 'nurses' } });
+    assert.equal((await rules()).allowed, false);
   });
 });

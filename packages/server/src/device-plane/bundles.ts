@@ -1,15 +1,19 @@
 import {
+  type AgentTimings,
   DEFAULT_AGENT_TIMINGS,
   type DeviceBody,
   type DeviceBundle,
   SETTINGS,
+  TIMING_SETTINGS,
   type UserBody,
   type UserBundle,
 } from '@thinman/protocol';
+import { fillPolicy, fillProfile } from '../core/fill-in.ts';
 import { matchingAssignments } from '../core/matching.ts';
 import { type ResolvedPolicy, resolvePolicy } from '../core/resolve-policy.ts';
 import { resolveProfile } from '../core/resolve-profile.ts';
-import type { Subject } from '../core/site-config.ts';
+import { CANNOT_OPEN, type OpenSecrets, openSecrets } from '../core/sealed.ts';
+import { subjectOf, variablesOf } from '../core/subject.ts';
 import type { Replica, StoredObject } from '../ports.ts';
 import { etagOf } from './etag.ts';
 import { offlineRules } from './offline-rules.ts';
@@ -30,13 +34,14 @@ export type Bundles = {
 /** Bundles remembered: at ~4 kB each, 80 MB at most; beyond, the oldest are computed anew (well below a millisecond). */
 const MAX_REMEMBERED = 20_000;
 
-export function createBundles(site: SiteView, replica: Pick<Replica, 'site'>): Bundles {
+/** `open`: as the site data key does. */
+export function createBundles(site: SiteView, replica: Pick<Replica, 'site'>, open: OpenSecrets): Bundles {
   const remember = <T>() => createMemo<T>(() => site.revision(), MAX_REMEMBERED);
   const devices = remember<DeviceContent>();
   const users = remember<UserContent>();
   return {
-    device: device => devices(stamp(device), () => deviceContent(site, device)),
-    user: (device, user) => users(`${stamp(device)} ${stamp(user)}`, () => userContent(site, device, user)),
+    device: device => devices(stamp(device), () => deviceContent(site, device, open)),
+    user: (device, user) => users(`${stamp(device)} ${stamp(user)}`, () => userContent(site, device, user, open)),
     versioned(content) {
       const version = replica.site()?.version;
       if (version === undefined) throw new Error('a bundle was made without a replica');
@@ -66,39 +71,63 @@ function createMemo<T>(revision: () => number, maxEntries: number): (key: string
   };
 }
 
-function deviceContent(site: SiteView, device: StoredObject): DeviceContent {
-  const { subject, group } = deviceSubject(device);
-  const matches = matchingAssignments(site.config(), subject);
+function deviceContent(site: SiteView, device: StoredObject, open: OpenSecrets): DeviceContent {
+  const { group } = device.body as DeviceBody;
+  const { settings, profile } = resolved(site, device);
   return tagged({
     device: { id: device.uid, name: device.name, group: group ?? null },
-    settings: valuesOf(resolvePolicy(site.config(), subject, matches)),
-    profile: { connections: [...resolveProfile(site.config(), subject, matches).connections] },
-    timings: { ...DEFAULT_AGENT_TIMINGS, ...site.settings().agent },
+    settings: valuesOf(settings, open),
+    profile: { connections: [...profile.connections] },
+    timings: timingsOf(site.settings().agent, settings),
   });
 }
 
 /** Device-only settings are in the device's own bundle: here they would only make this one change more often. */
-function userContent(site: SiteView, device: StoredObject, user: StoredObject): UserContent {
+function userContent(site: SiteView, device: StoredObject, user: StoredObject, open: OpenSecrets): UserContent {
   const body = user.body as UserBody;
-  const groups = body.groups ?? [];
-  const subject: Subject = { ...deviceSubject(device).subject, user: { name: user.name, groups } };
-  const matches = matchingAssignments(site.config(), subject);
+  const { settings, profile } = resolved(site, device, user);
   return tagged({
-    user: { id: user.uid, name: user.name, displayName: body.displayName ?? null, groups: [...groups] },
-    settings: valuesOf(resolvePolicy(site.config(), subject, matches), 'of_users'),
-    profile: { connections: [...resolveProfile(site.config(), subject, matches).connections] },
-    offline: offlineRules(site, body),
+    user: { id: user.uid, name: user.name, displayName: body.displayName ?? null, groups: [...(body.groups ?? [])] },
+    settings: valuesOf(ofUsers(settings), open),
+    profile: { connections: [...profile.connections] },
+    offline: offlineRules(site, body, settings),
   });
 }
 
-function deviceSubject(device: StoredObject): { readonly subject: Subject; readonly group: string | undefined } {
-  const { group } = device.body as DeviceBody;
-  return { subject: { device: { name: device.name, ...(group !== undefined && { group }) } }, group };
+/** What holds there, with its variables filled in. */
+function resolved(site: SiteView, device: StoredObject, user?: StoredObject) {
+  const config = site.config();
+  const subject = subjectOf(device, user);
+  const matches = matchingAssignments(config, subject);
+  const variables = variablesOf(site.settings().siteName, device, user);
+  return {
+    settings: fillPolicy(resolvePolicy(config, subject, matches), variables),
+    profile: fillProfile(resolveProfile(config, subject, matches), variables),
+  };
 }
 
-function valuesOf(resolved: ResolvedPolicy, which: 'all' | 'of_users' = 'all'): Record<string, unknown> {
-  const wanted = Object.entries(resolved).filter(([key]) => which === 'all' || SETTINGS.get(key)?.scope !== 'device');
-  return Object.fromEntries(wanted.map(([key, { value }]) => [key, value]));
+function ofUsers(settings: ResolvedPolicy): ResolvedPolicy {
+  return Object.fromEntries(Object.entries(settings).filter(([key]) => SETTINGS.get(key)?.scope !== 'device'));
+}
+
+/** A setting whose secret this server cannot open is none: half of it (a network without its passphrase) would be another one. */
+function valuesOf(settings: ResolvedPolicy, open: OpenSecrets): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const [key, { value, leftOut }] of Object.entries(settings)) {
+    if (leftOut !== undefined) continue;
+    const opened = openSecrets(value, open);
+    if (opened !== CANNOT_OPEN) values[key] = opened;
+  }
+  return values;
+}
+
+function timingsOf(ofSite: Partial<AgentTimings> | undefined, settings: ResolvedPolicy): AgentTimings {
+  const timings: AgentTimings = { ...DEFAULT_AGENT_TIMINGS, ...ofSite };
+  for (const [key, name] of TIMING_SETTINGS) {
+    const value = settings[key]?.value;
+    if (typeof value === 'number') timings[name] = value;
+  }
+  return timings;
 }
 
 function tagged<C extends object>(content: C): C & { readonly etag: string } {

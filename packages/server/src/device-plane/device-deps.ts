@@ -22,7 +22,7 @@ export type DeviceDeps = {
   readonly replica: Replica;
   readonly site: SiteView;
   readonly journal: Pick<Journal, 'append' | 'remembered' | 'failures' | 'lastGrantMs'>;
-  readonly dataKey: Pick<SiteDataKey, 'mac'>;
+  readonly dataKey: Pick<SiteDataKey, 'mac' | 'open'>;
   readonly sessions: SessionTokens;
   readonly directories: Directories;
   readonly events: EventWriter;

@@ -9,6 +9,7 @@ import {
   parseVersion,
   RenewRequest,
   VERSION_HEADER,
+  VouchRequest,
 } from '@thinman/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { HttpApp } from '../http/codec.ts';
@@ -22,6 +23,7 @@ import { createChannelUpgrade } from './channel/channel-upgrade.ts';
 import { type ConnectedDevice, createChannels } from './channel/channels.ts';
 import type { DeviceDeps } from './device-deps.ts';
 import { checkDevice, createDeviceGate, stateRefusal } from './device-gate.ts';
+import { createDirectoryAccounts } from './directory-accounts.ts';
 import { createEnrolment } from './enrolment.ts';
 import { noneMatch } from './etag.ts';
 import { createEventIntake } from './event-intake.ts';
@@ -29,6 +31,7 @@ import { createLogin } from './login.ts';
 import { createLoginBegin } from './login-begin.ts';
 import { createLoginGuard } from './login-guard.ts';
 import { createSessions } from './sessions.ts';
+import { createVouch } from './vouch.ts';
 
 const NOT_MODIFIED = 304;
 
@@ -50,15 +53,17 @@ export type DevicePlane = {
 
 export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): DevicePlane {
   const gate = createDeviceGate(deps);
-  const bundles = createBundles(deps.site, deps.replica);
+  const bundles = createBundles(deps.site, deps.replica, deps.dataKey.open);
   const guard = createLoginGuard(deps);
-  const channels = createChannels(deps, bundles);
+  const accounts = createDirectoryAccounts(deps);
+  const takeEvents = createEventIntake(deps);
+  const channels = createChannels(deps, bundles, takeEvents, accounts);
   const channel = createChannelUpgrade(deps, gate, channels);
   const enrolment = createEnrolment(deps, randomUuid);
-  const login = createLogin(deps, bundles, guard);
+  const login = createLogin(deps, bundles, guard, accounts);
+  const vouch = createVouch(deps, bundles, accounts);
   const loginBegin = createLoginBegin(deps, guard);
-  const sessions = createSessions(deps);
-  const takeEvents = createEventIntake(deps);
+  const sessions = createSessions(deps, accounts);
 
   const answer = (reply: FastifyReply, outcome: Outcome<unknown>): FastifyReply => {
     reply.header('cache-control', 'no-store');
@@ -125,6 +130,9 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     });
     app.post('/v1/session', async (request, reply) =>
       answer(reply, await sessions.refresh(gate.deviceOf(request), request.headers.authorization)),
+    );
+    app.post('/v1/session/vouch', { schema: { body: VouchRequest } }, async (request, reply) =>
+      answer(reply, await vouch(gate.deviceOf(request), request.body)),
     );
     app.post('/v1/logout', async (request, reply) => {
       const ended = await sessions.end(gate.deviceOf(request), request.headers.authorization);

@@ -20,6 +20,8 @@ import type { FailureFact, Journal, RememberedLogin, StoredObject } from '../por
 import { accountRefusal, passwordAge } from './account.ts';
 import type { Bundles } from './bundles.ts';
 import type { DeviceDeps } from './device-deps.ts';
+import type { DirectoryAccounts } from './directory-accounts.ts';
+import { createDirectoryLogin } from './directory-login.ts';
 import type { LoginGuard } from './login-guard.ts';
 import { proofFits } from './login-proof.ts';
 import { derivedMethod, type Standing, standingOf } from './user-credential.ts';
@@ -48,7 +50,8 @@ type Attempt = {
  * loginId, lockout, salt, proof, and only then what an administrator has said of the account. A verdict is answered when
  * its event, the memory of the loginId, and the failure or grant are on disk, in one write.
  */
-export function createLogin(deps: DeviceDeps, bundles: Bundles, guard: LoginGuard): Login {
+export function createLogin(deps: DeviceDeps, bundles: Bundles, guard: LoginGuard, accounts: DirectoryAccounts): Login {
+  const directoryLogin = createDirectoryLogin(deps, bundles, guard, accounts);
   const { identity, journal, clock } = deps;
   /** Logins whose verdict is on its way to the disk: a repeat waits for it, another proof is refused. */
   const inFlight = new Map<string, { readonly binding: string; readonly answer: Promise<Outcome<LoginGranted>> }>();
@@ -58,10 +61,7 @@ export function createLogin(deps: DeviceDeps, bundles: Bundles, guard: LoginGuar
     request: LoginRequest,
     known: Version | undefined,
   ): Promise<Outcome<LoginGranted>> {
-    if (request.method === 'password') {
-      if (deps.directories.claims(request.user)) return refused('directory_unavailable');
-      return refused('bad_request', { detail: 'this user logs in by proof' });
-    }
+    if (request.method === 'password') return directoryLogin(device, request);
     const standing = standingOf(deps, request.user);
     // The device would ignore the verdict: none is given, and nothing that it can learn from, nor is there a failure to count.
     if (known !== undefined && isOlder(standing.subject, known)) return refused('user_outdated', now());

@@ -1,17 +1,26 @@
 import { DEFAULT_OFFLINE_RULES, type OfflineRules, type UserBody } from '@thinman/protocol';
+import type { ResolvedPolicy } from '../core/resolve-policy.ts';
 import { groupDepths } from '../core/site-config.ts';
 import type { SiteView } from './site-view.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 
-/** Whether and how long this user may log in offline: all of site, user and groups must allow it. */
-export function offlineRules(site: SiteView, user: UserBody): OfflineRules {
+/**
+ * Whether and how long this user may log in offline there. All of site, user, groups and policies must allow it; for how long, a
+ * policy (`settings`: resolved for this user on this device) stands before the site's settings.
+ */
+export function offlineRules(
+  site: Pick<SiteView, 'settings' | 'config'>,
+  user: UserBody,
+  settings: ResolvedPolicy,
+): OfflineRules {
   const { allowed = true, maxAgeDays, excludedGroups = [] } = site.settings().offline ?? {};
   const groups = groupDepths(site.config().userGroups, user.groups ?? []);
   const excluded = excludedGroups.some(group => groups.has(group));
+  const days = (settings['agent.offline.maxAgeDays']?.value as number | undefined) ?? maxAgeDays;
   return {
     ...DEFAULT_OFFLINE_RULES,
-    allowed: allowed && user.offlineLogin !== false && !excluded,
-    ...(maxAgeDays !== undefined && { maxAgeMs: Math.round(maxAgeDays * DAY_MS) }),
+    allowed: allowed && user.offlineLogin !== false && !excluded && settings['agent.offline.allowed']?.value !== false,
+    ...(days !== undefined && { maxAgeMs: Math.round(days * DAY_MS) }),
   };
 }

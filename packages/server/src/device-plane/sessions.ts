@@ -1,15 +1,19 @@
 import {
   type DeviceSystem,
+  NO_VERSION,
   SESSION_LIFETIME_MS,
   type SessionRefreshed,
   type UserBody,
   type UserSystem,
   type Version,
 } from '@thinman/protocol';
+import type { DirectoryAccount } from '../directory/directories.ts';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { SessionClaims, StoredObject } from '../ports.ts';
 import { accountRefusal } from './account.ts';
 import type { DeviceDeps } from './device-deps.ts';
+import type { DirectoryAccounts } from './directory-accounts.ts';
+import { accountOfClaims, claimsOfAccount } from './directory-user.ts';
 
 export type OpenSession = { readonly claims: SessionClaims; readonly user: StoredObject; readonly subject: Version };
 
@@ -26,7 +30,7 @@ const BEARER = /^Bearer ([^\s]+)$/i;
 /** Tokens live this long at most, and servers' clocks may differ by a minute. */
 const ENDED_KEPT_MS = SESSION_LIFETIME_MS + 60_000;
 
-export function createSessions(deps: DeviceDeps): Sessions {
+export function createSessions(deps: DeviceDeps, accounts: DirectoryAccounts): Sessions {
   const { replica, sessions, clock } = deps;
   /** Ended here, until their tokens have run out. A session that ended at another server ends here by its device's word. */
   const ended = new Map<string, number>();
@@ -49,6 +53,8 @@ export function createSessions(deps: DeviceDeps): Sessions {
     if (version === undefined) return refused('not_serving');
     if (claims === undefined || ended.has(claims.loginId)) return refused('session_invalid', { serverTime });
 
+    const account = accountOfClaims(claims);
+    if (account !== undefined) return checkDirectoryUser(claims, account, serverTime);
     const user = replica.findByUid('User', claims.userId);
     const subject = { epoch: version.epoch, generation: (user ?? version).generation };
     const invalid = () => refused('session_invalid', { subject, serverTime });
@@ -63,12 +69,49 @@ export function createSessions(deps: DeviceDeps): Sessions {
     return done({ claims, user, subject });
   }
 
+  /** What an administrator has said of the user here; what the directory says is asked at each refresh. */
+  function checkDirectoryUser(claims: SessionClaims, account: DirectoryAccount, serverTime: number) {
+    const user = accounts.user(claims.userId) ?? accounts.remember(account);
+    const { body } = user;
+    const refusal = accountRefusal(body, serverTime);
+    if (refusal !== undefined) return refused(refusal, { serverTime });
+    if (body.sessionsNotBefore !== undefined && claims.startedAt < Date.parse(body.sessionsNotBefore)) {
+      return refused('session_invalid', { serverTime });
+    }
+    return done({ claims, user, subject: NO_VERSION });
+  }
+
+  /** A directory that cannot be asked ends no session: it says nothing against it. */
+  async function askDirectory(claims: SessionClaims): Promise<Outcome<SessionClaims>> {
+    const serverTime = clock.nowMs();
+    const status = await deps.directories.status(claims.user);
+    switch (status.kind) {
+      case 'ok':
+        // The name is another person's by now.
+        if (status.account.userId !== claims.userId) return refused('session_invalid', { serverTime });
+        accounts.remember(status.account);
+        return done({ ...claims, directory: claimsOfAccount(deps.site, status.account) });
+      case 'refused':
+        return refused(status.code, { serverTime });
+      case 'unknown':
+        return refused('session_invalid', { serverTime });
+      case 'not_told':
+      case 'unavailable':
+      case 'undecided':
+      case 'overloaded':
+        return done(claims);
+    }
+  }
+
   return {
     check,
     async refresh(device, authorization) {
       const checked = await check(device, authorization);
       if (!checked.ok) return checked;
-      const { expiresAt: _, ...claims } = checked.value.claims;
+      const { claims: held } = checked.value;
+      const current = held.directory === undefined ? done(held) : await askDirectory(held);
+      if (!current.ok) return current;
+      const { expiresAt: _, ...claims } = current.value;
       const session = await sessions.issue(claims);
       return done({ session, subject: checked.value.subject, serverTime: clock.nowMs() });
     },

@@ -34,6 +34,7 @@ export function followReplica(replica: Pick<Replica, 'get' | 'list' | 'onApplied
   /** undefined: everybody, or so many that nobody needs to look. */
   const targetsOf = ({ objects }: AppliedChange) => {
     if (objects.length > MAX_TARGETS || !objects.every(({ kind }) => reachesByTargets(kind))) return undefined;
+    if (objects.some(index.saysOffline)) return undefined;
     const targets = objects.flatMap(index.targetsOf);
     return targets.length > MAX_TARGETS ? undefined : targets;
   };

@@ -1,11 +1,70 @@
-/** Sources of users beside the site's own objects (LDAP, Active Directory), as the device plane asks them. */
+import type { VerdictCode } from '@thinman/protocol';
+
+/** A user of a directory, as a login or a look-up found it. */
+export type DirectoryAccount = {
+  /** UUIDv5 of the directory's own id of the entry: the same on all servers, also after a renaming. */
+  readonly userId: string;
+  /** The directory's name for it, with the suffix of the directory if it has one, in lower case: `alice@lab.test`. */
+  readonly name: string;
+  readonly displayName: string | undefined;
+  /** Names of all its groups, nested ones too, as ThinMan can name them (`groupName`). */
+  readonly groups: readonly string[];
+};
+
+/** What a directory says of a typed password. A verdict of a directory is live and final. */
+export type DirectoryAnswer =
+  | { readonly kind: 'granted'; readonly account: DirectoryAccount; readonly warning?: string }
+  | { readonly kind: 'denied'; readonly code: VerdictCode }
+  | DirectoryTrouble;
+
+/** No answer. `unavailable`: nothing was asked. `undecided`: the password is out, and the answer did not come. */
+export type DirectoryTrouble =
+  | { readonly kind: 'unavailable' }
+  | { readonly kind: 'undecided' }
+  | { readonly kind: 'overloaded'; readonly retryAfterMs: number };
+
+/** What the service account sees of a user who has logged in before; `unknown`: the directory has no such user. */
+export type DirectoryStatus =
+  | { readonly kind: 'ok'; readonly account: DirectoryAccount }
+  | { readonly kind: 'refused'; readonly code: VerdictCode }
+  | { readonly kind: 'unknown' }
+  /** There is no service account: the password alone tells. */
+  | { readonly kind: 'not_told' }
+  | DirectoryTrouble;
+
+/** What became of a new password. `policy`: the directory does not take this one. */
+export type PasswordChange =
+  | { readonly kind: 'changed' }
+  | { readonly kind: 'denied'; readonly code: VerdictCode }
+  | { readonly kind: 'policy'; readonly why: string }
+  /** The directory takes no new password over this connection, or from this server's account. */
+  | { readonly kind: 'not_possible'; readonly why: string }
+  | DirectoryTrouble;
+
+/** Whether a name is one of a directory. `by_domain`: its suffix or domain says so. `plain`: it has none, and a directory takes such names. */
+export type Claim = 'by_domain' | 'plain' | 'none';
+
+/** Sources of users beside the site's own objects (LDAP, Active Directory). */
 export type Directories = {
-  /**
-   * Whether this login name belongs to a directory, by its suffix or domain alone: such a user sends the password
-   * itself (`method: password`). Tells nothing about whether the user exists.
-   */
-  claims(user: string): boolean;
+  /** By the form of the name alone: tells nothing about whether the user exists. A local user goes before a plain name. */
+  claims(user: string): Claim;
+  /** The one form of a claimed name, for counting: `LAB\Alice` and `alice@lab.test` are one. */
+  keyOf(user: string): string;
+  /** One bind at most, whatever happens. */
+  login(user: string, password: string): Promise<DirectoryAnswer>;
+  /** By the service account; asks for no password. */
+  status(user: string): Promise<DirectoryStatus>;
+  /** By the user's own old password. */
+  changePassword(user: string, oldPassword: string, newPassword: string): Promise<PasswordChange>;
+  close(): void;
 };
 
 /** A site whose users are all its own. */
-export const noDirectories: Directories = { claims: () => false };
+export const noDirectories: Directories = {
+  claims: () => 'none',
+  keyOf: user => user,
+  login: async () => ({ kind: 'unavailable' }),
+  status: async () => ({ kind: 'unavailable' }),
+  changePassword: async () => ({ kind: 'unavailable' }),
+  close() {},
+};

@@ -20,10 +20,20 @@ export function rawPublicKey(key: KeyObject): string {
   return x;
 }
 
+/** Public keys that were read last: reading one takes as long as a third of a verification, and people log in again. */
+const KEPT_KEYS = 4_096;
+const kept = new Map<string, KeyObject>();
+
 /** A raw public key (base64url, 32 bytes) as Node's; undefined when it is none. */
 export function publicKeyFromRaw(curve: 'Ed25519' | 'X25519', raw: string): KeyObject | undefined {
+  const name = `${curve} ${raw}`;
+  const known = kept.get(name);
+  if (known !== undefined) return known;
   try {
-    return createPublicKey({ key: { kty: 'OKP', crv: curve, x: raw }, format: 'jwk' });
+    const key = createPublicKey({ key: { kty: 'OKP', crv: curve, x: raw }, format: 'jwk' });
+    if (kept.size >= KEPT_KEYS) kept.clear();
+    kept.set(name, key);
+    return key;
   } catch {
     return undefined;
   }

@@ -23,6 +23,9 @@ const Payload = Type.Object({
   user: ObjectName,
   credentialVersion: Type.Integer({ minimum: 0 }),
   startedAt: Type.Integer(),
+  directory: Type.Optional(
+    Type.Object({ groups: Type.Array(Type.String()), displayName: Type.Optional(Type.String()) }),
+  ),
 });
 type Payload = Static<typeof Payload>;
 
@@ -48,6 +51,9 @@ export function createSessionTokens(
         user: claims.user,
         credentialVersion: claims.credentialVersion,
         startedAt: claims.startedAt,
+        ...(claims.directory !== undefined && {
+          directory: { ...claims.directory, groups: [...claims.directory.groups] },
+        }),
       };
       const token = await new CompactSign(Buffer.from(JSON.stringify(payload)))
         .setProtectedHeader(header)
@@ -67,6 +73,7 @@ export function createSessionTokens(
         credentialVersion: payload.credentialVersion,
         startedAt: payload.startedAt,
         expiresAt: payload.exp * 1000,
+        ...(payload.directory !== undefined && { directory: payload.directory }),
       };
     },
   };

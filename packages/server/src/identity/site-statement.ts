@@ -28,14 +28,17 @@ export function composeStatement(parts: StatementParts): SiteStatement {
     .filter(({ deleted }) => !deleted)
     .map(server => ({ order: (server.body as ServerBody).order ?? 0, entry: entryOf(server, parts.primaryInstance) }))
     .toSorted((a, b) => rank(a.entry) - rank(b.entry) || a.order - b.order || byName(a.entry, b.entry));
-  const suffixes = parts.directories
-    .filter(({ deleted }) => !deleted)
-    .flatMap(({ body }) => (body as DirectoryBody).suffix ?? [])
+  const directories = parts.directories.filter(({ deleted }) => !deleted).map(({ body }) => body as DirectoryBody);
+  const suffixes = directories
+    .flatMap(({ suffix, domain }) => [suffix, domain])
+    .flatMap(name => name?.toLowerCase() ?? [])
     .toSorted();
+  const plainNames = directories.some(directory => directory.plainNames ?? true);
   return {
     ...{ siteId, epoch, ...(epochId !== undefined && { epochId }), version, caPins: [...caPins] },
     servers: entries.map(({ entry }) => entry),
     directorySuffixes: [...new Set(suffixes)],
+    ...(plainNames && { directoryPlainNames: true }),
   };
 }
 

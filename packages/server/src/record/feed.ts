@@ -4,7 +4,7 @@ import type { RecordDialect } from './dialects/dialect.ts';
 import { isAncestor } from './lineage.ts';
 import type { RecordDb } from './schema.ts';
 import { requireSite } from './site.ts';
-import { fromRow } from './stored-object.ts';
+import { FeedObject } from './stored-object.ts';
 
 /**
  * What a replica at `position` lacks. One snapshot, the site row first, no pages. Measured on MySQL
@@ -46,5 +46,5 @@ async function compare(
 
 async function objectsSince(db: RecordDb, generation: number) {
   const rows = await db.selectFrom('objects').selectAll().where('generation', '>', generation).execute();
-  return rows.map(fromRow);
+  return rows.map(row => new FeedObject(row));
 }

@@ -1,6 +1,6 @@
 import { renameSync, statSync } from 'node:fs';
 import { compareVersions } from '@thinman/protocol';
-import type { AppliedChange, Clock, Feed, Replica, ReplicaPosition, SiteRow } from '../ports.ts';
+import type { AppliedChange, Clock, Feed, Replica, ReplicaPosition, SiteRow, StoredObject } from '../ports.ts';
 import { moveAside, removeAside, removeDatabase, type SetAside } from '../record/dialects/set-aside.ts';
 import { isBadSector, troubleOf } from '../record/dialects/sqlite-file.ts';
 import { openStore, type Store } from './store.ts';
@@ -18,6 +18,9 @@ export type OpenReplica = Replica & {
   setAside(): SetAside | undefined;
 };
 
+/** Devices that are remembered by their key between two changes: every request asks for its own. About 1 kB each. */
+const MAX_REMEMBERED = 20_000;
+
 /** Copies that were set aside, for those who look into it. */
 const KEPT_ASIDE = 3;
 
@@ -34,6 +37,7 @@ export function openReplica(path: string, options: ReplicaOptions): OpenReplica 
   let written = stampOf(path);
   let damaged = false;
   const listeners = new Set<(change: AppliedChange) => void>();
+  const devicesByKey = new Map<string, StoredObject | undefined>();
 
   function guarded<T>(use: (store: Store) => T): T {
     try {
@@ -90,10 +94,12 @@ export function openReplica(path: string, options: ReplicaOptions): OpenReplica 
 
   function apply(feed: Feed): AppliedChange | undefined {
     if (siteId !== undefined && feed.site.siteId !== siteId) return undefined;
+    const before = store.standing();
     let change: AppliedChange | undefined;
     try {
       change = take(feed);
     } finally {
+      if (store.standing() !== before) devicesByKey.clear();
       // What has changed in a whole file was changed here.
       if (!damaged) written = stampOf(path);
     }
@@ -115,7 +121,13 @@ export function openReplica(path: string, options: ReplicaOptions): OpenReplica 
     get: (kind, name) => guarded(({ queries }) => queries.get(kind, name)),
     find: (kind, name) => guarded(({ queries }) => queries.find(kind, name)),
     findByUid: (kind, uid) => guarded(({ queries }) => queries.findByUid(kind, uid)),
-    findDeviceByKey: keyHash => guarded(({ queries }) => queries.findDeviceByKey(keyHash)),
+    findDeviceByKey(keyHash) {
+      if (devicesByKey.has(keyHash)) return devicesByKey.get(keyHash);
+      const device = guarded(({ queries }) => queries.findDeviceByKey(keyHash));
+      if (devicesByKey.size >= MAX_REMEMBERED) devicesByKey.clear();
+      devicesByKey.set(keyHash, device);
+      return device;
+    },
     list: (kind, page) => guarded(({ queries }) => queries.list(kind, page)),
     count: kind => guarded(({ queries }) => queries.count(kind)),
     nextByUid: (kind, uid) => guarded(({ queries }) => queries.nextByUid(kind, uid)),

@@ -44,7 +44,15 @@ const VALUES: readonly [key: string, good: readonly unknown[], bad: readonly unk
       { method: 'md5', serverNames: ['radius.example.org'] },
     ],
   ],
-  ['network.wifi.networks', [[{ ssid: 'Ward 3' }]], [[{ ssid: '' }], [{ ssid: 'x', passphrase: 'readable' }]]],
+  [
+    'network.wifi.networks',
+    [
+      [{ ssid: 'Ward 3' }],
+      [{ ssid: 'Ward 3', passphrase: 'correct horse' }],
+      [{ ssid: 'Ward 3', passphrase: { secret: 'set' } }],
+    ],
+    [[{ ssid: '' }], [{ ssid: 'x', passphrase: 'short' }], [{ ssid: 'x', passphrase: { secret: 'no' } }]],
+  ],
   [
     'power.shutdownAt',
     [[{ at: '19:30', days: ['monday'] }]],

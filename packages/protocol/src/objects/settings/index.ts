@@ -1,3 +1,4 @@
+import { agent } from './agent.ts';
 import { appearance, browser } from './appearance.ts';
 import { display } from './display.ts';
 import { keyboard, pointer } from './input.ts';
@@ -11,10 +12,12 @@ import { certificates, privileges } from './trust.ts';
 import { updates } from './updates.ts';
 import { usb } from './usb.ts';
 
+export { TIMING_SETTINGS } from './agent.ts';
 export type { Section, Setting, SettingMerge, SettingScope, SettingUnit } from './setting.ts';
 
 /** The catalogue of policy settings: the one source for validation, resolution, documents and forms. */
 export const SETTING_SECTIONS: readonly Section[] = [
+  agent,
   appearance,
   audio,
   browser,
@@ -42,18 +45,26 @@ const PREFIXES: ReadonlySet<string> = new Set(
 );
 
 /** Settings by dotted key, and the keys that the catalogue does not have. */
-export type FlatSettings = { readonly known: ReadonlyMap<string, unknown>; readonly unknown: readonly string[] };
+export type FlatSettings = {
+  readonly known: ReadonlyMap<string, unknown>;
+  readonly unknown: readonly string[];
+  /** Written nested and dotted as well. */
+  readonly repeated: readonly string[];
+};
 
 /** `{ power: { screenOffAfterMinutes: 10 } }` → `power.screenOffAfterMinutes: 10`; keys outside the catalogue apart. */
 export function flattenSettings(settings: Readonly<Record<string, unknown>>): FlatSettings {
   const known = new Map<string, unknown>();
   const unknown: string[] = [];
+  const repeated: string[] = [];
   const visit = (value: unknown, path: string): void => {
-    if (SETTINGS.has(path)) known.set(path, value);
-    else if (PREFIXES.has(path) && typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    if (SETTINGS.has(path)) {
+      if (known.has(path)) repeated.push(path);
+      known.set(path, value);
+    } else if (PREFIXES.has(path) && typeof value === 'object' && value !== null && !Array.isArray(value)) {
       for (const [key, inner] of Object.entries(value)) visit(inner, path === '' ? key : `${path}.${key}`);
     } else unknown.push(path);
   };
   visit(settings, '');
-  return { known, unknown };
+  return { known, unknown, repeated };
 }

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { secret } from '../secret.ts';
 import { closed } from '../shape.ts';
 import { domain, host, oneOf, text } from './schemas.ts';
 import type { Section } from './setting.ts';
@@ -6,13 +7,24 @@ import type { Section } from './setting.ts';
 const MAX_SERVERS = 8;
 const MAX_EXCEPTIONS = 100;
 
-/** By certificate alone: a password would be readable on every device that has the policy. */
+/** Names of the authentication server's certificate, one of which must fit. */
+const serverNames = Type.Array(domain, { minItems: 1, maxItems: MAX_SERVERS });
+
+/** With a certificate that lies on the device. */
 const certificateLogin = closed({
   method: oneOf('eap-tls'),
   identity: Type.Optional(text(256)),
-  /** Names of the authentication server's certificate, one of which must fit. */
-  serverNames: Type.Array(domain, { minItems: 1, maxItems: MAX_SERVERS }),
+  serverNames,
 });
+
+/** With a name and a password, inside TLS. */
+const passwordLogin = closed({
+  method: oneOf('eap-peap', 'eap-ttls'),
+  identity: Type.String({ minLength: 1, maxLength: 256 }),
+  password: secret({ minLength: 1, maxLength: 256 }),
+  serverNames,
+});
+const login = Type.Union([certificateLogin, passwordLogin]);
 
 export const network: Section = {
   name: 'network',
@@ -68,10 +80,10 @@ export const network: Section = {
       key: 'network.wired.authentication',
       scope: 'device',
       merge: 'replace',
-      schema: Type.Union([Type.Null(), certificateLogin]),
+      schema: Type.Union([Type.Null(), certificateLogin, passwordLogin]),
       default: null,
       title: 'Wired 802.1X',
-      help: 'How the device proves itself to the switch, with a certificate that lies on it; null = not at all.',
+      help: 'How the device proves itself to the switch: by a certificate that lies on it (eap-tls), or by a password (eap-peap, eap-ttls), which is kept sealed; null = not at all.',
     },
     {
       key: 'network.wifi.enabled',
@@ -90,13 +102,16 @@ export const network: Section = {
         closed({
           ssid: Type.String({ minLength: 1, maxLength: 32 }),
           hidden: Type.Optional(Type.Boolean()),
-          authentication: Type.Optional(certificateLogin),
+          /** WPA-Personal. */
+          passphrase: Type.Optional(secret({ minLength: 8, maxLength: 63 })),
+          /** WPA-Enterprise. */
+          authentication: Type.Optional(login),
         }),
         { maxItems: 32 },
       ),
       default: [],
       title: 'Wi-Fi networks',
-      help: 'Networks that the device joins: open ones, or by certificate (WPA-Enterprise). Lists of all policies are united.',
+      help: 'Networks that the device joins: open ones, by passphrase (WPA-Personal), or by certificate or password (WPA-Enterprise). Passphrases and passwords are kept sealed. Lists of all policies are united.',
     },
   ],
 };

@@ -18,6 +18,7 @@ export type Options = ConnectionOptions & {
   readonly generation?: string;
   readonly site?: boolean;
   readonly dryRun?: boolean;
+  readonly ifApplied?: readonly string[];
   readonly with: string;
 };
 

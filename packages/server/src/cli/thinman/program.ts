@@ -6,11 +6,12 @@ import { CommandError, EXIT } from './command-error.ts';
 import { withConnection } from './connection.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import { readDocuments } from './documents.ts';
+import { getEffective, getIfApplied } from './effective-command.ts';
 import { printEvents } from './event-list.ts';
 import { parseFormat } from './format.ts';
 import { objectKind, readableKind } from './kinds.ts';
 import { login } from './login-command.ts';
-import { getEffective, getHistory, getObjects, getStatus } from './read-commands.ts';
+import { getHistory, getObjects, getStatus } from './read-commands.ts';
 import { rollbackObject, rollbackSite } from './rollback-command.ts';
 import { applyFiles, deleteObject, diffFiles, makeToken } from './write-commands.ts';
 
@@ -156,10 +157,17 @@ export function thinmanProgram(out: (text: string) => void): Command {
   program
     .command('effective')
     .description('shows what holds on a device, for a user there, and where each value comes from')
-    .requiredOption('--device <name>', 'the device')
+    .option('--device <name>', 'the device')
     .option('--user <name>', 'the user')
+    .option('--if-applied <path...>', 'what applying these files would change, and where; nothing is done')
     .option('-o, --output <format>', 'table, yaml or json', 'table')
-    .action(asking((client, { device, user, output }) => getEffective(client, device, user, parseFormat(output))));
+    .action(
+      asking(async (client, { device, user, output, ifApplied }) => {
+        const question = { device, user, format: parseFormat(output) };
+        if (ifApplied === undefined) return getEffective(client, question);
+        return getIfApplied(client, question, await readDocuments(ifApplied));
+      }),
+    );
 
   program
     .command('status')

@@ -1,6 +1,4 @@
 import {
-  type EffectiveAnswer,
-  EffectiveAnswer as EffectiveSchema,
   HistoryAnswer,
   MAX_PAGE_SIZE,
   type ObjectKind,
@@ -63,32 +61,6 @@ export async function getHistory(client: AdminClient, kind: ObjectKind, name: st
 /** All entries that the server gives at once. */
 export function historyPath(kind: ObjectKind, name: string): string {
   return `/history/${kind}/${encodeURIComponent(name)}?limit=1000`;
-}
-
-/** `thinman effective`: every value with its origin. */
-export async function getEffective(
-  client: AdminClient,
-  device: string,
-  user: string | undefined,
-  format: Format,
-): Promise<string> {
-  const query = new URLSearchParams({ device, ...(user === undefined ? {} : { user }) });
-  const answer: EffectiveAnswer = await client.ask(EffectiveSchema, { path: `/effective?${query}` });
-  if (format === 'json') return toJson(answer);
-  if (format === 'yaml') return toYaml([answer]);
-  const settings = Object.entries(answer.settings).map(([key, { value, origin, enforced, overrides }]) => [
-    key,
-    JSON.stringify(value),
-    enforced ? 'enforced' : '',
-    `${origin.kind} ${origin.name} by ${origin.assignment}`,
-    overrides.map(({ value: weaker, origin: of }) => `${JSON.stringify(weaker)} of ${of.name}`).join(', '),
-  ]);
-  const connections = answer.profile.connections.map(connection => {
-    const { name, type } = connection as { name: string; type: string };
-    const origin = answer.profile.origins[name];
-    return [name, type, origin === undefined ? '' : `${origin.kind} ${origin.name} by ${origin.assignment}`];
-  });
-  return `${table(['SETTING', 'VALUE', '', 'FROM', 'INSTEAD OF'], settings)}\n${table(['CONNECTION', 'TYPE', 'FROM'], connections)}`;
 }
 
 /** `thinman status`: the server that was asked; on the Primary, its Secondaries as well. */

@@ -55,8 +55,15 @@ async function sendApply(client: AdminClient, objects: readonly FileObject[], dr
   if (Buffer.byteLength(JSON.stringify(body)) > MAX_ADMIN_BODY_BYTES) {
     throw new CommandError(EXIT.misuse, 'these files are too large for one apply: apply them in parts');
   }
+  return naming(objects, () =>
+    client.ask(ApplyAnswer, { method: 'POST', path: '/apply', body, deadlineMs: APPLY_DEADLINE_MS }),
+  );
+}
+
+/** A refusal names the places in the files. */
+export async function naming<T>(objects: readonly FileObject[], ask: () => Promise<T>): Promise<T> {
   try {
-    return await client.ask(ApplyAnswer, { method: 'POST', path: '/apply', body, deadlineMs: APPLY_DEADLINE_MS });
+    return await ask();
   } catch (error) {
     if (!(error instanceof RefusedByServer)) throw error;
     const where = (index: number, field: string) => objects[index]?.where(field) ?? '';

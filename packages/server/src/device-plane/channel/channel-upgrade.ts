@@ -26,8 +26,8 @@ export function createChannelUpgrade(deps: DeviceDeps, gate: DeviceGate, channel
   const { clock, log } = deps;
   const sockets = createWebSocketServer();
 
-  function accept(socket: WebSocket, device: StoredObject): void {
-    const connection = channels.open(device, channelSocket(socket, clock));
+  function accept(socket: WebSocket, device: StoredObject, address: string | undefined): void {
+    const connection = channels.open(device, channelSocket(socket, clock), address);
     const alive = () => {
       connection.lastHeardMs = clock.monotonicMs();
     };
@@ -52,7 +52,9 @@ export function createChannelUpgrade(deps: DeviceDeps, gate: DeviceGate, channel
       refuseUpgrade(socket, { serverTime: clock.nowMs(), ...admitted.problem });
       return;
     }
-    sockets.handleUpgrade(request, socket, head, accepted => accept(accepted, admitted.value));
+    sockets.handleUpgrade(request, socket, head, accepted =>
+      accept(accepted, admitted.value, request.socket.remoteAddress),
+    );
   }
 
   const pingIntervalMs = () => deps.site.settings().agent?.pingIntervalMs ?? DEFAULT_AGENT_TIMINGS.pingIntervalMs;

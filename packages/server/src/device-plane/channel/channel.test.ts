@@ -52,6 +52,18 @@ describe('a channel', () => {
     ]);
   });
 
+  test('tells of users who are only cached there that a policy has taken offline login from them', async () => {
+    await site.put('UserGroup', 'guests', {});
+    const guest = await site.addUser('guest', { groups: ['guests'] });
+    await greet([guest.uid]);
+    const allowed = async () => (await channel.next('hello')).users.map(({ offlineAllowed }) => offlineAllowed);
+    await site.put('Policy', 'online', { settings: { 'agent.offline.allowed': false } });
+    await site.put('Assignment', 'online', { policy: 'online', to: { userGroup: 'guests' } });
+    assert.deepEqual(await allowed(), [false]);
+    await site.remove('Assignment', 'online');
+    assert.deepEqual(await allowed(), [true]);
+  });
+
   test('tells of users cached there: disabled, password changed, offline withdrawn, deleted, made anew', async () => {
     const bob = await site.addUser('bob');
     await greet([bob.uid]);
@@ -78,6 +90,20 @@ describe('a channel', () => {
     const gone = { state: 'deleted', credentialVersion: 0, offlineAllowed: false, mine: true };
     assert.deepEqual(await word(site.remove('User', 'bob')), [gone]);
     assert.deepEqual(await word(site.addUser('bob')), [gone]);
+  });
+
+  test('takes events, and says which are on its disk; a server’s own are refused', async () => {
+    const hello = await greet();
+    assert.equal(hello.takesEvents, true);
+    const [frame, event, other] = ['1', '2', '3'].map(n => `00000000-0000-7000-8000-00000000000${n}`);
+    const of = (type: string, id = event) => ({ id, type, at: 1, data: {} });
+    channel.send({ type: 'events', id: frame, events: [of('login'), of('agent.started', other)] });
+    assert.deepEqual(await channel.next('stored'), { type: 'stored', id: frame, stored: [event, other] });
+    const kept = site.primary.pending().find(({ id }) => id === event);
+    assert.deepEqual([kept?.origin, kept?.takenBy], ['device:tc-1', 'primary']);
+    channel.send({ type: 'events', id: frame, events: [of('login.answered')] });
+    const { id, problem } = await channel.next('refused');
+    assert.deepEqual([id, problem.code], [frame, 'bad_request']);
   });
 
   test('tells a device that its bundle has changed, once, and only if it has', async () => {

@@ -6,18 +6,24 @@ import {
   type DeviceBundle,
   type DeviceFrame,
   type DeviceSystem,
+  type EventBatch,
+  type EventBatchAnswer,
   type HelloBundle,
   MAX_FRAME_BYTES,
   type ServerFrame,
   type UserWord,
   type Version,
 } from '@thinman/protocol';
+import { type Outcome, refused } from '../../http/outcome.ts';
 import type { AppliedChange, StoredObject } from '../../ports.ts';
 import type { Bundles } from '../bundles.ts';
 import type { DeviceDeps } from '../device-deps.ts';
+import type { DirectoryAccounts } from '../directory-accounts.ts';
+import { touchesConfig } from '../site-view.ts';
 import { createAudience } from './audience.ts';
 import { createClones } from './clones.ts';
 import { type ChannelSocket, type Connection, newConnection, sendFrame } from './connection.ts';
+import { createFactsDesk, factsOf } from './facts.ts';
 import { userWord } from './user-word.ts';
 
 export type ConnectedDevice = {
@@ -31,7 +37,7 @@ export type ConnectedDevice = {
 /** What devices are told while their channels are open. */
 export type Channels = {
   /** A newer channel of the same device replaces the older one. */
-  open(device: StoredObject, socket: ChannelSocket): Connection;
+  open(device: StoredObject, socket: ChannelSocket, address?: string): Connection;
   received(connection: Connection, frame: DeviceFrame): void;
   /** `code`: of the WebSocket's closing handshake. */
   closed(connection: Connection, code: number): void;
@@ -52,6 +58,9 @@ export type Channels = {
 const BUNDLE_ROOM_BYTES = MAX_FRAME_BYTES / 4;
 const fitsFrame = (bundle: DeviceBundle) => Buffer.byteLength(JSON.stringify(bundle)) <= BUNDLE_ROOM_BYTES;
 
+/** After that a batch is on the disk, or the disk hangs. */
+const STORING_MS = 1_000;
+
 /** Devices that are looked at in one turn: some ten milliseconds of resolution. */
 const AT_A_TIME = 100;
 
@@ -59,15 +68,27 @@ const keyOf = (device: StoredObject) => (device.system as DeviceSystem).keyHash;
 
 type ChannelDeps = Pick<
   DeviceDeps,
-  'identity' | 'replica' | 'site' | 'clock' | 'state' | 'statement' | 'events' | 'log'
+  'identity' | 'replica' | 'site' | 'clock' | 'state' | 'statement' | 'events' | 'log' | 'write'
 >;
 
-export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & { readonly stop: () => void } {
+/** What `POST /v1/events` does. */
+export type TakeEvents = (device: StoredObject, batch: EventBatch) => Promise<Outcome<EventBatchAnswer>>;
+
+export function createChannels(
+  deps: ChannelDeps,
+  bundles: Bundles,
+  takeEvents: TakeEvents,
+  accounts?: DirectoryAccounts,
+): Channels & { readonly stop: () => void } {
   const { replica, site, clock } = deps;
   const audience = createAudience(site);
   const tellClone = createClones(deps);
+  const facts = createFactsDesk(deps);
 
-  const wordOf = (userId: string) => userWord({ replica, site, nowMs: clock.nowMs() }, userId);
+  const wordOf = ({ device }: Connection, userId: string) => {
+    const offlineAllowed = (user: StoredObject) => bundles.user(device, user).offline.allowed;
+    return userWord({ replica, offlineAllowed, nowMs: clock.nowMs() }, userId);
+  };
 
   function hello(users: readonly UserWord[], bundle?: HelloBundle): ServerFrame | undefined {
     const version = replica.site()?.version;
@@ -83,6 +104,7 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
       serverTime: clock.nowMs(),
       users: [...users],
       ...(bundle !== undefined && { bundle }),
+      takesEvents: true,
     };
   }
 
@@ -96,7 +118,7 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
     const news: UserWord[] = [];
     for (const userId of userIds) {
       const told = connection.users.get(userId);
-      const known = told === undefined ? undefined : wordOf(userId);
+      const known = told === undefined ? undefined : wordOf(connection, userId);
       if (told === undefined || known === undefined || canonicalJson(known.word) === canonicalJson(told.word)) continue;
       // The name that the id had stays: by it a user who is created anew is found.
       connection.users.set(userId, { word: known.word, name: known.name ?? told.name });
@@ -117,7 +139,7 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
   /** Only whoever has a session can pull a user's bundle. */
   function tellUserBundle(connection: Connection): void {
     const userId = connection.sessionUser;
-    const user = userId === undefined ? undefined : replica.findByUid('User', userId);
+    const user = userId === undefined ? undefined : (replica.findByUid('User', userId) ?? accounts?.user(userId));
     if (userId === undefined || user === undefined || user.deleted) return;
     const { etag } = bundles.user(connection.device, user);
     if (etag === connection.userEtags.get(userId)) return;
@@ -163,6 +185,9 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
       for (const connection of [...audience.all()]) recheck(connection, change.version);
     }
     for (const { connection, device } of devices) stillDevice(connection, device, change.version);
+    // A filter that is new, or attributes of a device.
+    if (touchesConfig(change)) facts.look(audience.all());
+    else facts.look(devices.map(({ connection }) => connection));
     const looked = [...new Set([...devices.map(d => d.connection), ...users.keys(), ...reached])];
     tellNews(looked, connection => (allWords ? connection.users.keys() : (users.get(connection) ?? [])));
   }
@@ -203,12 +228,14 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
 
   function deviceHello(
     connection: Connection,
-    { users: userIds, bundle: held }: Extract<DeviceFrame, { type: 'hello' }>,
+    { users: userIds, bundle: held, facts: said }: Extract<DeviceFrame, { type: 'hello' }>,
   ): void {
+    if (said !== undefined) connection.facts = factsOf(said, connection.address);
+    facts.look([connection]);
     const words: UserWord[] = [];
     connection.users.clear();
     for (const userId of new Set(userIds)) {
-      const known = wordOf(userId);
+      const known = wordOf(connection, userId);
       if (known === undefined) continue;
       connection.users.set(userId, known);
       words.push(known.word);
@@ -221,11 +248,29 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
     greet(connection, words, bundle);
   }
 
+  /** One batch at a time: what a device sends meanwhile is not kept in memory for it. */
+  async function store(
+    connection: Connection,
+    { id, events }: Extract<DeviceFrame, { type: 'events' }>,
+  ): Promise<void> {
+    const isFirst = !connection.storing;
+    connection.storing = true;
+    const outcome = isFirst
+      ? await takeEvents(connection.device, { events }).catch(error => {
+          deps.log.error({ err: error }, 'events of a device could not be taken; it keeps them');
+          return refused('internal');
+        })
+      : refused('overloaded', { retryAfterMs: STORING_MS });
+    if (isFirst) connection.storing = false;
+    if (outcome.ok) sendFrame(connection, { type: 'stored', id, stored: outcome.value.stored });
+    else sendFrame(connection, { type: 'refused', id, problem: outcome.problem });
+  }
+
   const stopListening = replica.onApplied(applied);
 
   return {
-    open(device, socket) {
-      const connection = newConnection(device, socket, clock.nowMs());
+    open(device, socket, address) {
+      const connection = newConnection(device, socket, clock.nowMs(), address);
       connection.lastHeardMs = clock.monotonicMs();
       const older = audience.add(connection);
       if (older !== undefined) {
@@ -251,6 +296,9 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
           audience.reindex(connection);
           return tellUserBundle(connection);
         }
+        case 'events':
+          void store(connection, frame);
+          return;
         case 'ack':
           // Commands come with a later issue; there is nothing to acknowledge yet.
           return;
@@ -295,6 +343,9 @@ export function createChannels(deps: ChannelDeps, bundles: Bundles): Channels & 
     terminate() {
       for (const { socket } of [...audience.all()]) socket.terminate();
     },
-    stop: stopListening,
+    stop() {
+      facts.stop();
+      stopListening();
+    },
   };
 }

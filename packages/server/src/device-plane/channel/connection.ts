@@ -1,4 +1,4 @@
-import type { AgentMode, ServerFrame, UserWord, Version } from '@thinman/protocol';
+import type { AgentMode, DeviceFacts, ServerFrame, UserWord, Version } from '@thinman/protocol';
 import type { StoredObject } from '../../ports.ts';
 
 /** The socket of a channel, as far as this side uses it. */
@@ -27,12 +27,22 @@ export type Connection = {
   sessionUser: string | undefined;
   /** Tags of the bundles that it was served, or told to pull. */
   deviceEtag: string | undefined;
+  /** What it says it is, with the address that it came from; undefined: it has not said. */
+  facts: DeviceFacts | undefined;
+  readonly address: string | undefined;
   /** It takes its own bundle in frames. */
   takesBundles: boolean;
   readonly userEtags: Map<string, string>;
+  /** A batch of its events is on its way to the disk. */
+  storing: boolean;
 };
 
-export function newConnection(device: StoredObject, socket: ChannelSocket, nowMs: number): Connection {
+export function newConnection(
+  device: StoredObject,
+  socket: ChannelSocket,
+  nowMs: number,
+  address?: string,
+): Connection {
   return {
     device,
     socket,
@@ -44,8 +54,11 @@ export function newConnection(device: StoredObject, socket: ChannelSocket, nowMs
     status: undefined,
     sessionUser: undefined,
     deviceEtag: undefined,
+    facts: undefined,
+    address,
     takesBundles: false,
     userEtags: new Map(),
+    storing: false,
   };
 }
 

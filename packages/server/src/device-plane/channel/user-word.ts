@@ -1,8 +1,7 @@
 import type { UserBody, UserSystem, UserWord } from '@thinman/protocol';
-import type { Replica } from '../../ports.ts';
+import type { Replica, StoredObject } from '../../ports.ts';
 import { accountRefusal } from '../account.ts';
-import { offlineRules } from '../offline-rules.ts';
-import type { SiteView } from '../site-view.ts';
+import { isDirectoryUserId } from '../directory-user.ts';
 
 /** What this server knows of a user, and the name that the user has here. */
 export type KnownWord = { readonly word: UserWord; readonly name: string | undefined };
@@ -12,11 +11,18 @@ export type KnownWord = { readonly word: UserWord; readonly name: string | undef
  * replica's own version) lets a device that knows more ignore it.
  */
 export function userWord(
-  deps: { readonly replica: Pick<Replica, 'site' | 'findByUid'>; readonly site: SiteView; readonly nowMs: number },
+  deps: {
+    readonly replica: Pick<Replica, 'site' | 'findByUid'>;
+    /** By policy, on the device that is told. */
+    readonly offlineAllowed: (user: StoredObject) => boolean;
+    readonly nowMs: number;
+  },
   userId: string,
 ): KnownWord | undefined {
   const version = deps.replica.site()?.version;
   if (version === undefined) return undefined;
+  // Of a directory's users servers hold nothing: theirs are words of the directory, told at logins and with sessions.
+  if (isDirectoryUserId(userId)) return undefined;
   const user = deps.replica.findByUid('User', userId);
   const subject = { epoch: version.epoch, generation: (user ?? version).generation };
   if (user === undefined || user.deleted) {
@@ -30,7 +36,7 @@ export function userWord(
     state: refusal === 'account_disabled' ? 'disabled' : 'ok',
     credentialVersion: (user.system as UserSystem).credential?.version ?? 0,
     // Whom a server would refuse for another reason (locked, expired) must not get in offline either.
-    offlineAllowed: refusal === undefined && offlineRules(deps.site, body).allowed,
+    offlineAllowed: refusal === undefined && deps.offlineAllowed(user),
     subject,
   };
   return { word, name: user.name };

@@ -6,7 +6,7 @@ import type { SqlConnection } from './connection.ts';
 import { kyselyOn } from './kysely-on.ts';
 import { type Pool, PoolClosed } from './pool.ts';
 import { isCluster, READ_SILENCE_MS, type ServerFacts, WRITE_SILENCE_MS } from './session.ts';
-import { ConnectionLost, isConflict, isUndecided, RIGHT_LACKS, SqlError } from './sql-errors.ts';
+import { ConnectionLost, isConflict, isMisled, isUndecided } from './sql-errors.ts';
 
 /** A connection that is ready to be used, and what is at its other end. */
 export type Seat = SqlConnection & { readonly facts: ServerFacts };
@@ -40,12 +40,11 @@ export async function onSeat<T>(pool: Pool<Seat>, first: string, work: (seat: Se
   for (;;) {
     try {
       return await pool.run(async (seat, used) => {
-        await begin(seat, used, first);
         try {
+          await begin(seat, used, first);
           return await work(seat);
         } catch (error) {
-          // MariaDB gives a session its rights on a database once: what is granted now, only a new one has.
-          if (error instanceof SqlError && RIGHT_LACKS.includes(error.errno)) seat.destroy();
+          if (isMisled(error)) seat.destroy();
           throw error;
         }
       });

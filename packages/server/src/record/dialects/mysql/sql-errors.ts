@@ -72,6 +72,16 @@ const ER_DBACCESS_DENIED = 1044;
 export const RIGHT_LACKS: readonly number[] = [ER_DBACCESS_DENIED, 1142, 1143, 1227];
 /** ER_OPTION_PREVENTS_STATEMENT (read_only, super_read_only), ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, ER_READ_ONLY_MODE. */
 export const READ_ONLY: readonly number[] = [1290, 1792, 1836];
+/** ER_UNKNOWN_COM_ERROR (Galera); ER_GRP_TRX_CONSISTENCY_… (InnoDB Cluster). */
+const OUT_OF_CLUSTER: readonly number[] = [1047, 3796, 3797, 3798, 3799];
+
+/**
+ * The session's rights, or the server that it was led to, are not what is wanted. MariaDB gives a session its rights on a database
+ * once, and a proxy chooses a member of a cluster once: only a new connection can be better.
+ */
+export function isMisled(error: unknown): boolean {
+  return error instanceof SqlError && [...RIGHT_LACKS, ...READ_ONLY, ...OUT_OF_CLUSTER].includes(error.errno);
+}
 
 type Words = { readonly trouble: DatabaseTrouble; readonly words: string };
 
@@ -102,9 +112,8 @@ const MEANINGS: readonly (Words & { readonly of: readonly number[] })[] = [
   { of: [1037, 1038, 1041, 5], trouble: 'full', words: 'it has no memory left' },
   { of: [1040, 1203, 1226], trouble: 'busy', words: 'it takes no more connections; raise max_connections' },
   { of: CONFLICTS, trouble: 'busy', words: 'another transaction was in the way for too long; try again' },
-  // ER_UNKNOWN_COM_ERROR (Galera); ER_GRP_TRX_CONSISTENCY_… (InnoDB Cluster).
   {
-    of: [1047, 3796, 3797, 3798, 3799],
+    of: OUT_OF_CLUSTER,
     trouble: 'unreachable',
     words: 'this node is no working part of its cluster now',
   },

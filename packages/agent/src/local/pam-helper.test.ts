@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, test } from 'node:test';
+
+const HELPER = join(import.meta.dirname, '../../pam/thinman-pam');
+/** Above the five seconds that the helper gives an agent, below the minute of a login. */
+const HUNG_TEST_MS = 25_000;
+
+let folder: string;
+let server: Server;
+let heard: { url: string | undefined; body: unknown }[];
+let answer: { status: number; text: string } | undefined;
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'thinman-helper-'));
+  [heard, answer] = [[], { status: 200, text: '' }];
+  server = createServer(async (request, response) => {
+    heard.push({ url: request.url, body: JSON.parse(await text(request)) });
+    if (answer !== undefined) response.writeHead(answer.status).end(answer.text);
+  });
+  server.listen(join(folder, 'control.sock'));
+  await once(server, 'listening');
+});
+afterEach(() => {
+  server.closeAllConnections();
+  server.close();
+  rmSync(folder, { recursive: true });
+});
+
+async function help(type: string, input: string | Buffer = '', user = 'alice', dataDir = folder) {
+  const env = { PAM_TYPE: type, PAM_USER: user, LANG: 'de_DE.UTF-8' };
+  const child = spawn(HELPER, [dataDir], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  child.stdin.on('error', () => {}).end(input);
+  const [said, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+  assert.equal(errors, '');
+  return { code, said };
+}
+
+test('the helper of pam_exec hands on what was typed, whatever it is made of', async () => {
+  for (const password of ['right', 'pässwörd "\\\u0001\n 日本', ' ']) {
+    heard = [];
+    assert.deepEqual(await help('auth', `${password}\0`), { code: 0, said: '' });
+    const body = { type: 'auth', user: 'alice', language: 'de_DE.UTF-8', password };
+    assert.deepEqual(heard, [{ url: '/v1/pam', body }]);
+  }
+});
+
+test('it says what the agent says, and yes for 200 alone', async () => {
+  answer = { status: 200, text: 'Sie arbeiten offline.' };
+  assert.deepEqual(await help('auth', 'right'), { code: 0, said: 'Sie arbeiten offline.\n' });
+  for (const status of [403, 400, 429, 500, 204]) {
+    answer = { status, text: status === 204 ? '' : 'HTTP/1.1 200' };
+    assert.equal((await help('auth', 'right')).code, 1, String(status));
+  }
+});
+
+test('it asks for no password but to log in, and is no for what it does not know', async () => {
+  await help('account', 'right');
+  assert.deepEqual(heard[0]?.body, { type: 'account', user: 'alice', language: 'de_DE.UTF-8' });
+  assert.equal((await help('password', 'right')).code, 1);
+  assert.equal((await help('', 'right')).code, 1);
+  assert.equal(heard.length, 1);
+});
+
+test('without an agent it says so; one that hangs is given five seconds', { timeout: HUNG_TEST_MS }, async () => {
+  assert.deepEqual(await help('auth', 'right', 'alice', join(folder, 'none')), {
+    code: 1,
+    said: 'ThinMan: the agent of this device is not running\n',
+  });
+  answer = undefined;
+  assert.deepEqual(await help('account'), { code: 1, said: 'ThinMan: the agent of this device gives no answer\n' });
+});

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import type { AgentStatus, LocalPamRequest, LoginResult } from '@thinman/protocol';
+import { createFailureLimit } from './failure-limit.ts';
+import type { LocalAgent } from './local-agent.ts';
+import type { UnixAccountSettings } from './local-settings.ts';
+import { createPamService } from './pam-service.ts';
+import { createUnixAccounts } from './unix-accounts.ts';
+
+const PASSWD = 'root:x:0:0:root:/root:/bin/bash\nkiosk:x:1001:1002:,,,:/home/kiosk:/bin/sh\n';
+const STATUS: AgentStatus = {
+  device: 'tc-1',
+  mode: 'online',
+  server: null,
+  servers: [],
+  epoch: 1,
+  generation: 1,
+  session: null,
+  pendingEvents: 0,
+};
+
+let folder: string;
+let asked: string[];
+let session: AgentStatus['session'];
+let result: Partial<LoginResult>;
+/** The name under which the agent signs a person in. */
+let signedInAs: (user: string) => string;
+let troubles: unknown[];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'thinman-pam-'));
+  writeFileSync(join(folder, 'passwd'), PASSWD);
+  [asked, session, result, troubles, signedInAs] = [[], null, {}, [], user => user];
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const agent: LocalAgent = {
+  status: () => ({ ...STATUS, session }),
+  login: async (user, password) => {
+    asked.push(`login ${user}`);
+    const granted = password === 'right';
+    if (granted) session = { user: signedInAs(user), mode: 'online', since: 0 };
+    const verdict = granted ? ('granted' as const) : ('denied' as const);
+    const reason = granted ? null : 'credentials_invalid';
+    return { verdict, reason, mode: 'online', server: null, user, epoch: 1, generation: 1, elapsedMs: 1, ...result };
+  },
+  session: () => ({ user: null, connections: [] }),
+  connect: () => 'unknown',
+  disconnect: () => 'unknown',
+  logout: async () => {
+    asked.push('logout');
+    session = null;
+  },
+  onChange: () => () => {},
+};
+
+const records = () => join(folder, 'userdb');
+const SHARED = () => ({ kind: 'shared', account: 'kiosk', folder: records() }) as const;
+const OWN = () =>
+  ({ kind: 'own', firstUid: 70_000, lastUid: 70_001, homes: '/home', shell: '/bin/sh', folder: records() }) as const;
+
+function service(settings: UnixAccountSettings | undefined = SHARED()) {
+  const files = { uidsFile: join(folder, 'uids.json'), passwdFile: join(folder, 'passwd') };
+  const answer = createPamService(agent, createUnixAccounts(settings, files), error => troubles.push(error));
+  return (
+    type: LocalPamRequest['type'],
+    user: string,
+    password?: string,
+    limit?: ReturnType<typeof createFailureLimit>,
+  ) =>
+    answer(
+      { type, user, language: 'en', ...(password !== undefined && { password }) },
+      limit === undefined ? {} : { limit },
+    );
+}
+
+const record = (name: string) => JSON.parse(readFileSync(join(records(), name), 'utf8'));
+
+describe('who logs in', () => {
+  test('becomes a Unix user with the uid, the home and the shell of the shared account', async () => {
+    assert.deepEqual(await service()('auth', 'alice', 'right'), { yes: true, text: '' });
+    const { userName, uid, gid, homeDirectory, shell } = record('alice.user');
+    assert.deepEqual([userName, uid, gid, homeDirectory, shell], ['alice', 1001, 1002, '/home/kiosk', '/bin/sh']);
+    assert.deepEqual(readdirSync(records()), ['alice.user']);
+  });
+
+  test('keeps a uid of their own for good, where each has one, and the last one is the last', async () => {
+    const ask = service(OWN());
+    await ask('auth', 'alice', 'right');
+    await ask('auth', 'bob', 'right');
+    rmSync(records(), { recursive: true }); // a boot
+    await service(OWN())('auth', 'bob', 'right');
+    assert.deepEqual(
+      [record('bob.user').uid, record('70001.user').userName, record('bob.group').gid],
+      [70_001, 'bob', 70_001],
+    );
+    assert.equal(record('bob.user').homeDirectory, '/home/bob');
+    const third = await service(OWN())('auth', 'carol', 'right');
+    assert.equal(third.yes, false);
+    assert.match(String(troubles[0]), /70001/);
+  });
+
+  test('with a wrong password is told so, and no account is made', async () => {
+    const { yes, text } = await service()('auth', 'alice', 'wrong');
+    assert.deepEqual([yes, text], [false, 'The user name or the password is wrong.']);
+    assert.throws(() => readdirSync(records()), /ENOENT/);
+  });
+
+  test('offline reads that it is offline; locked, how long to wait', async () => {
+    result = { mode: 'offline' };
+    assert.match((await service()('auth', 'alice', 'right')).text, /offline/);
+    result = { reason: 'account_locked', retryAfterMs: 4_200 };
+    assert.match((await service()('auth', 'alice', 'wrong')).text, /helpdesk\. Try again in 5 seconds\.$/);
+  });
+
+  test('without a password costs no attempt', async () => {
+    assert.equal((await service()('auth', 'alice', '')).yes, false);
+    assert.deepEqual(asked, []);
+  });
+
+  for (const name of ['../alice', 'a/b', 'a:b', '-f', '0', '12', 'a b', '~', '.']) {
+    test(`with a name that is none of Unix (${name}) gets no account`, async () => {
+      assert.equal((await service()('auth', name, 'right')).yes, false);
+      assert.deepEqual(readdirSync(folder), ['passwd']);
+    });
+  }
+});
+
+describe('an account of the machine itself', () => {
+  test('is never one of ThinMan’s, whatever password ThinMan knows', async () => {
+    for (const settings of [SHARED(), OWN(), undefined]) {
+      for (const type of ['auth', 'account'] as const)
+        assert.equal((await service(settings)(type, 'root', 'right')).yes, false);
+    }
+    assert.deepEqual(asked, []);
+  });
+
+  test('with which all sessions run is whoever is signed in', async () => {
+    const ask = service();
+    assert.equal((await ask('auth', 'kiosk', 'right')).yes, false);
+    assert.deepEqual(asked, []);
+    await ask('auth', 'alice', 'right');
+    assert.equal((await ask('auth', 'kiosk', 'right')).yes, true);
+    assert.deepEqual(asked, ['login alice', 'login alice']);
+    assert.deepEqual(readdirSync(records()), ['alice.user']);
+  });
+});
+
+describe('a session', () => {
+  test('is there for the one who is signed in, also under another form of the name', async () => {
+    signedInAs = user => user.replace('LAB\\', '');
+    const ask = service();
+    await ask('auth', 'LAB\\alice', 'right');
+    assert.equal((await ask('account', 'LAB\\alice')).yes, true);
+    assert.equal((await ask('account', 'bob')).yes, false);
+  });
+
+  test('ends with the last one that PAM closes, and only that of its own user', async () => {
+    const ask = service();
+    await ask('auth', 'alice', 'right');
+    await ask('open_session', 'alice');
+    await ask('open_session', 'alice');
+    await ask('close_session', 'alice');
+    await ask('close_session', 'bob');
+    assert.deepEqual(asked, ['login alice']);
+    await ask('close_session', 'alice');
+    assert.deepEqual(asked, ['login alice', 'logout']);
+  });
+
+  test('is not ended by whoever may reach the open socket, and failures there are limited', async () => {
+    const limit = createFailureLimit(() => 0);
+    const ask = service();
+    await ask('auth', 'alice', 'right');
+    assert.equal((await ask('close_session', 'alice', undefined, limit)).yes, false);
+    for (let n = 0; n < 10; n++) await ask('auth', 'alice', 'wrong', limit);
+    const { yes, text } = await ask('auth', 'alice', 'right', limit);
+    assert.deepEqual([yes, text], [false, 'Too many attempts on this device. Try again in 60 seconds.']);
+    assert.ok(!asked.includes('logout'));
+  });
+});

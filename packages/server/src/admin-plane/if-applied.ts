@@ -1,0 +1,171 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import {
+  canonicalJson,
+  type EffectiveAnswer,
+  type EffectiveChange,
+  type IfAppliedAnswer,
+  type IfAppliedRequest,
+  SITE_SETTINGS_NAME,
+  type SiteSettingsBody,
+  type UserBody,
+} from '@thinman/protocol';
+import { CONFIG_KINDS, createSiteIndex, isConfigKind } from '../core/site-index.ts';
+import { offlineRules } from '../device-plane/offline-rules.ts';
+import { done, type Outcome, refused } from '../http/outcome.ts';
+import type { StoredObject } from '../ports.ts';
+import type { AdminDeps } from './admin-deps.ts';
+import { planWithoutPasswords } from './apply.ts';
+import { type EffectiveSite, effectiveAt, shown } from './effective.ts';
+import type { PlannedObject } from './plan-apply.ts';
+import { somewhere, type UserPlace, userPlaces } from './user-places.ts';
+
+/** Looked at in one turn: some ten milliseconds; devices are answered in between. */
+const AT_A_TIME = 50;
+/** Told one by one; beyond, counted. */
+const MAX_TOLD = 200;
+
+/** A device or a user, before and after; undefined: not there. */
+type Pair = { readonly before: StoredObject | undefined; readonly after: StoredObject | undefined };
+type Sites = { readonly before: EffectiveSite; readonly after: EffectiveSite };
+
+/**
+ * What an apply of these objects would change, on which devices and for which users, before anything is done. On any server, by
+ * its replica. Users are looked at by themselves, and in each place where a changed assignment asks for a user *and* a device.
+ */
+export async function ifApplied(
+  deps: AdminDeps,
+  { objects, device, user }: IfAppliedRequest,
+): Promise<Outcome<IfAppliedAnswer>> {
+  const answer = (told: IfAppliedAnswer) => done(shown(told));
+  const planned = await planWithoutPasswords(deps, objects);
+  if (!planned.ok) return planned;
+  const items = planned.value.filter(({ change }) => change !== 'unchanged');
+  const sites = sitesOf(deps, items);
+  const changes = planned.value.map(({ kind, name, change }) => ({ kind, name, change }));
+  const devices = pairsOf(deps, 'Device', items);
+  const users = pairsOf(deps, 'User', items);
+  if (device !== undefined) {
+    const here = devices.get(device)?.after;
+    const person = user === undefined ? undefined : users.get(user);
+    if (here === undefined) return refused('not_found', { detail: `There is no Device "${device}".` });
+    if (user !== undefined && person?.after === undefined) {
+      return refused('not_found', { detail: `There is no User "${user}".` });
+    }
+    const pair = { before: devices.get(device)?.before, after: here };
+    const effective = effectiveAt(sites.after, here, person?.after);
+    if (user === undefined) {
+      return answer({ changes, devices: tally([deviceChange(sites, pair)], 1), users: tally([], 0), effective });
+    }
+    const told = userChange(sites, person ?? NOBODY, { on: { device }, ...pair });
+    return answer({ changes, devices: tally([], 0), users: tally([told], 1), effective });
+  }
+  const places = userPlaces(sites, items);
+  const toldDevices = await inTurns([...devices.values()], pair => [deviceChange(sites, pair)]);
+  const toldUsers = await inTurns([...users.values()], pair => places.map(place => userChange(sites, pair, place)));
+  return answer({ changes, devices: tally(toldDevices, devices.size), users: tally(toldUsers, users.size) });
+}
+
+const NOBODY: Pair = { before: undefined, after: undefined };
+
+/** The site now, and as it would be: the index of that is made anew, and thrown away. */
+function sitesOf(deps: AdminDeps, items: readonly PlannedObject[]): Sites {
+  const settings = (deps.replica.get('SiteSettings', SITE_SETTINGS_NAME)?.body ?? {}) as SiteSettingsBody;
+  const index = createSiteIndex(CONFIG_KINDS.flatMap(kind => deps.replica.list(kind)));
+  let settingsAfter = settings;
+  for (const { kind, name, body, system } of items) {
+    if (isConfigKind(kind)) index.update({ kind, name, body, system, deleted: false });
+    if (kind === 'SiteSettings') settingsAfter = body as SiteSettingsBody;
+  }
+  return { before: { config: deps.config(), settings }, after: { config: index.config, settings: settingsAfter } };
+}
+
+function pairsOf({ replica }: AdminDeps, kind: 'Device' | 'User', items: readonly PlannedObject[]): Map<string, Pair> {
+  const pairs = new Map<string, Pair>(
+    replica.list(kind).map(object => [object.name, { before: object, after: object }]),
+  );
+  for (const item of items) {
+    if (item.kind !== kind) continue;
+    const before = pairs.get(item.name)?.before;
+    const after: StoredObject = {
+      ...{ uid: '', generation: 0, deleted: false },
+      ...before,
+      ...{ kind, name: item.name, body: item.body, system: item.system },
+    };
+    pairs.set(item.name, { before, after });
+  }
+  return pairs;
+}
+
+type Told = { readonly changes: readonly EffectiveChange[] };
+
+function deviceChange(sites: Sites, { before, after }: Pair) {
+  const now = before && effectiveAt(sites.before, before, undefined);
+  const then = after && effectiveAt(sites.after, after, undefined);
+  return { device: after?.name ?? before?.name ?? '', changes: differences(now, then) };
+}
+
+function userChange(sites: Sites, { before, after }: Pair, place: UserPlace) {
+  const now = before && effectiveAt(sites.before, place.before ?? somewhere, before);
+  const then = after && effectiveAt(sites.after, place.after ?? somewhere, after);
+  const changes = [...differences(now, then)];
+  const rulesNow = now && before && offlineOf(sites.before, before, now);
+  const rulesThen = then && after && offlineOf(sites.after, after, then);
+  if (rulesNow !== undefined && canonicalJson(rulesNow) !== canonicalJson(rulesThen)) {
+    changes.push({ what: 'offline', name: 'offline', before: rulesNow, after: rulesThen ?? null });
+  }
+  return { user: after?.name ?? before?.name ?? '', on: place.on, changes };
+}
+
+function offlineOf({ config, settings }: EffectiveSite, user: StoredObject, effective: EffectiveAnswer) {
+  return offlineRules({ config: () => config, settings: () => settings }, user.body as UserBody, effective.settings);
+}
+
+/** What a device would be given, beside what it is given: where a value comes from is no change of it. */
+function differences(
+  before: EffectiveAnswer | undefined,
+  after: EffectiveAnswer | undefined,
+): readonly EffectiveChange[] {
+  const changes: EffectiveChange[] = [];
+  const compare = (
+    what: EffectiveChange['what'],
+    now: ReadonlyMap<string, unknown>,
+    then: ReadonlyMap<string, unknown>,
+  ) => {
+    for (const name of new Set([...now.keys(), ...then.keys()])) {
+      const [from, to] = [now.get(name) ?? null, then.get(name) ?? null];
+      if (canonicalJson(from) !== canonicalJson(to)) changes.push({ what, name, before: from, after: to });
+    }
+  };
+  compare('setting', valuesOf(before), valuesOf(after));
+  compare('connection', connectionsOf(before), connectionsOf(after));
+  return changes;
+}
+
+function valuesOf(answer: EffectiveAnswer | undefined): ReadonlyMap<string, unknown> {
+  const given = Object.entries(answer?.settings ?? {}).filter(([, { leftOut }]) => leftOut === undefined);
+  return new Map(given.map(([key, { value }]) => [key, value]));
+}
+
+function connectionsOf(answer: EffectiveAnswer | undefined): ReadonlyMap<string, unknown> {
+  const connections = (answer?.profile.connections ?? []) as readonly { readonly name: string }[];
+  return new Map(connections.map(connection => [connection.name, connection]));
+}
+
+async function inTurns<T, R>(all: readonly T[], look: (one: T) => readonly R[]): Promise<readonly R[]> {
+  const found: R[] = [];
+  for (const [at, one] of all.entries()) {
+    if (at % AT_A_TIME === 0) await nextTurn();
+    found.push(...look(one));
+  }
+  return found;
+}
+
+function tally<T extends Told & ({ readonly device: string } | { readonly user: string })>(
+  looked: readonly T[],
+  of: number,
+) {
+  const affected = looked.filter(({ changes }) => changes.length > 0);
+  const names = new Set(affected.map(one => ('user' in one ? one.user : one.device)));
+  const items = affected.slice(0, MAX_TOLD).map(one => ({ ...one, changes: [...one.changes] }));
+  return { affected: names.size, of, items };
+}

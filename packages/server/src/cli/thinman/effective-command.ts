@@ -1,0 +1,90 @@
+import {
+  type EffectiveAnswer,
+  type EffectiveChange,
+  EffectiveAnswer as EffectiveSchema,
+  IfAppliedAnswer,
+} from '@thinman/protocol';
+import type { AdminClient } from './admin-client.ts';
+import { CommandError, EXIT } from './command-error.ts';
+import type { FileObject } from './documents.ts';
+import { type Format, toJson, toYaml } from './format.ts';
+import { table } from './table.ts';
+import { APPLY_DEADLINE_MS, describeChange, naming } from './write-commands.ts';
+
+export type EffectiveQuestion = {
+  readonly device?: string | undefined;
+  readonly user?: string | undefined;
+  readonly format: Format;
+};
+
+/** `thinman effective`: every value with its origin. */
+export async function getEffective(client: AdminClient, { device, user, format }: EffectiveQuestion): Promise<string> {
+  if (device === undefined) throw new CommandError(EXIT.misuse, 'name a device: --device NAME');
+  const query = new URLSearchParams({ device, ...(user === undefined ? {} : { user }) });
+  const answer: EffectiveAnswer = await client.ask(EffectiveSchema, { path: `/effective?${query}` });
+  if (format === 'json') return toJson(answer);
+  return format === 'yaml' ? toYaml([answer]) : effectiveTable(answer);
+}
+
+/** `thinman effective --if-applied`: what files would change, on which devices and for which users. */
+export async function getIfApplied(
+  client: AdminClient,
+  { device, user, format }: EffectiveQuestion,
+  objects: readonly FileObject[],
+): Promise<string> {
+  if (user !== undefined && device === undefined) {
+    throw new CommandError(EXIT.misuse, 'name the device as well where a user is named: --device NAME');
+  }
+  const named = { ...(device !== undefined && { device }), ...(user !== undefined && { user }) };
+  const body = { objects: objects.map(({ value }) => value), ...named };
+  const question = { method: 'POST', path: '/effective', body, deadlineMs: APPLY_DEADLINE_MS } as const;
+  const answer = await naming(objects, () => client.ask(IfAppliedAnswer, question));
+  if (format === 'json') return toJson(answer);
+  return format === 'yaml' ? toYaml([answer]) : differenceLines(answer);
+}
+
+function differenceLines({ changes, devices, users }: IfAppliedAnswer): string {
+  const lines = changes.filter(({ change }) => change !== 'unchanged').map(describeChange);
+  for (const { device, changes: told } of devices.items) lines.push(`device ${device}`, ...told.map(changeLine));
+  for (const { user, on, changes: told } of users.items)
+    lines.push(`user ${user}${whereOf(on)}`, ...told.map(changeLine));
+  lines.push(
+    `devices that would change: ${devices.affected} of ${devices.of}`,
+    `users who would see a change: ${users.affected} of ${users.of}`,
+  );
+  return lines.map(line => `${line}\n`).join('');
+}
+
+function whereOf(on: IfAppliedAnswer['users']['items'][number]['on']): string {
+  if (on === null) return '';
+  return 'device' in on ? ` on device ${on.device}` : ` on devices of ${on.deviceGroup}`;
+}
+
+function changeLine({ what, name, before, after }: EffectiveChange): string {
+  const label = what === 'setting' ? name : what === 'offline' ? 'offline login' : `${what} ${name}`;
+  const say = (value: unknown) => (value === null ? 'nothing' : JSON.stringify(value));
+  return `  ${label}: ${say(before)} → ${say(after)}`;
+}
+
+function effectiveTable({ settings, profile }: EffectiveAnswer): string {
+  const rows = Object.entries(settings).map(([key, { value, origin, enforced, overrides, united = [], leftOut }]) => [
+    key,
+    JSON.stringify(value),
+    leftOut === undefined ? (enforced ? 'enforced' : '') : 'left out',
+    fromWords(origin),
+    leftOut ?? (united.length > 1 ? `united with ${weakerWords(united.slice(0, -1))}` : weakerWords(overrides)),
+  ]);
+  const connections = profile.connections.map(connection => {
+    const { name, type } = connection as { name: string; type: string };
+    const origin = profile.origins[name];
+    return [name, type, origin === undefined ? '' : fromWords(origin), weakerNames(profile.overrides[name] ?? [])];
+  });
+  const missing = Object.entries(profile.leftOut ?? {}).map(([name, why]) => [name, 'left out', '', why]);
+  return `${table(['SETTING', 'VALUE', '', 'FROM', 'INSTEAD OF'], rows)}\n${table(['CONNECTION', 'TYPE', 'FROM', 'INSTEAD OF'], [...connections, ...missing])}`;
+}
+
+type Weaker = EffectiveAnswer['settings'][string]['overrides'];
+const fromWords = ({ kind, name, assignment }: Weaker[number]['origin']) => `${kind} ${name} by ${assignment}`;
+const weakerWords = (weaker: Weaker) =>
+  weaker.map(({ value, origin: of }) => `${JSON.stringify(value)} of ${of.name}`).join(', ');
+const weakerNames = (weaker: Weaker) => weaker.map(({ origin: of }) => `that of ${of.name}`).join(', ');

@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { createDeviceSite, type DeviceSite, type TestDevice } from '../../../../test/support/device-site.ts';
+import type { Directories, DirectoryAccount, DirectoryAnswer, DirectoryStatus } from '../directory/directories.ts';
+
+const EVE: DirectoryAccount = {
+  ...{
+    userId: '7d4ad2b6-8c1e-5f6a-9d2b-0c3e4f5a6b7c',
+    name: 'eve@lab.test',
+    displayName: 'Eve',
+    groups: ['nurses', 'others'],
+  },
+};
+const RIGHT = 'the-right-password';
+
+/** A directory that says what a test wants, and counts what it is asked. */
+function fakeDirectory() {
+  let status: DirectoryStatus = { kind: 'ok', account: EVE };
+  let answer: (password: string) => DirectoryAnswer | Promise<DirectoryAnswer> = byPassword;
+  let binds = 0;
+  const directories: Directories = {
+    claims: user =>
+      /@lab\.test$/i.test(user) || /^lab\\/i.test(user) ? 'by_domain' : user.includes('@') ? 'none' : 'plain',
+    keyOf: user => `${user.replace(/@.*|^.*\\/, '').toLowerCase()}@lab.test`,
+    async login(_user, password) {
+      binds += 1;
+      return answer(password);
+    },
+    status: async () => status,
+    changePassword: async () => ({ kind: 'unavailable' }),
+    close() {},
+  };
+  return {
+    directories,
+    binds: () => binds,
+    says: (next: typeof answer) => {
+      answer = next;
+    },
+    hasStatus: (next: DirectoryStatus) => {
+      status = next;
+    },
+    reset() {
+      status = { kind: 'ok', account: EVE };
+      answer = byPassword;
+    },
+  };
+}
+function byPassword(password: string): DirectoryAnswer {
+  return password === RIGHT ? { kind: 'granted', account: EVE } : { kind: 'denied', code: 'credentials_invalid' };
+}
+
+describe('a login of a directory user', () => {
+  const fake = fakeDirectory();
+  let site: DeviceSite;
+  let device: TestDevice;
+  let made = 0;
+  before(async () => {
+    site = await createDeviceSite({ directories: fake.directories });
+    await site.put('UserGroup', 'nurses', {});
+  });
+  after(() => site.close());
+  afterEach(fake.reset);
+  const newDevice = async () => {
+    made += 1;
+    device = await site.addDevice(`tc-${made}`);
+  };
+  const post = (path: string, body: object, token?: string) =>
+    site.primary.call(device, 'POST', path, { body, ...(token !== undefined && { token }) });
+  const login = (password = RIGHT, user = 'eve@lab.test', loginId = randomUUID()) =>
+    post('/v1/login', { method: 'password', loginId, user, password });
+  const codeOf = ({ status, body }: Awaited<ReturnType<typeof login>>) => (status === 200 ? 'granted' : body.code);
+
+  test('is by the password itself, and gives bundle and session with the groups that the site knows', async () => {
+    await newDevice();
+    assert.deepEqual((await post('/v1/login/begin', { user: 'LAB\\eve' })).body, { method: 'password' });
+    const { body } = await login();
+    assert.deepEqual(body.bundle.user, {
+      id: EVE.userId,
+      name: 'eve@lab.test',
+      displayName: 'Eve',
+      groups: ['nurses'],
+    });
+    assert.deepEqual(body.subject, { epoch: 0, generation: 0 });
+    const { status } = await site.primary.call(device, 'GET', '/v1/user/bundle', { token: body.session.token });
+    assert.equal(status, 200);
+  });
+
+  test('repeated is answered as before, without another bind; anything else under its id is refused', async () => {
+    await newDevice();
+    for (const password of [RIGHT, 'wrong']) {
+      const loginId = randomUUID();
+      const before = fake.binds();
+      const [first, second] = await Promise.all([
+        login(password, undefined, loginId),
+        login(password, undefined, loginId),
+      ]);
+      assert.equal(codeOf(first), codeOf(second));
+      assert.equal(codeOf(await login(password, undefined, loginId)), codeOf(first));
+      assert.equal(fake.binds(), before + 1);
+      assert.equal(codeOf(await login('another', undefined, loginId)), 'login_id_reused');
+      assert.equal(fake.binds(), before + 1);
+    }
+  });
+
+  test('that the directory left undecided is not sent to it again; one that it was not asked about is', async () => {
+    await newDevice();
+    const loginId = randomUUID();
+    fake.says(() => ({ kind: 'undecided' }));
+    const before = fake.binds();
+    assert.equal(codeOf(await login(RIGHT, undefined, loginId)), 'directory_undecided');
+    fake.says(byPassword);
+    assert.equal(codeOf(await login(RIGHT, undefined, loginId)), 'directory_undecided');
+    assert.equal(fake.binds(), before + 1);
+
+    const other = randomUUID();
+    for (const [said, code] of [
+      [{ kind: 'unavailable' }, 'directory_unavailable'],
+      [{ kind: 'overloaded', retryAfterMs: 700 }, 'overloaded'],
+    ] as const) {
+      fake.says(() => said);
+      assert.equal(codeOf(await login(RIGHT, undefined, other)), code);
+    }
+    fake.says(byPassword);
+    assert.equal(codeOf(await login(RIGHT, undefined, other)), 'granted');
+  });
+
+  test('is stopped before the directory hears of it, under whatever form of the name, and opened by the helpdesk', async () => {
+    await newDevice();
+    for (const name of ['eve@lab.test', 'EVE@lab.test', 'LAB\\eve', 'eve', 'Eve']) {
+      assert.equal(codeOf(await login('wrong', name)), 'credentials_invalid');
+    }
+    const before = fake.binds();
+    const locked = await login(RIGHT);
+    assert.equal(locked.body.code, 'account_locked');
+    assert.ok(locked.body.retryAfterMs > 0);
+    assert.equal(fake.binds(), before);
+    await site.put('User', 'eve@lab.test', { unlockedAt: new Date(site.clock.nowMs() + 1).toISOString() });
+    site.clock.forward(10);
+    assert.equal(codeOf(await login(RIGHT)), 'granted');
+  });
+
+  test('a directory that does not answer counts against nobody', async () => {
+    await newDevice();
+    fake.says(() => ({ kind: 'unavailable' }));
+    for (let at = 0; at < 8; at += 1) assert.equal(codeOf(await login()), 'directory_unavailable');
+    fake.says(byPassword);
+    assert.equal(codeOf(await login()), 'granted');
+  });
+
+  test('a local user with a password goes before, and is never asked for it', async () => {
+    await newDevice();
+    await site.addUser('mara');
+    assert.equal((await post('/v1/login/begin', { user: 'mara' })).body.method, 'derived');
+    assert.equal(codeOf(await login(RIGHT, 'mara')), 'bad_request');
+    assert.equal((await post('/v1/login/begin', { user: 'nobody' })).body.method, 'password');
+  });
+
+  test('a session is refreshed as long as the directory has nothing against it; silence is nothing against it', async () => {
+    await newDevice();
+    const { body } = await login();
+    const refresh = async () => {
+      const { status, body: answer } = await post('/v1/session', {}, body.session.token);
+      return status === 200 ? 'refreshed' : answer.code;
+    };
+    assert.equal(await refresh(), 'refreshed');
+    for (const kind of ['unavailable', 'undecided', 'not_told'] as const) {
+      fake.hasStatus({ kind });
+      assert.equal(await refresh(), 'refreshed');
+    }
+    fake.hasStatus({ kind: 'refused', code: 'account_disabled' });
+    assert.equal(await refresh(), 'account_disabled');
+    fake.hasStatus({ kind: 'unknown' });
+    assert.equal(await refresh(), 'session_invalid');
+    fake.hasStatus({ kind: 'ok', account: { ...EVE, userId: randomUUID() } });
+    assert.equal(await refresh(), 'session_invalid', 'the name is another person now');
+  });
+
+  test('an offline session is vouched for only where the password was right before, and for the same person', async () => {
+    await newDevice();
+    const vouch = async (more: object = {}) => {
+      const request = { loginId: randomUUID(), user: 'eve@lab.test', userId: EVE.userId, ...more };
+      const { status, body } = await post('/v1/session/vouch', request);
+      return status === 200 ? body.verdict : body.code;
+    };
+    assert.equal(await vouch(), 'session_invalid', 'nobody has logged in here');
+    await login();
+    assert.equal(await vouch(), 'granted');
+    assert.equal(await vouch({ userId: randomUUID() }), 'session_invalid');
+    fake.hasStatus({ kind: 'unavailable' });
+    assert.equal(await vouch(), 'directory_unavailable');
+    fake.hasStatus({ kind: 'not_told' });
+    assert.equal(await vouch(), 'session_invalid');
+    fake.hasStatus({ kind: 'refused', code: 'account_disabled' });
+    assert.equal(await vouch(), 'account_disabled');
+  });
+
+  test('no password in an event, an answer, or what waits in the journal', async () => {
+    await newDevice();
+    const answers = [await login('a-secret-that-is-wrong'), await login(RIGHT)];
+    const written = JSON.stringify([site.primary.pending(), answers.map(({ body }) => body)]);
+    for (const secret of ['a-secret-that-is-wrong', RIGHT]) assert.ok(!written.includes(secret));
+  });
+});

@@ -1,0 +1,213 @@
+import {
+  type DeviceSystem,
+  isErrorCode,
+  type LoginGranted,
+  NO_VERSION,
+  type PasswordLoginRequest,
+  type RecordedEvent,
+} from '@thinman/protocol';
+import type { DirectoryAccount, DirectoryAnswer, DirectoryTrouble } from '../directory/directories.ts';
+import { type Outcome, refused } from '../http/outcome.ts';
+import { JournalUnavailable } from '../journal/errors.ts';
+import type { FailureFact, Journal, StoredObject } from '../ports.ts';
+import { accountRefusal } from './account.ts';
+import type { Bundles } from './bundles.ts';
+import type { DeviceDeps } from './device-deps.ts';
+import type { DirectoryAccounts } from './directory-accounts.ts';
+import { grantToDirectoryUser } from './directory-grant.ts';
+import { isDirectoryUser, ownWords } from './directory-user.ts';
+import type { LoginGuard } from './login-guard.ts';
+import { uuidV5 } from './uuid.ts';
+
+export type DirectoryLogin = (device: StoredObject, request: PasswordLoginRequest) => Promise<Outcome<LoginGranted>>;
+
+type Attempt = {
+  readonly device: StoredObject;
+  readonly request: PasswordLoginRequest;
+  /** The name as failures are counted. */
+  readonly key: string;
+  readonly binding: string;
+};
+
+/** Answers whose password is out and counted, or may be: a repeat gets them again, and no second bind. */
+type Settled =
+  | { readonly binding: string; readonly kind: 'undecided' }
+  | {
+      readonly binding: string;
+      readonly kind: 'granted';
+      readonly account: DirectoryAccount;
+      readonly warning: string | undefined;
+    };
+
+/** A device repeats a login within seconds; at some 300 bytes these are 1 MB. */
+const MAX_SETTLED = 4_000;
+
+/**
+ * One login of a directory's user (`failover.md`): one typed password is one bind, whatever is repeated. Lockout comes before the
+ * directory is asked; its verdict is final, and rests on no version. What is answered was written down before.
+ */
+export function createDirectoryLogin(
+  deps: DeviceDeps,
+  bundles: Bundles,
+  guard: LoginGuard,
+  accounts: DirectoryAccounts,
+): DirectoryLogin {
+  const { directories, identity, journal, clock, replica } = deps;
+  const inFlight = new Map<string, { readonly binding: string; readonly answer: Promise<Outcome<LoginGranted>> }>();
+  const settled = new Map<string, Settled>();
+  const now = () => ({ serverTime: clock.nowMs() });
+
+  async function decide(device: StoredObject, request: PasswordLoginRequest): Promise<Outcome<LoginGranted>> {
+    if (!isDirectoryUser(deps, request.user)) return refused('bad_request', { detail: 'this user logs in by proof' });
+    const { loginId, user, password } = request;
+    const { keyHash } = device.system as DeviceSystem;
+    const binding = deps.dataKey.mac('login-binding', keyHash, user, 'password', password).toString('base64url');
+    const attempt: Attempt = { device, request, key: directories.keyOf(user), binding };
+
+    const pending = inFlight.get(loginId);
+    if (pending !== undefined) return pending.binding === binding ? pending.answer : refuseReuse(attempt);
+    const known = settled.get(loginId) ?? journal.remembered(loginId);
+    if (known !== undefined) return known.binding === binding ? repeat(attempt) : refuseReuse(attempt);
+
+    const lock = guard.decide(device.uid, attempt.key, ownWords(replica, attempt.key).unlockedAt);
+    if (lock.kind === 'too_many_attempts') return refused(lock.kind, { retryAfterMs: lock.retryAfterMs, ...now() });
+    const answer =
+      lock.kind === 'account_locked'
+        ? deny(attempt, lock.kind, { retryAfterMs: lock.retryAfterMs })
+        : directories.login(user, password).then(said => settle(attempt, said));
+    inFlight.set(loginId, { binding, answer });
+    return answer.finally(() => inFlight.delete(loginId));
+  }
+
+  async function settle(attempt: Attempt, said: DirectoryAnswer): Promise<Outcome<LoginGranted>> {
+    const { device, key, request, binding } = attempt;
+    if (said.kind === 'denied') {
+      return deny(
+        attempt,
+        said.code,
+        said.code === 'credentials_invalid' ? { failure: failureOf(attempt, 'first') } : {},
+      );
+    }
+    if (said.kind !== 'granted') {
+      if (said.kind === 'undecided') remember(request.loginId, { binding, kind: said.kind });
+      return troubled(said);
+    }
+    const { account, warning } = said;
+    const refusal = accountRefusal(ownWords(replica, account.name), clock.nowMs());
+    if (refusal !== undefined) return deny(attempt, refusal, {});
+    remember(request.loginId, { binding, kind: 'granted', account, warning });
+    const written = await write({
+      events: [answered(attempt, 'granted', account.name)],
+      remember: { loginId: request.loginId, binding, outcome: 'granted', subject: NO_VERSION },
+      granted: { deviceId: device.uid, user: key, atMs: clock.nowMs() },
+    });
+    return written ?? grant(attempt, account, warning);
+  }
+
+  async function deny(
+    attempt: Attempt,
+    code: DirectoryDenial,
+    { failure, retryAfterMs }: { readonly failure?: FailureFact; readonly retryAfterMs?: number },
+  ): Promise<Outcome<LoginGranted>> {
+    const { loginId } = attempt.request;
+    const later = retryAfterMs === undefined ? {} : { retryAfterMs };
+    const written = await write({
+      events: [answered(attempt, code, attempt.key)],
+      remember: { loginId, binding: attempt.binding, outcome: code, subject: NO_VERSION, ...later },
+      ...(failure !== undefined && { failure }),
+    });
+    return written ?? refused(code, { ...now(), ...later });
+  }
+
+  /** The stored verdict again; a grant only if it would be one now. */
+  async function repeat(attempt: Attempt): Promise<Outcome<LoginGranted>> {
+    const { loginId, user } = attempt.request;
+    const held = settled.get(loginId);
+    if (held?.kind === 'undecided') return troubled({ kind: 'undecided' });
+    const remembered = journal.remembered(loginId);
+    if (remembered !== undefined && remembered.outcome !== 'granted') {
+      const { outcome, retryAfterMs } = remembered;
+      const code = isErrorCode(outcome) ? outcome : 'internal';
+      return refused(code, { ...now(), ...(retryAfterMs !== undefined && { retryAfterMs }) });
+    }
+    const account = held?.account ?? (await accountNow(user));
+    if (account === undefined) return troubled({ kind: 'undecided' });
+    const refusal = accountRefusal(ownWords(replica, account.name), clock.nowMs());
+    return refusal === undefined ? grant(attempt, account, held?.warning) : refused(refusal, now());
+  }
+
+  async function accountNow(user: string): Promise<DirectoryAccount | undefined> {
+    const status = await directories.status(user);
+    return status.kind === 'ok' ? status.account : undefined;
+  }
+
+  function troubled(said: DirectoryTrouble): Outcome<LoginGranted> {
+    switch (said.kind) {
+      case 'unavailable':
+        return refused('directory_unavailable', now());
+      case 'undecided':
+        return refused('directory_undecided', now());
+      case 'overloaded':
+        return refused('overloaded', { retryAfterMs: said.retryAfterMs, ...now() });
+    }
+  }
+
+  function grant({ device, request, key }: Attempt, account: DirectoryAccount, warning: string | undefined) {
+    guard.granted(device.uid, key);
+    const { loginId, held } = request;
+    return grantToDirectoryUser(deps, bundles, accounts, { device, account, loginId, held, warning });
+  }
+
+  async function refuseReuse(attempt: Attempt): Promise<Outcome<LoginGranted>> {
+    const lock = guard.decide(attempt.device.uid, attempt.key, ownWords(replica, attempt.key).unlockedAt);
+    if (lock.kind === 'too_many_attempts') return refused(lock.kind, { retryAfterMs: lock.retryAfterMs, ...now() });
+    const written = await write({ events: [], failure: failureOf(attempt, 'reused') });
+    return written ?? refused('login_id_reused', now());
+  }
+
+  function remember(loginId: string, what: Settled): void {
+    const [oldest] = settled.keys();
+    if (settled.size >= MAX_SETTLED && oldest !== undefined) settled.delete(oldest);
+    settled.set(loginId, what);
+  }
+
+  /** undefined: it is on the disk. */
+  async function write(entry: Parameters<Journal['append']>[0]): Promise<Outcome<never> | undefined> {
+    const counted = entry.failure === undefined ? undefined : guard.counting(entry.failure);
+    try {
+      await journal.append(entry);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof JournalUnavailable)) throw error;
+      deps.log.error({ err: error }, 'a login cannot be written down and is not answered');
+      return refused('not_serving');
+    } finally {
+      counted?.();
+    }
+  }
+
+  function answered({ device, request }: Attempt, outcome: string, user: string): RecordedEvent {
+    const granted = outcome === 'granted';
+    const data = {
+      loginId: request.loginId,
+      device: device.name,
+      verdict: granted ? 'granted' : 'denied',
+      reason: granted ? null : outcome,
+      subject: null,
+    };
+    const at = clock.nowMs();
+    const event = { id: uuidV5(request.loginId, identity.name), type: 'login.answered', at, user, data };
+    return { ...event, origin: `server:${identity.name}`, takenBy: identity.name, takenAt: at };
+  }
+
+  function failureOf({ device, request, key, binding }: Attempt, which: 'first' | 'reused'): FailureFact {
+    const { loginId } = request;
+    const sent = which === 'first' ? [loginId] : [loginId, binding];
+    const sentHash = deps.dataKey.mac('failure-fact', device.uid, key, ...sent).toString('base64url');
+    return { loginId, deviceId: device.uid, user: key, sentHash, atMs: clock.nowMs() };
+  }
+
+  return decide;
+}
+
+type DirectoryDenial = Extract<DirectoryAnswer, { kind: 'denied' }>['code'];

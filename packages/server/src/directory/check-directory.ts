@@ -1,0 +1,39 @@
+import { X509Certificate } from 'node:crypto';
+import type { DirectoryBody, FieldProblem } from '@thinman/protocol';
+import { FilterParser } from 'ldapts';
+
+/** What is wrong with a Directory that its schema cannot see, before it is stored. */
+export function checkDirectory(body: DirectoryBody): readonly FieldProblem[] {
+  const problems: FieldProblem[] = [];
+  const say = (field: string, message: string) => problems.push({ field, message });
+  for (const field of ['userFilter', 'groupFilter'] as const) {
+    const filter = body[field];
+    if (filter === undefined) continue;
+    try {
+      FilterParser.parseString(filter);
+    } catch {
+      say(field, 'is no LDAP filter (RFC 4515), like (uid={user})');
+    }
+  }
+  if (body.userFilter !== undefined && !/\{(?:user|upn)\}/.test(body.userFilter)) {
+    say('userFilter', 'does not look at the name: it needs {user} or {upn}');
+  }
+  if (body.groupFilter !== undefined && !/\{(?:dn|user)\}/.test(body.groupFilter)) {
+    say('groupFilter', 'does not look at the user: it needs {dn} or {user}');
+  }
+  for (const [at, url] of body.urls.entries()) {
+    if (!URL.canParse(url) || new URL(url).hostname === '') say(`urls.${at}`, 'is no URL like ldaps://dc1.example.org');
+    else if (body.startTls === true && url.startsWith('ldaps:'))
+      say(`urls.${at}`, 'has TLS from the start: startTls is for ldap: URLs');
+  }
+  if (body.ca !== undefined && !isCertificate(body.ca)) say('ca', 'is no certificate in PEM form');
+  return problems;
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem) !== undefined;
+  } catch {
+    return false;
+  }
+}

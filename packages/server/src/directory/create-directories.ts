@@ -1,0 +1,133 @@
+import type { DirectoryBody } from '@thinman/protocol';
+import { secretContext } from '../core/sealed.ts';
+import type { Replica, SiteDataKey, StoredObject } from '../ports.ts';
+import type { Claim, Directories, DirectoryTrouble } from './directories.ts';
+import { createDirectory, type Directory, type DirectoryDeps } from './directory.ts';
+import { directoryConfig } from './directory-config.ts';
+import { belongsTo, type LoginParts, loginParts } from './login-name.ts';
+
+type Deps = DirectoryDeps & {
+  readonly replica: Pick<Replica, 'list' | 'onApplied'>;
+  readonly dataKey: Pick<SiteDataKey, 'open'>;
+};
+
+/** All directories of the site, in step with the replica. */
+export function createDirectories(deps: Deps): Directories & { servers(): ReturnType<typeof serversOf> } {
+  const { replica, log } = deps;
+  const held = new Map<string, { readonly generation: number; readonly directory: Directory | undefined }>();
+  const all = () => [...held.values()].flatMap(({ directory }) => directory ?? []);
+
+  function made(object: StoredObject): Directory | undefined {
+    try {
+      const sealed = (object.system.secrets as Record<string, string> | undefined)?.bindPassword;
+      const context = secretContext('Directory', object.name, 'bindPassword');
+      const password = sealed === undefined ? undefined : deps.dataKey.open(sealed, context);
+      const directory = createDirectory(directoryConfig(object.name, object.body as DirectoryBody, password), deps);
+      for (const { url, startTls } of directory.config.endpoints) {
+        if (url.startsWith('ldap:') && !startTls && !isLoopback(url)) {
+          log.warn(
+            { directory: object.name, url },
+            'passwords go to this directory in clear: use ldaps:// or startTls',
+          );
+        }
+      }
+      return directory;
+    } catch (error) {
+      log.error({ err: error, directory: object.name }, 'a directory cannot be used: apply it anew');
+      return undefined;
+    }
+  }
+
+  function follow(): void {
+    const objects = replica.list('Directory');
+    for (const [name, { directory }] of held) {
+      if (objects.some(object => object.name === name && held.get(name)?.generation === object.generation)) continue;
+      directory?.close();
+      held.delete(name);
+    }
+    for (const object of objects) {
+      if (held.has(object.name)) continue;
+      held.set(object.name, { generation: object.generation, directory: made(object) });
+    }
+  }
+
+  const candidatesFor = (parts: LoginParts): readonly Directory[] => {
+    const directories = all();
+    if (parts.form === 'plain') return directories.filter(({ config }) => config.takesPlainNames);
+    return directories.filter(({ config }) => belongsTo(parts, config.domains));
+  };
+
+  /** The one directory that has the name; undefined: none, or more than one. */
+  async function ownerOf(parts: LoginParts): Promise<Directory | DirectoryTrouble | undefined> {
+    const candidates = candidatesFor(parts);
+    if (candidates.length <= 1) return candidates[0];
+    const answers = await Promise.all(candidates.map(async each => ({ each, found: await each.find(parts) })));
+    const owners: Directory[] = [];
+    for (const { each, found } of answers) {
+      if ('found' in found) {
+        if (found.found !== 'none') owners.push(each);
+      } else return found;
+    }
+    if (owners.length > 1) {
+      const names = owners.map(({ config }) => config.name);
+      log.warn({ directories: names }, 'a login name without a domain that more than one directory may have');
+    }
+    // Nobody's name is asked of one of them: it takes as long as a wrong password.
+    return owners.length === 0 ? candidates[0] : owners.length === 1 ? owners[0] : undefined;
+  }
+
+  const isTrouble = (owner: Directory | DirectoryTrouble): owner is DirectoryTrouble => 'kind' in owner;
+
+  follow();
+  const stop = replica.onApplied(change => {
+    if (change.full || change.objects.some(({ kind }) => kind === 'Directory')) follow();
+  });
+
+  return {
+    claims(user): Claim {
+      const parts = loginParts(user);
+      if (parts.local === '' || candidatesFor(parts).length === 0) return 'none';
+      return parts.form === 'plain' ? 'plain' : 'by_domain';
+    },
+    keyOf(user) {
+      const parts = loginParts(user);
+      const [only, ...others] = candidatesFor(parts);
+      const suffix = others.length === 0 ? only?.config.domains.suffix : undefined;
+      const domain = suffix ?? parts.domain;
+      return `${parts.local.toLowerCase()}${domain === undefined ? '' : `@${domain}`}`;
+    },
+    async login(user, password) {
+      const parts = loginParts(user);
+      if (password === '' || parts.local === '') return { kind: 'denied', code: 'credentials_invalid' };
+      const owner = await ownerOf(parts);
+      if (owner === undefined) return { kind: 'denied', code: 'credentials_invalid' };
+      return isTrouble(owner) ? owner : owner.login(parts, password);
+    },
+    async status(user) {
+      const parts = loginParts(user);
+      const owner = await ownerOf(parts);
+      if (owner === undefined) return { kind: 'unknown' };
+      return isTrouble(owner) ? owner : owner.status(parts);
+    },
+    async changePassword(user, oldPassword, newPassword) {
+      const parts = loginParts(user);
+      const owner = await ownerOf(parts);
+      if (owner === undefined || oldPassword === '') return { kind: 'denied', code: 'credentials_invalid' };
+      return isTrouble(owner) ? owner : owner.changePassword(parts, oldPassword, newPassword);
+    },
+    servers: () => serversOf(all()),
+    close() {
+      stop();
+      for (const directory of all()) directory.close();
+      held.clear();
+    },
+  };
+}
+
+function serversOf(directories: readonly Directory[]) {
+  return directories.map(directory => ({ name: directory.config.name, servers: directory.servers() }));
+}
+
+function isLoopback(url: string): boolean {
+  return ['localhost', '127.0.0.1', '[::1]'].includes(new URL(url).hostname);
+}

@@ -1,0 +1,296 @@
+import { randomBytes } from 'node:crypto';
+import type { Entry } from 'ldapts';
+import type { Logger } from 'pino';
+import { uuidV5 } from '../device-plane/uuid.ts';
+import type { Clock } from '../ports.ts';
+import { AD_STATE, expiryWarning, LDAP_STATE, mustChange, refusalOf } from './account-state.ts';
+import { bindOnce } from './bind-once.ts';
+import { type BindQueue, createBindQueue, type Turn } from './bind-queue.ts';
+import { type BindResult, type Connection, NoAnswer, Refused } from './connection.ts';
+import type {
+  DirectoryAccount,
+  DirectoryAnswer,
+  DirectoryStatus,
+  DirectoryTrouble,
+  PasswordChange,
+} from './directories.ts';
+import type { DirectoryConfig } from './directory-config.ts';
+import { bytesOf, textOf, thinmanName } from './entry.ts';
+import { dnValue, filledFilter } from './filters.ts';
+import { groupsOf } from './groups.ts';
+import type { LdapServer } from './ldap-server.ts';
+import { createLdapServers, type LdapServers, Undecided } from './ldap-servers.ts';
+import type { LoginParts } from './login-name.ts';
+import { setPassword } from './set-password.ts';
+import { verdictOf } from './verdicts.ts';
+
+/** Of the 4 s that a device waits for a login: what the way there and back may take is left. */
+const LOGIN_MS = 3_200;
+/** A change of a password is waited for by a person at the greeter, not by a login's deadline. */
+const CHANGE_MS = 10_000;
+/** One read. */
+const READ_MS = 1_500;
+
+/** Goes into session tokens, which are small. */
+const MAX_DISPLAY_NAME = 128;
+
+/** One directory, whichever of its servers answers. */
+export type Directory = {
+  readonly config: DirectoryConfig;
+  login(parts: LoginParts, password: string): Promise<DirectoryAnswer>;
+  /** Whether there is a user of this name, by the service account or as far as anybody may read. `not_told`: nobody may. */
+  find(parts: LoginParts): Promise<{ readonly found: Found['kind'] } | DirectoryTrouble>;
+  status(parts: LoginParts): Promise<DirectoryStatus>;
+  changePassword(parts: LoginParts, oldPassword: string, newPassword: string): Promise<PasswordChange>;
+  servers(): ReturnType<LdapServers['breakers']>;
+  close(): void;
+};
+
+export type DirectoryDeps = {
+  readonly siteId: string;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+};
+
+type Found =
+  | { readonly kind: 'entry'; readonly entry: Entry }
+  | { readonly kind: 'none' }
+  /** Without a service account, and nothing may be read: the user is asked for by the bind itself. */
+  | { readonly kind: 'not_told' };
+
+export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): Directory {
+  const { clock, log } = deps;
+  const isAd = config.type === 'activeDirectory';
+  const servers = createLdapServers(config.endpoints, config.serviceAccount, {
+    ...deps,
+    onChange(url, state, why) {
+      const words = state === 'open' ? 'a directory server does not answer' : 'a directory server answers again';
+      log[state === 'open' ? 'warn' : 'info']({ directory: config.name, url, why }, words);
+    },
+  });
+  const queue: BindQueue = createBindQueue(clock);
+
+  const deadline = (ms: number) => {
+    const untilMs = clock.monotonicMs() + ms;
+    return { untilMs, left: (atMost = READ_MS) => Math.min(atMost, Math.max(untilMs - clock.monotonicMs(), 1)) };
+  };
+  type Deadline = ReturnType<typeof deadline>;
+
+  const domain = config.domains.suffix;
+  const upnOf = ({ local, domain: typed, form }: LoginParts) =>
+    `${local}@${form === 'suffix' ? typed : (domain ?? typed ?? '')}`;
+
+  async function lookUp(connection: Connection, parts: LoginParts, { left }: Deadline): Promise<Found> {
+    const filter = filledFilter(config.userFilter, { user: parts.local, upn: upnOf(parts) });
+    const mayRead = config.serviceAccount !== undefined;
+    // Active Directory lets nobody read without a name.
+    if (!mayRead && isAd && !connection.isBound) return { kind: 'not_told' };
+    try {
+      const entries = await connection.search(
+        { base: config.baseDn, scope: 'sub', filter, attributes: attributesOf(isAd), binary: BINARY, sizeLimit: 2 },
+        left(),
+      );
+      const entry = chosen(entries, parts, upnOf(parts), isAd);
+      if (entry !== undefined) return { kind: 'entry', entry };
+      if (entries.length > 1) log.warn({ directory: config.name, user: parts.local }, 'a name that two entries have');
+      return { kind: mayRead ? 'none' : 'not_told' };
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if (!mayRead) return { kind: 'not_told' };
+      throw new NoAnswer(`the service account may not look up users below ${config.baseDn}: ${error.message}`);
+    }
+  }
+
+  /** Under which name the user binds. Who does not exist is asked for all the same: it takes as long. */
+  function bindName(found: Found, parts: LoginParts): { readonly name: string; readonly known: boolean } {
+    if (found.kind === 'entry') return { name: found.entry.dn, known: true };
+    if (found.kind === 'not_told' && config.userDn !== undefined) {
+      return { name: config.userDn.replaceAll('{user}', () => dnValue(parts.local)), known: true };
+    }
+    if (found.kind === 'not_told' && isAd && domain !== undefined) return { name: upnOf(parts), known: true };
+    return { name: `cn=${randomBytes(8).toString('hex')},${config.baseDn}`, known: false };
+  }
+
+  async function queued<T>(work: () => Promise<T>): Promise<T | DirectoryTrouble> {
+    try {
+      const turn: Turn<T> = await queue.run(work);
+      return turn.kind === 'done' ? turn.value : turn;
+    } catch (error) {
+      return troubleOf(error);
+    }
+  }
+
+  function troubleOf(error: unknown): DirectoryTrouble {
+    if (error instanceof Undecided) return { kind: 'undecided' };
+    if (!(error instanceof NoAnswer || error instanceof Refused)) throw error;
+    log.warn({ directory: config.name, why: error.message }, 'a directory could not be asked');
+    return { kind: 'unavailable' };
+  }
+
+  /** As its own user sees it. */
+  async function ownEntry(asUser: Connection, name: string, parts: LoginParts, time: Deadline) {
+    if (config.userDn === undefined) {
+      const seen = await lookUp(asUser, parts, time);
+      return seen.kind === 'entry' ? seen.entry : undefined;
+    }
+    const attributes = attributesOf(isAd);
+    const [entry] = await asUser.search({ base: name, scope: 'base', attributes, binary: BINARY }, time.left());
+    return entry;
+  }
+
+  type Bound = {
+    readonly name: string;
+    readonly result: BindResult;
+    readonly known: boolean;
+    readonly entry: Entry | undefined;
+  };
+
+  /** One bind with a typed password. `then` runs on the connection that is the user's now. */
+  async function bindAs<T>(
+    server: LdapServer,
+    parts: LoginParts,
+    password: string,
+    time: Deadline,
+    then: (bound: Bound, asUser: Connection) => Promise<T>,
+  ): Promise<T> {
+    const found = await lookUp(await server.service(), parts, time);
+    const { name, known } = bindName(found, parts);
+    return server.withBinder(async connection => {
+      // Whoever is nobody's gets no word of what was typed.
+      const sent = known ? password : randomBytes(16).toString('hex');
+      const result = await bindOnce(server, connection, name, sent, time.left(LOGIN_MS), clock);
+      const entry = found.kind === 'entry' ? found.entry : undefined;
+      try {
+        return await then({ name, result, known, entry }, connection);
+      } catch (error) {
+        // The password is out: nothing of this is done again elsewhere.
+        if (error instanceof NoAnswer || error instanceof Refused) throw new Undecided(error.message);
+        throw error;
+      }
+    });
+  }
+
+  function judged({ result, known, entry }: Bound): DirectoryAnswer | undefined {
+    const verdict = verdictOf(result);
+    if (verdict === 'trouble') {
+      if (result.kind === 'refused') {
+        log.warn({ directory: config.name, code: result.code, why: result.diagnostic }, 'a directory takes no binds');
+      }
+      return { kind: 'unavailable' };
+    }
+    if (verdict !== 'granted') return { kind: 'denied', code: known ? verdict : 'credentials_invalid' };
+    if (!known) return { kind: 'denied', code: 'credentials_invalid' };
+    const refusal = entry === undefined ? undefined : refusalOf(entry, clock.nowMs());
+    if (refusal !== undefined) return { kind: 'denied', code: refusal };
+    return entry !== undefined && mustChange(entry) ? { kind: 'denied', code: 'password_expired' } : undefined;
+  }
+
+  async function accountOf(connection: Connection, entry: Entry, parts: LoginParts, time: Deadline) {
+    const own = (isAd ? textOf(entry, 'sAMAccountName') : textOf(entry, 'uid')) ?? parts.local;
+    const local = thinmanName(own.toLowerCase()) ?? 'user';
+    const groups = await groupsOf({ config, connection, untilMs: () => time.left(LOGIN_MS) }, entry, own);
+    const account: DirectoryAccount = {
+      userId: uuidV5(deps.siteId, `directory/${config.name}/${idOf(entry)}`),
+      name: domain === undefined ? local : `${local}@${domain}`,
+      displayName: (textOf(entry, 'displayName') ?? textOf(entry, 'cn'))?.slice(0, MAX_DISPLAY_NAME),
+      groups,
+    };
+    return account;
+  }
+
+  /** What the bind did not tell: read by the service account, on any server, else as the user. */
+  async function completed(bound: Bound, asUser: Connection, server: LdapServer, parts: LoginParts, time: Deadline) {
+    if (config.serviceAccount !== undefined && bound.entry !== undefined) {
+      return { entry: bound.entry, account: await accountOf(await server.service(), bound.entry, parts, time) };
+    }
+    const entry = bound.entry ?? (await ownEntry(asUser, bound.name, parts, time));
+    if (entry === undefined) throw new Undecided('a user may not read the own entry, and there is no service account');
+    return { entry, account: await accountOf(asUser, entry, parts, time) };
+  }
+
+  return {
+    config,
+    login(parts, password) {
+      // From here on, with the time in the queue: the device waits for all of it.
+      const time = deadline(LOGIN_MS);
+      return queued(() =>
+        servers.run<DirectoryAnswer>(
+          server =>
+            bindAs(server, parts, password, time, async (bound, asUser) => {
+              const refusal = judged(bound);
+              if (refusal !== undefined) return refusal;
+              const { entry, account } = await completed(bound, asUser, server, parts, time);
+              const refused = refusalOf(entry, clock.nowMs());
+              if (refused !== undefined) return { kind: 'denied', code: refused };
+              const warning = expiryWarning(entry, bound.result.policy, clock.nowMs());
+              return { kind: 'granted', account, ...(warning !== undefined && { warning }) };
+            }),
+          time.untilMs,
+        ),
+      );
+    },
+    async find(parts) {
+      try {
+        const time = deadline(READ_MS * 2);
+        const work = async (server: LdapServer) => lookUp(await server.service(), parts, time);
+        return { found: (await servers.run(work, time.untilMs)).kind };
+      } catch (error) {
+        return troubleOf(error);
+      }
+    },
+    async status(parts) {
+      if (config.serviceAccount === undefined) return { kind: 'not_told' };
+      return queued(() => {
+        const time = deadline(LOGIN_MS);
+        return servers.run<DirectoryStatus>(async server => {
+          const connection = await server.service();
+          const found = await lookUp(connection, parts, time);
+          if (found.kind !== 'entry') return { kind: 'unknown' };
+          const code = refusalOf(found.entry, clock.nowMs());
+          if (code !== undefined) return { kind: 'refused', code };
+          return { kind: 'ok', account: await accountOf(connection, found.entry, parts, time) };
+        }, time.untilMs);
+      });
+    },
+    changePassword: (parts, oldPassword, newPassword) =>
+      queued(() => {
+        const time = deadline(CHANGE_MS);
+        return servers.run<PasswordChange>(
+          server =>
+            setPassword(
+              {
+                ...{ config, server, clock, left: time.left },
+                lookUp: connection => lookUp(connection, parts, time),
+                bindName: found => bindName(found as Found, parts).name,
+              },
+              { oldPassword, newPassword },
+            ),
+          time.untilMs,
+        );
+      }),
+    servers: servers.breakers,
+    close: servers.close,
+  };
+}
+
+const BINARY = ['objectGUID', 'objectSid'] as const;
+const AD_NAMES = ['objectGUID', 'objectSid', 'sAMAccountName', 'userPrincipalName', 'primaryGroupID'] as const;
+const LDAP_NAMES = ['entryUUID', 'uid', 'memberOf'] as const;
+
+function attributesOf(isAd: boolean): readonly string[] {
+  return ['cn', 'displayName', ...(isAd ? [...AD_NAMES, ...AD_STATE] : [...LDAP_NAMES, ...LDAP_STATE])];
+}
+
+/** Of two that a name fits in AD, the one whose principal name it is; else none. */
+function chosen(entries: readonly Entry[], parts: LoginParts, upn: string, isAd: boolean): Entry | undefined {
+  if (entries.length <= 1 || !isAd) return entries.length === 1 ? entries[0] : undefined;
+  const [attribute, wanted] =
+    parts.form === 'suffix' ? (['userPrincipalName', upn] as const) : (['sAMAccountName', parts.local] as const);
+  return entries.find(entry => textOf(entry, attribute)?.toLowerCase() === wanted.toLowerCase());
+}
+
+/** What stays when the entry is renamed or moved. */
+function idOf(entry: Entry): string {
+  return bytesOf(entry, 'objectGUID')?.toString('hex') ?? textOf(entry, 'entryUUID') ?? entry.dn.toLowerCase();
+}

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+
+const SCRIPT = join(import.meta.dirname, 'install-pam.sh');
+const SERVICE = `#%PAM-1.0
+auth requisite pam_nologin.so
+@include common-auth
+auth optional pam_gnome_keyring.so
+@include common-account
+@include common-session
+`;
+
+let folder: string;
+let service: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'thinman-install-'));
+  mkdirSync(join(folder, 'pam.d'));
+  service = join(folder, 'pam.d', 'lightdm');
+  writeFileSync(service, SERVICE, { mode: 0o640 });
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function run(...args: readonly string[]) {
+  const places = ['--pam-folder', join(folder, 'pam.d'), '--helper', join(folder, 'helper'), '--keep-settings'];
+  const { status, stderr } = spawnSync('sh', [SCRIPT, ...places, ...args], { encoding: 'utf8' });
+  return { status, stderr };
+}
+const installed = () => readFileSync(service, 'utf8');
+
+test('ThinMan is put into a service of PAM once, however often, and out again without a trace', () => {
+  assert.equal(run('--data', '/var/lib/thinman', 'lightdm').status, 0);
+  const once = installed();
+  assert.equal(once.match(/pam_exec\.so/g)?.length, 3);
+  assert.doesNotMatch(once, /^@include common-(?:auth|account)/m);
+  assert.match(once, /^auth optional pam_gnome_keyring\.so$/m);
+  assert.equal(statSync(service).mode & 0o777, 0o640);
+  assert.equal(statSync(join(folder, 'helper')).mode & 0o777, 0o755);
+  assert.equal(run('--data', '/var/lib/thinman', 'lightdm').status, 0);
+  assert.equal(installed(), once);
+  assert.equal(run('--remove', 'lightdm').status, 0);
+  assert.equal(installed(), SERVICE);
+});
+
+test('with accounts of their own people get a home folder, and no account of the machine is ThinMan’s', () => {
+  assert.equal(run('--data', '/var/lib/thinman', '--own-accounts', 'lightdm').status, 0);
+  assert.match(installed(), /pam_mkhomedir\.so/);
+  assert.doesNotMatch(installed(), /pam_succeed_if/);
+});
+
+test('what cannot be done is refused before anything is changed', () => {
+  writeFileSync(join(folder, 'pam.d', 'strange'), 'auth required pam_unix.so\n');
+  for (const args of [
+    ['lightdm'],
+    ['--data', 'relative', 'lightdm'],
+    ['--data', '/with a space', 'lightdm'],
+    ['--data', '/var/lib/thinman', 'lightdm', 'missing'],
+    ['--data', '/var/lib/thinman', 'lightdm', 'strange'],
+    ['--data', '/var/lib/thinman'],
+  ]) {
+    const { status, stderr } = run(...args);
+    assert.notEqual(status, 0, args.join(' '));
+    assert.notEqual(stderr, '');
+    assert.equal(installed(), SERVICE, args.join(' '));
+  }
+});

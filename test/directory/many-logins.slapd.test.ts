@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createDeviceSite } from '../support/device-site.ts';
+import { BASE_DN, SERVICE_DN, SLAPD_PASSWORD, USER_PASSWORD } from '../support/directories/hospital.ts';
+import { openDirectories } from '../support/directories/open-directories.ts';
+import { startSlapd } from '../support/directories/slapd.ts';
+
+const USERS = 10_000;
+const LOGINS = 500;
+/** Of a device, whose own deadline it is. */
+const DEADLINE_MS = 4_000;
+/** A login that is sent away comes back; on a loaded machine often. */
+const ATTEMPTS = 100;
+
+test('500 logins at once, of 10,000 users: none is wrong, and who is sent away gets in later', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'thinman-many-'));
+  try {
+    await using slapd = await startSlapd(folder, { users: USERS });
+    using directories = openDirectories({
+      lab: {
+        ...{ type: 'ldap', urls: [slapd.ldapsUrl], ca: slapd.ca, baseDn: BASE_DN, suffix: 'lab.test' },
+        ...{ bindDn: SERVICE_DN, bindPassword: SLAPD_PASSWORD },
+      },
+    });
+    const site = await createDeviceSite({ directories });
+    try {
+      const quiet = await site.addDevice('signed-in');
+      const session = await site.primary.call(quiet, 'POST', '/v1/login', {
+        body: { method: 'password', loginId: randomUUID(), user: 'alice@lab.test', password: USER_PASSWORD },
+      });
+      assert.equal(session.status, 200);
+      const seen = new Map<string, number>();
+      let left = LOGINS;
+
+      const login = async (at: number) => {
+        const user = `u${at * 20}`;
+        const password = at % 10 === 9 ? 'wrong-password' : USER_PASSWORD;
+        for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+          const beganMs = performance.now();
+          const answer = await directories.login(`${user}@lab.test`, password);
+          const tookMs = performance.now() - beganMs;
+          assert.ok(tookMs < DEADLINE_MS, `${answer.kind} after ${tookMs} ms`);
+          const code = answer.kind === 'denied' ? answer.code : answer.kind;
+          seen.set(code, (seen.get(code) ?? 0) + 1);
+          if (answer.kind !== 'overloaded') {
+            assert.equal(code, password === USER_PASSWORD ? 'granted' : 'credentials_invalid', user);
+            break;
+          }
+          assert.ok(answer.retryAfterMs >= 500);
+          await delay(answer.retryAfterMs);
+        }
+        left -= 1;
+      };
+      const all = Promise.all(Array.from({ length: LOGINS }, (_, at) => login(at)));
+      // Whoever is signed in is served between the logins.
+      const { status } = await site.primary.call(quiet, 'GET', '/v1/user/bundle', {
+        token: session.body.session.token,
+      });
+      assert.equal(status, 200);
+      assert.ok(left > 0, 'it was answered before all of them');
+      await all;
+      assert.deepEqual([seen.get('granted'), seen.get('credentials_invalid')], [450, 50]);
+      assert.ok((seen.get('overloaded') ?? 0) > 0, 'the bound was met');
+      const binds = slapd.binds('uid=u');
+      assert.equal(binds, LOGINS, 'each typed password is one bind');
+    } finally {
+      await site.close();
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
