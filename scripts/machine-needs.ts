@@ -30,6 +30,7 @@ const NETWORK = /^test\/(?:.*\/)?network\/|^test\/bench\/(?:failover|memory-agen
 const TRACED = /^test\/system\/(?:killed-at-|promotion|restored-database)/;
 const FULL_DISKS = /^test\/(?:system|database)\/full-disk/;
 const UNIX_USERS = /^test\/security\/other-unix-users/;
+const CLIENTS = /^test\/clients\//;
 /** The helper of pam_exec, and PAM itself. */
 const PAM = /^test\/system\/pam\b/;
 const DIRECTORIES = /^test\/directory\//;
@@ -66,13 +67,22 @@ export const NEEDS: readonly Need[] = [
   debian('lsof', 'lsof', GALERA),
   debian('iproute2', 'ip', any(NETWORK, ACTIVE_DIRECTORY)),
   debian('nftables', 'nft', NETWORK),
+  debian('xvfb', 'Xvfb', CLIENTS),
+  debian('x11-apps', 'xwd', CLIENTS),
+  debian('x11-utils', 'xprop', CLIENTS),
+  debian('freerdp2-x11', 'xfreerdp', CLIENTS),
+  debian('freerdp2-shadow-x11', 'freerdp-shadow-cli', CLIENTS),
+  debian('winpr-utils', 'winpr-hash', CLIENTS),
+  debian('openssh-server', 'sshd', CLIENTS),
+  debian('openssh-client', 'ssh', CLIENTS),
+  debian('xterm', 'xterm', CLIENTS),
   debian('socat', 'socat', any(NETWORK, ACTIVE_DIRECTORY)),
   debian('faketime', 'faketime', CLOCKS),
   debian('strace', 'strace', TRACED),
   debian('pamtester', 'pamtester', PAM),
   debian('libnss-systemd', '/usr/lib/x86_64-linux-gnu/libnss_systemd.so.2', PAM),
   { name: 'root', suites: any(NETWORK, UNIX_USERS, PAM, ACTIVE_DIRECTORY), isMet: () => process.getuid?.() === 0 },
-  debian('chromium', 'chromium', BROWSER),
+  debian('chromium', 'chromium', any(BROWSER, CLIENTS)),
   { name: 'leave to look into processes (root, ptrace)', suites: TRACED, isMet: canTrace },
   { name: 'a disk of its own (root, mkfs.ext4, a loop device)', suites: FULL_DISKS, isMet: canMountDisk },
   // Out of a distribution that moves: on some days it cannot be had.

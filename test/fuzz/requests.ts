@@ -11,6 +11,8 @@ import {
   CaStatus,
   CaStepAnswer,
   CaStepRequest,
+  ConnectionRequest,
+  ConnectionStatus,
   DeleteAnswer,
   DeviceBundle,
   DeviceChangedAnswer,
@@ -54,6 +56,7 @@ import {
   ServerReport,
   ServerStatus,
   SessionRefreshed,
+  SessionView,
   StatementAnswer,
   TokenAnswer,
   TokenRequest,
@@ -117,6 +120,9 @@ export const CONTROL_ROUTES: readonly Route[] = [
   { method: 'POST', path: LOCAL_PATHS.login, body: LocalLoginRequest, answer: LoginResult },
   { method: 'POST', path: LOCAL_PATHS.logout, answer: Type.Object({}) },
   { method: 'POST', path: LOCAL_PATHS.pam, body: LocalPamRequest, answer: 'text' },
+  { method: 'GET', path: LOCAL_PATHS.session, answer: SessionView },
+  { method: 'POST', path: LOCAL_PATHS.connect, body: ConnectionRequest, answer: ConnectionStatus },
+  { method: 'POST', path: LOCAL_PATHS.disconnect, body: ConnectionRequest, answer: ConnectionStatus },
 ];
 export const LOGIN_ROUTES: readonly Route[] = [
   { method: 'GET', path: LOCAL_PATHS.status, answer: PublicAgentStatus },

@@ -3,7 +3,7 @@ import { AgentStatus, LOCAL_PATHS, LoginResult, type Version } from '@thinman/pr
 import { asPromised } from './contract.ts';
 import { createDaemon, type Daemon } from './daemon.ts';
 import { askSocket } from './local-socket.ts';
-import type { Environment, Finished, Processes } from './processes.ts';
+import type { Environment, Finished, Processes, StartOptions } from './processes.ts';
 import { waitFor } from './wait.ts';
 
 /** One login as the person saw it. Without an answer (`code` 2, 3 or 4) it may have been recorded or not. */
@@ -26,6 +26,8 @@ export type DeviceHistory = {
 /** One thin client: a running `thinman-agent` and what is asked of it. */
 export type Agent = Daemon & {
   readonly data: string;
+  /** `thinman-agent VERB --data …`. */
+  command(verb: string, args?: readonly string[]): Promise<Finished>;
   enroll(token: string): Promise<Finished>;
   login(user: string, password: string): Promise<SeenLogin>;
   logout(): Promise<Finished>;
@@ -35,6 +37,14 @@ export type Agent = Daemon & {
   waitForStatus(what: string, wanted: (status: AgentStatus) => boolean, withinMs?: number): Promise<AgentStatus>;
 };
 
+/** How and where it runs. */
+export type AgentPlace = {
+  /** Beside `start --data`. */
+  readonly startOptions?: readonly string[];
+  /** A host of `network/network.ts`. */
+  readonly inside?: StartOptions['inside'];
+};
+
 /** `environment`: of what runs as the device itself (enrolment and agent), not of the commands that ask it. */
 export function createAgentCommands(
   processes: Processes,
@@ -42,6 +52,7 @@ export function createAgentCommands(
   data: string,
   history: DeviceHistory,
   environment: Environment = {},
+  { startOptions = [], inside }: AgentPlace = {},
 ): Agent {
   const command = (verb: string, args: readonly string[], input?: string) =>
     processes.run('thinman-agent', [verb, '--data', data, ...args], input === undefined ? {} : { input });
@@ -61,9 +72,17 @@ export function createAgentCommands(
   };
 
   return {
-    ...createDaemon(processes, name, 'thinman-agent', ['start', '--data', data], { environment }),
+    ...createDaemon(processes, name, 'thinman-agent', ['start', '--data', data, ...startOptions], {
+      environment,
+      ...(inside && { inside }),
+    }),
     data,
-    enroll: token => processes.run('thinman-agent', ['enroll', token, '--data', data, '--name', name], { environment }),
+    command: (verb, args = []) => command(verb, args),
+    enroll: token =>
+      processes.run('thinman-agent', ['enroll', token, '--data', data, '--name', name], {
+        environment,
+        ...(inside && { inside }),
+      }),
     login: async (user, password) => {
       const finished = await command('login', ['--user', user, '--password-stdin', '--json'], password);
       const { code, stdout, stderr, elapsedMs } = finished;

@@ -5,9 +5,11 @@ import {
   DEFAULT_AGENT_TIMINGS,
   type DeviceBundle,
   type LoginResult,
+  type SessionView,
   type SignedStatement,
   type SiteStatement,
 } from '@thinman/protocol';
+import { addressFile } from './adapters/address-file.ts';
 import { openCache } from './adapters/cache.ts';
 import { lockDataFolder } from './adapters/cache-lock.ts';
 import { createChannelConnector } from './adapters/channel.ts';
@@ -22,9 +24,9 @@ import { createRenewal } from './adapters/renewal.ts';
 import { createRoundTrips } from './adapters/round-trips.ts';
 import { createSealing } from './adapters/sealing.ts';
 import { verifyStatement } from './adapters/statement.ts';
+import { createApplication } from './apply/application.ts';
 import type { Applier } from './apply/applier.ts';
-import { createApplying } from './apply/applying.ts';
-import { devicePolicyFile } from './apply/device-policy-file.ts';
+import type { ClientOptions } from './apply/connections/start-client.ts';
 import { agentPaths, prepareDataFolder } from './config.ts';
 import type { Greeter } from './local/greeter/greeter-server.ts';
 import { createLocalServers, type LocalServers } from './local/local-servers.ts';
@@ -40,6 +42,9 @@ export { LocalSettingsUnusable } from './local/local-settings.ts';
 /** `ready` waits this long for the first word of a server: more than every deadline of one search (`failover.md`). */
 const READY_DEADLINE_MS = 5_000;
 
+/** Whether a server answers at all: more than the connect deadline of a slow line. */
+const CHECK_DEADLINE_MS = 5_000;
+
 /** What an agent is built from. */
 export type AgentOptions = {
   /** The folder that `enroll` filled. One agent at a time. */
@@ -48,8 +53,12 @@ export type AgentOptions = {
   readonly localSockets?: boolean;
   /** The greeter page on this port of 127.0.0.1; default: that of `local.json`, or none. */
   readonly greeterPort?: number | undefined;
-  /** What turns device bundles into files and actions; default: `applied/device-policy.json`. */
+  /** What turns bundles into files and actions, beside `applied/device-policy.json` and the hooks of `apply.d`. */
   readonly appliers?: readonly Applier[];
+  /** A folder in memory (tmpfs) for what must not outlive a session; default: none, and a user's policy is in no file. */
+  readonly runtimeDir?: string;
+  /** Where and under whom connections are opened; default: the agent opens none. */
+  readonly clients?: ClientOptions;
   /** Something that should not have happened; the agent goes on. Default: one line on standard error. */
   readonly onDefect?: (error: unknown) => void;
   readonly clock?: Clock;
@@ -69,6 +78,11 @@ export type Agent = {
   /** Never waits for a server; fine without a session. */
   logout(): Promise<void>;
   status(): AgentStatus;
+  /** Who works here, and which connections they can open. */
+  session(): SessionView;
+  /** Opens a connection by its name, or closes it. `unknown`: nobody here has one of that name. */
+  connect(name: string): 'done' | 'unknown';
+  disconnect(name: string): 'done' | 'unknown';
   /** Calls `listener` after every change of what `status` tells. Returns how to stop. */
   onChange(listener: () => void): () => void;
   /** The network came up: looks for servers at once. */
@@ -134,7 +148,30 @@ export function createAgent(options: AgentOptions): Agent {
     ...{ clock, roundTrips, identity: () => identity, connectDeadlineMs: () => connectDeadlineMs },
   });
   const channels = createChannelConnector({ clock, random, identity: () => identity, roundTrips });
-  const applying = createApplying(options.appliers ?? [devicePolicyFile(paths.appliedDir)], clock);
+  const application = createApplication({
+    paths,
+    clock,
+    random,
+    onDefect,
+    anyServerAnswers,
+    onLastClosed: () => runner.logout(),
+    ...(options.clients !== undefined && { clients: options.clients }),
+    ...(options.appliers !== undefined && { appliers: options.appliers }),
+    ...(options.runtimeDir !== undefined && { runtimeDir: options.runtimeDir }),
+    record: (data, user) => runner.record('bundle.applied', data, user),
+  });
+  const trialClient = createServerClient({
+    clock,
+    identity: () => identity,
+    connectDeadlineMs: () => connectDeadlineMs,
+  });
+  /** Over connections that begin now: one that was there before says nothing of a network that has changed. */
+  async function anyServerAnswers(): Promise<boolean> {
+    trialClient.reset();
+    const signal = AbortSignal.timeout(CHECK_DEADLINE_MS);
+    const answers = await Promise.all(runner.statement().servers.map(server => trialClient.readyz(server, signal)));
+    return answers.some(({ kind }) => kind !== 'failed');
+  }
   const verified = (signed: SignedStatement) => verifyStatement(signed, identity.caCertificates, identity.siteId);
   const runner = createRunner({
     identity,
@@ -154,8 +191,11 @@ export function createAgent(options: AgentOptions): Agent {
     onSite: followCas,
     onDeviceBundle: (bundle: DeviceBundle) => {
       connectDeadlineMs = bundle.timings.connectDeadlineMs;
-      applying.take(bundle);
+      application.takeDevice(bundle);
     },
+    onSession: application.takeSession,
+    addresses: addressFile(paths.addressFile, onDefect),
+    toldByAppliers: true,
     onDefect,
   });
   /** The CAs are those that the newest statement names, of those held and those offered. */
@@ -262,7 +302,8 @@ export function createAgent(options: AgentOptions): Agent {
       await greeter?.close();
       await local?.close();
       await client.close();
-      await applying.stop();
+      await trialClient.close();
+      await application.stop();
       cache.close();
       lock.release();
     },
@@ -271,6 +312,9 @@ export function createAgent(options: AgentOptions): Agent {
       runner.logout();
     },
     status: () => runner.status(),
+    session: () => application.view(),
+    connect: name => application.connect(name),
+    disconnect: name => application.disconnect(name),
     onChange: listener => runner.onChange(listener),
     linkUp: () => runner.linkUp(),
     resumed() {

@@ -19,6 +19,12 @@ export type AgentPaths = {
   readonly uidsFile: string;
   /** 0755: what other programs may read. */
   readonly appliedDir: string;
+  /** Executables that apply sections (docs/devices.md); it need not be there. */
+  readonly hooksDir: string;
+  /** Where servers last answered. */
+  readonly addressFile: string;
+  /** What was tried, confirmed and told of policies. */
+  readonly applyStateFile: string;
 };
 
 /** Others may pass through, to `login.sock` and `applied/`, but not list. An administrator may close it (0700). */
@@ -38,6 +44,9 @@ export function agentPaths(dataDir: string): AgentPaths {
     localSettingsFile: join(dir, 'local.json'),
     uidsFile: join(dir, 'unix-uids.json'),
     appliedDir: join(dir, 'applied'),
+    hooksDir: join(dir, 'apply.d'),
+    addressFile: join(dir, 'server-addresses.json'),
+    applyStateFile: join(dir, 'apply-state.json'),
   };
 }
 

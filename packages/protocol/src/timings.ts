@@ -31,6 +31,8 @@ export const AgentTimings = Type.Object({
   failbackRegretMs: ms(0, 86_400_000),
   /** … up to this wait. */
   failbackMaxWaitMs: ms(0, 86_400_000),
+  /** How long no server may answer before new network settings are taken back; default: 60 s. */
+  networkTrialMs: Type.Optional(ms(1_000, 600_000)),
 });
 export type AgentTimings = Static<typeof AgentTimings>;
 

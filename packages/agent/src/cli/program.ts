@@ -1,6 +1,7 @@
 import { type Command, CommanderError, Command as Program } from 'commander';
 import { PACKAGE_VERSION } from '../runtime/version.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
+import type { StartOptions } from './start.ts';
 
 type DataOption = { readonly data: string };
 
@@ -22,9 +23,13 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
       exitCode = await (await import('./enroll.ts')).runEnroll(token, options.data, options.name);
     });
   add('start', 'runs the agent in the foreground')
+    .option('--display <name>', 'opens connections there: an X display (:0) or a Wayland socket')
+    .option('--client-user <name>', 'the user of the device under whom connections are opened')
+    .option('--runtime <dir>', 'a folder in memory (tmpfs) for what must not outlive a session')
     .option('--greeter <port>', 'serves the greeter page on this port of 127.0.0.1')
-    .action(async ({ data, greeter }: DataOption & { greeter?: string }) => {
-      exitCode = await (await import('./start.ts')).runStart(data, greeter === undefined ? undefined : portOf(greeter));
+    .action(async ({ data, greeter, ...options }: DataOption & StartOptions & { greeter?: string }) => {
+      const greeterPort = greeter === undefined ? undefined : portOf(greeter);
+      exitCode = await (await import('./start.ts')).runStart(data, { ...options, greeterPort });
     });
   add('greeter', 'prints where the greeter page is, for the browser of a kiosk').action(
     async ({ data }: DataOption) => {
@@ -44,6 +49,18 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
       const { data, user, passwordStdin, json } = options;
       exitCode = await (await import('./ask.ts')).runLogin(data, user, passwordStdin === true, json === true);
     });
+  add('session', 'lists the connections that can be opened now')
+    .option('--json', 'prints JSON')
+    .action(async ({ data, json }: DataOption & { json?: true }) => {
+      exitCode = await (await import('./ask.ts')).runSession(data, json === true);
+    });
+  for (const verb of ['connect', 'disconnect'] as const) {
+    add(verb, verb === 'connect' ? 'opens a connection' : 'closes a connection')
+      .argument('<name>', 'as `session` lists it')
+      .action(async (name: string, { data }: DataOption) => {
+        exitCode = await (await import('./ask.ts')).runConnection(data, verb, name);
+      });
+  }
   add('logout', 'ends the session').action(async ({ data }: DataOption) => {
     exitCode = await (await import('./ask.ts')).runLogout(data);
   });

@@ -1,5 +1,11 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { type AgentStatus, LOCAL_PATHS, LocalLoginRequest, type PublicAgentStatus } from '@thinman/protocol';
+import {
+  type AgentStatus,
+  ConnectionRequest,
+  LOCAL_PATHS,
+  LocalLoginRequest,
+  type PublicAgentStatus,
+} from '@thinman/protocol';
 import { agentPaths } from '../config.ts';
 import { createServer } from '../node-http.ts';
 import { type ConnectionRoom, createConnectionRoom } from './connection-room.ts';
@@ -72,6 +78,9 @@ export async function createLocalServers(options: {
       await agent.logout();
       sendJson(response, {});
     },
+    [`GET ${LOCAL_PATHS.session}`]: (_request, response) => sendJson(response, agent.session()),
+    [`POST ${LOCAL_PATHS.connect}`]: (request, response) => onConnection(agent, 'connect', request, response),
+    [`POST ${LOCAL_PATHS.disconnect}`]: (request, response) => onConnection(agent, 'disconnect', request, response),
   });
   const open = serve({
     [`GET ${LOCAL_PATHS.status}`]: (_request, response) => sendJson(response, publicStatus(agent.status())),
@@ -117,6 +126,25 @@ function serve(routes: Routes): Server {
   });
   const room = createConnectionRoom(server, MAX_CONNECTIONS);
   return server;
+}
+
+/** Answers how the connection stands then. */
+async function onConnection(
+  agent: LocalAgent,
+  what: 'connect' | 'disconnect',
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const body = await takeBody(ConnectionRequest, request, response);
+  if (body === undefined) return;
+  const { name } = body;
+  if (agent[what](name) === 'unknown') {
+    sendProblem(response, 'not_found', {
+      detail: `there is no connection ${name}: \`thinman-agent session\` lists them`,
+    });
+    return;
+  }
+  sendJson(response, agent.session().connections.find(connection => connection.name === name) ?? {});
 }
 
 async function login(

@@ -46,6 +46,9 @@ const agent: LocalAgent = {
     const reason = granted ? null : 'credentials_invalid';
     return { verdict, reason, mode: 'online', server: null, user, epoch: 1, generation: 1, elapsedMs: 1, ...result };
   },
+  session: () => ({ user: null, connections: [] }),
+  connect: () => 'unknown',
+  disconnect: () => 'unknown',
   logout: async () => {
     asked.push('logout');
     session = null;

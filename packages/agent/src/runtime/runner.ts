@@ -9,7 +9,6 @@ import {
   NO_VERSION,
   newestVersion,
   type SiteStatement,
-  type StatementServer,
   type Version,
 } from '@thinman/protocol';
 import type { Effect } from '../core/effect.ts';
@@ -17,6 +16,7 @@ import type { Event } from '../core/event.ts';
 import { siteOf } from '../core/site.ts';
 import { type AgentState, isDecided } from '../core/state.ts';
 import { dueAt, initialState, transition } from '../core/transition.ts';
+import { type AddressStore, createAddresses } from './addresses.ts';
 import { createAttempts } from './attempts.ts';
 import { createChannelDesk } from './channel-desk.ts';
 import type { Context, Happening, RunnerPorts } from './context.ts';
@@ -27,6 +27,7 @@ import { createKeepingDesk } from './keeping-desk.ts';
 import { createKeyring } from './keyring.ts';
 import { createLoginDesk } from './login-desk.ts';
 import { createSessionDesk } from './session-desk.ts';
+import { createSessionWatch, type OpenSession } from './session-watch.ts';
 import { statusOf } from './status.ts';
 import { createTrustedTime, unlessTrouble } from './store.ts';
 
@@ -39,6 +40,12 @@ export type RunnerOptions = RunnerPorts & {
   readonly onSite?: (statement: SiteStatement, caCertificates: readonly string[]) => void;
   /** A device bundle to apply: the cached one at start, then each new one. */
   readonly onDeviceBundle?: (bundle: DeviceBundle) => void;
+  /** Who works here, and what they may: at login, with each newer bundle, and `null` at the end. */
+  readonly onSession?: (session: OpenSession | null) => void;
+  /** Where servers last answered; default: only what the statement says is tried. */
+  readonly addresses?: AddressStore;
+  /** What applies bundles records `bundle.applied`; default: they count as applied when they are kept. */
+  readonly toldByAppliers?: boolean;
   /** Something that should not have happened. The agent goes on. */
   readonly onDefect?: (error: unknown) => void;
 };
@@ -53,7 +60,11 @@ export function createRunner(options: RunnerOptions) {
   const listeners = new Set<() => void>();
   const awaitingDecision = new Set<() => void>();
   let { statement } = options;
-  let servers = byName(statement);
+  const addresses = createAddresses(statement, options.addresses ?? { load: () => ({}), save() {} });
+  let servers = addresses.servers();
+  /** With which each channel was opened: a list that came since says nothing of it. */
+  const channelUrls = new Map<number, string>();
+  let wasAllSilent = false;
   let timings: AgentTimings = cache.deviceBundle()?.timings ?? DEFAULT_AGENT_TIMINGS;
   /** What the site calls it: another name than at enrolment, once it has taken another machine's place. */
   let deviceName = cache.deviceBundle()?.device.name ?? identity.name;
@@ -76,6 +87,7 @@ export function createRunner(options: RunnerOptions) {
     server: name => servers.get(name),
     record,
     defect,
+    toldByAppliers: options.toldByAppliers ?? false,
   };
   const { attempts, keyring, time } = context;
   const grants = createGrants(context);
@@ -87,6 +99,7 @@ export function createRunner(options: RunnerOptions) {
     offered => options.onSite?.(statement, offered),
   );
   const keeping = createKeepingDesk(context, sessions, channels, takeDeviceBundle);
+  const watch = createSessionWatch(context, session => options.onSession?.(session));
 
   function dispatch(happening: Happening): void {
     queue.push(happening);
@@ -97,7 +110,9 @@ export function createRunner(options: RunnerOptions) {
     } finally {
       isDraining = false;
     }
+    followAddresses();
     setTimer();
+    watch.look();
     tell();
   }
 
@@ -140,7 +155,11 @@ export function createRunner(options: RunnerOptions) {
       );
     },
     cancel: ({ attempt }) => attempts.cancel(attempt),
-    openChannel: channels.openChannel,
+    openChannel(effect) {
+      const url = servers.get(effect.server)?.url;
+      if (url !== undefined) channelUrls.set(effect.channel, url);
+      channels.openChannel(effect);
+    },
     closeChannel: channels.closeChannel,
     tellStatus: channels.tellStatus,
     runCommand: ({ channel, id, command }) => channels.acknowledge(channel, id, false, `unknown command ${command}`),
@@ -186,7 +205,8 @@ export function createRunner(options: RunnerOptions) {
       const taken = channels.statementSeen(which);
       if (taken === undefined) return;
       statement = taken.statement;
-      servers = byName(statement);
+      addresses.adopt(statement);
+      servers = addresses.servers();
       client.reset();
       options.channels.reset();
       // Last: one that a full disk does not take is in force all the same; after a restart a server gives it again.
@@ -215,6 +235,24 @@ export function createRunner(options: RunnerOptions) {
     timings = bundle.timings;
     deviceName = bundle.device.name;
     options.onDeviceBundle?.(bundle);
+  }
+
+  /** A list with new addresses is tried: while nobody answers there, also where somebody did. */
+  function followAddresses(): void {
+    const { connectivity } = state;
+    if (connectivity.kind === 'connected') {
+      const url = channelUrls.get(connectivity.channel);
+      if (url === undefined) return;
+      addresses.answered(connectivity.server, url);
+      channelUrls.clear();
+    }
+    const isAllSilent = connectivity.kind === 'disconnected' && connectivity.search.kind === 'waiting';
+    if (isAllSilent && !wasAllSilent && addresses.allSilent()) {
+      servers = addresses.servers();
+      client.reset();
+      options.channels.reset();
+    }
+    wasAllSilent = isAllSilent;
   }
 
   function setTimer(): void {
@@ -249,7 +287,7 @@ export function createRunner(options: RunnerOptions) {
     /** Unix ms, as far as this device can know it (`failover.md`, Clock). */
     nowMs: () => time.nowMs() ?? clock.nowMs(),
     /** An event of the device's own, beside those of the machine. */
-    record: (type: DeviceEventType, data: Readonly<Record<string, unknown>>) => record(type, data),
+    record: (type: DeviceEventType, data: Readonly<Record<string, unknown>>, user?: string) => record(type, data, user),
     /** The newest that is valid. */
     statement: () => statement,
     primary: () => [...servers.values()].find(({ role }) => role === 'primary'),
@@ -282,11 +320,8 @@ export function createRunner(options: RunnerOptions) {
       attempts.cancelAll();
       options.channels.reset();
       logins.stop();
+      watch.end();
       listeners.clear();
     },
   };
-}
-
-function byName(statement: SiteStatement): ReadonlyMap<string, StatementServer> {
-  return new Map(statement.servers.map(server => [server.name, server]));
 }

@@ -5,7 +5,7 @@ import type { LocalAgent } from '../local-agent.ts';
 export type Tile = { readonly name: string; readonly title?: string; readonly type: string };
 
 /** What the page needs of the agent. Where the agent opens no connections, the page shows those of the last login. */
-export type GreeterAgent = LocalAgent & {
+export type GreeterAgent = Omit<LocalAgent, 'session' | 'connect' | 'disconnect'> & {
   session?(): { readonly connections: readonly Tile[] };
   connect?(name: string): 'done' | 'unknown';
 };
