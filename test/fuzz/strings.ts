@@ -18,6 +18,7 @@ const FITTING = [
     'Mon',
     '10.0.0.0/8',
     'lab.test',
+    '01234567',
   ],
   ...['de_DE', 'Europe/Berlin'],
 ];

@@ -30,6 +30,7 @@ import type { Greeter } from './local/greeter/greeter-server.ts';
 import { createLocalServers, type LocalServers } from './local/local-servers.ts';
 import { readLocalSettings, unixAccountSettings } from './local/local-settings.ts';
 import type { Cache, Clock, Random } from './ports.ts';
+import type { EmergencyOutcome } from './runtime/emergency-desk.ts';
 import { createRunner } from './runtime/runner.ts';
 import { PACKAGE_VERSION } from './runtime/version.ts';
 
@@ -66,6 +67,8 @@ export type Agent = {
   stop(): Promise<void>;
   /** Logins queue. Rejects with AgentStopped alone: every verdict is a value. */
   login(user: string, password: string): Promise<LoginResult>;
+  /** A challenge for the helpdesk (no `code`), or what its code comes to here (ADR 0058). */
+  emergency(user: string, code?: string): EmergencyOutcome;
   /** Never waits for a server; fine without a session. */
   logout(): Promise<void>;
   status(): AgentStatus;
@@ -267,6 +270,7 @@ export function createAgent(options: AgentOptions): Agent {
       lock.release();
     },
     login: (user, password) => runner.login(user, password),
+    emergency: (user, code) => runner.emergency(user, code),
     async logout() {
       runner.logout();
     },

@@ -20,6 +20,7 @@ import type {
   Version,
   VouchRequest,
 } from '@thinman/protocol';
+import type { Emergency } from './core/emergency.ts';
 
 /**
  * Time, injected. `nowMs`: Unix milliseconds by the device's clock, right or wrong. `monotonicMs`: since any beginning; never goes
@@ -260,6 +261,10 @@ export type Cache = {
   /** Committed to disk before the hash runs. */
   countOfflineFailure(user: string, atMs: number): void;
   clearOfflineFailures(user: string): void;
+  /** The open or granted call to the helpdesk of this user. */
+  emergency(user: string): Emergency | undefined;
+  /** `forgive`: and the failures counted so far. One transaction. */
+  setEmergency(user: string, emergency: Emergency, forgive?: 'forgive'): void;
   setTombstone(tombstone: Tombstone, eraseLogin: boolean): void;
   /** Revocation: every cached login, every tombstone, the device bundle. The outbox stays. */
   eraseUsers(): void;

@@ -71,6 +71,11 @@ export const ERRORS = {
   offline_attempts_exhausted: { status: 403, scope: 'offline', title: 'Too many failed offline logins: wait.' },
   clock_went_back: { status: 403, scope: 'offline', title: 'The clock of this device went back: connect it once.' },
   cache_damaged: { status: 403, scope: 'offline', title: 'The local store is damaged: connect once to rebuild it.' },
+  emergency_invalid: {
+    status: 403,
+    scope: 'offline',
+    title: 'The emergency code is wrong, or its challenge is over.',
+  },
 
   not_primary: { status: 403, scope: 'admin', title: 'Administration happens on the Primary alone.' },
   unauthorized: { status: 401, scope: 'admin', title: 'Log in as an administrator first.' },

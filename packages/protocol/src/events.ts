@@ -11,6 +11,7 @@ import { closed } from './objects/shape.ts';
  * - `alarm.tls` (a server's certificate or key was refused), `alarm.kdf`, `alarm.statement`.
  * - `bundle.applied` (which, etag, version), `cache.damaged`, `events.lost` (how many could not be carried over),
  *   `certificate.renewed` (expiresAt), `trust.held` (while the CA is changed: caPins, issuer of the own certificate).
+ * - `emergency.used` (hours), `emergency.refused` (triesLeft): a code by telephone was right, or not.
  */
 export const DEVICE_EVENT_TYPES = [
   'login',
@@ -29,6 +30,8 @@ export const DEVICE_EVENT_TYPES = [
   'events.lost',
   'certificate.renewed',
   'trust.held',
+  'emergency.used',
+  'emergency.refused',
   'agent.started',
 ] as const;
 /** A type of event that a device makes. */
@@ -47,6 +50,7 @@ export type DeviceEventType = (typeof DEVICE_EVENT_TYPES)[number];
  * - `admin.login`, `admin.commit` (generation, actor, what), `event.quarantined`.
  * - `journal.filling` (percent, pendingBytes, limitBytes), `journal.reserve` (state, bytes: what the full disk has left of it),
  *   `journal.bypassed` (why: events go straight to the source of record), `journal.resumed`.
+ * - `emergency.issued` (device, hours, actor): a code for an offline login was given out.
  */
 export const SERVER_EVENT_TYPES = [
   'login.answered',
@@ -73,6 +77,7 @@ export const SERVER_EVENT_TYPES = [
   'journal.reserve',
   'journal.bypassed',
   'journal.resumed',
+  'emergency.issued',
 ] as const;
 /** A type of event that a server makes. */
 export type ServerEventType = (typeof SERVER_EVENT_TYPES)[number];

@@ -4,6 +4,7 @@ export * from './ca-rotation.ts';
 export * from './canonical.ts';
 export * from './channel.ts';
 export * from './codec.ts';
+export * from './emergency.ts';
 export * from './enrolment.ts';
 export * from './errors.ts';
 export * from './events.ts';

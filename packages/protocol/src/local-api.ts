@@ -15,6 +15,7 @@ export const LOCAL_PATHS = {
   pam: '/v1/pam',
   /** Where the greeter page is, with its token: on `control.sock` alone. */
   greeter: '/v1/greeter',
+  emergency: '/v1/emergency',
 } as const;
 
 /** A body on a local socket: a name and a password. */

@@ -44,6 +44,13 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
       const { data, user, passwordStdin, json } = options;
       exitCode = await (await import('./ask.ts')).runLogin(data, user, passwordStdin === true, json === true);
     });
+  add('emergency', 'shows a challenge for the helpdesk, and takes the code that it gives')
+    .requiredOption('--user <name>', 'who is to log in offline')
+    .option('--code-stdin', 'reads the code from standard input, for the challenge that was shown last')
+    .option('--json', 'prints JSON')
+    .action(async (options: DataOption & { user: string; codeStdin?: true; json?: true }) => {
+      exitCode = await (await import('./emergency.ts')).runEmergency(options);
+    });
   add('logout', 'ends the session').action(async ({ data }: DataOption) => {
     exitCode = await (await import('./ask.ts')).runLogout(data);
   });

@@ -1,10 +1,12 @@
 import type { AgentStatus, LoginResult } from '@thinman/protocol';
+import type { EmergencyOutcome } from '../runtime/emergency-desk.ts';
 
 /** What the local sockets need of the agent. Nothing here rejects for a reason that a user could meet. */
 export type LocalAgent = {
   status(): AgentStatus;
   /** Logins at the same time queue; a caller that goes away cancels nothing. */
   login(user: string, password: string): Promise<LoginResult>;
+  emergency(user: string, code?: string): EmergencyOutcome;
   /** Never waits for a server; fine without a session. */
   logout(): Promise<void>;
   /** Calls `listener` after every change of what `status` tells. Returns how to stop. */

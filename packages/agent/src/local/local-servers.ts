@@ -3,6 +3,7 @@ import { type AgentStatus, LOCAL_PATHS, LocalLoginRequest, type PublicAgentStatu
 import { agentPaths } from '../config.ts';
 import { createServer } from '../node-http.ts';
 import { type ConnectionRoom, createConnectionRoom } from './connection-room.ts';
+import { emergencyRoute } from './emergency-route.ts';
 import { createEventStream } from './event-stream.ts';
 import { createFailureLimit } from './failure-limit.ts';
 import { sendJson, sendProblem, takeBody } from './http-json.ts';
@@ -67,6 +68,7 @@ export async function createLocalServers(options: {
       if (url === undefined) sendProblem(response, 'not_found', { detail: NO_GREETER });
       else sendJson(response, { url });
     },
+    [`POST ${LOCAL_PATHS.emergency}`]: (request, response, room) => emergencyRoute(agent, request, response, room),
     [`POST ${LOCAL_PATHS.logout}`]: async (_request, response, room) => {
       room.isServed(response);
       await agent.logout();
@@ -78,6 +80,8 @@ export async function createLocalServers(options: {
     [`GET ${LOCAL_PATHS.events}`]: (_request, response, room) => addListener(limited, response, room),
     [`POST ${LOCAL_PATHS.login}`]: (request, response, room) => login(agent, request, response, room, limit),
     [`POST ${LOCAL_PATHS.pam}`]: (request, response, room) => pam(request, response, room, limit),
+    [`POST ${LOCAL_PATHS.emergency}`]: (request, response, room) =>
+      emergencyRoute(agent, request, response, room, limit),
   });
 
   const close = async () => {

@@ -37,6 +37,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 const agent: LocalAgent = {
+  emergency: () => ({ kind: 'refused', code: 'emergency_invalid' }),
   status: () => ({ ...STATUS, session }),
   login: async (user, password) => {
     asked.push(`login ${user}`);

@@ -8,6 +8,7 @@ import {
 } from '@thinman/protocol';
 import type { Effect, LoginOutcome } from '../core/effect.ts';
 import type { Context } from './context.ts';
+import type { EmergencyDesk } from './emergency-desk.ts';
 import type { Grants } from './grants.ts';
 import { heard } from './heard.ts';
 import type { Secrets } from './keyring.ts';
@@ -33,6 +34,7 @@ type Caller = {
 export function createLoginDesk(
   context: Context,
   { openRow, bundleOf, saveGrant, saveLater, grantFacts, derivedRequest }: Grants,
+  emergency: Pick<EmergencyDesk, 'inForce' | 'used'>,
 ) {
   const { client, cache, clock, keyring, attempts, dispatch, time } = context;
   const callers = new Map<string, Caller>();
@@ -46,7 +48,11 @@ export function createLoginDesk(
         ? { server: null, subject: knownSubject(user) ?? null }
         : { server: outcome.server, subject: outcome.subject ?? null };
     const reason = outcome.verdict === 'denied' ? outcome.reason : null;
-    const data = { verdict, reason, mode, ...rests, elapsedMs: elapsedMs(loginId) };
+    const byCode = outcome.verdict === 'granted' && outcome.by === 'device' && emergency.inForce(user) !== undefined;
+    const data = {
+      ...{ verdict, reason, mode, ...rests, elapsedMs: elapsedMs(loginId) },
+      ...(byCode && { emergency: true }),
+    };
     return { id: loginId, type: 'login', at: clock.nowMs(), user, data };
   }
 
@@ -163,13 +169,14 @@ export function createLoginDesk(
       })?.done ?? { cached: undefined, tombstone: undefined, failures: { count: 0, lastMs: 0 } };
       const isDamaged = read.cached === undefined && unlessTrouble(() => cache.cachedLogin(user)) === undefined;
       const cacheDamaged = isDamaged || cache.condition.kind === 'damaged';
-      dispatch({ kind: 'offlineFacts', loginId, facts: { ...read, cacheDamaged, trustedNowMs: time.nowMs() } });
+      const facts = { ...read, cacheDamaged, trustedNowMs: time.nowMs(), emergency: emergency.inForce(user) };
+      dispatch({ kind: 'offlineFacts', loginId, facts });
     },
 
     /** The count is on the disk before anybody can learn what the password opens. */
     async tryOffline({ loginId, user }: Do<'tryOffline'>): Promise<void> {
       const secrets = keyring.get(loginId);
-      const nowMs = time.nowMs();
+      const nowMs = time.nowMs() ?? emergency.inForce(user)?.nowMs;
       const counted =
         nowMs === undefined ? undefined : unlessTrouble(() => cache.countOfflineFailure(user, Math.round(nowMs)));
       const cached = secrets?.cached;
@@ -201,6 +208,7 @@ export function createLoginDesk(
       } else if (outcome.verdict === 'granted') {
         if (secrets?.opened !== undefined) given.set(loginId, { bundle: secrets.opened, warning: asOf(secrets) });
         const clockMark = time.used();
+        if (emergency.inForce(user) !== undefined) emergency.used(user);
         unlessTrouble(() =>
           cache.commitLogin({ user, clearFailures: true, event, ...(clockMark !== undefined && { clockMark }) }),
         );

@@ -20,6 +20,7 @@ import { dueAt, initialState, transition } from '../core/transition.ts';
 import { createAttempts } from './attempts.ts';
 import { createChannelDesk } from './channel-desk.ts';
 import type { Context, Happening, RunnerPorts } from './context.ts';
+import { createEmergencyDesk } from './emergency-desk.ts';
 import { createGrants } from './grants.ts';
 import { heard } from './heard.ts';
 import { uuidV7 } from './ids.ts';
@@ -79,7 +80,8 @@ export function createRunner(options: RunnerOptions) {
   };
   const { attempts, keyring, time } = context;
   const grants = createGrants(context);
-  const logins = createLoginDesk(context, grants);
+  const emergency = createEmergencyDesk(context);
+  const logins = createLoginDesk(context, grants, emergency);
   const sessions = createSessionDesk(context, grants);
   const channels = createChannelDesk(
     context,
@@ -268,6 +270,7 @@ export function createRunner(options: RunnerOptions) {
       const loginId = uuidV7(clock.nowMs(), options.uuid());
       return logins.request(loginId, user, password);
     },
+    emergency: emergency.call,
     logout: (): void => dispatch({ kind: 'logoutRequested' }),
     linkUp: (): void => dispatch({ kind: 'linkUp' }),
     resumed: (): void => dispatch({ kind: 'resumed' }),

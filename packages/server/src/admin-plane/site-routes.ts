@@ -2,6 +2,7 @@ import {
   DEFAULT_PAGE_SIZE,
   DeviceTokenRequest,
   IfAppliedRequest,
+  EmergencyCodeRequest,
   MAX_PAGE_SIZE,
   type Parsed,
   parseValue,
@@ -17,6 +18,7 @@ import { withinDatabaseDeadline } from './commit.ts';
 import { effective } from './effective.ts';
 import { ifApplied } from './if-applied.ts';
 import { objectsUnread } from './object-routes.ts';
+import { emergencyCodeOf } from './emergency-code.ts';
 import { rollbackSite } from './rollback.ts';
 import { type AdminRoute, badRequest, text, wholeNumber } from './route.ts';
 import { makeToken } from './tokens.ts';
@@ -64,6 +66,15 @@ export function siteRoutes(deps: AdminDeps): readonly AdminRoute[] {
       },
     },
     { method: 'GET', url: '/events', needs: 'viewer', handle: ({ query }) => events(deps, query) },
+    {
+      method: 'POST',
+      url: '/emergency-code',
+      needs: 'owner',
+      handle({ actor, body }) {
+        const parsed = parseValue(EmergencyCodeRequest, body);
+        return parsed.ok ? emergencyCodeOf(deps, actor, parsed.value) : badRequest(parsed.problems);
+      },
+    },
     { method: 'GET', url: '/status', needs: 'viewer', handle: () => done(deps.status()) },
     {
       method: 'POST',

@@ -18,6 +18,7 @@ import { devicePeer, isExpiredOfSite } from '../http/peer.ts';
 import { sendProblemDocument } from '../http/problems.ts';
 import { requireProtocol } from '../http/protocol-check.ts';
 import type { UpgradeHandler } from '../http/upgrades.ts';
+import { emergencyKeyText } from '../identity/emergency.ts';
 import { createBundles, type DeviceContent, type UserContent } from './bundles.ts';
 import { createChannelUpgrade } from './channel/channel-upgrade.ts';
 import { type ConnectedDevice, createChannels } from './channel/channels.ts';
@@ -53,7 +54,7 @@ export type DevicePlane = {
 
 export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): DevicePlane {
   const gate = createDeviceGate(deps);
-  const bundles = createBundles(deps.site, deps.replica, deps.dataKey.open);
+  const bundles = createBundles(deps.site, deps.replica, deps.dataKey.open, device => emergencyKeyText(deps.dataKey, device));
   const guard = createLoginGuard(deps);
   const accounts = createDirectoryAccounts(deps);
   const takeEvents = createEventIntake(deps);
