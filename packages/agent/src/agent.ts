@@ -5,6 +5,7 @@ import {
   DEFAULT_AGENT_TIMINGS,
   type DeviceBundle,
   type LoginResult,
+  type PasswordResult,
   type SignedStatement,
   type SiteStatement,
 } from '@thinman/protocol';
@@ -67,6 +68,8 @@ export type Agent = {
   stop(): Promise<void>;
   /** Logins queue. Rejects with AgentStopped alone: every verdict is a value. */
   login(user: string, password: string): Promise<LoginResult>;
+  /** On the Primary, in the user's own name. Every refusal is a value. */
+  changePassword(user: string, password: string, newPassword: string): Promise<PasswordResult>;
   /** A challenge for the helpdesk (no `code`), or what its code comes to here (ADR 0058). */
   emergency(user: string, code?: string): EmergencyOutcome;
   /** Never waits for a server; fine without a session. */
@@ -270,6 +273,7 @@ export function createAgent(options: AgentOptions): Agent {
       lock.release();
     },
     login: (user, password) => runner.login(user, password),
+    changePassword: (user, password, newPassword) => runner.changePassword(user, password, newPassword),
     emergency: (user, code) => runner.emergency(user, code),
     async logout() {
       runner.logout();

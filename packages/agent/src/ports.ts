@@ -1,4 +1,5 @@
 import type {
+  ChangeProofParts,
   DeviceBundle,
   DeviceFrame,
   EventBatchAnswer,
@@ -7,6 +8,8 @@ import type {
   LoginGranted,
   LoginRequest,
   OfflineRules,
+  PasswordChanged,
+  PasswordChangeRequest,
   Problem,
   RenewAnswer,
   ServerFrame,
@@ -101,6 +104,13 @@ export type ServerClient = {
     known: Version | undefined,
     signal: AbortSignal,
   ): Promise<Answer<LoginGranted>>;
+  /** The Primary alone changes passwords. */
+  changePassword(
+    server: StatementServer,
+    request: PasswordChangeRequest,
+    known: Version | undefined,
+    signal: AbortSignal,
+  ): Promise<Answer<PasswordChanged>>;
   deviceBundle(
     server: StatementServer,
     etag: string | undefined,
@@ -166,6 +176,8 @@ export type ChannelHandle = {
 export type DerivedKeys = {
   /** Signs a login proof. */
   proof(parts: { readonly serverKeyHash: string; readonly user: string; readonly loginId: string }): string;
+  /** Signs that another key takes the place of the old one: by both of them. */
+  changeProof(parts: Omit<ChangeProofParts, 'siteId' | 'deviceKeyHash'>): string;
   /** Raw public key, base64url: tells whether two derivations are the same credential. */
   readonly publicKey: string;
   /** Wraps and unwraps the data key of this user's cached row. */

@@ -10,6 +10,7 @@ export const EMERGENCY_INFO = 'thinman/1/emergency';
 
 /** How long a code is good for. The device tries each: few, so that a guess has few chances. */
 export const EMERGENCY_HOURS = [1, 2, 4, 8, 12, 24, 48, 72] as const;
+/** One of these. */
 export type EmergencyHours = (typeof EMERGENCY_HOURS)[number];
 /** A working day. */
 export const DEFAULT_EMERGENCY_HOURS: EmergencyHours = 8;
@@ -23,7 +24,7 @@ export const EMERGENCY_TRIES = 5;
 /** Wrong passwords within the time of one code, after which it is over: a thief who has talked a code out of the helpdesk gets no more. */
 export const EMERGENCY_MAX_FAILURES = 20;
 
-/** 50 bits. */
+/** Letters and digits of a code: 50 bits. */
 export const EMERGENCY_CODE_LENGTH = 10;
 const BITS_PER_DIGIT = 5;
 /** Crockford's base 32: no I, L, O, U. */

@@ -15,6 +15,7 @@ export * from './local.ts';
 export * from './login.ts';
 export * from './names.ts';
 export * from './objects/index.ts';
+export * from './password.ts';
 export * from './recovery.ts';
 export * from './renewal.ts';
 export * from './statement.ts';

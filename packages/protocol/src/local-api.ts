@@ -16,6 +16,7 @@ export const LOCAL_PATHS = {
   /** Where the greeter page is, with its token: on `control.sock` alone. */
   greeter: '/v1/greeter',
   emergency: '/v1/emergency',
+  password: '/v1/password',
 } as const;
 
 /** A body on a local socket: a name and a password. */

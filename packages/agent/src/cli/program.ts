@@ -44,6 +44,13 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
       const { data, user, passwordStdin, json } = options;
       exitCode = await (await import('./ask.ts')).runLogin(data, user, passwordStdin === true, json === true);
     });
+  add('passwd', "changes a user's own password, on the Primary")
+    .requiredOption('--user <name>', 'whose')
+    .option('--password-stdin', 'reads two lines from standard input: the old password, and the new one')
+    .option('--json', 'prints JSON')
+    .action(async (options: DataOption & { user: string; passwordStdin?: true; json?: true }) => {
+      exitCode = await (await import('./passwd.ts')).runPasswd(options);
+    });
   add('emergency', 'shows a challenge for the helpdesk, and takes the code that it gives')
     .requiredOption('--user <name>', 'who is to log in offline')
     .option('--code-stdin', 'reads the code from standard input, for the challenge that was shown last')

@@ -63,6 +63,7 @@ before(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'thinman-cli-'));
   const agent: LocalAgent = {
     status: () => status,
+    changePassword: async user => ({ changed: false, reason: 'primary_needed', user }),
     emergency: (user, code) => emergencyAnswer(user, code),
     login: async (user, password) => {
       asked.push(`${user}:${password}`);

@@ -1,4 +1,4 @@
-import { type AgentStatus, ERRORS, isErrorCode, type LoginResult } from '@thinman/protocol';
+import { type AgentStatus, ERRORS, isErrorCode, type LoginResult, type PasswordResult } from '@thinman/protocol';
 
 /** `granted: alice, online by primary (123 ms)` and the connections, for people. */
 export function describeGrant(result: LoginResult): string {
@@ -15,6 +15,14 @@ export function describeDenial(result: LoginResult): string {
   const title = isErrorCode(code) ? ERRORS[code].title : 'The login was denied.';
   const wait = result.retryAfterMs === undefined ? '' : ` Try again in ${Math.ceil(result.retryAfterMs / 1000)} s.`;
   return `denied: ${title}${wait} (${code}, ${result.mode})`;
+}
+
+/** One line: why a password was not changed. */
+export function describeUnchanged({ reason, detail, retryAfterMs }: PasswordResult): string {
+  const code = reason ?? 'internal';
+  const title = isErrorCode(code) ? ERRORS[code].title : 'The password was not changed.';
+  const wait = retryAfterMs === undefined ? '' : ` Try again in ${Math.ceil(retryAfterMs / 1000)} s.`;
+  return `not changed: ${title}${detail === undefined ? '' : ` ${detail}.`}${wait} (${code})`;
 }
 
 export function describeStatus(status: AgentStatus): string {

@@ -10,6 +10,7 @@ import { sendJson, sendProblem, takeBody } from './http-json.ts';
 import type { LocalAgent } from './local-agent.ts';
 import type { UnixAccountSettings } from './local-settings.ts';
 import { createPamRoute } from './pam-route.ts';
+import { passwordRoute } from './password-route.ts';
 import { listenOnSocket } from './unix-socket.ts';
 
 const CONTROL_MODE = 0o600;
@@ -69,6 +70,7 @@ export async function createLocalServers(options: {
       else sendJson(response, { url });
     },
     [`POST ${LOCAL_PATHS.emergency}`]: (request, response, room) => emergencyRoute(agent, request, response, room),
+    [`POST ${LOCAL_PATHS.password}`]: (request, response, room) => passwordRoute(agent, request, response, room),
     [`POST ${LOCAL_PATHS.logout}`]: async (_request, response, room) => {
       room.isServed(response);
       await agent.logout();
@@ -82,6 +84,7 @@ export async function createLocalServers(options: {
     [`POST ${LOCAL_PATHS.pam}`]: (request, response, room) => pam(request, response, room, limit),
     [`POST ${LOCAL_PATHS.emergency}`]: (request, response, room) =>
       emergencyRoute(agent, request, response, room, limit),
+    [`POST ${LOCAL_PATHS.password}`]: (request, response, room) => passwordRoute(agent, request, response, room, limit),
   });
 
   const close = async () => {

@@ -12,6 +12,7 @@ import type { EmergencyDesk } from './emergency-desk.ts';
 import type { Grants } from './grants.ts';
 import { heard } from './heard.ts';
 import type { Secrets } from './keyring.ts';
+import type { PasswordDesk } from './password-desk.ts';
 import { unlessTrouble } from './store.ts';
 
 type Do<K extends Effect['kind']> = Extract<Effect, { kind: K }>;
@@ -35,6 +36,7 @@ export function createLoginDesk(
   context: Context,
   { openRow, bundleOf, saveGrant, saveLater, grantFacts, derivedRequest }: Grants,
   emergency: Pick<EmergencyDesk, 'inForce' | 'used'>,
+  passwords: Pick<PasswordDesk, 'raise'>,
 ) {
   const { client, cache, clock, keyring, attempts, dispatch, time } = context;
   const callers = new Map<string, Caller>();
@@ -205,6 +207,7 @@ export function createLoginDesk(
         secrets.token = granted.session.token;
         given.set(loginId, { bundle, warning: granted.warning });
         commitGrant(secrets, granted, bundle, event);
+        if (granted.raise !== undefined) passwords.raise(loginId, secrets, granted.raise).catch(context.defect);
       } else if (outcome.verdict === 'granted') {
         if (secrets?.opened !== undefined) given.set(loginId, { bundle: secrets.opened, warning: asOf(secrets) });
         const clockMark = time.used();

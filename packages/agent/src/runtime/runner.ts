@@ -8,6 +8,7 @@ import {
   type LoginResult,
   NO_VERSION,
   newestVersion,
+  type PasswordResult,
   type SiteStatement,
   type StatementServer,
   type Version,
@@ -27,6 +28,7 @@ import { uuidV7 } from './ids.ts';
 import { createKeepingDesk } from './keeping-desk.ts';
 import { createKeyring } from './keyring.ts';
 import { createLoginDesk } from './login-desk.ts';
+import { createPasswordDesk } from './password-desk.ts';
 import { createSessionDesk } from './session-desk.ts';
 import { statusOf } from './status.ts';
 import { createTrustedTime, unlessTrouble } from './store.ts';
@@ -81,7 +83,9 @@ export function createRunner(options: RunnerOptions) {
   const { attempts, keyring, time } = context;
   const grants = createGrants(context);
   const emergency = createEmergencyDesk(context);
-  const logins = createLoginDesk(context, grants, emergency);
+  const primary = () => [...servers.values()].find(({ role }) => role === 'primary');
+  const passwords = createPasswordDesk(context, grants, primary);
+  const logins = createLoginDesk(context, grants, emergency, passwords);
   const sessions = createSessionDesk(context, grants);
   const channels = createChannelDesk(
     context,
@@ -219,6 +223,21 @@ export function createRunner(options: RunnerOptions) {
     options.onDeviceBundle?.(bundle);
   }
 
+  /** A session of this user goes on under the new password; until it has it, words about the old one end nothing. */
+  async function changePassword(user: string, password: string, newPassword: string): Promise<PasswordResult> {
+    const { session } = state;
+    const isOpen = session.kind === 'open' && session.user === user;
+    if (!isOpen) return passwords.change(user, password, newPassword);
+    const release = channels.holdWords(session.userId);
+    try {
+      const result = await passwords.change(user, password, newPassword);
+      if (result.changed) await logins.request(uuidV7(clock.nowMs(), options.uuid()), user, newPassword);
+      return result;
+    } finally {
+      release();
+    }
+  }
+
   function setTimer(): void {
     cancelTimer();
     cancelTimer = () => {};
@@ -254,7 +273,7 @@ export function createRunner(options: RunnerOptions) {
     record: (type: DeviceEventType, data: Readonly<Record<string, unknown>>) => record(type, data),
     /** The newest that is valid. */
     statement: () => statement,
-    primary: () => [...servers.values()].find(({ role }) => role === 'primary'),
+    primary,
     /** Calls `listener` once the first connection was made, or every server is known not to answer. Returns how to stop. */
     onDecided(listener: () => void): () => void {
       if (isDecided(state)) queueMicrotask(listener);
@@ -271,6 +290,7 @@ export function createRunner(options: RunnerOptions) {
       return logins.request(loginId, user, password);
     },
     emergency: emergency.call,
+    changePassword,
     logout: (): void => dispatch({ kind: 'logoutRequested' }),
     linkUp: (): void => dispatch({ kind: 'linkUp' }),
     resumed: (): void => dispatch({ kind: 'resumed' }),

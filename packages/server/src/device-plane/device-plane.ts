@@ -6,6 +6,7 @@ import {
   KNOWN_SUBJECT_HEADER,
   LoginBeginRequest,
   LoginRequest,
+  PasswordChangeRequest,
   parseVersion,
   RenewRequest,
   VERSION_HEADER,
@@ -31,6 +32,7 @@ import { createEventIntake } from './event-intake.ts';
 import { createLogin } from './login.ts';
 import { createLoginBegin } from './login-begin.ts';
 import { createLoginGuard } from './login-guard.ts';
+import { createPasswordChange } from './password-change.ts';
 import { createSessions } from './sessions.ts';
 import { createVouch } from './vouch.ts';
 
@@ -63,6 +65,7 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
   const enrolment = createEnrolment(deps, randomUuid);
   const login = createLogin(deps, bundles, guard, accounts);
   const vouch = createVouch(deps, bundles, accounts);
+  const changePassword = createPasswordChange(deps, guard);
   const loginBegin = createLoginBegin(deps, guard);
   const sessions = createSessions(deps, accounts);
 
@@ -119,6 +122,11 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
         channels.served(device.uid, outcome.value.bundle.user.id, outcome.value.bundle.etag);
       }
       return answer(reply, outcome);
+    });
+    app.post('/v1/password', { schema: { body: PasswordChangeRequest } }, async (request, reply) => {
+      const known = request.headers[KNOWN_SUBJECT_HEADER];
+      const version = typeof known === 'string' ? parseVersion(known) : undefined;
+      return answer(reply, await changePassword(gate.deviceOf(request), request.body, version));
     });
     app.get('/v1/user/bundle', async (request, reply) => {
       const device = gate.deviceOf(request);
