@@ -57,10 +57,13 @@ import {
   ServerReport,
   ServerStatus,
   SessionRefreshed,
+  SessionsAnswer,
   StatementAnswer,
   TokenAnswer,
   TokenRequest,
   UnknownDevicesAnswer,
+  UserActAnswer,
+  UserActRequest,
   UserBundle,
 } from '@thinman/protocol';
 import fc, { type Arbitrary } from 'fast-check';
@@ -150,6 +153,9 @@ export const ADMIN_ROUTES: readonly Route[] = [
   { method: 'GET', path: '/v1/admin/status', answer: ServerReport },
   { method: 'POST', path: '/v1/admin/rollback', body: RollbackRequest, answer: RollbackAnswer },
   { method: 'POST', path: '/v1/admin/emergency-code', body: EmergencyCodeRequest, answer: EmergencyCodeAnswer },
+  { method: 'GET', path: '/v1/admin/sessions', answer: SessionsAnswer },
+  { method: 'POST', path: '/v1/admin/users/unlock', body: UserActRequest, answer: UserActAnswer },
+  { method: 'POST', path: '/v1/admin/users/end-sessions', body: UserActRequest, answer: UserActAnswer },
   { method: 'GET', path: '/v1/admin/unknown-devices', answer: UnknownDevicesAnswer },
   { method: 'POST', path: '/v1/admin/devices/approve', body: ApproveRequest, answer: DeviceChangedAnswer },
   { method: 'POST', path: '/v1/admin/devices/replace', body: ReplaceRequest, answer: DeviceChangedAnswer },

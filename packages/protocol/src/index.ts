@@ -16,6 +16,7 @@ export * from './login.ts';
 export * from './names.ts';
 export * from './objects/index.ts';
 export * from './password.ts';
+export * from './people.ts';
 export * from './recovery.ts';
 export * from './renewal.ts';
 export * from './statement.ts';

@@ -13,6 +13,7 @@ import {
   VouchRequest,
 } from '@thinman/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { DeviceSession } from '../admin-plane/admin-deps.ts';
 import type { HttpApp } from '../http/codec.ts';
 import { type Outcome, refusingTrouble } from '../http/outcome.ts';
 import { devicePeer, isExpiredOfSite } from '../http/peer.ts';
@@ -47,6 +48,8 @@ export type DevicePlane = {
   readonly channelPath: typeof CHANNEL_PATH;
   connectedDevices(): readonly ConnectedDevice[];
   connectedCount(): number;
+  /** Who works on them. */
+  sessions(): readonly DeviceSession[];
   /** The server's state or the statement has changed: devices are told. */
   announce(): void;
   /** A planned stop: devices move if they can. */
@@ -161,6 +164,7 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     channelPath: CHANNEL_PATH,
     connectedDevices: channels.connected,
     connectedCount: channels.count,
+    sessions: channels.sessions,
     announce: channels.announce,
     goaway: channels.goaway,
     close() {
