@@ -1,8 +1,8 @@
 import {
   DEFAULT_PAGE_SIZE,
   DeviceTokenRequest,
-  IfAppliedRequest,
   EmergencyCodeRequest,
+  IfAppliedRequest,
   MAX_PAGE_SIZE,
   type Parsed,
   parseValue,
@@ -16,9 +16,9 @@ import type { EventQuery } from '../ports.ts';
 import type { AdminDeps } from './admin-deps.ts';
 import { withinDatabaseDeadline } from './commit.ts';
 import { effective } from './effective.ts';
+import { emergencyCodeOf } from './emergency-code.ts';
 import { ifApplied } from './if-applied.ts';
 import { objectsUnread } from './object-routes.ts';
-import { emergencyCodeOf } from './emergency-code.ts';
 import { rollbackSite } from './rollback.ts';
 import { type AdminRoute, badRequest, text, wholeNumber } from './route.ts';
 import { makeToken } from './tokens.ts';

@@ -59,7 +59,9 @@ export type DevicePlane = {
 
 export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): DevicePlane {
   const gate = createDeviceGate(deps);
-  const bundles = createBundles(deps.site, deps.replica, deps.dataKey.open, device => emergencyKeyText(deps.dataKey, device));
+  const bundles = createBundles(deps.site, deps.replica, deps.dataKey.open, device =>
+    emergencyKeyText(deps.dataKey, device),
+  );
   const guard = createLoginGuard(deps);
   const accounts = createDirectoryAccounts(deps);
   const takeEvents = createEventIntake(deps);
