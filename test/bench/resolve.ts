@@ -41,7 +41,12 @@ function bundleMs(site: ReturnType<typeof siteWithGroups>): () => Promise<number
     reach: () => EVERYBODY,
     close: () => {},
   };
-  const bundles = createBundles(view, { site: () => undefined }, sealed => sealed);
+  const bundles = createBundles(
+    view,
+    { site: () => undefined },
+    sealed => sealed,
+    () => '',
+  );
   return async () => {
     const startedMs = performance.now();
     for (let done = 0; done < BUNDLES_AT_ONCE; done++) {

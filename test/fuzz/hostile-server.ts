@@ -13,6 +13,7 @@ import {
   LogoutAnswer,
   MAX_BODY_BYTES,
   MAX_FRAME_BYTES,
+  PasswordChanged,
   type Problem,
   parseJson,
   parseValue,
@@ -52,6 +53,7 @@ export const ANSWERS = {
   vouch: LoginGranted,
   logout: LogoutAnswer,
   sendEvents: EventBatchAnswer,
+  changePassword: PasswordChanged,
 } as const;
 type Call = keyof typeof ANSWERS;
 
@@ -148,6 +150,7 @@ async function play({ said, frames }: Scenario): Promise<string | undefined> {
     return answer.kind === 'ok' ? { ...answer, value: { changed: true as const, bundle: answer.value } } : answer;
   };
   const client: ServerClient = {
+    changePassword: () => next('changePassword'),
     readyz: () => next('readyz'),
     begin: () => next('begin'),
     login: (_server, request) => next('login', request.loginId),
@@ -255,6 +258,7 @@ function cheapKey(password: string, salt: string): BaseKey {
   return {
     keysFor: userId => ({
       proof: () => 'proof',
+      changeProof: () => 'proof',
       publicKey: key.toString('base64url'),
       seal: Buffer.from(hkdfSync('sha256', key, '', userId, 32)),
       dispose() {},

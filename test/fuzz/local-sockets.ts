@@ -34,6 +34,8 @@ const DENIED: LoginResult = {
 /** Denies everybody, and says back who asked. */
 const stubbornAgent: LocalAgent = {
   status: () => STATUS,
+  changePassword: async user => ({ changed: false, reason: 'primary_needed', user }),
+  emergency: () => ({ kind: 'refused', code: 'emergency_invalid' }),
   login: async user => ({ ...DENIED, user }),
   logout: async () => {},
   session: () => ({ user: null, connections: [] }),

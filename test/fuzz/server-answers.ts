@@ -74,6 +74,11 @@ export function serverAnswers(): Target<Reply> {
       const { server } = lab;
       const { signal } = new AbortController();
       const ask: { readonly [C in Call]: () => Promise<Answer<unknown>> } = {
+        changePassword: () => {
+          const passwords = { password: 'old', newPassword: 'new' };
+          const request = { method: 'password', changeId: randomUUID(), user: 'alice', ...passwords } as const;
+          return client.changePassword(server, request, undefined, signal);
+        },
         readyz: () => client.readyz(server, signal),
         begin: () => client.begin(server, 'alice', signal),
         login: () => {

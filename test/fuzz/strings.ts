@@ -18,6 +18,8 @@ const FITTING = [
     'Mon',
     '10.0.0.0/8',
     'lab.test',
+    '01234567',
+    'uid={user},dc=example',
   ],
   ...['de_DE', 'Europe/Berlin'],
 ];

@@ -181,6 +181,7 @@ function helloOf(server: string, statement: SignedStatement): ServerFrame {
 
 const gone = async () => ({ kind: 'failed', reason: 'reset', detail: 'gone', elapsedMs: 0 }) as const;
 const nobodyAnswersButProbes: ServerClient = {
+  changePassword: gone,
   readyz: async ({ name, role }) => ({
     kind: 'ok',
     elapsedMs: 1,

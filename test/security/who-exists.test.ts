@@ -169,7 +169,7 @@ test('nor does the time of the answers tell, though 0.2 ms in a request would be
   const deps = { ...site.primary.deps, replica, journal: { ...journal, append: async () => {} } };
   const guard = createLoginGuard(deps);
   const begin = createLoginBegin(deps, guard);
-  const bundles = createBundles(deps.site, replica, deps.dataKey.open);
+  const bundles = createBundles(deps.site, replica, deps.dataKey.open, () => '');
   const login = createLogin(deps, bundles, guard, createDirectoryAccounts(deps));
   const ask = async (user: string) => {
     const method = begin(stored, { user });

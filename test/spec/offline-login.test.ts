@@ -20,6 +20,7 @@ type DecisionCase = {
   readonly cacheDamaged?: boolean;
   readonly finalAnswerSeen?: boolean;
   readonly tombstone?: Tombstone['reason'];
+  readonly emergency?: boolean;
   readonly failures?: number;
   readonly failedAt?: number;
   readonly decision: string;
@@ -61,6 +62,7 @@ describe('Offline login: the decision', () => {
             : { userId: 'u', user: 'alice', reason: tombstone, subject: { epoch: 1, generation: 2 } },
         failures: { count, lastMs: LAST_ONLINE_MS + failedAt },
         trustedNowMs: now === null ? undefined : LAST_ONLINE_MS + now,
+        ...(given.emergency === true && { emergency: { nowMs: LAST_ONLINE_MS + (now ?? 0) } }),
       };
       const expected =
         decision === 'may_open' ? { kind: 'may_open' } : { kind: 'denied', code: decision, retryAfterMs };

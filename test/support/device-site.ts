@@ -145,7 +145,7 @@ export type DeviceSite = {
 export const PASSWORD = 'the-right-password';
 
 /** Stands for Argon2id: what is tested is the server, which never sees one. */
-function userKey(password: string, salt: string): KeyObject {
+export function userKey(password: string, salt: string): KeyObject {
   return ed25519FromSeed(createHash('sha256').update(`${password}\n${salt}`).digest());
 }
 

@@ -1,4 +1,5 @@
 import { type DeviceBundle, NO_VERSION, newestVersion, type ThinmanEvent, type Version } from '@thinman/protocol';
+import type { Emergency } from '../../packages/agent/src/core/emergency.ts';
 import type { Cache, CachedLogin, ClockMark, OfflineFailures, Tombstone } from '../../packages/agent/src/ports.ts';
 
 /** All that a device's store holds: plain data, so that a test can look at it, copy it, and go back. */
@@ -6,6 +7,7 @@ export type StoredDevice = {
   logins: Record<string, CachedLogin>;
   tombstones: Record<string, Tombstone>;
   failures: Record<string, OfflineFailures>;
+  emergencies: Record<string, Emergency>;
   bundle: DeviceBundle | undefined;
   accepted: Version;
   mark: ClockMark | undefined;
@@ -17,6 +19,7 @@ export const emptyDevice = (): StoredDevice => ({
   logins: {},
   tombstones: {},
   failures: {},
+  emergencies: {},
   bundle: undefined,
   accepted: NO_VERSION,
   mark: undefined,
@@ -61,12 +64,18 @@ export function memoryCache(device: StoredDevice): Cache {
       device.failures[user] = { count: (device.failures[user]?.count ?? 0) + 1, lastMs: atMs };
     },
     clearOfflineFailures: user => void delete device.failures[user],
+    emergency: user => device.emergencies[user],
+    setEmergency(user, emergency, forgive) {
+      needsRoom();
+      device.emergencies[user] = emergency;
+      if (forgive !== undefined) delete device.failures[user];
+    },
     setTombstone(tombstone, eraseLogin) {
       device.tombstones[tombstone.userId] = tombstone;
       if (eraseLogin) removeLogins(device, tombstone.userId);
     },
     eraseUsers() {
-      Object.assign(device, { logins: {}, tombstones: {}, failures: {}, bundle: undefined });
+      Object.assign(device, { logins: {}, tombstones: {}, failures: {}, emergencies: {}, bundle: undefined });
     },
     deviceBundle: () => device.bundle,
     saveDeviceBundle(bundle) {

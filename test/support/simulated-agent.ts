@@ -169,6 +169,7 @@ export function simulate(options: {
   });
 
   const client: ServerClient = {
+    changePassword: async () => ({ kind: 'failed', reason: 'reset', detail: 'not in this model', elapsedMs: 0 }),
     readyz: (target, signal) =>
       call(target, 'readyz', signal, () => {
         const { name, state, view } = find(target.name);
@@ -335,6 +336,7 @@ function deviceBundle(version: DeviceBundle['version'], timings: AgentTimings): 
 function modelKey(password: string, salt: string): BaseKey {
   return {
     keysFor: userId => ({
+      changeProof: () => '',
       proof: ({ serverKeyHash, loginId }) => modelProof(password, salt, serverKeyHash, loginId),
       publicKey: `${password}|${salt}`,
       seal: Buffer.from(`${password}|${salt}|${userId}`),

@@ -5,6 +5,7 @@ import {
   DEFAULT_AGENT_TIMINGS,
   type DeviceBundle,
   type LoginResult,
+  type PasswordResult,
   type SessionView,
   type SignedStatement,
   type SiteStatement,
@@ -32,6 +33,7 @@ import type { Greeter } from './local/greeter/greeter-server.ts';
 import { createLocalServers, type LocalServers } from './local/local-servers.ts';
 import { readLocalSettings, unixAccountSettings } from './local/local-settings.ts';
 import type { Cache, Clock, Random } from './ports.ts';
+import type { EmergencyOutcome } from './runtime/emergency-desk.ts';
 import { createRunner } from './runtime/runner.ts';
 import { PACKAGE_VERSION } from './runtime/version.ts';
 
@@ -75,6 +77,10 @@ export type Agent = {
   stop(): Promise<void>;
   /** Logins queue. Rejects with AgentStopped alone: every verdict is a value. */
   login(user: string, password: string): Promise<LoginResult>;
+  /** On the Primary, in the user's own name. Every refusal is a value. */
+  changePassword(user: string, password: string, newPassword: string): Promise<PasswordResult>;
+  /** A challenge for the helpdesk (no `code`), or what its code comes to here (ADR 0058). */
+  emergency(user: string, code?: string): EmergencyOutcome;
   /** Never waits for a server; fine without a session. */
   logout(): Promise<void>;
   status(): AgentStatus;
@@ -308,6 +314,8 @@ export function createAgent(options: AgentOptions): Agent {
       lock.release();
     },
     login: (user, password) => runner.login(user, password),
+    changePassword: (user, password, newPassword) => runner.changePassword(user, password, newPassword),
+    emergency: (user, code) => runner.emergency(user, code),
     async logout() {
       runner.logout();
     },

@@ -1,4 +1,5 @@
 import type {
+  ChangeProofParts,
   DeviceBundle,
   DeviceFrame,
   EventBatchAnswer,
@@ -7,6 +8,8 @@ import type {
   LoginGranted,
   LoginRequest,
   OfflineRules,
+  PasswordChanged,
+  PasswordChangeRequest,
   Problem,
   RenewAnswer,
   ServerFrame,
@@ -20,6 +23,7 @@ import type {
   Version,
   VouchRequest,
 } from '@thinman/protocol';
+import type { Emergency } from './core/emergency.ts';
 
 /**
  * Time, injected. `nowMs`: Unix milliseconds by the device's clock, right or wrong. `monotonicMs`: since any beginning; never goes
@@ -100,6 +104,13 @@ export type ServerClient = {
     known: Version | undefined,
     signal: AbortSignal,
   ): Promise<Answer<LoginGranted>>;
+  /** The Primary alone changes passwords. */
+  changePassword(
+    server: StatementServer,
+    request: PasswordChangeRequest,
+    known: Version | undefined,
+    signal: AbortSignal,
+  ): Promise<Answer<PasswordChanged>>;
   deviceBundle(
     server: StatementServer,
     etag: string | undefined,
@@ -165,6 +176,8 @@ export type ChannelHandle = {
 export type DerivedKeys = {
   /** Signs a login proof. */
   proof(parts: { readonly serverKeyHash: string; readonly user: string; readonly loginId: string }): string;
+  /** Signs that another key takes the place of the old one: by both of them. */
+  changeProof(parts: Omit<ChangeProofParts, 'siteId' | 'deviceKeyHash'>): string;
   /** Raw public key, base64url: tells whether two derivations are the same credential. */
   readonly publicKey: string;
   /** Wraps and unwraps the data key of this user's cached row. */
@@ -260,6 +273,10 @@ export type Cache = {
   /** Committed to disk before the hash runs. */
   countOfflineFailure(user: string, atMs: number): void;
   clearOfflineFailures(user: string): void;
+  /** The open or granted call to the helpdesk of this user. */
+  emergency(user: string): Emergency | undefined;
+  /** `forgive`: and the failures counted so far. One transaction. */
+  setEmergency(user: string, emergency: Emergency, forgive?: 'forgive'): void;
   setTombstone(tombstone: Tombstone, eraseLogin: boolean): void;
   /** Revocation: every cached login, every tombstone, the device bundle. The outbox stays. */
   eraseUsers(): void;

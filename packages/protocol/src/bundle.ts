@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { ObjectName, Uuid } from './names.ts';
+import { Base64Url, ObjectName, Uuid } from './names.ts';
 import { EffectiveProfile } from './objects/profile.ts';
 import { AgentTimings } from './timings.ts';
 import { Version } from './versioned.ts';
@@ -43,6 +43,8 @@ export const DeviceBundle = Type.Object({
   /** Connections of the device itself. */
   profile: EffectiveProfile,
   timings: AgentTimings,
+  /** Under which emergency codes for this device are made (ADR 0058); servers before it give none. */
+  emergencyKey: Type.Optional(Base64Url(64)),
 });
 export type DeviceBundle = Static<typeof DeviceBundle>;
 

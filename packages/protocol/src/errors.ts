@@ -55,6 +55,7 @@ export const ERRORS = {
   unsupported_media: { status: 415, scope: 'request', title: 'Send JSON (content-type: application/json).' },
   too_many_attempts: { status: 429, scope: 'request', title: 'Too many attempts from this device: wait.' },
   token_invalid: { status: 403, scope: 'request', title: 'The token is unknown, used up, or expired.' },
+  password_refused: { status: 422, scope: 'request', title: 'The new password is not accepted.' },
   name_taken: { status: 409, scope: 'request', title: 'An object with this name exists already.' },
 
   offline_not_allowed: { status: 403, scope: 'offline', title: 'Offline login is not allowed for this user here.' },
@@ -71,6 +72,16 @@ export const ERRORS = {
   offline_attempts_exhausted: { status: 403, scope: 'offline', title: 'Too many failed offline logins: wait.' },
   clock_went_back: { status: 403, scope: 'offline', title: 'The clock of this device went back: connect it once.' },
   cache_damaged: { status: 403, scope: 'offline', title: 'The local store is damaged: connect once to rebuild it.' },
+  primary_needed: {
+    status: 503,
+    scope: 'offline',
+    title: 'Passwords are changed on the Primary, which cannot be reached now.',
+  },
+  emergency_invalid: {
+    status: 403,
+    scope: 'offline',
+    title: 'The emergency code is wrong, or its challenge is over.',
+  },
 
   not_primary: { status: 403, scope: 'admin', title: 'Administration happens on the Primary alone.' },
   unauthorized: { status: 401, scope: 'admin', title: 'Log in as an administrator first.' },

@@ -12,6 +12,7 @@ import { Version } from './versioned.ts';
  * - `alarm.tls` (a server's certificate or key was refused), `alarm.kdf`, `alarm.statement`.
  * - `bundle.applied` (`BundleApplied`), `cache.damaged`, `events.lost` (how many could not be carried over),
  *   `certificate.renewed` (expiresAt), `trust.held` (while the CA is changed: caPins, issuer of the own certificate).
+ * - `emergency.used` (hours), `emergency.refused` (triesLeft): a code by telephone was right, or not.
  */
 export const DEVICE_EVENT_TYPES = [
   'login',
@@ -30,6 +31,8 @@ export const DEVICE_EVENT_TYPES = [
   'events.lost',
   'certificate.renewed',
   'trust.held',
+  'emergency.used',
+  'emergency.refused',
   'agent.started',
 ] as const;
 /** A type of event that a device makes. */
@@ -48,6 +51,7 @@ export type DeviceEventType = (typeof DEVICE_EVENT_TYPES)[number];
  * - `admin.login`, `admin.commit` (generation, actor, what), `event.quarantined`.
  * - `journal.filling` (percent, pendingBytes, limitBytes), `journal.reserve` (state, bytes: what the full disk has left of it),
  *   `journal.bypassed` (why: events go straight to the source of record), `journal.resumed`.
+ * - `emergency.issued` (device, hours, actor): a code for an offline login was given out.
  */
 export const SERVER_EVENT_TYPES = [
   'login.answered',
@@ -74,6 +78,7 @@ export const SERVER_EVENT_TYPES = [
   'journal.reserve',
   'journal.bypassed',
   'journal.resumed',
+  'emergency.issued',
 ] as const;
 /** A type of event that a server makes. */
 export type ServerEventType = (typeof SERVER_EVENT_TYPES)[number];

@@ -19,6 +19,8 @@ export const LOCAL_PATHS = {
   pam: '/v1/pam',
   /** Where the greeter page is, with its token: on `control.sock` alone. */
   greeter: '/v1/greeter',
+  emergency: '/v1/emergency',
+  password: '/v1/password',
 } as const;
 
 /** A body on a local socket: a name and a password. */

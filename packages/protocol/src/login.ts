@@ -110,6 +110,8 @@ export const LoginGranted = Type.Object({
     UserBundle,
     Type.Object({ unchanged: Type.Literal(true), etag: Type.String(), version: Version }),
   ]),
+  /** By a serving Primary: the key is to be replaced by one of this cost (`POST /v1/password`); older agents pass it over. */
+  raise: Type.Optional(KdfParameters),
   /** A password that expires soon, or has expired while no Primary is reachable. */
   warning: Type.Optional(Type.String({ maxLength: 256 })),
 });

@@ -392,7 +392,7 @@ export type IssuedCertificate = {
 /** The site data key: secrets of objects, and what must be alike on all servers. */
 export type SiteDataKey = {
   /** HMAC-SHA256 under a key derived from the data key for this purpose. */
-  mac(purpose: 'false-salt' | 'failure-fact' | 'login-binding', ...parts: readonly string[]): Buffer;
+  mac(purpose: 'false-salt' | 'failure-fact' | 'login-binding' | 'emergency-key', ...parts: readonly string[]): Buffer;
   seal(plain: string, context: string): string;
   open(sealed: string, context: string): string;
   /** The data key itself, wrapped to another server's raw X25519 key (base64url). */

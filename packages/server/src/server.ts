@@ -259,6 +259,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     ...{ config: site.config, syncNow: sync.syncNow, status: report, statement: () => statements.current().statement },
     restate,
     drain: () => void drain(),
+    sessions: () => devices.sessions(),
     isIsolated: () => isolated(),
     rival: () => statements.rival()?.statement,
     alsoSeen: () => forks.secondaries.known().map(({ position }) => position),

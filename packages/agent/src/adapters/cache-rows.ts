@@ -8,7 +8,7 @@ import { CacheTrouble } from './cache-trouble.ts';
  * a key of this device, tells rows that were edited or came from elsewhere.
  */
 export type Row = {
-  readonly kind: 'login' | 'tombstone' | 'failures' | 'device';
+  readonly kind: 'login' | 'tombstone' | 'failures' | 'emergency' | 'device';
   readonly key: string;
   readonly ref: string;
   /** JSON of this program: what the tag vouches for is read without another check. */

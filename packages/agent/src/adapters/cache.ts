@@ -9,6 +9,7 @@ import {
   type ThinmanEvent,
   type Version,
 } from '@thinman/protocol';
+import type { Emergency } from '../core/emergency.ts';
 import type { Cache, CachedLogin, Clock, ClockMark, DeviceIdentity, OfflineFailures, Tombstone } from '../ports.ts';
 import { removeSetAside } from './cache-file.ts';
 import type { Row, Rows } from './cache-rows.ts';
@@ -138,6 +139,12 @@ export function openCache(path: string, options: CacheOptions): Cache {
         } satisfies OfflineFailures),
       ),
     clearOfflineFailures: user => store.run(({ rows }) => rows.remove('failures', user)),
+    emergency: user => store.run(({ rows }) => readEmergency(rows.get('emergency', user))),
+    setEmergency: (user, emergency, forgive) =>
+      store.run(({ rows }) => {
+        rows.put('emergency', user, emergency);
+        if (forgive !== undefined) rows.remove('failures', user);
+      }),
     setTombstone: (tombstone, eraseLogin) =>
       store.runAnew(({ rows }) => {
         putTombstone(rows, tombstone);
@@ -148,7 +155,7 @@ export function openCache(path: string, options: CacheOptions): Cache {
       unsaved.delete('bundle');
       try {
         store.runAnew(({ rows }) => {
-          for (const kind of ['login', 'tombstone', 'failures'] as const) rows.removeKind(kind);
+          for (const kind of ['login', 'tombstone', 'failures', 'emergency'] as const) rows.removeKind(kind);
           rows.remove('device', 'bundle');
         });
         store.compact();
@@ -220,6 +227,10 @@ function removeLogins(rows: Rows, userId: string): void {
 
 function readTombstone(row: Row | undefined): Tombstone | undefined {
   return row === undefined ? undefined : read<Tombstone>(row);
+}
+
+function readEmergency(row: Row | undefined): Emergency | undefined {
+  return row === undefined ? undefined : read<Emergency>(row);
 }
 
 function putTombstone(rows: Rows, tombstone: Tombstone): void {

@@ -2,6 +2,7 @@ import { argon2, createPrivateKey, createPublicKey, hkdfSync, sign } from 'node:
 import { promisify } from 'node:util';
 import {
   AUTH_INFO,
+  changeProofBytes,
   DERIVED_KEY_BYTES,
   type KdfParameters,
   lengthPrefixed,
@@ -75,6 +76,12 @@ function derivedKeys(base: Buffer, identity: HasherIdentity, userId: string): De
       if (disposed) throw new Error('the derived keys have been disposed of');
       const bytes = loginProofBytes({ siteId, serverKeyHash, deviceKeyHash: keyHash, user, loginId });
       return sign(null, bytes, privateKey()).toString('base64url');
+    },
+    changeProof(parts) {
+      if (disposed) throw new Error('the derived keys have been disposed of');
+      return sign(null, changeProofBytes({ ...parts, siteId, deviceKeyHash: keyHash }), privateKey()).toString(
+        'base64url',
+      );
     },
     dispose() {
       disposed = true;

@@ -10,6 +10,7 @@ import {
   LogoutAnswer,
   MAX_BODY_BYTES,
   type Parsed,
+  PasswordChanged,
   Problem,
   parseJson,
   parseVersion,
@@ -128,6 +129,12 @@ export function createServerClient(options: ServerClientOptions): ServerClient {
       const headers = known === undefined ? {} : { [KNOWN_SUBJECT_HEADER]: formatVersion(known) };
       return call(server, { method: 'POST', path: '/v1/login', headers, body, signal }, ({ text }) =>
         parseJson(LoginGranted, text, MAX_BODY_BYTES),
+      );
+    },
+    changePassword(server, body, known, signal) {
+      const headers = known === undefined ? {} : { [KNOWN_SUBJECT_HEADER]: formatVersion(known) };
+      return call(server, { method: 'POST', path: '/v1/password', headers, body, signal }, ({ text }) =>
+        parseJson(PasswordChanged, text, MAX_BODY_BYTES),
       );
     },
     deviceBundle: (server, etag, signal) =>

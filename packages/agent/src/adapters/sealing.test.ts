@@ -22,7 +22,7 @@ const bundle: UserBundle = {
 };
 
 function keysWith(seal: Buffer): DerivedKeys {
-  return { seal, publicKey: '', proof: () => '', dispose: () => {} };
+  return { seal, publicKey: '', proof: () => '', changeProof: () => '', dispose: () => {} };
 }
 
 test('what was sealed opens again with the same keys, and with no others', () => {

@@ -9,6 +9,13 @@ export async function readPassword(fromStdin: boolean): Promise<string> {
   return password;
 }
 
+/** Typed without echo. */
+export async function typePassword(prompted: string): Promise<string> {
+  const password = await prompt(process.stdin, prompted);
+  if (password === '') throw new CommandFailure(EXIT.wrongUse, 'the password is empty: type it');
+  return password;
+}
+
 async function readAll(input: NodeJS.ReadableStream): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -33,12 +40,12 @@ const ENTERS = ['\r', '\n'];
 /** What a terminal sends in another encoding is read as this. */
 const REPLACEMENT = '\ufffd';
 
-function prompt(terminal: ReadStream): Promise<string> {
+function prompt(terminal: ReadStream, prompted = 'Password: '): Promise<string> {
   if (!terminal.isTTY)
     throw new CommandFailure(EXIT.wrongUse, 'there is no terminal to type a password on: use --password-stdin');
   // Before anybody is asked to type: what comes earlier would show.
   terminal.setRawMode(true);
-  process.stderr.write('Password: ');
+  process.stderr.write(prompted);
   terminal.setEncoding('utf8');
   terminal.resume();
   return new Promise((resolve, reject) => {

@@ -61,6 +61,20 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
         exitCode = await (await import('./ask.ts')).runConnection(data, verb, name);
       });
   }
+  add('passwd', "changes a user's own password, on the Primary")
+    .requiredOption('--user <name>', 'whose')
+    .option('--password-stdin', 'reads two lines from standard input: the old password, and the new one')
+    .option('--json', 'prints JSON')
+    .action(async (options: DataOption & { user: string; passwordStdin?: true; json?: true }) => {
+      exitCode = await (await import('./passwd.ts')).runPasswd(options);
+    });
+  add('emergency', 'shows a challenge for the helpdesk, and takes the code that it gives')
+    .requiredOption('--user <name>', 'who is to log in offline')
+    .option('--code-stdin', 'reads the code from standard input, for the challenge that was shown last')
+    .option('--json', 'prints JSON')
+    .action(async (options: DataOption & { user: string; codeStdin?: true; json?: true }) => {
+      exitCode = await (await import('./emergency.ts')).runEmergency(options);
+    });
   add('logout', 'ends the session').action(async ({ data }: DataOption) => {
     exitCode = await (await import('./ask.ts')).runLogout(data);
   });

@@ -54,6 +54,15 @@ const { profile: _profile, ...withoutProfile } = granted;
 const denied: LoginResult = { ...withoutProfile, verdict: 'denied', reason: 'account_locked', retryAfterMs: 4_200 };
 
 const ward: ConnectionStatus = { name: 'ward', type: 'rdp', autostart: true, state: 'open', why: null, fallback: null };
+/** A helpdesk that knows one code. */
+const emergencyAnswer: LocalAgent['emergency'] = (user, code) => {
+  if (code === undefined) {
+    const challenge = { device: 'tc-1', user, challenge: '12345678', expiresInMs: 900_000, triesLeft: 5 };
+    return { kind: 'answer', answer: { state: 'challenge', ...challenge } };
+  }
+  if (code === 'ABCDE-FGHJK') return { kind: 'answer', answer: { state: 'accepted', user, hours: 8 } };
+  return { kind: 'refused', code: 'emergency_invalid', detail: '4 more tries with this challenge' };
+};
 
 let dataDir: string;
 let servers: LocalServers;
@@ -62,6 +71,8 @@ before(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'thinman-cli-'));
   const agent: LocalAgent = {
     status: () => status,
+    changePassword: async user => ({ changed: false, reason: 'primary_needed', user }),
+    emergency: (user, code) => emergencyAnswer(user, code),
     login: async (user, password) => {
       asked.push(`${user}:${password}`);
       return password === 'right' ? granted : denied;
@@ -143,6 +154,26 @@ describe('status', () => {
     assert.match(stderr, /loads .*thinman-agent\.ts/);
     for (const heavy of ['typebox', 'better-sqlite3', '/ws/', '/adapters/', 'node:tls'])
       assert.ok(!stderr.includes(heavy), heavy);
+  });
+});
+
+describe('emergency', () => {
+  const emergency = (input: string, ...more: readonly string[]) =>
+    run(['emergency', '--data', dataDir, '--user', 'alice', ...more], input);
+
+  test('shows what is read out; the code comes from standard input', async () => {
+    const shown = await emergency('');
+    assert.equal(shown.code, 0);
+    for (const word of ['tc-1', 'alice', '1234 5678', '15 min']) assert.ok(shown.stdout.includes(word), word);
+    const taken = await emergency('ABCDE-FGHJK\n', '--code-stdin', '--json');
+    assert.deepEqual([taken.code, JSON.parse(taken.stdout)], [0, { state: 'accepted', user: 'alice', hours: 8 }]);
+  });
+
+  test('a wrong code ends with 1, and says how many tries are left', async () => {
+    const { code, stdout, stderr } = await emergency('AAAAA-AAAAA', '--code-stdin');
+    assert.deepEqual([code, stdout], [1, '']);
+    assertOneLine(stderr);
+    assert.match(stderr, /4 more tries/);
   });
 });
 

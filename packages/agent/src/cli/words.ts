@@ -1,4 +1,11 @@
-import { type AgentStatus, ERRORS, isErrorCode, type LoginResult, type SessionView } from '@thinman/protocol';
+import {
+  type AgentStatus,
+  ERRORS,
+  isErrorCode,
+  type LoginResult,
+  type PasswordResult,
+  type SessionView,
+} from '@thinman/protocol';
 
 /** `granted: alice, online by primary (123 ms)` and the connections, for people. */
 export function describeGrant(result: LoginResult): string {
@@ -25,6 +32,14 @@ export function describeSession({ user, connections }: SessionView): string {
     return [name, type, note === null ? state : `${state} (${note})`];
   });
   return [who, ...columns(rows).map(line => `  ${line}`)].join('\n');
+}
+
+/** One line: why a password was not changed. */
+export function describeUnchanged({ reason, detail, retryAfterMs }: PasswordResult): string {
+  const code = reason ?? 'internal';
+  const title = isErrorCode(code) ? ERRORS[code].title : 'The password was not changed.';
+  const wait = retryAfterMs === undefined ? '' : ` Try again in ${Math.ceil(retryAfterMs / 1000)} s.`;
+  return `not changed: ${title}${detail === undefined ? '' : ` ${detail}.`}${wait} (${code})`;
 }
 
 export function describeStatus(status: AgentStatus): string {

@@ -17,7 +17,7 @@ export function saltRefusal(login: Login, salt: string, kdf: KdfParameters): str
  * proof here.
  */
 export function mayAskPassword(
-  login: Login,
+  login: { readonly user: string; readonly cached: { readonly method: 'derived' | 'password' } | undefined },
   { directorySuffixes, directoryPlainNames }: Pick<SiteStatement, 'directorySuffixes' | 'directoryPlainNames'>,
 ): boolean {
   if (login.cached?.method === 'derived') return false;

@@ -1,6 +1,7 @@
 import type { OfflineCode, OfflineRules } from '@thinman/protocol';
 import type { OfflineFailures, Tombstone } from '../ports.ts';
 import { doubling } from './backoff.ts';
+import { emergencyRules } from './emergency.ts';
 
 /** Longest wait after wrong passwords: doubling ends here, so that a forgotten device is not lost for weeks. */
 export const MAX_OFFLINE_WAIT_MS = 24 * 60 * 60_000;
@@ -15,6 +16,8 @@ export type OfflineFacts = {
   readonly failures: OfflineFailures;
   /** Unix ms by the clock rule; undefined: the clock went back. */
   readonly trustedNowMs: number | undefined;
+  /** A code of the helpdesk is in force (ADR 0058): the device's own clock, right or wrong. */
+  readonly emergency?: { readonly nowMs: number } | undefined;
 };
 
 export type OfflineDecision =
@@ -32,6 +35,10 @@ export function decideOffline(facts: OfflineFacts, finalAnswerSeen: boolean): Of
   if (cached === undefined) return denied(facts.cacheDamaged ? 'cache_damaged' : 'no_cached_login');
   const { rules, lastOnlineMs } = cached;
   if (!rules.allowed) return denied('offline_not_allowed');
+  if (facts.emergency !== undefined) {
+    const waitMs = remainingWaitMs(failures, emergencyRules(rules), facts.emergency.nowMs);
+    return waitMs > 0 ? denied('offline_attempts_exhausted', waitMs) : { kind: 'may_open' };
+  }
   if (now === undefined) return denied('clock_went_back');
   const waitMs = remainingWaitMs(failures, rules, now);
   if (waitMs > 0) return denied('offline_attempts_exhausted', waitMs);

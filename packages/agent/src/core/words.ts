@@ -27,7 +27,7 @@ function takeWord(turn: Turn, word: UserWord, known: KnownUser): void {
     // A deleted user's id never comes back; one who is disabled may be enabled again.
     emit(turn, { kind: 'setTombstone', tombstone: { userId, user, reason, subject }, erase: reason === 'deleted' });
   }
-  tellSession(turn, word);
+  tellSession(turn, word, isNewer(subject, known.subject));
 }
 
 function tombstoneReason(word: UserWord, credentialVersion: number | undefined): Tombstone['reason'] | undefined {
@@ -36,15 +36,16 @@ function tombstoneReason(word: UserWord, credentialVersion: number | undefined):
   return word.offlineAllowed ? undefined : 'offline_withdrawn';
 }
 
-/** An open session ends with its account; another credential is for the server to judge, at once. */
-function tellSession(turn: Turn, word: UserWord): void {
+/** An open session ends with its account; another credential, or an administrator's word, is for the server to judge, at once. */
+function tellSession(turn: Turn, word: UserWord, isNews: boolean): void {
   const { session } = turn.state;
   if (session.kind !== 'open' || session.userId !== word.userId) return;
   if (word.state !== 'ok') {
     endSession(turn, word.state === 'disabled' ? 'account_disabled' : 'account_deleted');
     return;
   }
-  if (session.standing.kind === 'vouched' && session.credentialVersion !== word.credentialVersion) {
+  const isOther = isNews || session.credentialVersion !== word.credentialVersion;
+  if (session.standing.kind === 'vouched' && isOther) {
     patch(turn, { session: { ...session, standing: { ...session.standing, refreshAt: turn.at.now } } });
   }
 }

@@ -1,10 +1,13 @@
-import type { AgentStatus, LoginResult, SessionView } from '@thinman/protocol';
+import type { AgentStatus, LoginResult, PasswordResult, SessionView } from '@thinman/protocol';
+import type { EmergencyOutcome } from '../runtime/emergency-desk.ts';
 
 /** What the local sockets need of the agent. Nothing here rejects for a reason that a user could meet. */
 export type LocalAgent = {
   status(): AgentStatus;
   /** Logins at the same time queue; a caller that goes away cancels nothing. */
   login(user: string, password: string): Promise<LoginResult>;
+  changePassword(user: string, password: string, newPassword: string): Promise<PasswordResult>;
+  emergency(user: string, code?: string): EmergencyOutcome;
   /** Never waits for a server; fine without a session. */
   logout(): Promise<void>;
   session(): SessionView;

@@ -59,6 +59,8 @@ function fakeAgent(): FakeAgent {
     },
     listeners,
     status: () => agent.now,
+    changePassword: async user => ({ changed: false, reason: 'primary_needed', user }),
+    emergency: () => ({ kind: 'refused', code: 'emergency_invalid' }),
     login: async (user: string, password: string) => {
       agent.asked.push(`login ${user}`);
       return password === 'right' ? granted : denied;

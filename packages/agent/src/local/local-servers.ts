@@ -9,12 +9,14 @@ import {
 import { agentPaths } from '../config.ts';
 import { createServer } from '../node-http.ts';
 import { type ConnectionRoom, createConnectionRoom } from './connection-room.ts';
+import { emergencyRoute } from './emergency-route.ts';
 import { createEventStream } from './event-stream.ts';
 import { createFailureLimit } from './failure-limit.ts';
 import { sendJson, sendProblem, takeBody } from './http-json.ts';
 import type { LocalAgent } from './local-agent.ts';
 import type { UnixAccountSettings } from './local-settings.ts';
 import { createPamRoute } from './pam-route.ts';
+import { passwordRoute } from './password-route.ts';
 import { listenOnSocket } from './unix-socket.ts';
 
 const CONTROL_MODE = 0o600;
@@ -73,6 +75,8 @@ export async function createLocalServers(options: {
       if (url === undefined) sendProblem(response, 'not_found', { detail: NO_GREETER });
       else sendJson(response, { url });
     },
+    [`POST ${LOCAL_PATHS.emergency}`]: (request, response, room) => emergencyRoute(agent, request, response, room),
+    [`POST ${LOCAL_PATHS.password}`]: (request, response, room) => passwordRoute(agent, request, response, room),
     [`POST ${LOCAL_PATHS.logout}`]: async (_request, response, room) => {
       room.isServed(response);
       await agent.logout();
@@ -87,6 +91,9 @@ export async function createLocalServers(options: {
     [`GET ${LOCAL_PATHS.events}`]: (_request, response, room) => addListener(limited, response, room),
     [`POST ${LOCAL_PATHS.login}`]: (request, response, room) => login(agent, request, response, room, limit),
     [`POST ${LOCAL_PATHS.pam}`]: (request, response, room) => pam(request, response, room, limit),
+    [`POST ${LOCAL_PATHS.emergency}`]: (request, response, room) =>
+      emergencyRoute(agent, request, response, room, limit),
+    [`POST ${LOCAL_PATHS.password}`]: (request, response, room) => passwordRoute(agent, request, response, room, limit),
   });
 
   const close = async () => {

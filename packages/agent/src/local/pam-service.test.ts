@@ -37,6 +37,8 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 const agent: LocalAgent = {
+  changePassword: async user => ({ changed: false, reason: 'primary_needed', user }),
+  emergency: () => ({ kind: 'refused', code: 'emergency_invalid' }),
   status: () => ({ ...STATUS, session }),
   login: async (user, password) => {
     asked.push(`login ${user}`);

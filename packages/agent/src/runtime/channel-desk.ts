@@ -72,10 +72,14 @@ export function createChannelDesk(
     });
   }
 
+  /** Users of whom nothing is heard for a moment: their own change of password is under way here. */
+  const heldWords = new Set<string>();
+
   function onFrame(channel: number, server: string, frame: ServerFrame): void {
     switch (frame.type) {
       case 'hello': {
-        const { state, version, serverTime, users: words } = frame;
+        const { state, version, serverTime } = frame;
+        const words = frame.users.filter(({ userId }) => !heldWords.has(userId));
         greetings.set(channel, { server, state, takesEvents: frame.takesEvents === true });
         const statement = frame.server === server ? verified(frame.statement) : 'invalid';
         const known = knownUsers(words);
@@ -243,6 +247,15 @@ export function createChannelDesk(
         );
         found.handle.send({ type: 'events', id, events: [...events] });
       });
+    },
+
+    /** Returns how to hear of this user again, and asks anew. */
+    holdWords(userId: string): () => void {
+      heldWords.add(userId);
+      return () => {
+        heldWords.delete(userId);
+        for (const handle of open.values()) sayHello(handle);
+      };
     },
 
     /** The list of cached users has changed: the server is to say what it knows of them. */

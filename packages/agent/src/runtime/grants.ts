@@ -114,6 +114,6 @@ export function createGrants(context: Context) {
     return { method: 'derived', loginId, user, salt, kdf, proof };
   }
 
-  return { openRow, bundleOf, rowOf, saveGrant, saveLater, grantFacts, derivedRequest };
+  return { about, openRow, bundleOf, rowOf, saveGrant, saveLater, grantFacts, derivedRequest };
 }
 export type Grants = ReturnType<typeof createGrants>;

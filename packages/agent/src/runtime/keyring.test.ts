@@ -12,6 +12,7 @@ function make() {
       return {
         keysFor: userId => ({
           proof: () => '',
+          changeProof: () => '',
           publicKey: '',
           seal: Buffer.from(userId),
           dispose: () => void log.push(`clear keys of ${userId}`),

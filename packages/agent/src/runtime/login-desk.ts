@@ -9,9 +9,11 @@ import {
 import { wantsPassword } from '../apply/launchers/plan.ts';
 import type { Effect, LoginOutcome } from '../core/effect.ts';
 import type { Context } from './context.ts';
+import type { EmergencyDesk } from './emergency-desk.ts';
 import type { Grants } from './grants.ts';
 import { heard } from './heard.ts';
 import type { Secrets } from './keyring.ts';
+import type { PasswordDesk } from './password-desk.ts';
 import { unlessTrouble } from './store.ts';
 
 type Do<K extends Effect['kind']> = Extract<Effect, { kind: K }>;
@@ -34,6 +36,8 @@ type Caller = {
 export function createLoginDesk(
   context: Context,
   { openRow, bundleOf, saveGrant, saveLater, grantFacts, derivedRequest }: Grants,
+  emergency: Pick<EmergencyDesk, 'inForce' | 'used'>,
+  passwords: Pick<PasswordDesk, 'raise'>,
 ) {
   const { client, cache, clock, keyring, attempts, dispatch, time } = context;
   const callers = new Map<string, Caller>();
@@ -47,7 +51,11 @@ export function createLoginDesk(
         ? { server: null, subject: knownSubject(user) ?? null }
         : { server: outcome.server, subject: outcome.subject ?? null };
     const reason = outcome.verdict === 'denied' ? outcome.reason : null;
-    const data = { verdict, reason, mode, ...rests, elapsedMs: elapsedMs(loginId) };
+    const byCode = outcome.verdict === 'granted' && outcome.by === 'device' && emergency.inForce(user) !== undefined;
+    const data = {
+      ...{ verdict, reason, mode, ...rests, elapsedMs: elapsedMs(loginId) },
+      ...(byCode && { emergency: true }),
+    };
     return { id: loginId, type: 'login', at: clock.nowMs(), user, data };
   }
 
@@ -165,13 +173,14 @@ export function createLoginDesk(
       })?.done ?? { cached: undefined, tombstone: undefined, failures: { count: 0, lastMs: 0 } };
       const isDamaged = read.cached === undefined && unlessTrouble(() => cache.cachedLogin(user)) === undefined;
       const cacheDamaged = isDamaged || cache.condition.kind === 'damaged';
-      dispatch({ kind: 'offlineFacts', loginId, facts: { ...read, cacheDamaged, trustedNowMs: time.nowMs() } });
+      const facts = { ...read, cacheDamaged, trustedNowMs: time.nowMs(), emergency: emergency.inForce(user) };
+      dispatch({ kind: 'offlineFacts', loginId, facts });
     },
 
     /** The count is on the disk before anybody can learn what the password opens. */
     async tryOffline({ loginId, user }: Do<'tryOffline'>): Promise<void> {
       const secrets = keyring.get(loginId);
-      const nowMs = time.nowMs();
+      const nowMs = time.nowMs() ?? emergency.inForce(user)?.nowMs;
       const counted =
         nowMs === undefined ? undefined : unlessTrouble(() => cache.countOfflineFailure(user, Math.round(nowMs)));
       const cached = secrets?.cached;
@@ -202,9 +211,11 @@ export function createLoginDesk(
         secrets.opened = bundle;
         given.set(loginId, { bundle, warning: granted.warning });
         commitGrant(secrets, granted, bundle, event);
+        if (granted.raise !== undefined) passwords.raise(loginId, secrets, granted.raise).catch(context.defect);
       } else if (outcome.verdict === 'granted') {
         if (secrets?.opened !== undefined) given.set(loginId, { bundle: secrets.opened, warning: asOf(secrets) });
         const clockMark = time.used();
+        if (emergency.inForce(user) !== undefined) emergency.used(user);
         unlessTrouble(() =>
           cache.commitLogin({ user, clearFailures: true, event, ...(clockMark !== undefined && { clockMark }) }),
         );

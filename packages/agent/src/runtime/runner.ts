@@ -8,6 +8,7 @@ import {
   type LoginResult,
   NO_VERSION,
   newestVersion,
+  type PasswordResult,
   type SiteStatement,
   type Version,
 } from '@thinman/protocol';
@@ -20,12 +21,14 @@ import { type AddressStore, createAddresses } from './addresses.ts';
 import { createAttempts } from './attempts.ts';
 import { createChannelDesk } from './channel-desk.ts';
 import type { Context, Happening, RunnerPorts } from './context.ts';
+import { createEmergencyDesk } from './emergency-desk.ts';
 import { createGrants } from './grants.ts';
 import { heard } from './heard.ts';
 import { uuidV7 } from './ids.ts';
 import { createKeepingDesk } from './keeping-desk.ts';
 import { createKeyring } from './keyring.ts';
 import { createLoginDesk } from './login-desk.ts';
+import { createPasswordDesk } from './password-desk.ts';
 import { createSessionDesk } from './session-desk.ts';
 import { createSessionWatch, type OpenSession } from './session-watch.ts';
 import { statusOf } from './status.ts';
@@ -91,7 +94,10 @@ export function createRunner(options: RunnerOptions) {
   };
   const { attempts, keyring, time } = context;
   const grants = createGrants(context);
-  const logins = createLoginDesk(context, grants);
+  const emergency = createEmergencyDesk(context);
+  const primary = () => [...servers.values()].find(({ role }) => role === 'primary');
+  const passwords = createPasswordDesk(context, grants, primary);
+  const logins = createLoginDesk(context, grants, emergency, passwords);
   const sessions = createSessionDesk(context, grants);
   const channels = createChannelDesk(
     context,
@@ -255,6 +261,21 @@ export function createRunner(options: RunnerOptions) {
     wasAllSilent = isAllSilent;
   }
 
+  /** A session of this user goes on under the new password; until it has it, words about the old one end nothing. */
+  async function changePassword(user: string, password: string, newPassword: string): Promise<PasswordResult> {
+    const { session } = state;
+    const isOpen = session.kind === 'open' && session.user === user;
+    if (!isOpen) return passwords.change(user, password, newPassword);
+    const release = channels.holdWords(session.userId);
+    try {
+      const result = await passwords.change(user, password, newPassword);
+      if (result.changed) await logins.request(uuidV7(clock.nowMs(), options.uuid()), user, newPassword);
+      return result;
+    } finally {
+      release();
+    }
+  }
+
   function setTimer(): void {
     cancelTimer();
     cancelTimer = () => {};
@@ -290,7 +311,7 @@ export function createRunner(options: RunnerOptions) {
     record: (type: DeviceEventType, data: Readonly<Record<string, unknown>>, user?: string) => record(type, data, user),
     /** The newest that is valid. */
     statement: () => statement,
-    primary: () => [...servers.values()].find(({ role }) => role === 'primary'),
+    primary,
     /** Calls `listener` once the first connection was made, or every server is known not to answer. Returns how to stop. */
     onDecided(listener: () => void): () => void {
       if (isDecided(state)) queueMicrotask(listener);
@@ -306,6 +327,8 @@ export function createRunner(options: RunnerOptions) {
       const loginId = uuidV7(clock.nowMs(), options.uuid());
       return logins.request(loginId, user, password);
     },
+    emergency: emergency.call,
+    changePassword,
     logout: (): void => dispatch({ kind: 'logoutRequested' }),
     linkUp: (): void => dispatch({ kind: 'linkUp' }),
     resumed: (): void => dispatch({ kind: 'resumed' }),

@@ -28,6 +28,8 @@ export type UserBody = Static<typeof UserBody>;
 export const UserCredential = Type.Object({
   /** Raised by every change of password. */
   version: Type.Integer({ minimum: 1 }),
+  /** How often its key was derived anew at a higher cost, from the same password. */
+  raises: Type.Optional(Type.Integer({ minimum: 1 })),
   kdf: KdfParameters,
   salt: Base64Url(128),
   /** Raw Ed25519 public key, base64url. */

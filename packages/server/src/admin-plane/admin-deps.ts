@@ -1,4 +1,4 @@
-import type { ServerReport, SiteStatement } from '@thinman/protocol';
+import type { AgentMode, ServerReport, SiteStatement } from '@thinman/protocol';
 import type { SiteConfig } from '../core/site-config.ts';
 import type {
   Clock,
@@ -37,12 +37,22 @@ export type AdminDeps = {
   statement(): SiteStatement;
   /** With the names of objects: for administrators. */
   status(): ServerReport;
+  /** Who works on the devices that are connected here. */
+  sessions?(): readonly DeviceSession[];
   /** A planned stop begins: `goaway` to the devices, then nothing new. */
   drain(): void;
 };
 
+/** Somebody at work on a connected device. */
+export type DeviceSession = {
+  readonly device: string;
+  readonly userId: string;
+  readonly loginId: string;
+  readonly mode: AgentMode;
+};
+
 /** Objects and what becomes of them need no more than this. */
-export type WriteDeps = Omit<AdminDeps, 'config' | 'status' | 'drain'>;
+export type WriteDeps = Omit<AdminDeps, 'config' | 'status' | 'drain' | 'sessions'>;
 
 /** Who administers. `local`: came by the admin socket, which only an owner can open. */
 export type Actor = { readonly name: string; readonly role: 'owner' | 'viewer' };

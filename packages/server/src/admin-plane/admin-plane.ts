@@ -10,6 +10,7 @@ import { createLoginThrottle } from './login-throttle.ts';
 import { objectRoutes } from './object-routes.ts';
 import { addRoutes, badRequest, send } from './route.ts';
 import { siteRoutes } from './site-routes.ts';
+import { userRoutes } from './user-routes.ts';
 
 /** Where the admin plane is mounted, on the network and on the admin socket alike. */
 export const ADMIN_PREFIX = '/v1/admin';
@@ -25,7 +26,7 @@ export function adminPlane(deps: AdminDeps, way: 'network' | 'local'): (app: Htt
   return async app => {
     const sessions = createAdminSessions(deps.clock, deps.replica);
     const access = way === 'local' ? localAccess : sessionAccess(sessions);
-    addRoutes(app, access, [...objectRoutes(deps), ...deviceRoutes(deps), ...siteRoutes(deps)]);
+    addRoutes(app, access, [...objectRoutes(deps), ...deviceRoutes(deps), ...siteRoutes(deps), ...userRoutes(deps)]);
     if (way === 'network') addLogin(app, deps, sessions);
   };
 }

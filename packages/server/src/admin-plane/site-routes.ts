@@ -1,6 +1,7 @@
 import {
   DEFAULT_PAGE_SIZE,
   DeviceTokenRequest,
+  EmergencyCodeRequest,
   IfAppliedRequest,
   MAX_PAGE_SIZE,
   type Parsed,
@@ -15,6 +16,7 @@ import type { EventQuery } from '../ports.ts';
 import type { AdminDeps } from './admin-deps.ts';
 import { withinDatabaseDeadline } from './commit.ts';
 import { effective } from './effective.ts';
+import { emergencyCodeOf } from './emergency-code.ts';
 import { ifApplied } from './if-applied.ts';
 import { objectsUnread } from './object-routes.ts';
 import { rollbackSite } from './rollback.ts';
@@ -64,6 +66,15 @@ export function siteRoutes(deps: AdminDeps): readonly AdminRoute[] {
       },
     },
     { method: 'GET', url: '/events', needs: 'viewer', handle: ({ query }) => events(deps, query) },
+    {
+      method: 'POST',
+      url: '/emergency-code',
+      needs: 'owner',
+      handle({ actor, body }) {
+        const parsed = parseValue(EmergencyCodeRequest, body);
+        return parsed.ok ? emergencyCodeOf(deps, actor, parsed.value) : badRequest(parsed.problems);
+      },
+    },
     { method: 'GET', url: '/status', needs: 'viewer', handle: () => done(deps.status()) },
     {
       method: 'POST',

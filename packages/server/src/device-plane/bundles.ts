@@ -34,13 +34,18 @@ export type Bundles = {
 /** Bundles remembered: at ~4 kB each, 80 MB at most; beyond, the oldest are computed anew (well below a millisecond). */
 const MAX_REMEMBERED = 20_000;
 
-/** `open`: as the site data key does. */
-export function createBundles(site: SiteView, replica: Pick<Replica, 'site'>, open: OpenSecrets): Bundles {
+/** `open`: as the site data key does. `emergencyKey`: of a device, as its bundle has it. */
+export function createBundles(
+  site: SiteView,
+  replica: Pick<Replica, 'site'>,
+  open: OpenSecrets,
+  emergencyKey: (device: StoredObject) => string,
+): Bundles {
   const remember = <T>() => createMemo<T>(() => site.revision(), MAX_REMEMBERED);
   const devices = remember<DeviceContent>();
   const users = remember<UserContent>();
   return {
-    device: device => devices(stamp(device), () => deviceContent(site, device, open)),
+    device: device => devices(stamp(device), () => deviceContent(site, device, open, emergencyKey(device))),
     user: (device, user) => users(`${stamp(device)} ${stamp(user)}`, () => userContent(site, device, user, open)),
     versioned(content) {
       const version = replica.site()?.version;
@@ -71,7 +76,7 @@ function createMemo<T>(revision: () => number, maxEntries: number): (key: string
   };
 }
 
-function deviceContent(site: SiteView, device: StoredObject, open: OpenSecrets): DeviceContent {
+function deviceContent(site: SiteView, device: StoredObject, open: OpenSecrets, emergencyKey: string): DeviceContent {
   const { group } = device.body as DeviceBody;
   const { settings, profile } = resolved(site, device);
   return tagged({
@@ -79,6 +84,7 @@ function deviceContent(site: SiteView, device: StoredObject, open: OpenSecrets):
     settings: valuesOf(settings, open),
     profile: { connections: [...profile.connections] },
     timings: timingsOf(site.settings().agent, settings),
+    emergencyKey,
   });
 }
 

@@ -6,18 +6,21 @@ import {
   KNOWN_SUBJECT_HEADER,
   LoginBeginRequest,
   LoginRequest,
+  PasswordChangeRequest,
   parseVersion,
   RenewRequest,
   VERSION_HEADER,
   VouchRequest,
 } from '@thinman/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { DeviceSession } from '../admin-plane/admin-deps.ts';
 import type { HttpApp } from '../http/codec.ts';
 import { type Outcome, refusingTrouble } from '../http/outcome.ts';
 import { devicePeer, isExpiredOfSite } from '../http/peer.ts';
 import { sendProblemDocument } from '../http/problems.ts';
 import { requireProtocol } from '../http/protocol-check.ts';
 import type { UpgradeHandler } from '../http/upgrades.ts';
+import { emergencyKeyText } from '../identity/emergency.ts';
 import { createBundles, type DeviceContent, type UserContent } from './bundles.ts';
 import { createChannelUpgrade } from './channel/channel-upgrade.ts';
 import { type ConnectedDevice, createChannels } from './channel/channels.ts';
@@ -30,6 +33,7 @@ import { createEventIntake } from './event-intake.ts';
 import { createLogin } from './login.ts';
 import { createLoginBegin } from './login-begin.ts';
 import { createLoginGuard } from './login-guard.ts';
+import { createPasswordChange } from './password-change.ts';
 import { createSessions } from './sessions.ts';
 import { createVouch } from './vouch.ts';
 
@@ -44,6 +48,8 @@ export type DevicePlane = {
   readonly channelPath: typeof CHANNEL_PATH;
   connectedDevices(): readonly ConnectedDevice[];
   connectedCount(): number;
+  /** Who works on them. */
+  sessions(): readonly DeviceSession[];
   /** The server's state or the statement has changed: devices are told. */
   announce(): void;
   /** A planned stop: devices move if they can. */
@@ -53,7 +59,9 @@ export type DevicePlane = {
 
 export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): DevicePlane {
   const gate = createDeviceGate(deps);
-  const bundles = createBundles(deps.site, deps.replica, deps.dataKey.open);
+  const bundles = createBundles(deps.site, deps.replica, deps.dataKey.open, device =>
+    emergencyKeyText(deps.dataKey, device),
+  );
   const guard = createLoginGuard(deps);
   const accounts = createDirectoryAccounts(deps);
   const takeEvents = createEventIntake(deps);
@@ -62,6 +70,7 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
   const enrolment = createEnrolment(deps, randomUuid);
   const login = createLogin(deps, bundles, guard, accounts);
   const vouch = createVouch(deps, bundles, accounts);
+  const changePassword = createPasswordChange(deps, guard);
   const loginBegin = createLoginBegin(deps, guard);
   const sessions = createSessions(deps, accounts);
 
@@ -119,6 +128,11 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
       }
       return answer(reply, outcome);
     });
+    app.post('/v1/password', { schema: { body: PasswordChangeRequest } }, async (request, reply) => {
+      const known = request.headers[KNOWN_SUBJECT_HEADER];
+      const version = typeof known === 'string' ? parseVersion(known) : undefined;
+      return answer(reply, await changePassword(gate.deviceOf(request), request.body, version));
+    });
     app.get('/v1/user/bundle', async (request, reply) => {
       const device = gate.deviceOf(request);
       const checked = await sessions.check(device, request.headers.authorization);
@@ -152,6 +166,7 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     channelPath: CHANNEL_PATH,
     connectedDevices: channels.connected,
     connectedCount: channels.count,
+    sessions: channels.sessions,
     announce: channels.announce,
     goaway: channels.goaway,
     close() {

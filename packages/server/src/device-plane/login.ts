@@ -1,9 +1,11 @@
 import {
+  DEFAULT_KDF,
   type DerivedLoginRequest,
   type DeviceSystem,
   type ErrorCode,
   isErrorCode,
   isOlder,
+  isRaised,
   type KdfParameters,
   type LoginGranted,
   type LoginRequest,
@@ -14,6 +16,7 @@ import {
   type VerdictCode,
   type Version,
 } from '@thinman/protocol';
+import { refusalUnlessPrimary } from '../admin-plane/commit.ts';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import { JournalUnavailable } from '../journal/errors.ts';
 import type { FailureFact, Journal, RememberedLogin, StoredObject } from '../ports.ts';
@@ -166,6 +169,7 @@ export function createLogin(deps: DeviceDeps, bundles: Bundles, guard: LoginGuar
     const content = bundles.user(device, user);
     const { version } = bundles.versioned(content);
     const { version: credentialVersion } = standing.credential;
+    const raise = raiseOf(standing);
     const session = await deps.sessions.issue({
       loginId: request.loginId,
       userId: user.uid,
@@ -184,8 +188,16 @@ export function createLogin(deps: DeviceDeps, bundles: Bundles, guard: LoginGuar
       session,
       bundle:
         request.held === content.etag ? { unchanged: true, etag: content.etag, version } : { ...content, version },
+      ...(raise !== undefined && { raise }),
       ...(warning !== undefined && { warning }),
     });
+  }
+
+  /** Only where it can be done at once. */
+  function raiseOf({ credential }: Standing): KdfParameters | undefined {
+    const wanted = deps.site.settings().kdf ?? DEFAULT_KDF;
+    if (!isRaised(wanted, credential.kdf) || deps.state() !== 'serving') return undefined;
+    return refusalUnlessPrimary(deps.write) === undefined ? wanted : undefined;
   }
 
   /** No grant without its event, no denial without its count: what cannot be written down is not answered. */

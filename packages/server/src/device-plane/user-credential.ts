@@ -49,7 +49,7 @@ export function standingOf({ replica, dataKey, site }: StandingDeps, typed: stri
         'salt',
         name,
         restsOn?.uid ?? '',
-        restsOn?.deleted === true ? 'deleted' : `${credential?.version}`,
+        restsOn?.deleted === true ? 'deleted' : keyNumber(credential),
       )
       .subarray(0, SALT_BYTES)
       .toString('base64url'),
@@ -61,6 +61,11 @@ export function standingOf({ replica, dataKey, site }: StandingDeps, typed: stri
     return { name, user: undefined, credential: nobodys, subject };
   }
   return { name, user: restsOn, credential, subject };
+}
+
+/** Another one for each key that a user has had. */
+function keyNumber(credential: UserCredential | undefined): string {
+  return credential?.raises === undefined ? `${credential?.version}` : `${credential.version}.${credential.raises}`;
 }
 
 function readWhole(user: StoredObject | undefined): (StoredObject & { readonly body: UserBody }) | undefined {

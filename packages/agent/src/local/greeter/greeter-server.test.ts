@@ -39,6 +39,8 @@ let port: string;
 
 const agent: GreeterAgent = {
   status: () => status,
+  emergency: () => ({ kind: 'refused', code: 'emergency_invalid' }),
+  changePassword: async user => ({ changed: false, reason: 'primary_needed', user }),
   login: async (user, password) => {
     asked.push(`login ${user}`);
     if (password !== 'right') return { ...GRANTED, verdict: 'denied', reason: 'credentials_invalid' };

@@ -17,6 +17,8 @@ export const de: Words = {
     clock_went_back: 'Kein Server ist erreichbar, und die Uhr dieses Geräts geht falsch. Bitte den Helpdesk fragen.',
     cache_damaged:
       'Kein Server ist erreichbar, und der Speicher dieses Geräts ist beschädigt. Bitte den Helpdesk fragen.',
+    primary_needed: 'Passwörter ändert nur der Primary, und er ist jetzt nicht erreichbar.',
+    emergency_invalid: 'Der Notfallcode ist falsch oder abgelaufen.',
     too_many_attempts: 'Zu viele Versuche an diesem Gerät.',
     other: 'Die Anmeldung ist fehlgeschlagen. Bitte nochmals versuchen oder den Helpdesk fragen.',
   },

@@ -16,6 +16,8 @@ export const en: Words = {
     offline_attempts_exhausted: 'Too many failed logins while no server can be reached.',
     clock_went_back: 'No server can be reached, and the clock of this device is wrong. Ask the helpdesk.',
     cache_damaged: 'No server can be reached, and what this device had stored is damaged. Ask the helpdesk.',
+    primary_needed: 'Passwords are changed on the Primary, which cannot be reached now.',
+    emergency_invalid: 'The emergency code is wrong, or its time is over.',
     too_many_attempts: 'Too many attempts on this device.',
     other: 'The login failed. Try again, or ask the helpdesk.',
   },

@@ -16,6 +16,8 @@ export const it: Words = {
     offline_attempts_exhausted: 'Troppi accessi falliti mentre nessun server è raggiungibile.',
     clock_went_back: 'Nessun server è raggiungibile, e l’orologio del dispositivo è errato. Rivolgersi all’assistenza.',
     cache_damaged: 'Nessun server è raggiungibile, e i dati salvati qui sono danneggiati. Rivolgersi all’assistenza.',
+    primary_needed: 'Le password si cambiano sul Primary, che ora non è raggiungibile.',
+    emergency_invalid: 'Il codice di emergenza è errato, o è scaduto.',
     too_many_attempts: 'Troppi tentativi su questo dispositivo.',
     other: 'Accesso non riuscito. Riprovare, o rivolgersi all’assistenza.',
   },

@@ -13,6 +13,7 @@ import { objectKind, readableKind } from './kinds.ts';
 import { login } from './login-command.ts';
 import { getHistory, getObjects, getStatus } from './read-commands.ts';
 import { rollbackObject, rollbackSite } from './rollback-command.ts';
+import { addUserCommands } from './user-commands.ts';
 import { applyFiles, deleteObject, diffFiles, makeToken } from './write-commands.ts';
 
 /** The command line of `thinman`. Results go to `out`; everything else is thrown. */
@@ -153,6 +154,7 @@ export function thinmanProgram(out: (text: string) => void): Command {
     .action(asking((client, { name, url }) => makeToken(client, { for: 'server', name, url })));
 
   addDeviceCommands(program, asking);
+  addUserCommands(program, asking);
 
   program
     .command('effective')

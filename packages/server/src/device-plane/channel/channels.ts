@@ -14,6 +14,7 @@ import {
   type UserWord,
   type Version,
 } from '@thinman/protocol';
+import type { DeviceSession } from '../../admin-plane/admin-deps.ts';
 import { type Outcome, refused } from '../../http/outcome.ts';
 import type { AppliedChange, StoredObject } from '../../ports.ts';
 import type { Bundles } from '../bundles.ts';
@@ -51,6 +52,7 @@ export type Channels = {
   dropSilent(silenceMs: number): void;
   connected(): readonly ConnectedDevice[];
   count(): number;
+  sessions(): readonly DeviceSession[];
   terminate(): void;
 };
 
@@ -291,6 +293,7 @@ export function createChannels(
           if (session?.bundle !== undefined && !connection.userEtags.has(session.userId)) {
             connection.userEtags.set(session.userId, session.bundle);
           }
+          connection.sessionLogin = session?.loginId;
           if (connection.sessionUser === session?.userId) return;
           connection.sessionUser = session?.userId;
           audience.reindex(connection);
@@ -340,6 +343,12 @@ export function createChannels(
         return { device: device.name, since: connectedAtMs, status, sessionUser };
       }),
     count: () => audience.size(),
+    sessions: () =>
+      [...audience.all()].flatMap(({ device, status, sessionUser: userId, sessionLogin: loginId }) =>
+        userId === undefined || loginId === undefined || status === undefined
+          ? []
+          : [{ device: device.name, userId, loginId, mode: status.mode }],
+      ),
     terminate() {
       for (const { socket } of [...audience.all()]) socket.terminate();
     },

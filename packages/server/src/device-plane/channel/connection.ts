@@ -25,6 +25,8 @@ export type Connection = {
   status: { readonly mode: AgentMode; readonly version: Version; readonly pendingEvents: number } | undefined;
   /** The user of its open session. */
   sessionUser: string | undefined;
+  /** The loginId of the login behind it. */
+  sessionLogin: string | undefined;
   /** Tags of the bundles that it was served, or told to pull. */
   deviceEtag: string | undefined;
   /** What it says it is, with the address that it came from; undefined: it has not said. */
@@ -53,6 +55,7 @@ export function newConnection(
     users: new Map(),
     status: undefined,
     sessionUser: undefined,
+    sessionLogin: undefined,
     deviceEtag: undefined,
     facts: undefined,
     address,

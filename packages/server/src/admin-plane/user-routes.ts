@@ -1,0 +1,22 @@
+import { parseValue, UserActRequest } from '@thinman/protocol';
+import type { AdminDeps } from './admin-deps.ts';
+import { type AdminRoute, badRequest } from './route.ts';
+import { endSessions, sessionsHere, unlockUser } from './user-acts.ts';
+
+/** The helpdesk's: who works where, who is let in again, whose sessions end. */
+export function userRoutes(deps: AdminDeps): readonly AdminRoute[] {
+  const act = (url: string, run: typeof unlockUser): AdminRoute => ({
+    method: 'POST',
+    url,
+    needs: 'owner',
+    handle({ actor, body }) {
+      const parsed = parseValue(UserActRequest, body);
+      return parsed.ok ? run(deps, actor, parsed.value.user) : badRequest(parsed.problems);
+    },
+  });
+  return [
+    { method: 'GET', url: '/sessions', needs: 'viewer', handle: () => sessionsHere(deps) },
+    act('/users/unlock', unlockUser),
+    act('/users/end-sessions', endSessions),
+  ];
+}

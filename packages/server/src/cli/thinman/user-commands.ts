@@ -1,0 +1,42 @@
+import { SessionsAnswer, UserActAnswer } from '@thinman/protocol';
+import type { Command } from 'commander';
+import type { AdminClient } from './admin-client.ts';
+import type { Asking } from './asking.ts';
+import { type Format, parseFormat, toJson, toYaml } from './format.ts';
+import { moment, table } from './table.ts';
+
+/** Puts `thinman user …` and `thinman session …` on the command line. */
+export function addUserCommands(program: Command, asking: Asking): void {
+  const user = program.command('user').description('the helpdesk: a local user');
+  user
+    .command('unlock')
+    .description('failed logins so far count no more, on every server and device; a lock by an administrator is lifted')
+    .argument('<name>')
+    .action(asking((client, _options, [name = '']) => act(client, 'unlock', name, 'unlocked')));
+  const session = program.command('session').description('who works where');
+  session
+    .command('list')
+    .description('shows who works on the devices that are connected to this server')
+    .option('-o, --output <format>', 'table, yaml or json', 'table')
+    .action(asking((client, { output }) => list(client, parseFormat(output))));
+  session
+    .command('end')
+    .description('ends the sessions that a local user has now, everywhere; logging in again is allowed')
+    .argument('<user>')
+    .action(asking((client, _options, [name = '']) => act(client, 'end-sessions', name, 'ended the sessions of')));
+}
+
+async function act(client: AdminClient, what: string, name: string, words: string): Promise<string> {
+  const question = { method: 'POST', path: `/users/${what}`, body: { user: name } } as const;
+  const { epoch, generation } = await client.ask(UserActAnswer, question);
+  return `${words}  User/${name}\ngeneration ${epoch}.${generation}\n`;
+}
+
+async function list(client: AdminClient, format: Format): Promise<string> {
+  const { server, items } = await client.ask(SessionsAnswer, { path: '/sessions' });
+  if (format === 'json') return toJson(items);
+  if (format === 'yaml') return toYaml(items);
+  if (items.length === 0) return `nobody works on a device that is connected to ${server}\n`;
+  const rows = items.map(({ user, userId, device, mode, since }) => [user ?? userId, device, mode, moment(since)]);
+  return table(['USER', 'DEVICE', 'MODE', 'SINCE'], rows);
+}
