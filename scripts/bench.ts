@@ -52,7 +52,9 @@ function readArguments(): Options | string {
     if (unknown !== undefined) return `there is no bench "${unknown}"`;
     if (values.small && values.full) return '--small and --full exclude each other';
     return {
-      entries: BENCHES.filter(({ name }) => positionals.length === 0 || positionals.includes(name)),
+      entries: BENCHES.filter(({ name, onlyByName = false }) =>
+        positionals.length === 0 ? !onlyByName : positionals.includes(name),
+      ),
       size: values.small ? 'small' : values.full ? 'full' : 'normal',
       json: values.json,
     };
