@@ -28,3 +28,7 @@ export const BENCHES: readonly BenchEntry[] = [
   { name: 'scale', load: async () => (await import('./scale.ts')).scale },
   { name: 'peers', onlyByName: true, load: async () => (await import('./peers.ts')).peers },
 ];
+
+/** Those of these names; of none: all but those that want to be named. */
+export const chosenBenches = (names: readonly string[]): readonly BenchEntry[] =>
+  BENCHES.filter(({ name, onlyByName = false }) => (names.length === 0 ? !onlyByName : names.includes(name)));
