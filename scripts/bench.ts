@@ -4,7 +4,7 @@
 // Ends with 0 when it measured, whatever came out; 2 on wrong use; 4 when something could not be measured.
 import { parseArgs } from 'node:util';
 import type { Size } from '../test/bench/bench.ts';
-import { BENCHES, type BenchEntry } from '../test/bench/benches.ts';
+import { BENCHES, type BenchEntry, chosenBenches } from '../test/bench/benches.ts';
 import { asJson, asTable } from '../test/bench/report.ts';
 import { runBenches } from '../test/bench/run-benches.ts';
 import { leftOut, provide } from './machine-needs.ts';
@@ -52,7 +52,7 @@ function readArguments(): Options | string {
     if (unknown !== undefined) return `there is no bench "${unknown}"`;
     if (values.small && values.full) return '--small and --full exclude each other';
     return {
-      entries: BENCHES.filter(({ name }) => positionals.length === 0 || positionals.includes(name)),
+      entries: chosenBenches(positionals),
       size: values.small ? 'small' : values.full ? 'full' : 'normal',
       json: values.json,
     };

@@ -3,6 +3,7 @@ import { canTrace } from '../test/support/crash-points.ts';
 import { ensureMysql9, ensureMysqlRouter, hasMysql9, hasMysqlRouter } from '../test/support/databases/mysql9-root.ts';
 import { canMountDisk } from '../test/support/disk.ts';
 import { hasProgram, installPackages } from './debian-packages.ts';
+import { ensureSssd, hasSssd } from './sssd-packages.ts';
 import type { Totals } from './test-run.ts';
 
 export interface Need {
@@ -26,14 +27,15 @@ const MARIADB =
 const MYSQL9 = /^test\/.*mysql9/;
 const INNODB_CLUSTER = /^test\/mysql9\/innodb-cluster/;
 const GALERA = /^test\/.*galera/;
-const NETWORK = /^test\/(?:.*\/)?network\/|^test\/bench\/(?:failover|memory-agent)/;
+const NETWORK = /^test\/(?:.*\/)?network\/|^test\/bench\/(?:failover|memory-agent|peers)/;
 const TRACED = /^test\/system\/(?:killed-at-|promotion|restored-database)/;
 const FULL_DISKS = /^test\/(?:system|database)\/full-disk/;
 const UNIX_USERS = /^test\/security\/other-unix-users/;
 const CLIENTS = /^test\/clients\//;
 /** The helper of pam_exec, and PAM itself. */
-const PAM = /^test\/system\/pam\b/;
-const DIRECTORIES = /^test\/directory\//;
+const PAM = /^test\/system\/pam\b|^test\/bench\/peers/;
+const DIRECTORIES = /^test\/directory\/|^test\/bench\/peers/;
+const SSSD = /^test\/bench\/peers/;
 const ACTIVE_DIRECTORY = /^test\/directory\/.*\bad\b/;
 const BROWSER = /^test\/system\/greeter\b/;
 const CLOCKS = /^test\/system\/.*clock/;
@@ -81,6 +83,7 @@ export const NEEDS: readonly Need[] = [
   debian('strace', 'strace', TRACED),
   debian('pamtester', 'pamtester', PAM),
   debian('libnss-systemd', '/usr/lib/x86_64-linux-gnu/libnss_systemd.so.2', PAM),
+  { name: 'SSSD', suites: SSSD, isMet: hasSssd, source: ensureSssd },
   { name: 'root', suites: any(NETWORK, UNIX_USERS, PAM, ACTIVE_DIRECTORY), isMet: () => process.getuid?.() === 0 },
   debian('chromium', 'chromium', any(BROWSER, CLIENTS)),
   { name: 'leave to look into processes (root, ptrace)', suites: TRACED, isMet: canTrace },

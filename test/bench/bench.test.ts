@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { BENCHES, chosenBenches } from './benches.ts';
 import { asTable, inDigits } from './report.ts';
 import { benchTest, runBench } from './support/bench-test.ts';
 import { median, percentile } from './support/statistics.ts';
@@ -19,6 +20,18 @@ test('says what to do on wrong use, in one line', async () => {
     assert.equal(stdout, '');
     assert.match(stderr, /^bench: [^\n]+ Use: npm run bench [^\n]+\n$/);
   }
+});
+
+test('what needs SSSD is run only when it is named', () => {
+  const all = BENCHES.map(({ name }) => name);
+  assert.deepEqual(
+    chosenBenches([]).map(({ name }) => name),
+    all.filter(name => name !== 'peers'),
+  );
+  assert.deepEqual(
+    chosenBenches(['login', 'peers']).map(({ name }) => name),
+    ['login', 'peers'],
+  );
 });
 
 test('the table shows a figure in a line, and what was missed', () => {

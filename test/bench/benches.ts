@@ -2,6 +2,8 @@ import type { Bench } from './bench.ts';
 
 export type BenchEntry = {
   readonly name: string;
+  /** Only when it is named: it measures what is not ours, and needs packages for that. */
+  readonly onlyByName?: true;
   /** Loaded when it is run: an unfinished bench breaks no other. */
   load(): Promise<Bench>;
 };
@@ -24,4 +26,9 @@ export const BENCHES: readonly BenchEntry[] = [
   { name: 'memory-agent', load: async () => (await import('./memory-agent.ts')).memoryAgent },
   { name: 'events', load: async () => (await import('./events.ts')).events },
   { name: 'scale', load: async () => (await import('./scale.ts')).scale },
+  { name: 'peers', onlyByName: true, load: async () => (await import('./peers.ts')).peers },
 ];
+
+/** Those of these names; of none: all but those that want to be named. */
+export const chosenBenches = (names: readonly string[]): readonly BenchEntry[] =>
+  BENCHES.filter(({ name, onlyByName = false }) => (names.length === 0 ? !onlyByName : names.includes(name)));

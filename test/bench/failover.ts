@@ -77,7 +77,7 @@ async function logInBefore(bench: BenchSite): Promise<readonly number[]> {
 }
 
 /** Started anew, the agent takes the Primary at once; by itself it would go back within 75 s (failover.md, "failback"). */
-async function comeBack({ site, device }: BenchSite): Promise<void> {
+export async function comeBack({ site, device }: BenchSite): Promise<void> {
   await site.primary.waitForStatus('to serve', ({ state }) => state === 'serving');
   for (let attempt = 1; ; attempt++) {
     await device.stop();

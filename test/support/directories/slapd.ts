@@ -25,21 +25,25 @@ export type Slapd = AsyncDisposable & {
   start(): Promise<void>;
 };
 
+/** A host of `network/network.ts`; default: this machine. */
+type SlapdHost = { readonly address: string; readonly command: readonly string[] };
+
 export async function startSlapd(
   folder: string,
-  options: { readonly users?: number; readonly name?: string } = {},
+  options: { readonly users?: number; readonly name?: string; readonly host?: SlapdHost } = {},
 ): Promise<Slapd> {
-  const { users = 20, name = 'slapd' } = options;
+  const { users = 20, name = 'slapd', host } = options;
+  const { address } = host ?? { address: '127.0.0.1' };
   const data = join(folder, 'data');
   mkdirSync(data, { recursive: true });
-  const tls = await createDatabaseTls(join(folder, 'tls'));
+  const tls = await createDatabaseTls(join(folder, 'tls'), address);
   const configuration = join(folder, 'slapd.conf');
   writeFileSync(configuration, configurationOf(folder, tls));
   const ldif = join(folder, 'hospital.ldif');
   writeFileSync(ldif, hospitalLdif(users));
   await runProgram('slapadd', '-q', '-f', configuration, '-l', ldif);
   const [port, ldapsPort] = [await freePort(), await freePort()];
-  const urls = { ldap: `ldap://127.0.0.1:${port}`, ldaps: `ldaps://127.0.0.1:${ldapsPort}` };
+  const urls = { ldap: `ldap://${address}:${port}`, ldaps: `ldaps://${address}:${ldapsPort}` };
   let changes = 0;
   let running: Running | undefined;
   /** What processes before the present one said. */
@@ -51,11 +55,12 @@ export async function startSlapd(
       name,
       command: [systemProgram('slapd'), '-f', configuration, '-h', `${urls.ldap} ${urls.ldaps}`, '-d', 'stats'],
       logs: folder,
+      ...(host === undefined ? {} : { inside: host }),
     });
     const started = running;
     await waitFor('slapd to listen', async () => {
       if (!started.isRunning()) throw new Error(`slapd did not start:\n${started.stderr()}`);
-      return (await canConnect(port)) || undefined;
+      return (await canConnect(port, address)) || undefined;
     });
   }
   await start();
