@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox';
 import { MAX_EVENTS_PER_BATCH, MAX_UNIX_MS } from './limits.ts';
 import { MAX_LOGIN_NAME_LENGTH, Uuid } from './names.ts';
 import { closed } from './objects/shape.ts';
+import { Version } from './versioned.ts';
 
 /**
  * Events that a device makes.
@@ -9,7 +10,7 @@ import { closed } from './objects/shape.ts';
  * - `logout`, `session.ended` (by the device: reason), `session.proved` (a server vouches for an offline session: loginId, before,
  *   server, subject), `failover`, `failback` (from, to, why), `offline` (no server left), `online`.
  * - `alarm.tls` (a server's certificate or key was refused), `alarm.kdf`, `alarm.statement`.
- * - `bundle.applied` (which, etag, version), `cache.damaged`, `events.lost` (how many could not be carried over),
+ * - `bundle.applied` (`BundleApplied`), `cache.damaged`, `events.lost` (how many could not be carried over),
  *   `certificate.renewed` (expiresAt), `trust.held` (while the CA is changed: caPins, issuer of the own certificate).
  */
 export const DEVICE_EVENT_TYPES = [
@@ -105,6 +106,35 @@ export type RecordedEvent = Static<typeof RecordedEvent>;
 /** `POST /v1/events`. */
 export const EventBatch = closed({ events: Type.Array(ThinmanEvent, { minItems: 1, maxItems: MAX_EVENTS_PER_BATCH }) });
 export type EventBatch = Static<typeof EventBatch>;
+
+/** `why` of a section that failed is cut to this many characters: a line for people, not a log. */
+export const MAX_SECTION_WHY_LENGTH = 500;
+
+/** What became of one section of a bundle on the device. */
+export const SectionResult = Type.Union([
+  Type.Object({ result: Type.Literal('applied') }),
+  /** `why` is for people. */
+  Type.Object({ result: Type.Literal('failed'), why: Type.String({ maxLength: MAX_SECTION_WHY_LENGTH }) }),
+  /** Takes effect later. */
+  Type.Object({
+    result: Type.Literal('pending'),
+    until: Type.Union([Type.Literal('reboot'), Type.Literal('logout')]),
+  }),
+]);
+export type SectionResult = Static<typeof SectionResult>;
+
+/** Sections of the catalogue of settings, `connections` and `files`, and what the device's own appliers are called. */
+export const SectionResults = Type.Record(Type.String({ maxLength: 64 }), SectionResult);
+export type SectionResults = Static<typeof SectionResults>;
+
+/** `data` of the event `bundle.applied`: the bundle is on the device's disk, and was applied as `sections` tells. */
+export const BundleApplied = Type.Object({
+  which: Type.Union([Type.Literal('device'), Type.Literal('user')]),
+  etag: Type.String({ maxLength: 64 }),
+  version: Version,
+  sections: Type.Optional(SectionResults),
+});
+export type BundleApplied = Static<typeof BundleApplied>;
 
 /** Ids that are on the server's disk now: the device may forget them. */
 export const EventBatchAnswer = Type.Object({ stored: Type.Array(Uuid) });
