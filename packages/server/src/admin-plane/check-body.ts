@@ -1,17 +1,20 @@
 import {
   type AssignmentBody,
   type FieldProblem,
+  type FileBody,
   kdfRefusal,
   OBJECT_KINDS,
   type ObjectKind,
   type PolicyBody,
   parseValue,
+  type RolloutBody,
   SALT_BYTES,
   SITE_SETTINGS_NAME,
   type SiteSettingsBody,
 } from '@thinman/protocol';
 import { checkPolicy } from './check-policy.ts';
 import { checkProfile } from './check-profile.ts';
+import { checkActivation, checkFile, checkRollout } from './check-rollout.ts';
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -32,6 +35,10 @@ export function checkBody(kind: ObjectKind, name: string, body: Body): readonly 
       return checkPolicy(body as PolicyBody);
     case 'Assignment':
       return checkAssignment(body as AssignmentBody);
+    case 'File':
+      return checkFile(body as FileBody);
+    case 'Rollout':
+      return checkRollout(body as RolloutBody, checkBody);
     case 'SiteSettings':
       return checkSiteSettings(name, body as SiteSettingsBody);
     default:
@@ -48,8 +55,8 @@ function checkMoment(field: string, value: unknown): readonly FieldProblem[] {
   return [inBody(field, `"${value}" is not a moment that exists`)];
 }
 
-function checkAssignment({ policy, profile, to }: AssignmentBody): readonly FieldProblem[] {
-  const problems: FieldProblem[] = [];
+function checkAssignment({ policy, profile, to, activateAt }: AssignmentBody): readonly FieldProblem[] {
+  const problems: FieldProblem[] = [...checkActivation(activateAt)];
   if (policy === undefined && profile === undefined) {
     problems.push(inBody('', 'names neither a policy nor a profile: give one of the two'));
   }

@@ -7,7 +7,7 @@ import type { AdminDeps } from './admin-deps.ts';
 
 /** What holds on one device, for one user there: each value with its origin and what it has overridden. */
 export function effective(
-  deps: Pick<AdminDeps, 'replica' | 'config'>,
+  deps: Pick<AdminDeps, 'replica' | 'configFor'>,
   deviceName: string,
   userName: string | undefined,
 ): Outcome<EffectiveAnswer> {
@@ -22,7 +22,7 @@ export function effective(
     device: { name: deviceName, ...(group === undefined ? {} : { group }) },
     ...(user === undefined ? {} : { user: { name: user.name, groups: (user.body as UserBody).groups ?? [] } }),
   };
-  const config = deps.config();
+  const config = deps.configFor(group);
   const profile = resolveProfile(config, subject);
   return done({
     settings: resolvePolicy(config, subject),

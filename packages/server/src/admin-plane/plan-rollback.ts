@@ -20,9 +20,11 @@ export const ROLLED_BACK: readonly ObjectKind[] = [
   'DeviceGroup',
   'UserGroup',
   'User',
+  'File',
   'Policy',
   'Profile',
   'Assignment',
+  'Rollout',
 ];
 
 /** Those, devices (their bodies are written back, they come and go by enrolment alone), and tokens, which may name a group. */

@@ -1,4 +1,5 @@
 import {
+  type BundleFile,
   DEFAULT_AGENT_TIMINGS,
   type DeviceBody,
   type DeviceBundle,
@@ -10,6 +11,7 @@ import { matchingAssignments } from '../core/matching.ts';
 import { type ResolvedPolicy, resolvePolicy } from '../core/resolve-policy.ts';
 import { resolveProfile } from '../core/resolve-profile.ts';
 import type { Subject } from '../core/site-config.ts';
+import { filesIn } from '../core/staged-index.ts';
 import type { Replica, StoredObject } from '../ports.ts';
 import { etagOf } from './etag.ts';
 import { offlineRules } from './offline-rules.ts';
@@ -68,11 +70,14 @@ function createMemo<T>(revision: () => number, maxEntries: number): (key: string
 
 function deviceContent(site: SiteView, device: StoredObject): DeviceContent {
   const { subject, group } = deviceSubject(device);
-  const matches = matchingAssignments(site.config(), subject);
+  const config = site.configFor(group);
+  const matches = matchingAssignments(config, subject);
+  const settings = valuesOf(resolvePolicy(config, subject, matches));
   return tagged({
     device: { id: device.uid, name: device.name, group: group ?? null },
-    settings: valuesOf(resolvePolicy(site.config(), subject, matches)),
-    profile: { connections: [...resolveProfile(site.config(), subject, matches).connections] },
+    settings,
+    ...filesOf(site, settings),
+    profile: { connections: [...resolveProfile(config, subject, matches).connections] },
     timings: { ...DEFAULT_AGENT_TIMINGS, ...site.settings().agent },
   });
 }
@@ -81,14 +86,30 @@ function deviceContent(site: SiteView, device: StoredObject): DeviceContent {
 function userContent(site: SiteView, device: StoredObject, user: StoredObject): UserContent {
   const body = user.body as UserBody;
   const groups = body.groups ?? [];
-  const subject: Subject = { ...deviceSubject(device).subject, user: { name: user.name, groups } };
-  const matches = matchingAssignments(site.config(), subject);
+  const { subject: place, group } = deviceSubject(device);
+  const subject: Subject = { ...place, user: { name: user.name, groups } };
+  const config = site.configFor(group);
+  const matches = matchingAssignments(config, subject);
+  const settings = valuesOf(resolvePolicy(config, subject, matches), 'of_users');
   return tagged({
     user: { id: user.uid, name: user.name, displayName: body.displayName ?? null, groups: [...groups] },
-    settings: valuesOf(resolvePolicy(site.config(), subject, matches), 'of_users'),
-    profile: { connections: [...resolveProfile(site.config(), subject, matches).connections] },
+    settings,
+    ...filesOf(site, settings),
+    profile: { connections: [...resolveProfile(config, subject, matches).connections] },
     offline: offlineRules(site, body),
   });
+}
+
+/** What devices fetch by its hash. Bundles without files have no such field, and the ETag that they always had. */
+function filesOf(site: SiteView, settings: Readonly<Record<string, unknown>>): { readonly files?: BundleFile[] } {
+  const names = new Set(filesIn(Object.entries(settings)));
+  const files = [...names].sort().flatMap(name => {
+    const file = site.files().get(name);
+    if (file === undefined) return [];
+    const { sha256, bytes, url } = file;
+    return [{ name, sha256, bytes, ...(url !== undefined && { url }) }];
+  });
+  return files.length === 0 ? {} : { files };
 }
 
 function deviceSubject(device: StoredObject): { readonly subject: Subject; readonly group: string | undefined } {
