@@ -29,6 +29,7 @@ const NETWORK = /^test\/(?:.*\/)?network\/|^test\/bench\/(?:failover|memory-agen
 const TRACED = /^test\/system\/(?:killed-at-|promotion|restored-database)/;
 const FULL_DISKS = /^test\/(?:system|database)\/full-disk/;
 const UNIX_USERS = /^test\/security\/other-unix-users/;
+const CLIENTS = /^test\/clients\//;
 const CLOCKS = /^test\/system\/.*clock/;
 
 /** Add a line when a suite needs more of the machine. Where `program` is, its package counts as installed, on any system. */
@@ -44,6 +45,16 @@ export const NEEDS: readonly Need[] = [
   debian('iproute2', 'ip', NETWORK),
   debian('nftables', 'nft', NETWORK),
   debian('socat', 'socat', NETWORK),
+  debian('xvfb', 'Xvfb', CLIENTS),
+  debian('x11-apps', 'xwd', CLIENTS),
+  debian('x11-utils', 'xprop', CLIENTS),
+  debian('freerdp2-x11', 'xfreerdp', CLIENTS),
+  debian('freerdp2-shadow-x11', 'freerdp-shadow-cli', CLIENTS),
+  debian('winpr-utils', 'winpr-hash', CLIENTS),
+  debian('chromium', 'chromium', CLIENTS),
+  debian('openssh-server', 'sshd', CLIENTS),
+  debian('openssh-client', 'ssh', CLIENTS),
+  debian('xterm', 'xterm', CLIENTS),
   debian('faketime', 'faketime', CLOCKS),
   debian('strace', 'strace', TRACED),
   { name: 'root', suites: any(NETWORK, UNIX_USERS), isMet: () => process.getuid?.() === 0 },

@@ -36,6 +36,9 @@ const stubbornAgent: LocalAgent = {
   status: () => STATUS,
   login: async user => ({ ...DENIED, user }),
   logout: async () => {},
+  session: () => ({ user: null, connections: [] }),
+  connect: () => 'unknown',
+  disconnect: () => 'unknown',
   onChange: () => () => {},
 };
 

@@ -11,6 +11,8 @@ import {
   CaStatus,
   CaStepAnswer,
   CaStepRequest,
+  ConnectionRequest,
+  ConnectionStatus,
   DeleteAnswer,
   DeviceBundle,
   DeviceChangedAnswer,
@@ -53,6 +55,7 @@ import {
   ServerReport,
   ServerStatus,
   SessionRefreshed,
+  SessionView,
   StatementAnswer,
   TokenAnswer,
   TokenRequest,
@@ -113,6 +116,9 @@ export const CONTROL_ROUTES: readonly Route[] = [
   { method: 'GET', path: LOCAL_PATHS.status, answer: AgentStatus },
   { method: 'POST', path: LOCAL_PATHS.login, body: LocalLoginRequest, answer: LoginResult },
   { method: 'POST', path: LOCAL_PATHS.logout, answer: Type.Object({}) },
+  { method: 'GET', path: LOCAL_PATHS.session, answer: SessionView },
+  { method: 'POST', path: LOCAL_PATHS.connect, body: ConnectionRequest, answer: ConnectionStatus },
+  { method: 'POST', path: LOCAL_PATHS.disconnect, body: ConnectionRequest, answer: ConnectionStatus },
 ];
 export const LOGIN_ROUTES: readonly Route[] = [
   { method: 'GET', path: LOCAL_PATHS.status, answer: PublicAgentStatus },

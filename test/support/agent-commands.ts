@@ -26,6 +26,8 @@ export type DeviceHistory = {
 /** One thin client: a running `thinman-agent` and what is asked of it. */
 export type Agent = Daemon & {
   readonly data: string;
+  /** `thinman-agent VERB --data …`. */
+  command(verb: string, args?: readonly string[]): Promise<Finished>;
   enroll(token: string): Promise<Finished>;
   login(user: string, password: string): Promise<SeenLogin>;
   logout(): Promise<Finished>;
@@ -42,6 +44,8 @@ export function createAgentCommands(
   data: string,
   history: DeviceHistory,
   environment: Environment = {},
+  /** Beside `start --data`. */
+  startOptions: readonly string[] = [],
 ): Agent {
   const command = (verb: string, args: readonly string[], input?: string) =>
     processes.run('thinman-agent', [verb, '--data', data, ...args], input === undefined ? {} : { input });
@@ -61,8 +65,9 @@ export function createAgentCommands(
   };
 
   return {
-    ...createDaemon(processes, name, 'thinman-agent', ['start', '--data', data], { environment }),
+    ...createDaemon(processes, name, 'thinman-agent', ['start', '--data', data, ...startOptions], { environment }),
     data,
+    command: (verb, args = []) => command(verb, args),
     enroll: token => processes.run('thinman-agent', ['enroll', token, '--data', data, '--name', name], { environment }),
     login: async (user, password) => {
       const finished = await command('login', ['--user', user, '--password-stdin', '--json'], password);

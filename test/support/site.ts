@@ -34,8 +34,8 @@ export type Site = {
   /** One more Secondary, after the others in the list, on a source of record of its own; it is started. */
   addSecondary(name: string, database: string): Promise<Server>;
   agent(name: string): Agent;
-  /** Enrols one more thin client with a token of the Primary. It is not started. `environment`: of its own processes. */
-  addAgent(name: string, group: string, environment?: Environment): Promise<Agent>;
+  /** Enrols one more thin client with a token of the Primary. It is not started. `environment`: of its own processes; `startOptions`: of `start`. */
+  addAgent(name: string, group: string, environment?: Environment, startOptions?: readonly string[]): Promise<Agent>;
   /** `thinman apply` of this text on the Primary; gives what it printed. */
   apply(yaml: string): Promise<string>;
   /** Waits until nothing is on its way any more: no device and no server has an event that the site lacks. */
@@ -117,9 +117,9 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       if (agent === undefined) throw new Error(`there is no thin client "${name}" in this site`);
       return agent;
     },
-    addAgent: async (name, group, environment) => {
+    addAgent: async (name, group, environment, startOptions) => {
       const token = await primary.administer(['token', 'device', '--group', group]);
-      const agent = createAgentCommands(processes, name, join(folder, name), history, environment);
+      const agent = createAgentCommands(processes, name, join(folder, name), history, environment, startOptions);
       await succeed(['enroll'], agent.enroll(token.trim()));
       agents.push(agent);
       return agent;

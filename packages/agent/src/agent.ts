@@ -5,6 +5,7 @@ import {
   DEFAULT_AGENT_TIMINGS,
   type DeviceBundle,
   type LoginResult,
+  type SessionView,
   type SignedStatement,
   type SiteStatement,
 } from '@thinman/protocol';
@@ -21,9 +22,9 @@ import { createRenewal } from './adapters/renewal.ts';
 import { createRoundTrips } from './adapters/round-trips.ts';
 import { createSealing } from './adapters/sealing.ts';
 import { verifyStatement } from './adapters/statement.ts';
+import { createApplication } from './apply/application.ts';
 import type { Applier } from './apply/applier.ts';
-import { createApplying } from './apply/applying.ts';
-import { devicePolicyFile } from './apply/device-policy-file.ts';
+import type { ClientOptions } from './apply/connections/start-client.ts';
 import { agentPaths, prepareDataFolder } from './config.ts';
 import { createLocalServers, type LocalServers } from './local/local-servers.ts';
 import type { Cache, Clock, Random } from './ports.ts';
@@ -42,8 +43,12 @@ export type AgentOptions = {
   readonly dataDir: string;
   /** `control.sock` and `login.sock` in the data folder; default: yes. A program that embeds the agent may do without. */
   readonly localSockets?: boolean;
-  /** What turns device bundles into files and actions; default: `applied/device-policy.json`. */
+  /** What turns bundles into files and actions, beside `applied/device-policy.json` and the hooks of `apply.d`. */
   readonly appliers?: readonly Applier[];
+  /** A folder in memory (tmpfs) for what must not outlive a session; default: none, and a user's policy is in no file. */
+  readonly runtimeDir?: string;
+  /** Where and under whom connections are opened; default: the agent opens none. */
+  readonly clients?: ClientOptions;
   /** Something that should not have happened; the agent goes on. Default: one line on standard error. */
   readonly onDefect?: (error: unknown) => void;
   readonly clock?: Clock;
@@ -63,6 +68,11 @@ export type Agent = {
   /** Never waits for a server; fine without a session. */
   logout(): Promise<void>;
   status(): AgentStatus;
+  /** Who works here, and which connections they can open. */
+  session(): SessionView;
+  /** Opens a connection by its name, or closes it. `unknown`: nobody here has one of that name. */
+  connect(name: string): 'done' | 'unknown';
+  disconnect(name: string): 'done' | 'unknown';
   /** Calls `listener` after every change of what `status` tells. Returns how to stop. */
   onChange(listener: () => void): () => void;
   /** The network came up: looks for servers at once. */
@@ -127,7 +137,18 @@ export function createAgent(options: AgentOptions): Agent {
     ...{ clock, roundTrips, identity: () => identity, connectDeadlineMs: () => connectDeadlineMs },
   });
   const channels = createChannelConnector({ clock, random, identity: () => identity, roundTrips });
-  const applying = createApplying(options.appliers ?? [devicePolicyFile(paths.appliedDir)], clock);
+  const application = createApplication({
+    paths,
+    clock,
+    random,
+    onDefect,
+    onConnections: () => {},
+    onLastClosed: () => runner.logout(),
+    ...(options.clients !== undefined && { clients: options.clients }),
+    ...(options.appliers !== undefined && { appliers: options.appliers }),
+    ...(options.runtimeDir !== undefined && { runtimeDir: options.runtimeDir }),
+    record: (data, user) => runner.record('bundle.applied', data, user),
+  });
   const verified = (signed: SignedStatement) => verifyStatement(signed, identity.caCertificates, identity.siteId);
   const runner = createRunner({
     identity,
@@ -146,8 +167,10 @@ export function createAgent(options: AgentOptions): Agent {
     onSite: followCas,
     onDeviceBundle: (bundle: DeviceBundle) => {
       connectDeadlineMs = bundle.timings.connectDeadlineMs;
-      applying.take(bundle);
+      application.takeDevice(bundle);
     },
+    onSession: application.takeSession,
+    toldByAppliers: true,
     onDefect,
   });
   /** The CAs are those that the newest statement names, of those held and those offered. */
@@ -227,7 +250,7 @@ export function createAgent(options: AgentOptions): Agent {
       await renewed;
       await local?.close();
       await client.close();
-      await applying.stop();
+      await application.stop();
       cache.close();
       lock.release();
     },
@@ -236,6 +259,9 @@ export function createAgent(options: AgentOptions): Agent {
       runner.logout();
     },
     status: () => runner.status(),
+    session: () => application.view(),
+    connect: name => application.connect(name),
+    disconnect: name => application.disconnect(name),
     onChange: listener => runner.onChange(listener),
     linkUp: () => runner.linkUp(),
     resumed() {

@@ -15,6 +15,10 @@ export type AgentPaths = {
   readonly lockFile: string;
   /** 0755: what other programs may read. */
   readonly appliedDir: string;
+  /** Executables that apply sections (docs/devices.md); it need not be there. */
+  readonly hooksDir: string;
+  /** What was tried, confirmed and told of policies. */
+  readonly applyStateFile: string;
 };
 
 /** Others may pass through, to `login.sock` and `applied/`, but not list. An administrator may close it (0700). */
@@ -32,6 +36,8 @@ export function agentPaths(dataDir: string): AgentPaths {
     loginSocket: join(dir, 'login.sock'),
     lockFile: join(dir, 'lock'),
     appliedDir: join(dir, 'applied'),
+    hooksDir: join(dir, 'apply.d'),
+    applyStateFile: join(dir, 'apply-state.json'),
   };
 }
 

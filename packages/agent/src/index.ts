@@ -9,5 +9,7 @@ export {
   IdentityDamaged,
   IdentityOfNewerVersion,
 } from './agent.ts';
-export type { Applier, ApplyOutcome } from './apply/applier.ts';
+export type { Applier } from './apply/applier.ts';
+export type { ClientOptions } from './apply/connections/start-client.ts';
+export type { Holding, SectionValues } from './apply/sections.ts';
 export { AgentStopped } from './runtime/login-desk.ts';

@@ -4,13 +4,17 @@ export { readUtf8 } from './utf8.ts';
 
 /**
  * The device's own sockets (HTTP + JSON over a Unix socket), for the command line, PAM, greeters and lockers:
- * `POST /v1/login`, `GET /v1/status`, `GET /v1/events` on both; `POST /v1/logout` on `control.sock` alone.
+ * `POST /v1/login`, `GET /v1/status`, `GET /v1/events` on both; on `control.sock` alone `POST /v1/logout`,
+ * `GET /v1/session`, `POST /v1/session/connect`, `POST /v1/session/disconnect`.
  */
 export const LOCAL_PATHS = {
   login: '/v1/login',
   logout: '/v1/logout',
   status: '/v1/status',
   events: '/v1/events',
+  session: '/v1/session',
+  connect: '/v1/session/connect',
+  disconnect: '/v1/session/disconnect',
 } as const;
 
 /** A body on a local socket: a name and a password. */

@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { MAX_PASSWORD_LENGTH } from './limits.ts';
 import { LoginName } from './names.ts';
+import { ConnectionName } from './objects/connections/common.ts';
 import { EffectiveProfile } from './objects/profile.ts';
 import { closed } from './objects/shape.ts';
 import { AgentMode, AgentStatus } from './status.ts';
@@ -35,6 +36,44 @@ export const LoginResult = Type.Object({
   retryAfterMs: Type.Optional(Type.Integer({ minimum: 0 })),
 });
 export type LoginResult = Static<typeof LoginResult>;
+
+/** One connection that can be opened now, and how it stands. */
+export const ConnectionStatus = Type.Object({
+  name: Type.String(),
+  title: Type.Optional(Type.String()),
+  type: Type.String(),
+  order: Type.Optional(Type.Integer()),
+  autostart: Type.Boolean(),
+  /**
+   * `open`: a client runs; `waiting`: it dropped and is opened again soon; `closing`: its client is ending; `failed`: it could not be
+   * opened, or dropped for good; `replaced`: its fallback was opened in its place.
+   */
+  state: Type.Union([
+    Type.Literal('closed'),
+    Type.Literal('open'),
+    Type.Literal('waiting'),
+    Type.Literal('closing'),
+    Type.Literal('failed'),
+    Type.Literal('replaced'),
+  ]),
+  /** For people: why it is not open. */
+  why: Type.Union([Type.String(), Type.Null()]),
+  /** The connection that was opened in its place. */
+  fallback: Type.Union([Type.String(), Type.Null()]),
+});
+export type ConnectionStatus = Static<typeof ConnectionStatus>;
+
+/** `thinman-agent session --json`: who works here and what they can open, in the order of the screen. A contract. */
+export const SessionView = Type.Object({
+  /** null: nobody is signed in; the connections are the device's own, where its policy lets them be used. */
+  user: Type.Union([Type.String(), Type.Null()]),
+  connections: Type.Array(ConnectionStatus),
+});
+export type SessionView = Static<typeof SessionView>;
+
+/** `POST /v1/session/connect` and `…/disconnect` on `control.sock`. */
+export const ConnectionRequest = closed({ name: ConnectionName });
+export type ConnectionRequest = Static<typeof ConnectionRequest>;
 
 /** What `login.sock` tells anybody: no address, no error of a server. */
 export const PublicAgentStatus = Type.Object({

@@ -3,9 +3,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { DEFAULT_AGENT_TIMINGS, type DeviceBundle } from '@thinman/protocol';
-import { type Applier, applyBundle } from './applier.ts';
+import { DEFAULT_AGENT_TIMINGS, DEFAULT_OFFLINE_RULES, type DeviceBundle, type UserBundle } from '@thinman/protocol';
+import { type Applier, applyAll } from './applier.ts';
 import { devicePolicyFile } from './device-policy-file.ts';
+import { usableConnections } from './sections.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -24,7 +25,7 @@ const bundle: DeviceBundle = {
 
 test('the device policy lies in a file that other programs may read, replaced as a whole', async () => {
   const applier = devicePolicyFile(dir);
-  assert.deepEqual(await applyBundle(bundle, [applier]), { files: { outcome: 'applied' } });
+  assert.deepEqual(await applyAll({ device: bundle, user: null }, [applier]), { files: { result: 'applied' } });
   const file = join(dir, 'device-policy.json');
   assert.equal(statSync(file).mode & 0o777, 0o644);
   assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), {
@@ -34,27 +35,55 @@ test('the device policy lies in a file that other programs may read, replaced as
     connections: [],
   });
   const before = statSync(file).ino;
-  await applyBundle({ ...bundle, settings: {} }, [applier]);
+  await applyAll({ device: { ...bundle, settings: {} }, user: null }, [applier]);
   assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')).settings, {});
   assert.notEqual(statSync(file).ino, before);
   assert.deepEqual(readdirSync(dir), ['device-policy.json']);
 });
 
-test('a section that fails is reported, and the others are applied', async () => {
+test('a section that fails is reported, and the others are applied; of two for a section the worse counts', async () => {
   const failing: Applier = {
     section: 'network',
     apply: async () => {
-      throw new Error('no such interface');
+      throw new Error('no such\ninterface');
     },
   };
-  const later: Applier = { section: 'power', apply: async () => ({ outcome: 'pending', until: 'reboot' }) };
-  assert.deepEqual(await applyBundle(bundle, [failing, devicePolicyFile(dir), later]), {
-    network: { outcome: 'failed', why: 'no such interface' },
-    files: { outcome: 'applied' },
-    power: { outcome: 'pending', until: 'reboot' },
+  const fine: Applier = { section: 'network', apply: async () => ({ result: 'applied' }) };
+  const later: Applier = { section: 'power', apply: async () => ({ result: 'pending', until: 'reboot' }) };
+  const holding = { device: bundle, user: null };
+  assert.deepEqual(await applyAll(holding, [failing, devicePolicyFile(dir), later, fine]), {
+    network: { result: 'failed', why: 'no such interface' },
+    files: { result: 'applied' },
+    power: { result: 'pending', until: 'reboot' },
   });
-  assert.deepEqual(
-    await applyBundle(bundle, [devicePolicyFile(join(dir, 'missing'))]).then(r => r.files?.outcome),
-    'failed',
-  );
+  const missing = devicePolicyFile(join(dir, 'missing'));
+  assert.equal((await applyAll(holding, [missing])).files?.result, 'failed');
+});
+
+test('an applier gets the values of its section, those of the user before those of the device', async () => {
+  const seen: unknown[] = [];
+  const power: Applier = {
+    section: 'power',
+    apply: async (_, values) => {
+      seen.push(values);
+      return { result: 'applied' };
+    },
+  };
+  const user: UserBundle = {
+    ...{ version: bundle.version, etag: 'u', offline: DEFAULT_OFFLINE_RULES },
+    user: { id: bundle.device.id, name: 'alice', displayName: null, groups: [] },
+    settings: { 'power.screenOffAfterMinutes': 3, 'locale.language': 'it' },
+    profile: { connections: [] },
+  };
+  await applyAll({ device: bundle, user }, [power]);
+  await applyAll({ device: bundle, user: null }, [power]);
+  assert.deepEqual(seen, [{ 'power.screenOffAfterMinutes': 3 }, { 'power.screenOffAfterMinutes': 10 }]);
+});
+
+test('connections of the device can be used with nobody signed in where its policy says so, and only there', () => {
+  const connections = [{ name: 'info', type: 'web', url: 'https://info.example.org' }] as const;
+  const device = { ...bundle, profile: { connections: [...connections] } };
+  assert.deepEqual(usableConnections({ device, user: null }), []);
+  const open = { ...device, settings: { 'session.connectionsWithoutLogin': true } };
+  assert.deepEqual(usableConnections({ device: open, user: null }), connections);
 });

@@ -1,33 +1,40 @@
-import type { DeviceBundle } from '@thinman/protocol';
+import type { SectionResult, SectionResults } from '@thinman/protocol';
+import { brief } from './brief.ts';
+import { type Holding, type SectionValues, sectionsOf } from './sections.ts';
 
-/** What became of one section of a bundle. */
-export type ApplyOutcome =
-  | { readonly outcome: 'applied' }
-  /** `why` is for people. */
-  | { readonly outcome: 'failed'; readonly why: string }
-  /** Takes effect later. */
-  | { readonly outcome: 'pending'; readonly until: 'reboot' | 'logout' };
-
-/** Turns one section of a device bundle into files and actions of the device. Applying the same bundle twice is harmless. */
+/**
+ * Turns one section of what holds into files and actions of the device. Applying the same twice is harmless; results are
+ * written so that a power cut leaves the old ones or the new ones, whole.
+ */
 export type Applier = {
-  /** A word of its own: reports are by section. */
+  /** A section of the catalogue, `connections`, `files`, or a word of its own: reports are by section. */
   readonly section: string;
-  apply(bundle: DeviceBundle): Promise<ApplyOutcome>;
+  /** `values`: of this section, by dotted key; empty where nothing sets any. May reject: that is a failure. */
+  apply(holding: Holding, values: SectionValues): Promise<SectionResult>;
 };
 
-export type ApplyReport = Readonly<Record<string, ApplyOutcome>>;
-
-/** One after the other, in order; one that fails stops none of the others. Never rejects. */
-export async function applyBundle(bundle: DeviceBundle, appliers: readonly Applier[]): Promise<ApplyReport> {
-  const report: Record<string, ApplyOutcome> = {};
-  for (const applier of appliers) report[applier.section] = await outcomeOf(applier, bundle);
-  return report;
+/** One after the other, in order; one that fails stops none of the others. Of several for a section the worst result counts. */
+export async function applyAll(holding: Holding, appliers: readonly Applier[]): Promise<SectionResults> {
+  const sections = sectionsOf(holding);
+  const results: SectionResults = {};
+  for (const applier of appliers) {
+    const result = await resultOf(applier, holding, sections.get(applier.section) ?? {});
+    results[applier.section] = worse(results[applier.section], result);
+  }
+  return results;
 }
 
-async function outcomeOf(applier: Applier, bundle: DeviceBundle): Promise<ApplyOutcome> {
+async function resultOf(applier: Applier, holding: Holding, values: SectionValues): Promise<SectionResult> {
   try {
-    return await applier.apply(bundle);
+    return await applier.apply(holding, values);
   } catch (error) {
-    return { outcome: 'failed', why: error instanceof Error ? error.message : 'unknown' };
+    return { result: 'failed', why: brief(error instanceof Error ? error.message : 'unknown') };
   }
+}
+
+const GRAVITY = { applied: 0, pending: 1, failed: 2 } as const;
+
+/** A failure before what is pending, before what is applied. */
+export function worse(one: SectionResult | undefined, other: SectionResult): SectionResult {
+  return one !== undefined && GRAVITY[one.result] >= GRAVITY[other.result] ? one : other;
 }

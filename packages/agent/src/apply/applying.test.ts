@@ -5,6 +5,7 @@ import { manualClock } from '../../../../test/support/manual-clock.ts';
 import type { Applier } from './applier.ts';
 import { createApplying } from './applying.ts';
 
+const holdingAt = (generation: number) => ({ device: bundleAt(generation), user: null });
 const bundleAt = (generation: number): DeviceBundle => ({
   version: { epoch: 1, generation },
   etag: `e${generation}`,
@@ -20,10 +21,10 @@ function disk() {
   const state = { isFull: false };
   const applier: Applier = {
     section: 'files',
-    async apply({ version }) {
+    async apply({ device: { version } }) {
       given.push(version.generation);
       if (state.isFull) throw new Error('ENOSPC');
-      return { outcome: 'applied' };
+      return { result: 'applied' };
     },
   };
   return { given, state, applier };
@@ -32,15 +33,15 @@ function disk() {
 test('what failed is applied again until it is, and always the newest', async () => {
   const clock = manualClock();
   const { given, state, applier } = disk();
-  const applying = createApplying([applier], clock);
+  const applying = createApplying({ appliers: () => [applier], clock });
   state.isFull = true;
-  applying.take(bundleAt(1));
+  applying.take(holdingAt(1));
   await clock.advance(10_000);
   assert.deepEqual(given, [1, 1]);
-  applying.take(bundleAt(2));
+  applying.take(holdingAt(2));
   await clock.advance(10_000);
   state.isFull = false;
-  await clock.advance(10_000);
+  await clock.advance(20_000);
   assert.deepEqual(given, [1, 1, 2, 2, 2]);
   await clock.advance(60_000);
   assert.deepEqual(given, [1, 1, 2, 2, 2]);
@@ -50,12 +51,12 @@ test('what failed is applied again until it is, and always the newest', async ()
 test('nothing is applied after the end', async () => {
   const clock = manualClock();
   const { given, state, applier } = disk();
-  const applying = createApplying([applier], clock);
+  const applying = createApplying({ appliers: () => [applier], clock });
   state.isFull = true;
-  applying.take(bundleAt(1));
+  applying.take(holdingAt(1));
   await clock.advance(0);
   await applying.stop();
-  applying.take(bundleAt(2));
+  applying.take(holdingAt(2));
   await clock.advance(60_000);
   assert.deepEqual(given, [1]);
 });

@@ -1,21 +1,33 @@
-import type { DeviceBundle } from '@thinman/protocol';
+import type { SectionResults } from '@thinman/protocol';
 import type { Clock } from '../ports.ts';
-import { type Applier, applyBundle } from './applier.ts';
+import { type Applier, applyAll } from './applier.ts';
+import type { Holding } from './sections.ts';
 
-/** What failed is tried again after this long, as the store is: a disk that was full may have room again. */
+/** What failed is tried again after this long, as the store is: a disk that was full may have room again … */
 const APPLY_AGAIN_MS = 10_000;
+/** … and at the latest after this long: what fails for ever costs next to nothing. */
+const APPLY_AGAIN_MAX_MS = 600_000;
 
 export type Applying = {
-  /** The newest bundle takes the place of those before it. */
-  take(bundle: DeviceBundle): void;
+  /** The newest takes the place of those before it. */
+  take(holding: Holding): void;
   /** Resolves when nothing is being applied any more. */
   stop(): Promise<void>;
 };
 
-/** Applies device bundles one after the other, and the newest one again until every section of it is applied. */
-export function createApplying(appliers: readonly Applier[], clock: Pick<Clock, 'after'>): Applying {
-  let newest: DeviceBundle | undefined;
+export type ApplyingOptions = {
+  /** Asked anew for each round: what is to be applied may need others than before. */
+  readonly appliers: (holding: Holding) => readonly Applier[];
+  readonly clock: Pick<Clock, 'after'>;
+  /** After each round. */
+  readonly onResults?: (holding: Holding, results: SectionResults) => void;
+};
+
+/** Applies what holds, one after the other, and the newest again until every section of it is applied. */
+export function createApplying({ appliers, clock, onResults }: ApplyingOptions): Applying {
+  let newest: Holding | undefined;
   let stopped = false;
+  let waitMs = APPLY_AGAIN_MS;
   let round: Promise<void> = Promise.resolve();
   let cancelRetry = () => {};
 
@@ -26,15 +38,20 @@ export function createApplying(appliers: readonly Applier[], clock: Pick<Clock, 
 
   async function applyNewest(): Promise<void> {
     if (newest === undefined || stopped) return;
-    const report = await applyBundle(newest, appliers);
-    const failed = Object.values(report).some(({ outcome }) => outcome === 'failed');
+    const holding = newest;
+    const results = await applyAll(holding, appliers(holding));
+    onResults?.(holding, results);
+    const failed = Object.values(results).some(({ result }) => result === 'failed');
     cancelRetry();
-    if (failed && !stopped) cancelRetry = clock.after(APPLY_AGAIN_MS, start);
+    if (!failed || stopped) return;
+    cancelRetry = clock.after(waitMs, start);
+    waitMs = Math.min(waitMs * 2, APPLY_AGAIN_MAX_MS);
   }
 
   return {
-    take(bundle) {
-      newest = bundle;
+    take(holding) {
+      newest = holding;
+      waitMs = APPLY_AGAIN_MS;
       start();
     },
     async stop() {

@@ -8,12 +8,16 @@ const FILE_MODE = 0o644;
 
 /** Writes the effective policy of the device as JSON: `{"device", "version", "settings", "connections"}`. */
 export function devicePolicyFile(appliedDir: string): Applier {
+  let written = '';
   return {
     section: 'files',
-    async apply({ device, version, settings, profile }) {
+    async apply({ device: { device, version, settings, profile } }) {
       const content = { device: device.name, version, settings, connections: profile.connections };
-      writeFileAtomic(join(appliedDir, FILE), `${JSON.stringify(content, null, 2)}\n`, FILE_MODE);
-      return { outcome: 'applied' };
+      const text = `${JSON.stringify(content, null, 2)}\n`;
+      // A session that begins or ends changes nothing of it.
+      if (text !== written) writeFileAtomic(join(appliedDir, FILE), text, FILE_MODE);
+      written = text;
+      return { result: 'applied' };
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { AgentStatus, LoginResult, Problem } from '@thinman/protocol';
+import type { AgentStatus, ConnectionStatus, LoginResult, Problem, SessionView } from '@thinman/protocol';
 import { LOCAL_PATHS } from '@thinman/protocol/local-api';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { askAgent, LOGIN_DEADLINE_MS, type LocalAnswer } from './local-client.ts';
@@ -35,6 +35,19 @@ export async function runLogin(
   return granted ? EXIT.done : EXIT.denied;
 }
 
+export async function runSession(dataDir: string, json: boolean): Promise<ExitCode> {
+  const session = taken<SessionView>(await askAgent(dataDir, { method: 'GET', path: LOCAL_PATHS.session }));
+  print(json ? JSON.stringify(session) : (await import('./words.ts')).describeSession(session));
+  return EXIT.done;
+}
+
+export async function runConnection(dataDir: string, verb: 'connect' | 'disconnect', name: string): Promise<ExitCode> {
+  const call = { method: 'POST', path: LOCAL_PATHS[verb], body: { name } } as const;
+  const { state, why } = taken<ConnectionStatus>(await askAgent(dataDir, call));
+  if (verb === 'disconnect' || state !== 'failed') return EXIT.done;
+  throw new CommandFailure(EXIT.failed, `${name} cannot be opened: ${why}`);
+}
+
 export async function runLogout(dataDir: string): Promise<ExitCode> {
   taken(await askAgent(dataDir, { method: 'POST', path: LOCAL_PATHS.logout }));
   return EXIT.done;
@@ -44,7 +57,7 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-const CODES_OF_WRONG_USE: readonly unknown[] = ['bad_request', 'too_large', 'unsupported_media'];
+const CODES_OF_WRONG_USE: readonly unknown[] = ['bad_request', 'not_found', 'too_large', 'unsupported_media'];
 
 function taken<T>({ status, body }: LocalAnswer): T {
   if (status === 200) return body as T;

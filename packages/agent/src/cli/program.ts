@@ -1,6 +1,7 @@
 import { type Command, CommanderError, Command as Program } from 'commander';
 import { PACKAGE_VERSION } from '../runtime/version.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
+import type { StartOptions } from './start.ts';
 
 type DataOption = { readonly data: string };
 
@@ -21,9 +22,13 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
     .action(async (token: string, options: DataOption & { name?: string }) => {
       exitCode = await (await import('./enroll.ts')).runEnroll(token, options.data, options.name);
     });
-  add('start', 'runs the agent in the foreground').action(async ({ data }: DataOption) => {
-    exitCode = await (await import('./start.ts')).runStart(data);
-  });
+  add('start', 'runs the agent in the foreground')
+    .option('--display <name>', 'opens connections there: an X display (:0) or a Wayland socket')
+    .option('--client-user <name>', 'the user of the device under whom connections are opened')
+    .option('--runtime <dir>', 'a folder in memory (tmpfs) for what must not outlive a session')
+    .action(async ({ data, ...options }: DataOption & StartOptions) => {
+      exitCode = await (await import('./start.ts')).runStart(data, options);
+    });
   add('status', 'says where the running agent stands')
     .option('--json', 'prints JSON')
     .action(async ({ data, json }: DataOption & { json?: true }) => {
@@ -37,6 +42,18 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
       const { data, user, passwordStdin, json } = options;
       exitCode = await (await import('./ask.ts')).runLogin(data, user, passwordStdin === true, json === true);
     });
+  add('session', 'lists the connections that can be opened now')
+    .option('--json', 'prints JSON')
+    .action(async ({ data, json }: DataOption & { json?: true }) => {
+      exitCode = await (await import('./ask.ts')).runSession(data, json === true);
+    });
+  for (const verb of ['connect', 'disconnect'] as const) {
+    add(verb, verb === 'connect' ? 'opens a connection' : 'closes a connection')
+      .argument('<name>', 'as `session` lists it')
+      .action(async (name: string, { data }: DataOption) => {
+        exitCode = await (await import('./ask.ts')).runConnection(data, verb, name);
+      });
+  }
   add('logout', 'ends the session').action(async ({ data }: DataOption) => {
     exitCode = await (await import('./ask.ts')).runLogout(data);
   });

@@ -1,15 +1,19 @@
 import { once } from 'node:events';
 import { type Agent, AgentCannotStart, createAgent, IdentityDamaged, IdentityOfNewerVersion } from '../agent.ts';
+import { MemoryFolderUnfit } from '../apply/memory-folder.ts';
 import { SocketUnusable } from '../local/unix-socket.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { folderFailure } from './folder-failure.ts';
 import { releaseMemoryWhenIdle } from './idle-memory.ts';
+import { unixUser } from './unix-user.ts';
+
+export type StartOptions = { readonly display?: string; readonly clientUser?: string; readonly runtime?: string };
 
 /** Runs the agent until SIGTERM or SIGINT. Nothing else ends it: servers that are away are what it is for. */
-export async function runStart(dataDir: string): Promise<ExitCode> {
+export async function runStart(dataDir: string, options: StartOptions = {}): Promise<ExitCode> {
   // Listening before anything is opened: a signal that comes early still ends it in order.
   const asked = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]).then(() => 'asked' as const);
-  const agent = build(dataDir);
+  const agent = build(dataDir, options);
   try {
     await agent.start();
     const ready = await Promise.race([agent.ready(), asked]);
@@ -28,11 +32,20 @@ export async function runStart(dataDir: string): Promise<ExitCode> {
   }
 }
 
-function build(dataDir: string): Agent {
+function build(dataDir: string, { display, clientUser, runtime }: StartOptions): Agent {
+  if (display === undefined && clientUser !== undefined) {
+    throw new CommandFailure(EXIT.wrongUse, '--client-user without --display: nothing is opened without a screen');
+  }
+  const user = clientUser === undefined ? {} : { user: unixUser(clientUser) };
   try {
-    return createAgent({ dataDir });
+    return createAgent({
+      dataDir,
+      ...(display !== undefined && { clients: { display, ...user } }),
+      ...(runtime !== undefined && { runtimeDir: runtime }),
+    });
   } catch (error) {
     if (error instanceof AgentCannotStart) throw new CommandFailure(EXIT_CODES[error.reason], error.message);
+    if (error instanceof MemoryFolderUnfit) throw new CommandFailure(EXIT.wrongUse, error.message);
     if (error instanceof IdentityOfNewerVersion) throw new CommandFailure(EXIT.wrongUse, error.message);
     if (error instanceof IdentityDamaged) throw new CommandFailure(EXIT.failed, error.message);
     throw folderFailure(error, dataDir) ?? error;

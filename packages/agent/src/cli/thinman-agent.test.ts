@@ -6,7 +6,14 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type AgentStatus, AgentStatus as AgentStatusSchema, type LoginResult, parseValue } from '@thinman/protocol';
+import {
+  type AgentStatus,
+  AgentStatus as AgentStatusSchema,
+  type ConnectionStatus,
+  type LoginResult,
+  parseValue,
+  SessionView,
+} from '@thinman/protocol';
 import type { LocalAgent } from '../local/local-agent.ts';
 import { createLocalServers, type LocalServers } from '../local/local-servers.ts';
 import { main } from './thinman-agent.ts';
@@ -46,6 +53,8 @@ const granted: LoginResult = {
 const { profile: _profile, ...withoutProfile } = granted;
 const denied: LoginResult = { ...withoutProfile, verdict: 'denied', reason: 'account_locked', retryAfterMs: 4_200 };
 
+const ward: ConnectionStatus = { name: 'ward', type: 'rdp', autostart: true, state: 'open', why: null, fallback: null };
+
 let dataDir: string;
 let servers: LocalServers;
 const asked: string[] = [];
@@ -60,6 +69,12 @@ before(async () => {
     logout: async () => {
       asked.push('logout');
     },
+    session: () => ({
+      user: 'alice',
+      connections: [ward, { ...ward, name: 'old', state: 'failed', why: 'no client' }],
+    }),
+    connect: name => (['ward', 'old'].includes(name) ? 'done' : 'unknown'),
+    disconnect: name => (name === 'ward' ? 'done' : 'unknown'),
     onChange: () => () => {},
   };
   servers = await createLocalServers({ dataDir, agent });
@@ -231,6 +246,31 @@ test('an agent that hangs is given five seconds to say its state', { timeout: HU
     await new Promise(resolve => hung.close(resolve));
     rmSync(folder, { recursive: true });
   }
+});
+
+test('session lists who works here and the connections, for people and as JSON', async () => {
+  const { code, stdout } = await run(['session', '--data', dataDir, '--json']);
+  const session = parseValue(SessionView, JSON.parse(stdout));
+  assert.ok(code === 0 && session.ok);
+  assert.deepEqual(
+    session.value.connections.map(({ name, state }) => [name, state]),
+    [
+      ['ward', 'open'],
+      ['old', 'failed'],
+    ],
+  );
+  const words = await run(['session', '--data', dataDir]);
+  assert.equal(words.stdout, 'alice\n  ward  rdp  open\n  old   rdp  failed (no client)\n');
+});
+
+test('connect and disconnect: 0, 2 for a name that nobody has, 4 where it cannot be opened', async () => {
+  assert.equal((await run(['connect', 'ward', '--data', dataDir])).code, 0);
+  assert.equal((await run(['disconnect', 'ward', '--data', dataDir])).code, 0);
+  const unknown = await run(['connect', 'nothing', '--data', dataDir]);
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.stderr, /thinman-agent session/);
+  const failed = await run(['connect', 'old', '--data', dataDir]);
+  assert.deepEqual([failed.code, failed.stderr], [4, 'thinman-agent: old cannot be opened: no client\n']);
 });
 
 test('logout ends with 0', async () => {

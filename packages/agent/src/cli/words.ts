@@ -1,4 +1,4 @@
-import { type AgentStatus, ERRORS, isErrorCode, type LoginResult } from '@thinman/protocol';
+import { type AgentStatus, ERRORS, isErrorCode, type LoginResult, type SessionView } from '@thinman/protocol';
 
 /** `granted: alice, online by primary (123 ms)` and the connections, for people. */
 export function describeGrant(result: LoginResult): string {
@@ -15,6 +15,16 @@ export function describeDenial(result: LoginResult): string {
   const title = isErrorCode(code) ? ERRORS[code].title : 'The login was denied.';
   const wait = result.retryAfterMs === undefined ? '' : ` Try again in ${Math.ceil(result.retryAfterMs / 1000)} s.`;
   return `denied: ${title}${wait} (${code}, ${result.mode})`;
+}
+
+export function describeSession({ user, connections }: SessionView): string {
+  const who = user === null ? 'nobody is signed in' : user;
+  if (connections.length === 0) return `${who}\n  no connections`;
+  const rows = connections.map(({ name, type, state, why, fallback }) => {
+    const note = fallback === null ? why : `${fallback} is open in its place: ${why}`;
+    return [name, type, note === null ? state : `${state} (${note})`];
+  });
+  return [who, ...columns(rows).map(line => `  ${line}`)].join('\n');
 }
 
 export function describeStatus(status: AgentStatus): string {

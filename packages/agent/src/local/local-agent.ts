@@ -1,4 +1,4 @@
-import type { AgentStatus, LoginResult } from '@thinman/protocol';
+import type { AgentStatus, LoginResult, SessionView } from '@thinman/protocol';
 
 /** What the local sockets need of the agent. Nothing here rejects for a reason that a user could meet. */
 export type LocalAgent = {
@@ -7,6 +7,10 @@ export type LocalAgent = {
   login(user: string, password: string): Promise<LoginResult>;
   /** Never waits for a server; fine without a session. */
   logout(): Promise<void>;
+  session(): SessionView;
+  /** `unknown`: nobody here has a connection of that name. */
+  connect(name: string): 'done' | 'unknown';
+  disconnect(name: string): 'done' | 'unknown';
   /** Calls `listener` after every change of what `status` tells. Returns how to stop. */
   onChange(listener: () => void): () => void;
 };

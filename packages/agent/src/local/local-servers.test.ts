@@ -66,6 +66,9 @@ function fakeAgent(): FakeAgent {
     logout: async () => {
       agent.asked.push('logout');
     },
+    session: () => ({ user: null, connections: [] }),
+    connect: () => 'unknown',
+    disconnect: () => 'unknown',
     onChange(listener: () => void) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import {
   type AgentStatus,
+  ConnectionRequest,
   describeProblems,
   LOCAL_PATHS,
   LocalLoginRequest,
@@ -60,6 +61,9 @@ export async function createLocalServers(options: {
       await agent.logout();
       sendJson(response, {});
     },
+    [`GET ${LOCAL_PATHS.session}`]: (_request, response) => sendJson(response, agent.session()),
+    [`POST ${LOCAL_PATHS.connect}`]: (request, response) => onConnection(agent, 'connect', request, response),
+    [`POST ${LOCAL_PATHS.disconnect}`]: (request, response) => onConnection(agent, 'disconnect', request, response),
   });
   const open = serve({
     [`GET ${LOCAL_PATHS.status}`]: (_request, response) => sendJson(response, publicStatus(agent.status())),
@@ -104,6 +108,34 @@ function serve(routes: Routes): Server {
   });
   const room = createConnectionRoom(server, MAX_CONNECTIONS);
   return server;
+}
+
+/** Answers how the connection stands then. */
+async function onConnection(
+  agent: LocalAgent,
+  what: 'connect' | 'disconnect',
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const body = await readJsonBody(request);
+  if (!body.ok) {
+    response.setHeader('connection', 'close'); // the rest of the body is not read
+    sendProblem(response, body.code);
+    return;
+  }
+  const parsed = parseJson(ConnectionRequest, body.text, MAX_LOCAL_BODY_BYTES);
+  if (!parsed.ok) {
+    sendProblem(response, 'bad_request', { detail: describeProblems(parsed.problems) });
+    return;
+  }
+  const { name } = parsed.value;
+  if (agent[what](name) === 'unknown') {
+    sendProblem(response, 'not_found', {
+      detail: `there is no connection ${name}: \`thinman-agent session\` lists them`,
+    });
+    return;
+  }
+  sendJson(response, agent.session().connections.find(connection => connection.name === name) ?? {});
 }
 
 async function login(

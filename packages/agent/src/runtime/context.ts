@@ -48,6 +48,8 @@ export type Context = RunnerPorts & {
   server(name: string): StatementServer | undefined;
   /** An event into the outbox. */
   record(type: string, data: Readonly<Record<string, unknown>>, user?: string): void;
+  /** Whoever applies bundles records `bundle.applied`, with what became of each section. */
+  readonly toldByAppliers: boolean;
   /** Something that should not have happened; the agent goes on. */
   defect(error: unknown): void;
 };

@@ -73,7 +73,7 @@ export function createKeepingDesk(
         const login = openLogin();
         if (!answer.changed || login === undefined || !sessions.keepBundle(login.loginId, answer.bundle)) return;
         const { etag, version } = answer.bundle;
-        context.record('bundle.applied', { which, etag, version }, login.secrets?.user);
+        if (!context.toldByAppliers) context.record('bundle.applied', { which, etag, version }, login.secrets?.user);
         return;
       }
       const held = cache.deviceBundle();
@@ -81,7 +81,7 @@ export function createKeepingDesk(
         cache.saveDeviceBundle(answer.bundle);
         onDeviceBundle(answer.bundle);
         const { etag, version } = answer.bundle;
-        context.record('bundle.applied', { which, etag, version });
+        if (!context.toldByAppliers) context.record('bundle.applied', { which, etag, version });
       } else if (held !== undefined) {
         cache.saveDeviceBundle({ ...held, version: answer.version });
       }

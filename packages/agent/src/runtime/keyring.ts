@@ -8,8 +8,12 @@ export type Secrets = {
   method: 'derived' | 'password';
   /** Let go when the login is over. A JavaScript string cannot be cleared. */
   password: string | undefined;
+  /** The same for the session's connections, where one of them signs on with it: until the session ends. */
+  signOn: Buffer | undefined;
   /** The row as it was when the login began. */
   cached: CachedLogin | undefined;
+  /** Etag of the bundle that lay on this device before the login. */
+  before: string | undefined;
   /** The cached bundle, opened by this password. */
   opened: UserBundle | undefined;
   /** How the keys were derived, the last time. */
@@ -32,7 +36,9 @@ export function createKeyring(hasher: Hasher) {
         user,
         method: 'derived',
         password,
+        signOn: undefined,
         cached: undefined,
+        before: undefined,
         opened: undefined,
         salt: undefined,
         kdf: undefined,
@@ -67,10 +73,12 @@ export function createKeyring(hasher: Hasher) {
       secrets.ready.set(salt, key);
       return key;
     },
-    /** Only the password itself. */
-    forgetPassword(loginId: string): void {
+    /** Only the password itself; `forSignOn`: a connection of the session that begins takes it. */
+    forgetPassword(loginId: string, forSignOn = false): void {
       const secrets = byLogin.get(loginId);
-      if (secrets !== undefined) secrets.password = undefined;
+      if (secrets === undefined) return;
+      if (forSignOn && secrets.password !== undefined) secrets.signOn = Buffer.from(secrets.password, 'utf8');
+      secrets.password = undefined;
     },
     forget(loginId: string): void {
       const secrets = byLogin.get(loginId);
@@ -98,6 +106,8 @@ export function withKeys<T>(base: BaseKey, userId: string, use: (keys: DerivedKe
 
 function clear(secrets: Secrets): void {
   secrets.password = undefined;
+  secrets.signOn?.fill(0);
+  secrets.signOn = undefined;
   secrets.token = undefined;
   secrets.opened = undefined;
   // A derivation under way clears its result when it arrives; a failed one has told its own caller.

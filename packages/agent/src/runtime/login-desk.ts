@@ -6,6 +6,7 @@ import {
   type ThinmanEvent,
   type UserBundle,
 } from '@thinman/protocol';
+import { wantsPassword } from '../apply/launchers/plan.ts';
 import type { Effect, LoginOutcome } from '../core/effect.ts';
 import type { Context } from './context.ts';
 import type { Grants } from './grants.ts';
@@ -100,7 +101,10 @@ export function createLoginDesk(
     readUser({ loginId, user }: Do<'readUser'>): void {
       const secrets = keyring.get(loginId);
       const cached = unlessTrouble(() => cache.cachedLogin(user))?.done;
-      if (secrets !== undefined) secrets.cached = cached;
+      if (secrets !== undefined) {
+        secrets.cached = cached;
+        secrets.before = cached?.bundleEtag;
+      }
       dispatch({ kind: 'userRead', loginId, cached, subject: knownSubject(user) });
     },
 
@@ -192,6 +196,8 @@ export function createLoginDesk(
         const bundle = bundleOf(secrets, granted);
         if (bundle === undefined) throw new Error('a grant without a bundle was taken');
         secrets.token = granted.session.token;
+        // What a full disk does not take is there for the session all the same.
+        secrets.opened = bundle;
         given.set(loginId, { bundle, warning: granted.warning });
         commitGrant(secrets, granted, bundle, event);
       } else if (outcome.verdict === 'granted') {
@@ -219,7 +225,7 @@ export function createLoginDesk(
       const caller = callers.get(loginId);
       const grant = given.get(loginId);
       given.delete(loginId);
-      keyring.forgetPassword(loginId);
+      keyring.forgetPassword(loginId, grant?.bundle.profile.connections.some(wantsPassword) === true);
       if (caller === undefined) return;
       if (outcome === 'stopped') caller.reject(new AgentStopped());
       else caller.resolve(resultOf(loginId, keyring.get(loginId)?.user ?? '', outcome, grant));

@@ -26,6 +26,7 @@ import { createKeepingDesk } from './keeping-desk.ts';
 import { createKeyring } from './keyring.ts';
 import { createLoginDesk } from './login-desk.ts';
 import { createSessionDesk } from './session-desk.ts';
+import { createSessionWatch, type OpenSession } from './session-watch.ts';
 import { statusOf } from './status.ts';
 import { createTrustedTime, unlessTrouble } from './store.ts';
 
@@ -36,6 +37,10 @@ export type RunnerOptions = RunnerPorts & {
   readonly onSite?: (statement: SiteStatement, caCertificates: readonly string[]) => void;
   /** A device bundle to apply: the cached one at start, then each new one. */
   readonly onDeviceBundle?: (bundle: DeviceBundle) => void;
+  /** Who works here, and what they may: at login, with each newer bundle, and `null` at the end. */
+  readonly onSession?: (session: OpenSession | null) => void;
+  /** What applies bundles records `bundle.applied`; default: they count as applied when they are kept. */
+  readonly toldByAppliers?: boolean;
   /** Something that should not have happened. The agent goes on. */
   readonly onDefect?: (error: unknown) => void;
 };
@@ -73,6 +78,7 @@ export function createRunner(options: RunnerOptions) {
     server: name => servers.get(name),
     record,
     defect,
+    toldByAppliers: options.toldByAppliers ?? false,
   };
   const { attempts, keyring, time } = context;
   const grants = createGrants(context);
@@ -80,6 +86,7 @@ export function createRunner(options: RunnerOptions) {
   const sessions = createSessionDesk(context, grants);
   const channels = createChannelDesk(context, options.agentVersion, offered => options.onSite?.(statement, offered));
   const keeping = createKeepingDesk(context, sessions, takeDeviceBundle);
+  const watch = createSessionWatch(context, session => options.onSession?.(session));
 
   function dispatch(happening: Happening): void {
     queue.push(happening);
@@ -91,6 +98,7 @@ export function createRunner(options: RunnerOptions) {
       isDraining = false;
     }
     setTimer();
+    watch.look();
     tell();
   }
 
@@ -242,7 +250,7 @@ export function createRunner(options: RunnerOptions) {
     /** Unix ms, as far as this device can know it (`failover.md`, Clock). */
     nowMs: () => time.nowMs() ?? clock.nowMs(),
     /** An event of the device's own, beside those of the machine. */
-    record: (type: DeviceEventType, data: Readonly<Record<string, unknown>>) => record(type, data),
+    record: (type: DeviceEventType, data: Readonly<Record<string, unknown>>, user?: string) => record(type, data, user),
     /** The newest that is valid. */
     statement: () => statement,
     primary: () => [...servers.values()].find(({ role }) => role === 'primary'),
@@ -275,6 +283,7 @@ export function createRunner(options: RunnerOptions) {
       attempts.cancelAll();
       options.channels.reset();
       logins.stop();
+      watch.end();
       listeners.clear();
     },
   };

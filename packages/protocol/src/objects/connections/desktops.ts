@@ -4,6 +4,10 @@ import { AccountName, common, Domain, Host, Port, redirections, screen, sso, Web
 
 /** Of an application, a desktop or a resource, as the other side calls it. */
 const name = Type.String({ minLength: 1, maxLength: 256 });
+const ObjectId = Type.String({
+  pattern: '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$',
+  description: 'an object id like 1a2b3c4d-0000-1111-2222-333344445555',
+});
 
 /** Remote Desktop: a host, or one application on it, directly or through an RD gateway. */
 export const RdpConnection = closed({
@@ -24,6 +28,8 @@ export const RdpConnection = closed({
   loadBalanceInfo: Type.Optional(name),
   /** `nla` where left out: the server proves itself and the user before a session is made. */
   security: Type.Optional(Type.Union([Type.Literal('nla'), Type.Literal('tls')])),
+  /** `trusted` where left out: only a certificate that the device trusts. `first-use`: the first that is seen, and then no other. */
+  certificate: Type.Optional(Type.Union([Type.Literal('trusted'), Type.Literal('first-use')])),
   colorDepth: Type.Optional(Type.Union([Type.Literal(16), Type.Literal(24), Type.Literal(32)])),
   /** The session takes another size when its window does. */
   dynamicResolution: Type.Optional(Type.Boolean()),
@@ -63,6 +69,9 @@ export const AvdConnection = closed({
   ...screen,
   type: Type.Literal('avd'),
   workspaceUrl: WebUrl,
+  /** Object id of the workspace: with `resource`, one of its desktops or applications is opened at once. */
+  workspaceId: Type.Optional(ObjectId),
+  /** Object id of what is opened. */
   resource: Type.Optional(name),
   /** User principal name to propose. */
   user: Type.Optional(AccountName),

@@ -54,6 +54,15 @@ export const session: Section = {
       help: 'Logs the user out of the thin client when the last connection has been closed.',
     },
     {
+      key: 'session.connectionsWithoutLogin',
+      scope: 'device',
+      merge: 'replace',
+      schema: Type.Boolean(),
+      default: false,
+      title: 'Connections without login',
+      help: "Whether the connections of the device's own profile can be opened while nobody is signed in.",
+    },
+    {
       key: 'session.showLastUser',
       scope: 'device',
       merge: 'replace',

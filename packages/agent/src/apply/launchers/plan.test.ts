@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CONNECTION_TYPES, type Connection } from '@thinman/protocol';
+import { avdUri } from './avd.ts';
+import { horizonUri } from './horizon.ts';
+import { type Launch, meaningOf, type Person } from './launch.ts';
+import { planOf, wantsPassword } from './plan.ts';
+
+const ALICE = { user: 'alice', canSignOn: true };
+const NOBODY = { user: null, canSignOn: false };
+
+function launch(connection: Connection, person: Person = ALICE, settings = {}): Launch {
+  const plan = planOf(connection, person, settings);
+  if (plan.kind === 'unfit') throw new Error(plan.why);
+  return plan.launch;
+}
+
+test('RDP: what FreeRDP is told, with the password of the login only where that is wanted, and by standard input', () => {
+  const rdp = {
+    name: 'ward',
+    type: 'rdp',
+    host: 'rds.example.org',
+    port: 3390,
+    fullscreen: true,
+    clipboard: false,
+  } as const;
+  const plain = launch(rdp);
+  assert.deepEqual(plain.args, [
+    '/v:rds.example.org:3390',
+    '/title:ward',
+    '/f',
+    '-clipboard',
+    '/sec:nla',
+    '/cert:deny',
+    '/log-level:WARN',
+  ]);
+  assert.equal(plain.password, 'none');
+  const signed = launch({ ...rdp, sso: true });
+  assert.equal(signed.password, 'stdin');
+  assert.ok(signed.args.includes('/u:alice') && signed.args.includes('/from-stdin:force'));
+  assert.match(signed.file?.content ?? '', /^username:s:alice\r$/m);
+  const asked = launch({ ...rdp, sso: true }, { user: 'alice', canSignOn: false });
+  assert.ok(
+    asked.password === 'none' && asked.args.includes('/u:alice') && !asked.args.some(each => /stdin/.test(each)),
+  );
+  const other = launch({ ...rdp, sso: true, user: 'kiosk' }, NOBODY);
+  assert.equal(other.password, 'none');
+  assert.ok(other.args.includes('/u:kiosk'));
+  assert.ok(launch({ ...rdp, host: '2001:db8::1' }).args.includes('/v:[2001:db8::1]:3390'));
+});
+
+test('RDP: a refused password is not tried again, a dropped line is', () => {
+  const rdp = launch({ name: 'ward', type: 'rdp', host: 'h' });
+  assert.equal(meaningOf(rdp, 132), 'refused');
+  assert.equal(meaningOf(rdp, 131), 'failed');
+  assert.equal(meaningOf(rdp, null), 'failed');
+  assert.equal(meaningOf(rdp, 12), 'ended');
+});
+
+test('Citrix: a store, an application of it, or a file; never a password', () => {
+  const storeUrl = 'https://store.example.org/Citrix/Store/discovery';
+  const base = { name: 'c', type: 'citrix', sso: true } as const;
+  assert.deepEqual(launch({ ...base, storeUrl }).args, ['--store', storeUrl]);
+  assert.deepEqual(launch({ ...base, storeUrl, application: 'Notes' }).args, ['-L', 'Notes', storeUrl]);
+  assert.deepEqual(launch({ ...base, icaUrl: 'https://x.example/a.ica' }).args, ['https://x.example/a.ica']);
+  assert.equal(launch({ ...base, storeUrl }).password, 'none');
+  assert.equal(wantsPassword({ ...base, storeUrl }), false);
+  assert.equal(planOf(base, ALICE).kind, 'unfit');
+});
+
+test('Horizon: arguments, and the same as a URI', () => {
+  const horizon = {
+    name: 'h',
+    type: 'horizon',
+    host: 'view.example.org',
+    desktop: 'Win 11',
+    protocol: 'blast',
+    domain: 'LAB',
+  } as const;
+  assert.deepEqual(launch({ ...horizon, sso: true }).args, [
+    '--serverURL=view.example.org',
+    '--userName=alice',
+    '--password=-',
+    '--nonInteractive',
+    '--domainName=LAB',
+    '--desktopName=Win 11',
+    '--protocol=BLAST',
+    '--once',
+  ]);
+  assert.equal(launch({ ...horizon, sso: true }).password, 'stdin');
+  assert.equal(launch({ ...horizon, sso: true }, NOBODY).password, 'none');
+  assert.equal(
+    horizonUri({ ...horizon, sso: true }, ALICE),
+    'vmware-view://alice@view.example.org/Win%2011?desktopProtocol=BLAST&domainName=LAB',
+  );
+  assert.equal(planOf({ ...horizon, application: 'x' }, ALICE).kind, 'unfit');
+});
+
+test('Azure Virtual Desktop and Windows 365: subscribes to the workspace, or opens a resource of it', () => {
+  const avd = {
+    name: 'a',
+    type: 'avd',
+    workspaceUrl: 'https://rdweb.wvd.microsoft.com/api/arm/feeddiscovery',
+  } as const;
+  assert.equal(avdUri(avd), 'ms-rd:subscribe?url=https%3A%2F%2Frdweb.wvd.microsoft.com%2Fapi%2Farm%2Ffeeddiscovery');
+  const id = '1a2b3c4d-0000-1111-2222-333344445555';
+  assert.equal(
+    avdUri({ ...avd, workspaceId: id, resource: id, user: 'alice@example.org' }),
+    `ms-avd:connect?workspaceid=${id}&resourceid=${id}&username=alice%40example.org&version=0`,
+  );
+});
+
+test('web: a kiosk window, by the proxy of the policy', () => {
+  const web = {
+    name: 'w',
+    type: 'web',
+    url: 'https://wiki.example.org',
+    kiosk: true,
+    private: true,
+    zoomPercent: 150,
+  } as const;
+  const settings = {
+    'network.proxy.url': 'http://proxy.example.org:3128',
+    'network.proxy.exceptions': ['*.lan', '10.0.0.0/8'],
+  };
+  const { args } = launch(web, NOBODY, settings);
+  for (const each of [
+    '--kiosk',
+    '--incognito',
+    '--force-device-scale-factor=1.5',
+    '--proxy-server=http://proxy.example.org:3128',
+    '--proxy-bypass-list=*.lan;10.0.0.0/8',
+  ])
+    assert.ok(args.includes(each), each);
+  assert.equal(args.at(-1), web.url);
+  assert.ok(!launch({ name: 'w', type: 'web', url: web.url }).args.some(each => /kiosk|incognito|proxy/.test(each)));
+});
+
+test('ssh and VNC', () => {
+  assert.deepEqual(
+    launch({ name: 's', type: 'ssh', host: '[::1]', port: 22, user: 'op', command: 'top -b' }).args.slice(4).slice(6),
+    ['-p', '22', '-l', 'op', '-t', '--', '::1', 'top -b'],
+  );
+  assert.deepEqual(launch({ name: 'v', type: 'vnc', host: 'x.example', port: 5901, viewOnly: true }).args, [
+    '-ViewOnly=1',
+    'x.example::5901',
+  ]);
+});
+
+test('what a client would take for an option of its own is refused', () => {
+  for (const type of ['rdp', 'horizon', 'ssh', 'vnc'] as const) {
+    assert.equal(planOf({ name: 'x', type, host: '-oProxyCommand' }, NOBODY).kind, 'unfit', type);
+  }
+});
+
+test('every type of connection has a launcher', () => {
+  const fields: Record<string, object> = {
+    rdp: { host: 'h' },
+    citrix: { icaUrl: 'https://h/a.ica' },
+    horizon: { host: 'h' },
+    avd: { workspaceUrl: 'https://h' },
+    web: { url: 'https://h' },
+    ssh: { host: 'h' },
+    vnc: { host: 'h' },
+  };
+  for (const type of Object.keys(CONNECTION_TYPES)) {
+    assert.equal(planOf({ name: 'x', type, ...fields[type] } as Connection, NOBODY).kind, 'launch', type);
+  }
+});
