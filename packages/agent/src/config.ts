@@ -17,6 +17,8 @@ export type AgentPaths = {
   readonly appliedDir: string;
   /** Executables that apply sections (docs/devices.md); it need not be there. */
   readonly hooksDir: string;
+  /** 0755: files that policies name, by their hash. */
+  readonly filesDir: string;
   /** What was tried, confirmed and told of policies. */
   readonly applyStateFile: string;
 };
@@ -37,6 +39,7 @@ export function agentPaths(dataDir: string): AgentPaths {
     lockFile: join(dir, 'lock'),
     appliedDir: join(dir, 'applied'),
     hooksDir: join(dir, 'apply.d'),
+    filesDir: join(dir, 'files'),
     applyStateFile: join(dir, 'apply-state.json'),
   };
 }

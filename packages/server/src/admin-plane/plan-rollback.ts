@@ -23,8 +23,8 @@ export const ROLLED_BACK: readonly ObjectKind[] = [
   'File',
   'Policy',
   'Profile',
-  'Assignment',
   'Rollout',
+  'Assignment',
 ];
 
 /** Those, devices (their bodies are written back, they come and go by enrolment alone), and tokens, which may name a group. */
