@@ -36,7 +36,12 @@ const facts = (given: Partial<RolloutFacts> = {}, tally: Partial<RolloutFacts['t
 });
 
 describe('the next step of a rollout', () => {
-  const CASES: readonly [why: string, rollout: Rollout, facts: RolloutFacts, expected: RolloutStep['kind']][] = [
+  const CASES: readonly (readonly [
+    why: string,
+    rollout: Rollout,
+    facts: RolloutFacts,
+    expected: RolloutStep['kind'],
+  ])[] = [
     ['begins at once', rollout({}, null), facts(), 'begin'],
     ['begins when its moment has come', at('2026-12-01T13:10'), facts(), 'begin'],
     ['not a minute before', at('2026-12-01T13:11'), facts(), 'wait'],
