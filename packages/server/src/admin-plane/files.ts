@@ -70,7 +70,10 @@ export async function pruneFiles(deps: WriteDeps, actor: Actor): Promise<Outcome
 /** Files that an apply writes and whose content is nowhere: `apply` has names and hashes, `thinman file put` the content. */
 export async function lackingContents(
   transaction: Pick<CommitTransaction, 'hasFile'>,
-  items: readonly PlannedObject[],
+  items: readonly (Pick<PlannedObject, 'index' | 'kind' | 'name'> & {
+    readonly change: string;
+    readonly body: Readonly<Record<string, unknown>>;
+  })[],
 ): Promise<readonly FieldProblem[]> {
   const problems: FieldProblem[] = [];
   for (const { kind, name, change, body, index } of items) {
