@@ -193,9 +193,10 @@ test('a rollout goes from stage to stage as devices tell that they have it, and 
     assert.equal(await standing(), 'running 0');
     assert.deepEqual([minutes('pilot'), minutes('ward')], [6, 5]);
     await tell(site, 'a', APPLIED);
+    await tell(site, 'b', APPLIED, 'power', 'the bundle of before');
     await site.clock.advance(10 * 60_000);
     await driver.look();
-    assert.equal(await standing(), 'running 0', 'b has told nothing');
+    assert.equal(await standing(), 'running 0', 'b has told of another bundle alone');
     await tell(site, 'b', { result: 'pending', until: 'reboot' });
     await driver.look();
     assert.equal(await standing(), 'running 1');
