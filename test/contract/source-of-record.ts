@@ -19,6 +19,7 @@ import {
   raiseEpoch,
   standing,
 } from '../support/record-steps.ts';
+import { deploymentContract } from './deployment-record.ts';
 
 /** `siteId`: of the server's site. `instance`: of a server that brings an older schema up. */
 export type OpenOptions = Partial<Readonly<Record<'siteId' | 'instance', string>>> & { readonly readOnly?: boolean };
@@ -913,6 +914,8 @@ export function sourceOfRecordContract(name: string, prepare: () => RecordLab | 
         assert.equal((await record.site())?.schema, schema);
       });
     });
+
+    deploymentContract(() => record);
 
     describe('schema', () => {
       beforeEach(() => record.initialise(newSite(), []));

@@ -14,9 +14,12 @@ import {
   ConnectionRequest,
   ConnectionStatus,
   DeleteAnswer,
+  DeploymentList,
+  DeploymentPage,
   DeviceBundle,
   DeviceChangedAnswer,
   DeviceTokenRequest,
+  DiffAnswer,
   EffectiveAnswer,
   EmergencyCodeAnswer,
   EmergencyCodeRequest,
@@ -25,6 +28,9 @@ import {
   EventBatch,
   EventBatchAnswer,
   EventPage,
+  FilePruneAnswer,
+  FilePutAnswer,
+  FilePutRequest,
   ForkReport,
   HistoryAnswer,
   JoinAnswer,
@@ -57,6 +63,7 @@ import {
   ReplaceRequest,
   RollbackAnswer,
   RollbackRequest,
+  RolloutAnswer,
   ServerReport,
   ServerStatus,
   SessionRefreshed,
@@ -100,6 +107,7 @@ export const DEVICE_ROUTES: readonly Route[] = [
   { method: 'POST', path: '/v1/enroll', body: EnrollRequest, answer: EnrollAnswer },
   { method: 'POST', path: '/v1/renew', body: RenewRequest, answer: RenewAnswer },
   { method: 'GET', path: '/v1/device/bundle', answer: DeviceBundle },
+  { method: 'GET', path: '/v1/files/:hash', answer: 'text' },
   { method: 'POST', path: '/v1/login/begin', body: LoginBeginRequest, answer: LoginBeginAnswer },
   { method: 'POST', path: '/v1/login', body: LoginRequest, answer: LoginGranted },
   { method: 'POST', path: '/v1/password', body: PasswordChangeRequest, answer: PasswordChanged },
@@ -167,6 +175,12 @@ export const ADMIN_ROUTES: readonly Route[] = [
   { method: 'GET', path: '/v1/admin/sessions', answer: SessionsAnswer },
   { method: 'POST', path: '/v1/admin/users/unlock', body: UserActRequest, answer: UserActAnswer },
   { method: 'POST', path: '/v1/admin/users/end-sessions', body: UserActRequest, answer: UserActAnswer },
+  { method: 'PUT', path: '/v1/admin/files/:name', body: FilePutRequest, answer: FilePutAnswer },
+  { method: 'POST', path: '/v1/admin/files/prune', answer: FilePruneAnswer },
+  { method: 'POST', path: '/v1/admin/rollouts/:name/:act', answer: RolloutAnswer },
+  { method: 'GET', path: '/v1/admin/deployments', query: ['limit', 'before'], answer: DeploymentList },
+  { method: 'GET', path: '/v1/admin/deployments/:generation', query: ['limit', 'after'], answer: DeploymentPage },
+  { method: 'GET', path: '/v1/admin/diff', query: ['from', 'to'], answer: DiffAnswer },
   { method: 'GET', path: '/v1/admin/unknown-devices', answer: UnknownDevicesAnswer },
   { method: 'POST', path: '/v1/admin/devices/approve', body: ApproveRequest, answer: DeviceChangedAnswer },
   { method: 'POST', path: '/v1/admin/devices/replace', body: ReplaceRequest, answer: DeviceChangedAnswer },
@@ -254,7 +268,7 @@ function requestsToOne(
     .record({ method: methods, kind: kinds, name: parts, query: queries, headers: allHeaders, body: bodies })
     .map(({ method, kind, name, query, headers, body }) => {
       const search = Object.entries(query).map(([key, value]) => `${key}=${value}`);
-      const whole = path.replace(':kind', () => kind).replace(':name', () => name);
+      const whole = path.replace(':kind', () => kind).replace(/:(name|hash|act|generation)/g, () => name);
       return {
         method,
         path: search.length === 0 ? whole : `${whole}?${search.join('&')}`,

@@ -6,7 +6,7 @@ import type { ApplyAnswer, Problem, SiteStatement, ThinmanEvent } from '@thinman
 import pino from 'pino';
 import type { AdminDeps } from '../../packages/server/src/admin-plane/admin-deps.ts';
 import { ADMIN_PREFIX, adminPlane } from '../../packages/server/src/admin-plane/admin-plane.ts';
-import { createSiteIndex } from '../../packages/server/src/core/site-index.ts';
+import { createStagedIndex } from '../../packages/server/src/core/staged-index.ts';
 import { createLocalApp } from '../../packages/server/src/http/app.ts';
 import type { HttpApp } from '../../packages/server/src/http/codec.ts';
 import { newDataKey } from '../../packages/server/src/identity/data-key.ts';
@@ -143,7 +143,7 @@ export async function createAdminSite({
   ]);
   const record = around(real);
   const replica = openReplica(join(folder, 'replica.db'), { clock, siteId: SITE_ID });
-  const index = createSiteIndex();
+  const index = createStagedIndex();
   replica.onApplied(({ full, objects }) => {
     if (full) index.clear();
     for (const object of objects) index.update(object);
@@ -171,6 +171,10 @@ export async function createAdminSite({
     },
     clock,
     config: () => index.config,
+    configFor: index.configFor,
+    targetsOf: index.targetsOf,
+    // No bundle is made here: what a device tells of is never the newest by its ETag.
+    currentEtag: () => 'unknown',
     syncNow: () => sync.syncNow(),
     restate: async () => void restated++,
     statement: () => STATEMENT,

@@ -23,6 +23,8 @@ import type { DeviceDeps } from '../../packages/server/src/device-plane/device-d
 import { createDevicePlane, type DevicePlane } from '../../packages/server/src/device-plane/device-plane.ts';
 import { followReplica } from '../../packages/server/src/device-plane/site-view.ts';
 import { type Directories, noDirectories } from '../../packages/server/src/directory/directories.ts';
+import { createFileKeeper } from '../../packages/server/src/files/file-keeper.ts';
+import { openFileStore } from '../../packages/server/src/files/file-store.ts';
 import { createHttpApp } from '../../packages/server/src/http/app.ts';
 import {
   createSiteCa,
@@ -213,6 +215,10 @@ export async function createDeviceSite(
     const own = { keyHash: keyHashOf(tls), wrappingKey: 'd3JhcHBpbmc' };
     const identity = { siteId: SITE_ID, instance, name, ...own, caCertificates };
     const events = createEventWriter(name, journal, clock);
+    const files = createFileKeeper({
+      store: openFileStore(join(folder, `${name}-files`)),
+      ...{ record, files: site.files, clock, log },
+    });
     let state: ServerState = 'serving';
     const deps: DeviceDeps = {
       identity,
@@ -222,6 +228,7 @@ export async function createDeviceSite(
       dataKey,
       sessions: createSessionTokens(SITE_ID, name, session, clock),
       directories: options.directories ?? noDirectories,
+      files,
       events,
       clock,
       metrics: { loginAnswered: () => {} },
@@ -309,6 +316,7 @@ export async function createDeviceSite(
         for (const agent of agents.values()) agent.destroy();
         await http.app.close();
         await sync.stop();
+        await files.stop();
         replica.close();
         journalFile.close();
       },

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { createFileCache } from '../../packages/agent/src/adapters/file-cache.ts';
 import { createApplication } from '../../packages/agent/src/apply/application.ts';
 import { type BundleApplied, DEFAULT_AGENT_TIMINGS, type DeviceBundle } from '../../packages/protocol/src/index.ts';
 import { canMountDisk, mountSmallDisk, NO_DISK } from '../support/disk.ts';
@@ -35,6 +36,11 @@ test('a disk that is full while a policy is applied: the old files stay whole, i
       hooksDir: join(disk.folder, 'apply.d'),
       applyStateFile: join(disk.folder, 'apply-state.json'),
     },
+    fileCache: createFileCache({
+      folder: join(disk.folder, 'files'),
+      source: () => assert.fail('no policy names a file'),
+      clock,
+    }),
     ...{ clock, random: () => 0.5, onLastClosed() {}, anyServerAnswers: async () => true },
     record: data => void told.push(data),
     onDefect: error => void defects.push(error),

@@ -9,6 +9,7 @@ import {
   type SessionView,
   type SignedStatement,
   type SiteStatement,
+  type StatementServer,
 } from '@thinman/protocol';
 import { addressFile } from './adapters/address-file.ts';
 import { openCache } from './adapters/cache.ts';
@@ -16,6 +17,8 @@ import { lockDataFolder } from './adapters/cache-lock.ts';
 import { createChannelConnector } from './adapters/channel.ts';
 import { systemClock } from './adapters/clock.ts';
 import { casOf, certificateKeyHash, issuerOf } from './adapters/device-key.ts';
+import { createFileCache } from './adapters/file-cache.ts';
+import { createFileSource } from './adapters/file-source.ts';
 import { createHasher } from './adapters/hasher.ts';
 import { readHostFacts } from './adapters/host-facts.ts';
 import { watchHost } from './adapters/host-watch.ts';
@@ -154,8 +157,10 @@ export function createAgent(options: AgentOptions): Agent {
     ...{ clock, roundTrips, identity: () => identity, connectDeadlineMs: () => connectDeadlineMs },
   });
   const channels = createChannelConnector({ clock, random, identity: () => identity, roundTrips });
+  const fileCache = createFileCache({ folder: paths.filesDir, source: createFileSource(client, fileServers), clock });
   const application = createApplication({
     paths,
+    fileCache,
     clock,
     random,
     onDefect,
@@ -204,6 +209,11 @@ export function createAgent(options: AgentOptions): Agent {
     toldByAppliers: true,
     onDefect,
   });
+  /** The one in use first: it answers. */
+  function fileServers(): readonly StatementServer[] {
+    const current = runner.status().server?.name;
+    return runner.statement().servers.toSorted((a, b) => Number(b.name === current) - Number(a.name === current));
+  }
   /** The CAs are those that the newest statement names, of those held and those offered. */
   function followCas({ caPins }: SiteStatement, offered: readonly string[]): void {
     const caCertificates = casOf(caPins, [...identity.caCertificates, ...offered]);

@@ -23,6 +23,8 @@ export type AgentPaths = {
   readonly hooksDir: string;
   /** Where servers last answered. */
   readonly addressFile: string;
+  /** 0755: files that policies name, by their hash. */
+  readonly filesDir: string;
   /** What was tried, confirmed and told of policies. */
   readonly applyStateFile: string;
 };
@@ -46,6 +48,7 @@ export function agentPaths(dataDir: string): AgentPaths {
     appliedDir: join(dir, 'applied'),
     hooksDir: join(dir, 'apply.d'),
     addressFile: join(dir, 'server-addresses.json'),
+    filesDir: join(dir, 'files'),
     applyStateFile: join(dir, 'apply-state.json'),
   };
 }

@@ -1,4 +1,5 @@
 import type {
+  BundleFile,
   ChangeProofParts,
   DeviceBundle,
   DeviceFrame,
@@ -138,6 +139,33 @@ export type ServerClient = {
   /** Drops kept connections (new certificate, new statement). */
   reset(): void;
   close(): Promise<void>;
+};
+
+/** Some bytes of a file, and where they belong. */
+export type FilePart = { readonly from: number; readonly bytes: Uint8Array };
+
+/** Contents of files that the site holds. */
+export type FileClient = {
+  /** `to`: the last byte. A server may give another part than was asked for: it says which. */
+  file(
+    server: StatementServer,
+    sha256: string,
+    range: { readonly from: number; readonly to: number },
+    signal: AbortSignal,
+  ): Promise<Answer<FilePart>>;
+};
+
+/** What comes of a file from a byte on; throws when nothing more comes. */
+export type FileSource = (file: BundleFile, from: number, signal: AbortSignal) => AsyncIterable<FilePart>;
+
+/** Files that policies name, on this device's disk. */
+export type FileCache = {
+  /** Fetches what lacks, and gives the path of a content that is the right one. Throws what keeps it from that, for people. */
+  ensure(file: BundleFile, signal: AbortSignal): Promise<string>;
+  /** undefined: it is not here. */
+  pathOf(file: Pick<BundleFile, 'sha256'>): string | undefined;
+  /** Removes others, the oldest first, as far as these need their room: a user who comes back finds his own. */
+  makeRoom(files: readonly BundleFile[]): void;
 };
 
 /** One WebSocket to one server. Frames are parsed already; a frame that does not parse closes it (`not_our_schema`). */

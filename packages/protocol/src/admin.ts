@@ -1,7 +1,9 @@
 import Type, { type Static, type TSchema } from 'typebox';
-import { RecordedEvent } from './events.ts';
+import { RecordedEvent, SectionResult } from './events.ts';
 import { MAX_PASSWORD_LENGTH } from './limits.ts';
 import { ObjectName, Sha256 } from './names.ts';
+import { FileHash } from './objects/file.ts';
+import { RolloutSystem } from './objects/rollout.ts';
 import { closed, HttpsUrl } from './objects/shape.ts';
 
 /** An object as files and `apply` give it. `generation`, where given, must be the stored one (409 `conflict` else). */
@@ -275,3 +277,121 @@ export const DeviceChangedAnswer = Type.Object({
   name: Type.String(),
 });
 export type DeviceChangedAnswer = Static<typeof DeviceChangedAnswer>;
+
+/** `PUT /v1/admin/files/:name`: a content and the File that names it. */
+export const FilePutRequest = closed({
+  /** Base64. */
+  content: Type.String({ pattern: '^[A-Za-z0-9+/]*={0,2}$' }),
+  description: Type.Optional(Type.String({ maxLength: 1024 })),
+});
+export type FilePutRequest = Static<typeof FilePutRequest>;
+
+/** The version of the commit, or the current one when nothing differed. */
+export const FilePutAnswer = Type.Object({
+  epoch: Type.Integer(),
+  generation: Type.Integer(),
+  name: Type.String(),
+  sha256: FileHash,
+  bytes: Type.Integer(),
+  change: ApplyChange.properties.change,
+});
+export type FilePutAnswer = Static<typeof FilePutAnswer>;
+
+/** `POST /v1/admin/files/prune`: hashes of the contents that went. */
+export const FilePruneAnswer = Type.Object({
+  epoch: Type.Integer(),
+  generation: Type.Integer(),
+  removed: Type.Array(FileHash),
+});
+export type FilePruneAnswer = Static<typeof FilePruneAnswer>;
+
+/** Devices of one page, by how far they are with one change. */
+export const DeploymentState = Type.Union([
+  /** It has it, and every section of it. */
+  Type.Literal('applied'),
+  /** Some section waits for a reboot or a logout. */
+  Type.Literal('pending'),
+  Type.Literal('failed'),
+  /** It has told nothing of it yet. */
+  Type.Literal('waiting'),
+]);
+export type DeploymentState = Static<typeof DeploymentState>;
+
+/** One device, or one user on it, and one change. */
+export const DeploymentRow = Type.Object({
+  device: Type.String(),
+  /** Whose bundle; null: the device's own. */
+  user: Type.Union([Type.String(), Type.Null()]),
+  state: DeploymentState,
+  /** Of the sections that failed or wait, for people. */
+  sections: Type.Record(Type.String(), SectionResult),
+  /** Of the newest bundle that it has told of; null: it has told of none. */
+  generation: Type.Union([Type.Integer(), Type.Null()]),
+  /** When it did, Unix ms by its own clock. */
+  at: Type.Union([Type.Integer(), Type.Null()]),
+});
+export type DeploymentRow = Static<typeof DeploymentRow>;
+
+/** `GET /v1/admin/deployments/:generation?limit&after`: pages by device. `next` is the `after` of the next page. */
+export const DeploymentPage = Type.Object({
+  epoch: Type.Integer(),
+  generation: Type.Integer(),
+  at: Type.Integer(),
+  actor: Type.String(),
+  /** What the commit touched, of the first 100. */
+  objects: Type.Array(Type.Object({ kind: Type.String(), name: Type.String() })),
+  /** Whom it may concern: everybody, the targets of assignments, or (an empty list) nobody's bundle. */
+  reach: Type.Union([Type.Literal('everybody'), Type.Array(Type.Record(Type.String(), Type.Unknown()))]),
+  items: Type.Array(DeploymentRow),
+  next: Type.Union([Type.String(), Type.Null()]),
+});
+export type DeploymentPage = Static<typeof DeploymentPage>;
+
+/** `GET /v1/admin/deployments?limit&before`: commits that may change bundles, newest first. */
+export const DeploymentList = Type.Object({
+  items: Type.Array(
+    Type.Object({
+      epoch: Type.Integer(),
+      generation: Type.Integer(),
+      at: Type.Integer(),
+      actor: Type.String(),
+      /** How many objects of which kind. */
+      kinds: Type.Record(Type.String(), Type.Integer()),
+      /** Newest reports that are of this generation or a later one, by the worst of their sections. */
+      applied: Type.Integer(),
+      pending: Type.Integer(),
+      failed: Type.Integer(),
+    }),
+  ),
+  next: Type.Union([Type.Integer(), Type.Null()]),
+});
+export type DeploymentList = Static<typeof DeploymentList>;
+
+/** `GET /v1/admin/diff?from&to`: what commits after `from`, up to `to`, have changed. */
+export const DiffAnswer = Type.Object({
+  epoch: Type.Integer(),
+  from: Type.Integer(),
+  to: Type.Integer(),
+  items: Type.Array(
+    Type.Object({
+      kind: Type.String(),
+      name: Type.String(),
+      /** null: it was not there. */
+      before: Type.Union([ObjectInput.properties.body, Type.Null()]),
+      /** null: it is not there. */
+      after: Type.Union([ObjectInput.properties.body, Type.Null()]),
+    }),
+  ),
+  /** There are more than are listed. */
+  more: Type.Boolean(),
+});
+export type DiffAnswer = Static<typeof DiffAnswer>;
+
+/** `POST /v1/admin/rollouts/:name/:act`: `pause`, `resume`, `roll_back`, `advance`. */
+export const RolloutAnswer = Type.Object({
+  epoch: Type.Integer(),
+  generation: Type.Integer(),
+  name: Type.String(),
+  status: RolloutSystem,
+});
+export type RolloutAnswer = Static<typeof RolloutAnswer>;

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { Base64Url, ObjectName, Uuid } from './names.ts';
+import { FileHash } from './objects/file.ts';
 import { EffectiveProfile } from './objects/profile.ts';
 import { AgentTimings } from './timings.ts';
 import { Version } from './versioned.ts';
@@ -31,6 +32,18 @@ export const DEFAULT_OFFLINE_RULES: OfflineRules = {
 export const EffectiveSettings = Type.Record(Type.String(), Type.Unknown());
 export type EffectiveSettings = Static<typeof EffectiveSettings>;
 
+/** A file that settings of a bundle name. `url`: where it lies, if the site does not hold it itself. */
+export const BundleFile = Type.Object({
+  name: ObjectName,
+  sha256: FileHash,
+  bytes: Type.Integer({ minimum: 0 }),
+  url: Type.Optional(Type.String()),
+});
+export type BundleFile = Static<typeof BundleFile>;
+
+/** `GET`: the content of a file that the site holds, by its hash; with `Range`. */
+export const FILE_PATH = '/v1/files/';
+
 /**
  * What a device stores of itself. `version` is the generation of the answering server's replica; `etag` hashes
  * everything but `version`, so that an unrelated commit changes nothing for anybody.
@@ -40,6 +53,8 @@ export const DeviceBundle = Type.Object({
   etag: Type.String({ maxLength: 64 }),
   device: Type.Object({ id: Uuid, name: ObjectName, group: Type.Union([ObjectName, Type.Null()]) }),
   settings: EffectiveSettings,
+  /** Those that `settings` name. */
+  files: Type.Optional(Type.Array(BundleFile)),
   /** Connections of the device itself. */
   profile: EffectiveProfile,
   timings: AgentTimings,
@@ -59,6 +74,8 @@ export const UserBundle = Type.Object({
     groups: Type.Array(Type.String()),
   }),
   settings: EffectiveSettings,
+  /** Those that `settings` name. */
+  files: Type.Optional(Type.Array(BundleFile)),
   profile: EffectiveProfile,
   offline: OfflineRules,
 });

@@ -42,7 +42,7 @@ export type DeviceEventType = (typeof DEVICE_EVENT_TYPES)[number];
  * Events that a server makes.
  * - `login.answered`: id = UUIDv5(loginId, server). data: loginId, device, verdict, reason, subject.
  * - `device.unknown` (keyHash, certificate): a valid certificate without a Device. `device.approved` (device, keyHash), `device.replaced`
- *   (device, with, keyHash, revokedKeyHash), `site.rollback` (to),
+ *   (device, with, keyHash, revokedKeyHash), `site.rollback` (to), `rollout.changed` (rollout, state, stage, why), `assignment.activated` (assignment),
  *   `site.epoch.raised` (epoch, generation, from, why, actor, lost, file),
  *   `site.superseded` (epoch, generation, lost, file: of a Primary that hears of the promotion of another server).
  * - `device.enrolled`, `server.joined`, `server.started`, `server.state` (from, to, why), `server.stopped`,
@@ -63,6 +63,8 @@ export const SERVER_EVENT_TYPES = [
   'device.approved',
   'device.replaced',
   'site.rollback',
+  'rollout.changed',
+  'assignment.activated',
   'site.epoch.raised',
   'site.superseded',
   'server.joined',

@@ -10,6 +10,8 @@ export const MAX_FRAME_BYTES = 256 * 1024;
 export const MAX_JSON_DEPTH = 32;
 /** Events in one `POST /v1/events`. */
 export const MAX_EVENTS_PER_BATCH = 500;
+/** A file that the site holds itself; larger ones lie elsewhere, and are known by URL and hash. */
+export const MAX_FILE_BYTES = 5 * 1024 * 1024;
 /** One event as JSON; larger ones are refused where they are made. */
 export const MAX_EVENT_BYTES = 16 * 1024;
 /** The last moment that a Date can say (ECMA-262), in Unix ms: any later one is nonsense that nobody could print. */

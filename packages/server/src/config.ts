@@ -47,6 +47,8 @@ export type DataFolder = {
   readonly replica: string;
   readonly journal: string;
   readonly journalReserve: string;
+  /** Contents of files, by their hash. */
+  readonly files: string;
   readonly adminSocket: string;
 };
 
@@ -67,6 +69,7 @@ export function dataFolder(path: string): DataFolder {
     replica: join(absolute, 'replica.db'),
     journal: join(absolute, 'journal.db'),
     journalReserve: join(absolute, 'journal.reserve'),
+    files: join(absolute, 'files'),
     adminSocket,
   };
 }

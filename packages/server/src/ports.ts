@@ -5,6 +5,7 @@ import type {
   Missing,
   ObjectKind,
   RecordedEvent,
+  SectionResult,
   ServerStatus,
   SignedStatement,
   SiteStatement,
@@ -95,6 +96,46 @@ export type CommitTransaction = {
   /** The site's CAs as this transaction sees them. */
   siteCas(): Promise<SiteCas>;
   setSiteCas(cas: SiteCas): Promise<void>;
+  /** Its SHA-256, hexadecimal. */
+  putFile(bytes: Uint8Array): Promise<string>;
+  hasFile(hash: string): Promise<boolean>;
+  /** Hashes of all contents that there are. */
+  files(): Promise<readonly string[]>;
+  removeFiles(hashes: readonly string[]): Promise<void>;
+};
+
+/** The worst of its sections. */
+export type ReportOutcome = SectionResult['result'];
+
+/** What a device told last of a bundle: of its own (`user` = ''), or of a user's on it. */
+export type BundleReport = {
+  /** `device:NAME`. */
+  readonly origin: string;
+  readonly user: string;
+  /** Unix ms by the device's clock. */
+  readonly at: number;
+  readonly etag: string;
+  readonly version: Version;
+  readonly outcome: ReportOutcome;
+  readonly sections: Readonly<Record<string, SectionResult>>;
+};
+/** How many newest reports are of this generation and came to this. */
+export type ReportTally = { readonly generation: number; readonly outcome: ReportOutcome; readonly count: number };
+
+export type CommitEntry = {
+  readonly version: Version;
+  readonly atMs: number;
+  readonly actor: string;
+  /** How many objects of which kind. */
+  readonly summary: Readonly<Record<'put' | 'removed', Readonly<Record<string, number>>>>;
+};
+
+/** An object that commits have touched: as it was, and as it is; null where it does not exist. */
+export type GenerationChange = {
+  readonly kind: ObjectKind;
+  readonly name: string;
+  readonly before: Readonly<Record<string, unknown>> | null;
+  readonly after: Readonly<Record<string, unknown>> | null;
 };
 
 /** Whose commit it is. */
@@ -216,6 +257,24 @@ export type SourceOfRecord = {
   events(query: EventQuery): Promise<readonly StoredEvent[]>;
   /** When the newest event of each of these origins was taken, Unix ms. Who has sent none is not in it. */
   lastHeardFrom(origins: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** Content of a file by its SHA-256 (hexadecimal), checked; undefined: it is not (wholly) there. */
+  file(hash: string): Promise<Uint8Array | undefined>;
+  /** The newest reports of these origins; those that have reported nothing are not in it. */
+  reports(origins: readonly string[]): Promise<readonly BundleReport[]>;
+  reportTally(epoch: number): Promise<readonly ReportTally[]>;
+  /** Newest first. */
+  commits(query: {
+    readonly epoch: number;
+    readonly before?: number;
+    readonly limit: number;
+  }): Promise<readonly CommitEntry[]>;
+  /** What the commits after `from`, up to `to`, have touched. */
+  changesBetween(range: {
+    readonly epoch: number;
+    readonly from: number;
+    readonly to: number;
+    readonly limit: number;
+  }): Promise<{ readonly items: readonly GenerationChange[]; readonly more: boolean }>;
   /** The connections to a database that is reached by some: how many work, rest, are waited for, and may be at most. */
   connections(): readonly ConnectionLoad[];
   close(): Promise<void>;
@@ -247,6 +306,8 @@ export type Replica = {
   /** Live objects by name. */
   list(kind: ObjectKind, page?: { readonly after?: string; readonly limit: number }): readonly StoredObject[];
   count(kind: ObjectKind): number;
+  /** Live devices of this very group, by name. */
+  devicesOf(group: string, page: { readonly after?: string; readonly limit: number }): readonly StoredObject[];
   /** The object of this kind, or its tombstone, whose uid follows `uid` in order, else the first: a stable choice by a hash. */
   nextByUid(kind: ObjectKind, uid: string): StoredObject | undefined;
   /** Objects that were touched after this generation, tombstones too; the newest are named. */

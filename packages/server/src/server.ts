@@ -25,6 +25,8 @@ import { canServeLogin, describeReason, type ServingReason } from './core/servin
 import { createDevicePlane } from './device-plane/device-plane.ts';
 import { followReplica } from './device-plane/site-view.ts';
 import { createDirectories } from './directory/create-directories.ts';
+import { createFileKeeper } from './files/file-keeper.ts';
+import { openFileStore } from './files/file-store.ts';
 import { createHttpApp, createLocalApp } from './http/app.ts';
 import { health } from './http/health.ts';
 import { listenLocal, requireSocketPlace } from './http/local-socket.ts';
@@ -76,6 +78,7 @@ import {
 } from './runtime/monitored-facts.ts';
 import { stopInOrder } from './runtime/planned-stop.ts';
 import { isSuperseded, roleOf } from './runtime/role.ts';
+import { createRolloutDriver } from './runtime/rollout-driver.ts';
 import { serverReport } from './runtime/server-report.ts';
 import { createServingMonitor } from './runtime/serving-monitor.ts';
 import { openStores } from './runtime/stores.ts';
@@ -247,6 +250,10 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     connections: record.connections,
   });
 
+  const files = createFileKeeper({
+    store: openFileStore(folder.files),
+    ...{ record, files: site.files, clock, log },
+  });
   const restate: Restate = createRestate(identity, {
     sign(statement) {
       const here = authority();
@@ -256,7 +263,9 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   });
   const admin: AdminDeps = {
     ...{ record, replica, identity, hasher: createPasswordHasher(), dataKey, events, clock },
-    ...{ config: site.config, syncNow: sync.syncNow, status: report, statement: () => statements.current().statement },
+    ...{ config: site.config, configFor: site.configFor, targetsOf: site.targetsOf },
+    currentEtag: device => devices.currentEtag(device),
+    ...{ syncNow: sync.syncNow, status: report, statement: () => statements.current().statement },
     restate,
     drain: () => void drain(),
     sessions: () => devices.sessions(),
@@ -268,13 +277,17 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
   const devices = createDevicePlane(
     {
       ...{ identity, replica, site, journal, dataKey, sessions, events, clock, metrics, log, write: admin },
-      ...{ directories, statement: statements.current, authority },
+      ...{ files, directories, statement: statements.current, authority },
       state: () => monitor.current().state,
       primaryReachable: () => role() === 'primary' || route.link()?.connected() === true,
     },
     randomUUID,
   );
 
+  const rollouts = createRolloutDriver({
+    ...{ write: admin, site: admin, log },
+    mayDrive: () => role() === 'primary' && wayIsOpen() && !stopping,
+  });
   const storeEvents = createEventStore({ record, tell, log, isForked: forks.forked });
   const linkServer = createLinkServer({
     isPrimary: () => role() === 'primary',
@@ -323,6 +336,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
 
   replica.onApplied(change => {
     followCas(loaded, replica);
+    if (change.full || change.objects.some(({ kind }) => kind === 'File')) files.follow();
     monitor.reached(change.version);
     queueMicrotask(monitor.look);
     route.follow();
@@ -497,6 +511,8 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       log.warn('this server takes administrative writes even if it sees nobody (--isolated)');
     renewal.look();
     compaction.start();
+    rollouts.start();
+    files.follow();
     void tell('server.started', { version: PACKAGE_VERSION, role: role(), ...monitor.current() });
     log.info(
       { name: config.name, url: config.url, listen: config.listen, role: role(), ...monitor.current() },
@@ -515,7 +531,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
         stopWorkers() {
           for (const part of [route, linkServer, site, directories]) part.close();
           for (const part of [monitor, keeping, statementWatch, isolation]) part.stop();
-          return Promise.all([sync.stop(), renewal.stop(), compaction.stop()]);
+          return Promise.all([sync.stop(), renewal.stop(), compaction.stop(), rollouts.stop(), files.stop()]);
         },
         closeStores: stores.close,
       })

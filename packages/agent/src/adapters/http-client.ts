@@ -3,6 +3,7 @@ import {
   DeviceBundle,
   describeProblems,
   EventBatchAnswer,
+  FILE_PATH,
   formatVersion,
   KNOWN_SUBJECT_HEADER,
   LoginBeginAnswer,
@@ -22,7 +23,7 @@ import {
   UserBundle,
   VERSION_HEADER,
 } from '@thinman/protocol';
-import type { Answer, BundleAnswer, Clock, DeviceIdentity, ServerClient } from '../ports.ts';
+import type { Answer, BundleAnswer, Clock, DeviceIdentity, FileClient, ServerClient } from '../ports.ts';
 import { exchange, type HttpCall, type HttpOutcome } from './http-exchange.ts';
 import { createRoundTrips, type RoundTrips } from './round-trips.ts';
 import { connectTls, type TlsCredentials, tlsCredentials } from './tls.ts';
@@ -47,7 +48,7 @@ export type ServerClientOptions = {
 type ParseBody<T> = (outcome: Extract<HttpOutcome, { kind: 'response' }>) => Parsed<T>;
 
 /** HTTPS to the servers of the list: mutual TLS, keys pinned by the statement, one agent of `node:https` a server, answers parsed once. */
-export function createServerClient(options: ServerClientOptions): ServerClient {
+export function createServerClient(options: ServerClientOptions): ServerClient & FileClient {
   const { clock } = options;
   const connectDeadlineMs = options.connectDeadlineMs ?? (() => DEFAULT_AGENT_TIMINGS.connectDeadlineMs);
   const { roundTrips = createRoundTrips() } = options;
@@ -168,6 +169,13 @@ export function createServerClient(options: ServerClientOptions): ServerClient {
       call(server, { method: 'POST', path: '/v1/renew', body: { csr }, signal }, ({ text }) =>
         parseJson(RenewAnswer, text, MAX_BODY_BYTES),
       ),
+    file(server, sha256, { from, to }, signal) {
+      const headers = { accept: 'application/octet-stream', range: `bytes=${from}-${to}` };
+      return call(server, { method: 'GET', path: `${FILE_PATH}${sha256}`, headers, signal }, response => ({
+        ok: true,
+        value: { from: response.status === HTTP_PARTIAL ? from : 0, bytes: response.bytes ?? new Uint8Array() },
+      }));
+    },
     roundTripMs: server => roundTrips.of(serverKey(server)),
     reset() {
       credentials = undefined;
@@ -192,6 +200,8 @@ export function serverKey({ url, keyHash }: StatementServer): string {
 function bearer(token: string): Record<string, string> {
   return { authorization: `Bearer ${token}` };
 }
+
+const HTTP_PARTIAL = 206;
 
 /** A `/readyz` of 503 carries the server's status as well as one of 200 does. */
 const HTTP_SERVICE_UNAVAILABLE = 503;

@@ -21,6 +21,8 @@ export type HttpOutcome =
       readonly status: number;
       readonly header: (name: string) => string | undefined;
       readonly text: string;
+      /** What `text` was made of. */
+      readonly bytes?: Uint8Array;
     }
   | { readonly kind: 'failed'; readonly reason: FailureReason; readonly detail: string };
 
@@ -42,7 +44,8 @@ export async function exchange(agent: Agent, url: URL, call: HttpCall): Promise<
       const value = response.headers[name];
       return Array.isArray(value) ? value[0] : value;
     };
-    return { kind: 'response', status: response.statusCode ?? 0, header, text: Buffer.concat(chunks).toString() };
+    const bytes = Buffer.concat(chunks);
+    return { kind: 'response', status: response.statusCode ?? 0, header, bytes, text: bytes.toString() };
   } catch (error) {
     return failureOf(error, call.signal, answered);
   }

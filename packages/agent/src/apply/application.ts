@@ -1,6 +1,6 @@
 import type { BundleApplied, Connection, DeviceBundle, SectionResults, SessionView } from '@thinman/protocol';
 import type { AgentPaths } from '../config.ts';
-import type { Clock, Random } from '../ports.ts';
+import type { Clock, FileCache, Random } from '../ports.ts';
 import type { OpenSession } from '../runtime/session-watch.ts';
 import type { Applier } from './applier.ts';
 import { openApplyState } from './apply-state.ts';
@@ -9,6 +9,7 @@ import { connectionApplier } from './connections/connection-applier.ts';
 import { type ClientOptions, createStartClient, type StartClient } from './connections/start-client.ts';
 import { createSupervisor } from './connections/supervisor.ts';
 import { devicePolicyFile } from './device-policy-file.ts';
+import { createFileAppliers, pathsOf } from './file-appliers.ts';
 import { createHookAppliers } from './hooks/hook-appliers.ts';
 import { runHook } from './hooks/run-hook.ts';
 import { openMemoryFolder } from './memory-folder.ts';
@@ -22,6 +23,7 @@ const END_WITH_LAST = 'session.endWithLastConnection';
 export type ApplicationOptions = {
   readonly paths: Pick<AgentPaths, 'appliedDir' | 'hooksDir' | 'applyStateFile'>;
   readonly clock: Clock;
+  readonly fileCache: FileCache;
   readonly appliers?: readonly Applier[];
   readonly random: Random;
   readonly runtimeDir?: string;
@@ -48,9 +50,13 @@ export function createApplication(options: ApplicationOptions) {
   const hooks = createHookAppliers(paths.hooksDir, (hook, input) =>
     runHook(hook, input, { clock, signal: ending.signal }),
   );
-  const files = [devicePolicyFile(paths.appliedDir), ...(userFile === undefined ? [] : [userFile])];
+  const fetching = createFileAppliers(options.fileCache, clock, ending.signal);
+  const files = [
+    devicePolicyFile(paths.appliedDir, of => pathsOf(of, options.fileCache)),
+    ...(userFile === undefined ? [] : [userFile]),
+  ];
   const applying = createApplying({
-    appliers: () => [...files, connectionApplier, ...hooks(), ...appliers],
+    appliers: holding => [...fetching(holding), ...files, connectionApplier, ...hooks(), ...appliers],
     clock,
     onResults(holding, results) {
       last = { holding, results };

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { ObjectName } from '../names.ts';
+import { ActivateAt } from './activation.ts';
 import { closed, description } from './shape.ts';
 
 /** To whom: several parts = all must hold (nurses *on* ward 3). */
@@ -40,5 +41,7 @@ export const AssignmentBody = closed({
   to: AssignmentTarget,
   where: Type.Optional(AssignmentFilter),
   priority: Type.Optional(Type.Integer({ minimum: -1_000_000, maximum: 1_000_000 })),
+  /** It counts from then on. */
+  activateAt: Type.Optional(ActivateAt),
 });
 export type AssignmentBody = Static<typeof AssignmentBody>;

@@ -4,9 +4,11 @@ import { AssignmentBody } from './assignment.ts';
 import { DeviceBody } from './device.ts';
 import { DirectoryBody } from './directory.ts';
 import { EnrollmentTokenBody } from './enrollment-token.ts';
+import { FileBody } from './file.ts';
 import { DeviceGroupBody, UserGroupBody } from './group.ts';
 import { PolicyBody } from './policy.ts';
 import { ProfileBody } from './profile.ts';
+import { RolloutBody } from './rollout.ts';
 import { isSecret } from './secret.ts';
 import { holdsSecrets, type SecretPlace, secretPlaces } from './secret-places.ts';
 import { ServerBody } from './server.ts';
@@ -14,14 +16,17 @@ import { SETTINGS } from './settings/index.ts';
 import { SiteSettingsBody } from './site-settings.ts';
 import { UserBody } from './user.ts';
 
+export * from './activation.ts';
 export * from './administrator.ts';
 export * from './assignment.ts';
 export * from './device.ts';
 export * from './directory.ts';
 export * from './enrollment-token.ts';
+export * from './file.ts';
 export * from './group.ts';
 export * from './policy.ts';
 export * from './profile.ts';
+export * from './rollout.ts';
 export * from './secret.ts';
 export * from './secret-places.ts';
 export * from './server.ts';
@@ -39,9 +44,11 @@ export const OBJECT_KINDS = {
   UserGroup: UserGroupBody,
   Device: DeviceBody,
   User: UserBody,
+  File: FileBody,
   Policy: PolicyBody,
   Profile: ProfileBody,
   Assignment: AssignmentBody,
+  Rollout: RolloutBody,
   EnrollmentToken: EnrollmentTokenBody,
 } as const satisfies Record<string, TSchema>;
 

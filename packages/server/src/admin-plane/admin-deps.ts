@@ -1,4 +1,4 @@
-import type { AgentMode, ServerReport, SiteStatement } from '@thinman/protocol';
+import type { AgentMode, AssignmentTarget, ServerReport, SiteStatement } from '@thinman/protocol';
 import type { SiteConfig } from '../core/site-config.ts';
 import type {
   Clock,
@@ -10,6 +10,7 @@ import type {
   ServerIdentity,
   SiteDataKey,
   SourceOfRecord,
+  StoredObject,
 } from '../ports.ts';
 
 /** What the admin plane stands on. */
@@ -23,6 +24,12 @@ export type AdminDeps = {
   readonly clock: Clock;
   /** What resolution reads, in step with the replica. */
   config(): SiteConfig;
+  /** As it counts for devices of this group: a rollout may have reached them. */
+  configFor(group: string | undefined): SiteConfig;
+  /** Targets of what this object is, or is used by. */
+  targetsOf(object: Pick<StoredObject, 'kind' | 'name'>): readonly AssignmentTarget[];
+  /** ETag of the bundle that this device would be given now. */
+  currentEtag(device: StoredObject): string;
   /** Brings the replica up to the source of record, and so tells devices: a write is answered after it. Never rejects. */
   syncNow(): Promise<unknown>;
   /** It sees nobody, and another server may have been promoted: nothing is written. */
@@ -52,7 +59,10 @@ export type DeviceSession = {
 };
 
 /** Objects and what becomes of them need no more than this. */
-export type WriteDeps = Omit<AdminDeps, 'config' | 'status' | 'drain' | 'sessions'>;
+export type WriteDeps = Omit<
+  AdminDeps,
+  'config' | 'configFor' | 'targetsOf' | 'currentEtag' | 'status' | 'drain' | 'sessions'
+>;
 
 /** Who administers. `local`: came by the admin socket, which only an owner can open. */
 export type Actor = { readonly name: string; readonly role: 'owner' | 'viewer' };

@@ -5,6 +5,7 @@ import { bearerToken, localAccess, sessionAccess } from './access.ts';
 import type { AdminDeps } from './admin-deps.ts';
 import { createAdminLogin } from './admin-login.ts';
 import { createAdminSessions } from './admin-sessions.ts';
+import { deploymentRoutes } from './deployment-routes.ts';
 import { deviceRoutes } from './device-routes.ts';
 import { createLoginThrottle } from './login-throttle.ts';
 import { objectRoutes } from './object-routes.ts';
@@ -26,7 +27,13 @@ export function adminPlane(deps: AdminDeps, way: 'network' | 'local'): (app: Htt
   return async app => {
     const sessions = createAdminSessions(deps.clock, deps.replica);
     const access = way === 'local' ? localAccess : sessionAccess(sessions);
-    addRoutes(app, access, [...objectRoutes(deps), ...deviceRoutes(deps), ...siteRoutes(deps), ...userRoutes(deps)]);
+    addRoutes(app, access, [
+      ...objectRoutes(deps),
+      ...deviceRoutes(deps),
+      ...deploymentRoutes(deps),
+      ...siteRoutes(deps),
+      ...userRoutes(deps),
+    ]);
     if (way === 'network') addLogin(app, deps, sessions);
   };
 }

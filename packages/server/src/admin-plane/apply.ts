@@ -6,6 +6,7 @@ import type { Actor, WriteDeps } from './admin-deps.ts';
 import { commit, refusalUnlessPrimary, type Touched, type Work, withinDatabaseDeadline } from './commit.ts';
 import { type PasswordsWorked, workPasswords } from './credentials.ts';
 import { dataKeyIn } from './data-key-in.ts';
+import { lackingContents } from './files.ts';
 import { type ApplyPlan, type PlannedObject, planApply } from './plan-apply.ts';
 import { type InputsRead, readInputs } from './read-inputs.ts';
 import { loadSiteView, replicaReader, type SiteReader } from './site-view.ts';
@@ -56,6 +57,10 @@ async function applyIn(
 ): Promise<Work<ApplyPlan>> {
   const plan = await planOn(deps, transaction, read, passwords);
   if (plan.kind !== 'planned') return { result: plan, touched: [] };
+  const lacking = await lackingContents(transaction, plan.items);
+  if (lacking.length > 0) {
+    return { result: { kind: 'refused', code: 'invalid_object', problems: lacking, conflicts: [] }, touched: [] };
+  }
   const touched: Touched[] = [];
   for (const { kind, name, change, body, system } of plan.items) {
     if (change === 'unchanged') continue;

@@ -2,11 +2,13 @@ import {
   type AssignmentBody,
   type DirectoryBody,
   type FieldProblem,
+  type FileBody,
   kdfRefusal,
   OBJECT_KINDS,
   type ObjectKind,
   type PolicyBody,
   parseValue,
+  type RolloutBody,
   SALT_BYTES,
   SITE_SETTINGS_NAME,
   type SiteSettingsBody,
@@ -15,6 +17,7 @@ import { parseSubnet } from '../core/subnet.ts';
 import { checkDirectory } from '../directory/check-directory.ts';
 import { checkPolicy } from './check-policy.ts';
 import { checkProfile } from './check-profile.ts';
+import { checkActivation, checkFile, checkRollout } from './check-rollout.ts';
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -35,6 +38,10 @@ export function checkBody(kind: ObjectKind, name: string, body: Body): readonly 
       return checkPolicy(body as PolicyBody);
     case 'Assignment':
       return checkAssignment(body as AssignmentBody);
+    case 'File':
+      return checkFile(body as FileBody);
+    case 'Rollout':
+      return checkRollout(body as RolloutBody, checkBody);
     case 'SiteSettings':
       return checkSiteSettings(name, body as SiteSettingsBody);
     case 'Directory':
@@ -53,8 +60,8 @@ function checkMoment(field: string, value: unknown): readonly FieldProblem[] {
   return [inBody(field, `"${value}" is not a moment that exists`)];
 }
 
-function checkAssignment({ policy, profile, to, where }: AssignmentBody): readonly FieldProblem[] {
-  const problems: FieldProblem[] = [];
+function checkAssignment({ policy, profile, to, where, activateAt }: AssignmentBody): readonly FieldProblem[] {
+  const problems: FieldProblem[] = [...checkActivation(activateAt)];
   if (policy === undefined && profile === undefined) {
     problems.push(inBody('', 'names neither a policy nor a profile: give one of the two'));
   }

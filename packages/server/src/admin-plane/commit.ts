@@ -12,7 +12,12 @@ export type Touched = {
 };
 
 /** What the work of a commit says at its end: the answer, and what it touched. Nothing touched = nothing written. */
-export type Work<T> = { readonly result: T; readonly touched: readonly Touched[] };
+export type Work<T> = {
+  readonly result: T;
+  readonly touched: readonly Touched[];
+  /** Something beside objects was changed. */
+  readonly write?: true;
+};
 
 export type Committed<T> = { readonly version: Version; readonly result: T };
 
@@ -90,7 +95,7 @@ export async function commit<T>(
   const committing = deps.record.commit(by, async transaction => {
     const made = await work(audible(transaction, silence.broken));
     silence.broken(made.touched.length * WRITE_ALLOWANCE_MS);
-    return { write: made.touched.length > 0, result: { ...made, version: transaction.version } };
+    return { write: made.write === true || made.touched.length > 0, result: { ...made, version: transaction.version } };
   });
   const outcome = await silence.orLate(committing);
   if (outcome === 'late') {
@@ -133,6 +138,10 @@ function audible(transaction: CommitTransaction, heard: () => void): CommitTrans
     setStatement: telling(transaction.setStatement),
     siteCas: telling(transaction.siteCas),
     setSiteCas: telling(transaction.setSiteCas),
+    putFile: telling(transaction.putFile),
+    hasFile: telling(transaction.hasFile),
+    files: telling(transaction.files),
+    removeFiles: telling(transaction.removeFiles),
   };
 }
 

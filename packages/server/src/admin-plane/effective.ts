@@ -1,4 +1,4 @@
-import { type EffectiveAnswer, SITE_SETTINGS_NAME, type SiteSettingsBody } from '@thinman/protocol';
+import { type DeviceBody, type EffectiveAnswer, SITE_SETTINGS_NAME, type SiteSettingsBody } from '@thinman/protocol';
 import { fillPolicy, fillProfile } from '../core/fill-in.ts';
 import { matchingAssignments } from '../core/matching.ts';
 import { resolvePolicy } from '../core/resolve-policy.ts';
@@ -11,11 +11,16 @@ import type { StoredObject } from '../ports.ts';
 import type { AdminDeps } from './admin-deps.ts';
 
 /** What answers rest on. */
-export type EffectiveSite = { readonly config: SiteConfig; readonly settings: SiteSettingsBody };
+export type EffectiveSite = {
+  /** For devices that no rollout has reached. */
+  readonly config: SiteConfig;
+  configFor(group: string | undefined): SiteConfig;
+  readonly settings: SiteSettingsBody;
+};
 
 /** The answer for a device, and a user there, by their names. */
 export function effective(
-  { replica, config }: Pick<AdminDeps, 'replica' | 'config'>,
+  { replica, configFor }: Pick<AdminDeps, 'replica' | 'configFor'>,
   deviceName: string,
   userName: string | undefined,
 ): Outcome<EffectiveAnswer> {
@@ -26,7 +31,7 @@ export function effective(
     return refused('not_found', { detail: `There is no User "${userName}".` });
   }
   const settings = (replica.get('SiteSettings', SITE_SETTINGS_NAME)?.body ?? {}) as SiteSettingsBody;
-  return done(shown(effectiveAt({ config: config(), settings }, device, user)));
+  return done(shown(effectiveAt({ configFor, settings }, device, user)));
 }
 
 /** For people: no secret, nor what it is sealed in. */
@@ -36,10 +41,11 @@ export function shown<T>(answer: T): T {
 
 /** What holds on one device, for one user there: each value with its origin and what it has overridden. Secrets are sealed in it. */
 export function effectiveAt(
-  { config, settings }: EffectiveSite,
+  { configFor, settings }: Pick<EffectiveSite, 'configFor' | 'settings'>,
   device: Pick<StoredObject, 'name' | 'body' | 'system'>,
   user: Pick<StoredObject, 'name' | 'body'> | undefined,
 ): EffectiveAnswer {
+  const config = configFor((device.body as DeviceBody).group);
   const subject = subjectOf(device, user);
   const variables = variablesOf(settings.siteName, device, user);
   const matches = matchingAssignments(config, subject);

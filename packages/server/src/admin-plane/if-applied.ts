@@ -9,7 +9,7 @@ import {
   type SiteSettingsBody,
   type UserBody,
 } from '@thinman/protocol';
-import { CONFIG_KINDS, createSiteIndex, isConfigKind } from '../core/site-index.ts';
+import { createStagedIndex, isStagedKind, STAGED_KINDS } from '../core/staged-index.ts';
 import { offlineRules } from '../device-plane/offline-rules.ts';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { StoredObject } from '../ports.ts';
@@ -70,13 +70,17 @@ const NOBODY: Pair = { before: undefined, after: undefined };
 /** The site now, and as it would be: the index of that is made anew, and thrown away. */
 function sitesOf(deps: AdminDeps, items: readonly PlannedObject[]): Sites {
   const settings = (deps.replica.get('SiteSettings', SITE_SETTINGS_NAME)?.body ?? {}) as SiteSettingsBody;
-  const index = createSiteIndex(CONFIG_KINDS.flatMap(kind => deps.replica.list(kind)));
+  const index = createStagedIndex();
+  for (const kind of STAGED_KINDS) for (const object of deps.replica.list(kind)) index.update(object);
   let settingsAfter = settings;
   for (const { kind, name, body, system } of items) {
-    if (isConfigKind(kind)) index.update({ kind, name, body, system, deleted: false });
+    if (isStagedKind(kind)) index.update({ kind, name, body, system, deleted: false });
     if (kind === 'SiteSettings') settingsAfter = body as SiteSettingsBody;
   }
-  return { before: { config: deps.config(), settings }, after: { config: index.config, settings: settingsAfter } };
+  return {
+    before: { config: deps.config(), configFor: deps.configFor, settings },
+    after: { config: index.config, configFor: index.configFor, settings: settingsAfter },
+  };
 }
 
 function pairsOf({ replica }: AdminDeps, kind: 'Device' | 'User', items: readonly PlannedObject[]): Map<string, Pair> {

@@ -1,4 +1,5 @@
 import type { Conflict, EnrollmentTokenBody, EnrollmentTokenSystem, FieldProblem, ObjectKind } from '@thinman/protocol';
+import { isOver, readRollout } from '../core/rollout.ts';
 import type { StoredObject } from '../ports.ts';
 import { conflictOf } from './conflict.ts';
 import { losesLastOwner } from './owners.ts';
@@ -72,12 +73,17 @@ async function referrersOf(
   const found: string[] = [];
   for (const referrer of REFERRERS[kind] ?? []) {
     for (const object of await reader.list(referrer)) {
-      if (isSpentToken(object, nowMs)) continue;
+      if (isSpentToken(object, nowMs) || isOverRollout(object)) continue;
       const names = referencesOf(object.kind, object.body).find(to => to.kind === kind && to.name === name);
       if (names !== undefined) found.push(`${object.kind} "${object.name}" names it (${names.field})`);
     }
   }
   return found;
+}
+
+/** It changes nothing any more. */
+export function isOverRollout({ kind, name, body, system }: StoredObject): boolean {
+  return kind === 'Rollout' && isOver(readRollout(name, body, system));
 }
 
 /** Nobody can enrol with it any more: what it names matters to nobody. */

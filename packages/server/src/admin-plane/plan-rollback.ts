@@ -20,8 +20,10 @@ export const ROLLED_BACK: readonly ObjectKind[] = [
   'DeviceGroup',
   'UserGroup',
   'User',
+  'File',
   'Policy',
   'Profile',
+  'Rollout',
   'Assignment',
 ];
 

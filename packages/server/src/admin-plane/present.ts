@@ -1,11 +1,14 @@
 import type {
   AdministratorSystem,
+  AssignmentBody,
   DeviceSystem,
   EnrollmentTokenSystem,
   ObjectOutput,
+  RolloutSystem,
   ServerSystem,
   UserSystem,
 } from '@thinman/protocol';
+import { isActive } from '../core/staged-index.ts';
 import type { StoredObject } from '../ports.ts';
 
 /** An object as it is given out. What servers keep beside the body is shown only where it is safe and of use. */
@@ -21,7 +24,7 @@ export function present(object: StoredObject): ObjectOutput {
 }
 
 /** Read-only facts of an object; undefined where there are none. */
-function statusOf({ kind, system, uid }: StoredObject): Record<string, unknown> | undefined {
+function statusOf({ kind, body, system, uid }: StoredObject): Record<string, unknown> | undefined {
   switch (kind) {
     case 'Device': {
       const { keyHash, certificateExpiresAt, enrolledAt, enrolledBy, facts } = system as DeviceSystem;
@@ -40,6 +43,12 @@ function statusOf({ kind, system, uid }: StoredObject): Record<string, unknown> 
       const { instance, keyHash } = system as ServerSystem;
       return { instance, keyHash };
     }
+    case 'Rollout': {
+      const { rollout } = system as { readonly rollout?: RolloutSystem };
+      return rollout === undefined ? { state: 'scheduled' } : { ...rollout };
+    }
+    case 'Assignment':
+      return (body as AssignmentBody).activateAt === undefined ? undefined : { active: isActive({ body, system }) };
     default:
       return undefined;
   }

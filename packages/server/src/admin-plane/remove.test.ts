@@ -131,8 +131,13 @@ test('the last owner and the Primary itself stay', () =>
 test('REFERRERS has every kind that can name another', () => {
   const all = { deviceGroup: 'n', device: 'n', userGroup: 'n', user: 'n' };
   const body = { parent: 'n', group: 'n', groups: ['n'], policy: 'n', profile: 'n', to: all };
+  const rollout = { of: { assignment: 'n' }, to: { policy: 'n', to: all }, stages: [{ deviceGroups: ['n'] }] };
+  const bodies: Partial<Record<ObjectKind, Record<string, unknown>>> = {
+    Rollout: rollout,
+    Policy: { settings: { appearance: { wallpaper: 'n' } } },
+  };
   for (const referrer of Object.keys(OBJECT_KINDS) as ObjectKind[]) {
-    for (const { kind } of referencesOf(referrer, body)) {
+    for (const { kind } of referencesOf(referrer, bodies[referrer] ?? body)) {
       assert.ok(REFERRERS[kind]?.includes(referrer), `${referrer} can name ${kind}`);
     }
   }

@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { RollbackAnswer, RollbackKept, RollbackRequest, Version } from '@thinman/protocol';
+import type { FieldProblem, RollbackAnswer, RollbackKept, RollbackRequest, Version } from '@thinman/protocol';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { ChangedSince, CommitTransaction } from '../ports.ts';
 import type { Actor, WriteDeps } from './admin-deps.ts';
 import { commit, refusalUnlessPrimary, type Work, withinDatabaseDeadline } from './commit.ts';
+import { lackingContents } from './files.ts';
 import { draftRollback, LOOKED_AT, planRollback, type RollbackChange, type RollbackDraft } from './plan-rollback.ts';
 import { READ_WHOLE_ABOVE } from './site-view.ts';
 
@@ -39,7 +40,9 @@ export async function rollbackSite(
     if (dryRun || changes.length === 0) return done(answer(version, changes, kept, dryRun));
     const outcome = await commit(deps, actor, transaction => write(deps, transaction, version, changes));
     if (!outcome.ok) return outcome;
-    if (outcome.value.result === 'moved') continue;
+    const { result } = outcome.value;
+    if (result === 'moved') continue;
+    if (result !== 'done') return refused('invalid_object', { detail: 'Nothing was changed.', problems: [...result] });
     await deps.events.write('site.rollback', { to, actor: actor.name, ...outcome.value.version }).catch(() => {});
     return done(answer(outcome.value.version, changes, kept, false));
   }
@@ -87,9 +90,14 @@ async function write(
   transaction: CommitTransaction,
   version: Version,
   changes: readonly RollbackChange[],
-): Promise<Work<'done' | 'moved'>> {
+): Promise<Work<'done' | 'moved' | readonly FieldProblem[]>> {
   const { epoch, generation } = transaction.version;
   if (epoch !== version.epoch || generation !== version.generation + 1) return { result: 'moved', touched: [] };
+  const files = changes.flatMap(({ before, ...file }, index) =>
+    before === null ? [] : [{ ...file, index, body: before }],
+  );
+  const lacking = await lackingContents(transaction, files);
+  if (lacking.length > 0) return { result: lacking, touched: [] };
   for (const [kind, ofKind] of Map.groupBy(changes, change => change.kind)) {
     // Read at once, they are not read one by one.
     if (ofKind.length > READ_WHOLE_ABOVE) await transaction.list(kind);

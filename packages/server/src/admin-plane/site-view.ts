@@ -25,7 +25,7 @@ export function replicaReader(replica: Pick<Replica, 'get' | 'list'>): SiteReade
 
 /** Kinds of which every object counts: trees are walked up, and one owner must be left. */
 function needsWhole(kind: ObjectKind): boolean {
-  return kind === 'DeviceGroup' || kind === 'UserGroup' || kind === 'Administrator';
+  return kind === 'DeviceGroup' || kind === 'UserGroup' || kind === 'Administrator' || kind === 'Rollout';
 }
 
 /** Reads the inputs' own objects, all that they name, and the whole kinds of which inputs are. */

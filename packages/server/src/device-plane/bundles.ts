@@ -1,5 +1,6 @@
 import {
   type AgentTimings,
+  type BundleFile,
   DEFAULT_AGENT_TIMINGS,
   type DeviceBody,
   type DeviceBundle,
@@ -13,6 +14,7 @@ import { matchingAssignments } from '../core/matching.ts';
 import { type ResolvedPolicy, resolvePolicy } from '../core/resolve-policy.ts';
 import { resolveProfile } from '../core/resolve-profile.ts';
 import { CANNOT_OPEN, type OpenSecrets, openSecrets } from '../core/sealed.ts';
+import { filesIn } from '../core/staged-index.ts';
 import { subjectOf, variablesOf } from '../core/subject.ts';
 import type { Replica, StoredObject } from '../ports.ts';
 import { etagOf } from './etag.ts';
@@ -79,9 +81,11 @@ function createMemo<T>(revision: () => number, maxEntries: number): (key: string
 function deviceContent(site: SiteView, device: StoredObject, open: OpenSecrets, emergencyKey: string): DeviceContent {
   const { group } = device.body as DeviceBody;
   const { settings, profile } = resolved(site, device);
+  const values = valuesOf(settings, open);
   return tagged({
     device: { id: device.uid, name: device.name, group: group ?? null },
-    settings: valuesOf(settings, open),
+    settings: values,
+    ...filesOf(site, values),
     profile: { connections: [...profile.connections] },
     timings: timingsOf(site.settings().agent, settings),
     emergencyKey,
@@ -92,9 +96,11 @@ function deviceContent(site: SiteView, device: StoredObject, open: OpenSecrets, 
 function userContent(site: SiteView, device: StoredObject, user: StoredObject, open: OpenSecrets): UserContent {
   const body = user.body as UserBody;
   const { settings, profile } = resolved(site, device, user);
+  const values = valuesOf(ofUsers(settings), open);
   return tagged({
     user: { id: user.uid, name: user.name, displayName: body.displayName ?? null, groups: [...(body.groups ?? [])] },
-    settings: valuesOf(ofUsers(settings), open),
+    settings: values,
+    ...filesOf(site, values),
     profile: { connections: [...profile.connections] },
     offline: offlineRules(site, body, settings),
   });
@@ -102,7 +108,7 @@ function userContent(site: SiteView, device: StoredObject, user: StoredObject, o
 
 /** What holds there, with its variables filled in. */
 function resolved(site: SiteView, device: StoredObject, user?: StoredObject) {
-  const config = site.config();
+  const config = site.configFor((device.body as DeviceBody).group);
   const subject = subjectOf(device, user);
   const matches = matchingAssignments(config, subject);
   const variables = variablesOf(site.settings().siteName, device, user);
@@ -110,6 +116,18 @@ function resolved(site: SiteView, device: StoredObject, user?: StoredObject) {
     settings: fillPolicy(resolvePolicy(config, subject, matches), variables),
     profile: fillProfile(resolveProfile(config, subject, matches), variables),
   };
+}
+
+/** What devices fetch by its hash. Bundles without files have no such field, and the ETag that they always had. */
+function filesOf(site: SiteView, settings: Readonly<Record<string, unknown>>): { readonly files?: BundleFile[] } {
+  const names = new Set(filesIn(Object.entries(settings)));
+  const files = [...names].sort().flatMap(name => {
+    const file = site.files().get(name);
+    if (file === undefined) return [];
+    const { sha256, bytes, url } = file;
+    return [{ name, sha256, bytes, ...(url !== undefined && { url }) }];
+  });
+  return files.length === 0 ? {} : { files };
 }
 
 function ofUsers(settings: ResolvedPolicy): ResolvedPolicy {

@@ -2,6 +2,7 @@ import type { ServerState } from '@thinman/protocol';
 import type { Logger } from 'pino';
 import type { WriteDeps } from '../admin-plane/admin-deps.ts';
 import type { Directories } from '../directory/directories.ts';
+import type { FileKeeper } from '../files/file-keeper.ts';
 import type { Metrics } from '../http/metrics/metrics.ts';
 import type { HeldStatement } from '../identity/statement-holder.ts';
 import type {
@@ -25,6 +26,7 @@ export type DeviceDeps = {
   readonly dataKey: Pick<SiteDataKey, 'mac' | 'open'>;
   readonly sessions: SessionTokens;
   readonly directories: Directories;
+  readonly files: Pick<FileKeeper, 'read'>;
   readonly events: EventWriter;
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, 'loginAnswered'>;

@@ -21,6 +21,7 @@ import { sendProblemDocument } from '../http/problems.ts';
 import { requireProtocol } from '../http/protocol-check.ts';
 import type { UpgradeHandler } from '../http/upgrades.ts';
 import { emergencyKeyText } from '../identity/emergency.ts';
+import type { StoredObject } from '../ports.ts';
 import { createBundles, type DeviceContent, type UserContent } from './bundles.ts';
 import { createChannelUpgrade } from './channel/channel-upgrade.ts';
 import { type ConnectedDevice, createChannels } from './channel/channels.ts';
@@ -30,6 +31,7 @@ import { createDirectoryAccounts } from './directory-accounts.ts';
 import { createEnrolment } from './enrolment.ts';
 import { noneMatch } from './etag.ts';
 import { createEventIntake } from './event-intake.ts';
+import { fileRoute } from './file-route.ts';
 import { createLogin } from './login.ts';
 import { createLoginBegin } from './login-begin.ts';
 import { createLoginGuard } from './login-guard.ts';
@@ -50,6 +52,8 @@ export type DevicePlane = {
   connectedCount(): number;
   /** Who works on them. */
   sessions(): readonly DeviceSession[];
+  /** ETag of the bundle that this device would be given now. */
+  currentEtag(device: StoredObject): string;
   /** The server's state or the statement has changed: devices are told. */
   announce(): void;
   /** A planned stop: devices move if they can. */
@@ -116,6 +120,7 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
       channels.served(device.uid, undefined, content.etag);
       return sendBundle(request, reply, content);
     });
+    fileRoute(app, deps.files, answer);
     app.post('/v1/login/begin', { schema: { body: LoginBeginRequest } }, async (request, reply) =>
       answer(reply, loginBegin(gate.deviceOf(request), request.body)),
     );
@@ -167,6 +172,7 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     connectedDevices: channels.connected,
     connectedCount: channels.count,
     sessions: channels.sessions,
+    currentEtag: device => bundles.device(device).etag,
     announce: channels.announce,
     goaway: channels.goaway,
     close() {

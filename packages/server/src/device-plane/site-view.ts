@@ -1,12 +1,17 @@
-import { SITE_SETTINGS_NAME, type SiteSettingsBody } from '@thinman/protocol';
+import { type AssignmentTarget, type FileBody, SITE_SETTINGS_NAME, type SiteSettingsBody } from '@thinman/protocol';
 import { EVERYBODY, MAX_TARGETS, NOBODY, type Reach, reachesByTargets } from '../core/reach.ts';
 import type { SiteConfig } from '../core/site-config.ts';
-import { CONFIG_KINDS, createSiteIndex, isConfigKind } from '../core/site-index.ts';
-import type { AppliedChange, Replica } from '../ports.ts';
+import { createStagedIndex, isStagedKind, STAGED_KINDS } from '../core/staged-index.ts';
+import type { AppliedChange, Replica, StoredObject } from '../ports.ts';
 
 /** What many answers rest on, kept in memory in step with the replica. */
 export type SiteView = {
   config(): SiteConfig;
+  /** As it counts for devices of this group. */
+  configFor(group: string | undefined): SiteConfig;
+  files(): ReadonlyMap<string, FileBody>;
+  /** Targets of what this object is, or is used by. */
+  targetsOf(object: Pick<StoredObject, 'kind' | 'name'>): readonly AssignmentTarget[];
   settings(): SiteSettingsBody;
   /** Another number whenever `config` or `settings` have changed: what was computed from them is void. */
   revision(): number;
@@ -17,7 +22,7 @@ export type SiteView = {
 
 /** Create it before any other listener of the replica that reads it: listeners are told in the order of their coming. */
 export function followReplica(replica: Pick<Replica, 'get' | 'list' | 'onApplied'>): SiteView {
-  const index = createSiteIndex();
+  const index = createStagedIndex();
   let settings: SiteSettingsBody = {};
   let revision = 0;
   let reach: Reach = EVERYBODY;
@@ -27,7 +32,7 @@ export function followReplica(replica: Pick<Replica, 'get' | 'list' | 'onApplied
   };
   const rebuild = () => {
     index.clear();
-    for (const kind of CONFIG_KINDS) for (const object of replica.list(kind)) index.update(object);
+    for (const kind of STAGED_KINDS) for (const object of replica.list(kind)) index.update(object);
     readSettings();
     revision += 1;
   };
@@ -56,6 +61,9 @@ export function followReplica(replica: Pick<Replica, 'get' | 'list' | 'onApplied
   });
   return {
     config: () => index.config,
+    configFor: index.configFor,
+    files: () => index.files,
+    targetsOf: index.targetsOf,
     settings: () => settings,
     revision: () => revision,
     reach: () => reach,
@@ -65,5 +73,5 @@ export function followReplica(replica: Pick<Replica, 'get' | 'list' | 'onApplied
 
 /** Whether anything of it may change bundles of devices and users that it does not name. */
 export function touchesConfig(change: AppliedChange): boolean {
-  return change.full || change.objects.some(({ kind }) => kind === 'SiteSettings' || isConfigKind(kind));
+  return change.full || change.objects.some(({ kind }) => kind === 'SiteSettings' || isStagedKind(kind));
 }

@@ -3,6 +3,7 @@ import { canonicalJson, type SignedStatement, type Version } from '@thinman/prot
 import type { Clock, CommitOutcome, CommitTransaction, Committer, EpochRaise } from '../ports.ts';
 import { type CommitMark, createChangeSet, isCommitted, writeObjects } from './change-set.ts';
 import type { Ending, RecordDialect } from './dialects/dialect.ts';
+import { hasFileIn, listFilesIn, putFileIn, removeFilesIn } from './files.ts';
 import { isForked } from './lineage.ts';
 import type { RecordDb } from './schema.ts';
 import { requireSite, requireWritable, SITE_ROW } from './site.ts';
@@ -121,6 +122,22 @@ async function commitObjects<T>(db: RecordDb, mark: CommitMark, work: Work<T>): 
     },
     setSiteCas: ({ caCertificates, wrappedCaKey }) =>
       setInSite({ caCertificates: canonicalJson(caCertificates), wrappedCaKey }),
+    putFile(bytes) {
+      changes.mustBeOpen();
+      return putFileIn(db, bytes);
+    },
+    hasFile(hash) {
+      changes.mustBeOpen();
+      return hasFileIn(db, hash);
+    },
+    files() {
+      changes.mustBeOpen();
+      return listFilesIn(db);
+    },
+    removeFiles(hashes) {
+      changes.mustBeOpen();
+      return removeFilesIn(db, hashes);
+    },
     setStatement: statement => setInSite({ statement: canonicalJson(statement) }),
   });
   const objects = changes.end();

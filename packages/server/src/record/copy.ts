@@ -18,8 +18,12 @@ const COPIED = [
   'history',
   'events',
   'event_quarantine',
+  'file_chunks',
+  'bundle_reports',
 ] as const satisfies readonly (keyof RecordSchema)[];
 export type CopiedTable = (typeof COPIED)[number];
+/** Tables that older schemas have not. */
+const SINCE_SCHEMA: Partial<Record<CopiedTable, number>> = { file_chunks: 2, bundle_reports: 2 };
 /** Some rows of one table. */
 export type CopiedRows = { readonly table: CopiedTable; readonly rows: readonly Row[] };
 
@@ -34,8 +38,10 @@ export function copyOut(
   take: (rows: CopiedRows) => Promise<void>,
 ): Promise<void> {
   return dialect.snapshot(async db => {
-    await begin(await requireSite(db), await serversIn(db));
+    const site = await requireSite(db);
+    await begin(site, await serversIn(db));
     for (const table of COPIED) {
+      if ((SINCE_SCHEMA[table] ?? 0) > site.schema) continue;
       for await (const rows of walk(db, table)) await take({ table, rows });
     }
   });

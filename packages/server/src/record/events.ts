@@ -2,6 +2,7 @@ import { canonicalJson, MAX_EVENT_BYTES, type RecordedEvent } from '@thinman/pro
 import type { Clock, EventQuery, StoredEvent } from '../ports.ts';
 import { inBatches } from './batches.ts';
 import type { RecordDialect } from './dialects/dialect.ts';
+import { keepReports } from './reports.ts';
 import type { RecordDb } from './schema.ts';
 
 /**
@@ -24,6 +25,7 @@ export function storeEvents(
         quarantined++;
       }
     }
+    await keepReports(db, events);
     return { keep: true, value: { quarantined } };
   });
 }

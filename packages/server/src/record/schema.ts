@@ -4,7 +4,7 @@ import type { Generated, Kysely } from 'kysely';
  * The schema that this build writes. It reads the one before and the next as well (expand first, contract one release later):
  * either server may be updated first, and none of them is without its database meanwhile (ADR 0028).
  */
-export const SCHEMA = 1;
+export const SCHEMA = 2;
 export const OLDEST_READABLE_SCHEMA = Math.max(1, SCHEMA - 1);
 export const NEWEST_READABLE_SCHEMA = SCHEMA + 1;
 
@@ -85,6 +85,22 @@ type EventQuarantineTable = {
   event: string;
 };
 
+/** Content of a file by its SHA-256 (hexadecimal), in parts of 64 KiB, base64. Never changed; objects of kind File name it. */
+type FileChunksTable = { hash: string; part: number; data: string };
+
+/** The newest `bundle.applied` of each device (`user` = '') and of each user on it; `sections` is JSON. */
+type BundleReportsTable = {
+  origin: string;
+  user: string;
+  eventId: string;
+  at: number;
+  etag: string;
+  epoch: number;
+  generation: number;
+  outcome: string;
+  sections: string;
+};
+
 export type RecordSchema = {
   site: SiteTable;
   heartbeat: HeartbeatTable;
@@ -93,6 +109,8 @@ export type RecordSchema = {
   history: HistoryTable;
   events: EventsTable;
   event_quarantine: EventQuarantineTable;
+  file_chunks: FileChunksTable;
+  bundle_reports: BundleReportsTable;
 };
 
 /** The names of all tables. */
@@ -104,6 +122,8 @@ export const TABLES: Readonly<Record<keyof RecordSchema, true>> = {
   history: true,
   events: true,
   event_quarantine: true,
+  file_chunks: true,
+  bundle_reports: true,
 };
 
 export type RecordDb = Kysely<RecordSchema>;

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Clock, SourceOfRecord } from '../ports.ts';
+import { readChangesBetween, readCommits } from './changes.ts';
 import { runCommit, runEpochRaise } from './commit.ts';
 import { compactRecord } from './compaction.ts';
 import type { RecordDialect } from './dialects/dialect.ts';
@@ -9,9 +10,11 @@ import { sqliteDialect } from './dialects/sqlite.ts';
 import { BadDatabaseUrl, type DatabaseFinding } from './errors.ts';
 import { lastHeardFrom, readEvents, storeEvents } from './events.ts';
 import { readFeed } from './feed.ts';
+import { readFile } from './files.ts';
 import { readHistory } from './history.ts';
 import { lacksCommit, lastCommitOf, lineOf } from './lineage.ts';
 import { ofSite } from './own-site.ts';
+import { readReports, tallyReports } from './reports.ts';
 import { findSite, initialise } from './site.ts';
 import { readChangedSince } from './site-history.ts';
 import { createUpkeep, type SchemaNews } from './upkeep.ts';
@@ -104,6 +107,11 @@ function sourceOfRecord(dialect: RecordDialect, options: RecordOptions): SourceO
     storeEvents: async events => storeEvents(await ready(), clock, events),
     events: async query => readEvents(await ready(), query),
     lastHeardFrom: async origins => lastHeardFrom(await ready(), origins),
+    file: hash => readFile(dialect, hash),
+    reports: async origins => readReports(await ready(), origins),
+    reportTally: async epoch => tallyReports(await ready(), epoch),
+    commits: async query => readCommits(await ready(), query),
+    changesBetween: async range => readChangesBetween(await ready(), range),
     connections: () => dialect.connections(),
     close: () => dialect.close(),
   };

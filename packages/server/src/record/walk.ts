@@ -16,6 +16,8 @@ const KEYS = {
   history: ['kind', 'name', 'epoch', 'generation'],
   events: ['sequence'],
   event_quarantine: ['sequence'],
+  file_chunks: ['hash', 'part'],
+  bundle_reports: ['origin', 'user'],
 } as const satisfies { readonly [T in keyof RecordSchema]: readonly (keyof RecordSchema[T])[] };
 
 /** All rows of a table in the order of its primary key, a page at a time: to be used within one snapshot. */

@@ -8,7 +8,16 @@ const NO_LIMIT = -1;
 
 export type Queries = Pick<
   Replica,
-  'get' | 'find' | 'findByUid' | 'findDeviceByKey' | 'list' | 'count' | 'nextByUid' | 'touchedSince' | 'page'
+  | 'get'
+  | 'find'
+  | 'findByUid'
+  | 'findDeviceByKey'
+  | 'list'
+  | 'count'
+  | 'devicesOf'
+  | 'nextByUid'
+  | 'touchedSince'
+  | 'page'
 >;
 
 /** The reads of logins and policy resolution, each one prepared statement on an index. */
@@ -21,6 +30,9 @@ export function prepareQueries(handle: Database.Database): Queries {
     `kind = 'Device' AND json_extract(system, '$.keyHash') = ? ORDER BY deleted, generation DESC LIMIT 1`,
   );
   const page = select('kind = ? AND deleted = 0 AND name > ? ORDER BY name LIMIT ?');
+  const ofGroup = select(
+    "kind = 'Device' AND deleted = 0 AND json_extract(body, '$.group') = ? AND name > ? ORDER BY name LIMIT ?",
+  );
   const all = select('(kind, name) > (?, ?) ORDER BY kind, name LIMIT ?');
   const following = select('kind = ? AND uid > ? ORDER BY uid LIMIT 1');
   const counted = handle
@@ -45,6 +57,7 @@ export function prepareQueries(handle: Database.Database): Queries {
     findDeviceByKey: keyHash => object(byKey.get(keyHash)),
     list: (kind, { after = '', limit } = { limit: NO_LIMIT }) => page.all(kind, after, limit).map(fromRow),
     count: kind => counted.get(kind) ?? 0,
+    devicesOf: (group, { after = '', limit }) => ofGroup.all(group, after, limit).map(fromRow),
     nextByUid: (kind, uid) => object(following.get(kind, uid) ?? following.get(kind, '')),
     touchedSince: generation => ({
       count: touchedCount.get(generation) ?? 0,

@@ -130,6 +130,7 @@ export function openReplica(path: string, options: ReplicaOptions): OpenReplica 
     },
     list: (kind, page) => guarded(({ queries }) => queries.list(kind, page)),
     count: kind => guarded(({ queries }) => queries.count(kind)),
+    devicesOf: (group, page) => guarded(({ queries }) => queries.devicesOf(group, page)),
     nextByUid: (kind, uid) => guarded(({ queries }) => queries.nextByUid(kind, uid)),
     touchedSince: generation => guarded(({ queries }) => queries.touchedSince(generation)),
     page: (after, limit) => guarded(({ queries }) => queries.page(after, limit)),

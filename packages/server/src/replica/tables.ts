@@ -42,6 +42,8 @@ const INDEXES = {
   live_objects: 'INDEX IF NOT EXISTS live_objects ON objects (kind, name) WHERE deleted = 0',
   devices_by_key:
     "INDEX IF NOT EXISTS devices_by_key ON objects (json_extract(system, '$.keyHash')) WHERE kind = 'Device'",
+  devices_by_group:
+    "INDEX IF NOT EXISTS devices_by_group ON objects (json_extract(body, '$.group'), name) WHERE kind = 'Device' AND deleted = 0",
   objects_by_generation: 'INDEX IF NOT EXISTS objects_by_generation ON objects (generation)',
 } as const;
 

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { fileName } from '../file.ts';
 import { oneOf, text } from './schemas.ts';
 import type { Section } from './setting.ts';
 
@@ -81,6 +82,24 @@ export const appearance: Section = {
       default: '#1e3a5f',
       title: 'Background colour',
       help: 'Of the desktop and of the login screen: "#rrggbb".',
+    },
+    {
+      key: 'appearance.wallpaper',
+      scope: 'both',
+      merge: 'replace',
+      schema: fileName,
+      default: '',
+      title: 'Picture',
+      help: 'The File that is the wallpaper; without one the background has its colour.',
+    },
+    {
+      key: 'appearance.logo',
+      scope: 'device',
+      merge: 'replace',
+      schema: fileName,
+      default: '',
+      title: 'Logo',
+      help: 'The File that is shown on the login screen.',
     },
     {
       key: 'appearance.wallpaperFit',

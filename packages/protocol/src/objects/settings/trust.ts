@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { fileName } from '../file.ts';
 import { oneOf } from './schemas.ts';
 import type { Section } from './setting.ts';
 
@@ -24,6 +25,15 @@ export const certificates: Section = {
       default: [],
       title: 'Trusted CAs',
       help: 'Certificates that browser and connections trust beside those of the system, PEM, one an entry. Lists of all policies are united.',
+    },
+    {
+      key: 'certificates.trustFiles',
+      scope: 'device',
+      merge: 'union',
+      schema: Type.Array(fileName, { maxItems: 64 }),
+      default: [],
+      title: 'Trusted CAs in files',
+      help: 'Files with certificates in PEM, beside those of certificates.trust. Lists of all policies are united.',
     },
   ],
 };

@@ -51,6 +51,17 @@ const COLUMNS: Record<ObjectKind, readonly Column[]> = {
     ['TO', ({ to }) => parts(to)],
     ['PRIORITY', ({ priority }) => priority ?? 0],
   ],
+  File: [
+    ['BYTES', ({ bytes }) => bytes],
+    ['SHA-256', ({ sha256 }) => sha256],
+    ['WHERE', ({ url }) => url ?? 'in the site'],
+  ],
+  Rollout: [
+    ['OF', ({ of }) => parts(of)],
+    ['STATE', (_, { state }) => state],
+    ['STAGE', ({ stages }, { stage }) => (typeof stage === 'number' ? `${stage + 1} of ${count(stages)}` : '')],
+    ['WHY', (_, { why }) => why ?? ''],
+  ],
   EnrollmentToken: [
     ['FOR', ({ purpose, group, device, serverName }) => [purpose, group, device, serverName].filter(Boolean).join(' ')],
     ['USED', ({ uses }, { used }) => `${used ?? 0} of ${uses}`],

@@ -4,6 +4,7 @@ import { parseCount, parseTtl, parseUses } from './arguments.ts';
 import type { Asking, Options } from './asking.ts';
 import { CommandError, EXIT } from './command-error.ts';
 import { withConnection } from './connection.ts';
+import { addDeploymentCommands, diffGenerations } from './deployment-commands.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import { readDocuments } from './documents.ts';
 import { getEffective, getIfApplied } from './effective-command.ts';
@@ -42,20 +43,34 @@ export function thinmanProgram(out: (text: string) => void): Command {
     .option('--password-stdin', 'read the password from standard input')
     .action(async (_options, command: Command) => out(await login(command.optsWithGlobals())));
 
-  for (const [name, description, work] of [
-    ['apply', 'creates and updates objects, all or nothing', applyFiles],
-    ['diff', 'says what apply would change', diffFiles],
-  ] as const) {
-    program
-      .command(name)
-      .description(description)
-      .requiredOption('-f, --file <file...>', 'YAML or JSON files, folders of them, or - for standard input')
-      .action(async (_options, command: Command) => {
-        const options = command.optsWithGlobals<Options>();
-        const objects = await readDocuments(options.file);
-        out(await withConnection(options, client => work(client, objects)));
-      });
-  }
+  const files = ['-f, --file <file...>', 'YAML or JSON files, folders of them, or - for standard input'] as const;
+  program
+    .command('apply')
+    .description('creates and updates objects, all or nothing')
+    .requiredOption(...files)
+    .action(async (_options, command: Command) => {
+      const options = command.optsWithGlobals<Options>();
+      const objects = await readDocuments(options.file);
+      out(await withConnection(options, client => applyFiles(client, objects)));
+    });
+  program
+    .command('diff')
+    .description('says what apply would change, or (--generation) what lies between two generations')
+    .option(...files)
+    .option('--generation <from...>', 'two generations: FROM TO')
+    .action(async (_options, command: Command) => {
+      const { file, generation, ...options } = command.optsWithGlobals<
+        Omit<Options, 'file' | 'generation'> & { readonly file?: readonly string[]; readonly generation?: string[] }
+      >();
+      const [from, to, ...others] = generation ?? [];
+      if (file !== undefined && generation === undefined) {
+        const objects = await readDocuments(file);
+        out(await withConnection(options, client => diffFiles(client, objects)));
+      } else if (file === undefined && from !== undefined && to !== undefined && others.length === 0) {
+        const [low, high] = [parseCount('--generation', from), parseCount('--generation', to)];
+        out(await withConnection(options, client => diffGenerations(client, low, high)));
+      } else throw new CommandError(EXIT.misuse, 'say what is compared: -f FILE..., or --generation FROM TO');
+    });
 
   program
     .command('get')
@@ -155,6 +170,7 @@ export function thinmanProgram(out: (text: string) => void): Command {
 
   addDeviceCommands(program, asking);
   addUserCommands(program, asking);
+  addDeploymentCommands(program, asking);
 
   program
     .command('effective')

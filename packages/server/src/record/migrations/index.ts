@@ -1,10 +1,11 @@
 import type { RecordDialect } from '../dialects/dialect.ts';
 import { type RecordDb, SCHEMA } from '../schema.ts';
 import { initial } from './0001-initial.ts';
+import { deployment } from './0002-deployment.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in order; the number of the last one is SCHEMA. */
-export const MIGRATIONS: readonly Migration[] = [initial];
+export const MIGRATIONS: readonly Migration[] = [initial, deployment];
 
 /** Makes the whole schema in an empty database, or an older one. */
 export async function createSchema(db: RecordDb, dialect: RecordDialect, upTo = SCHEMA): Promise<void> {

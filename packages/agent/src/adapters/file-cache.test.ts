@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import type { BundleFile } from '@thinman/protocol';
+import { manualClock } from '../../../../test/support/manual-clock.ts';
+import type { FileSource } from '../ports.ts';
+import { createFileCache } from './file-cache.ts';
+
+const content = Buffer.from('a wallpaper of some size, in parts');
+const file = (bytes: Buffer = content, name = 'wallpaper.png'): BundleFile => ({
+  name,
+  sha256: hash('sha256', bytes, 'hex'),
+  bytes: bytes.length,
+});
+const { signal } = new AbortController();
+
+let folder: string;
+beforeEach(() => {
+  folder = join(mkdtempSync(join(tmpdir(), 'thinman-files-')), 'files');
+});
+afterEach(() => rmSync(join(folder, '..'), { recursive: true, force: true }));
+
+/** Gives `given` in parts of 10 bytes; breaks off before `until`. Remembers from where it was asked. */
+function sourceOf(given: Buffer, until = { bytes: Number.POSITIVE_INFINITY }) {
+  const asked: number[] = [];
+  const source: FileSource = async function* (_file, from) {
+    asked.push(from);
+    for (let at = from; at < given.length; at += 10) {
+      if (at >= until.bytes) throw new Error('the line broke');
+      yield { from: at, bytes: given.subarray(at, at + 10) };
+    }
+  };
+  return { source, asked };
+}
+
+test('a file is fetched once, checked, and given by its path, which others may read', async () => {
+  const { source, asked } = sourceOf(content);
+  const cache = createFileCache({ folder, source, clock: manualClock() });
+  assert.equal(cache.pathOf(file()), undefined);
+  const path = await cache.ensure(file(), signal);
+  assert.deepEqual(readFileSync(path), content);
+  assert.equal(statSync(path).mode & 0o777, 0o644);
+  assert.equal(await cache.ensure(file(), signal), path);
+  assert.equal(cache.pathOf(file()), path);
+  assert.deepEqual(asked, [0]);
+  assert.deepEqual(readdirSync(folder), [file().sha256]);
+});
+
+test('what was cut off goes on where it was, after a restart too', async () => {
+  const until = { bytes: 20 };
+  const first = sourceOf(content, until);
+  const cache = createFileCache({ folder, source: first.source, clock: manualClock() });
+  await assert.rejects(cache.ensure(file(), signal), /the line broke/);
+  const second = sourceOf(content);
+  const again = createFileCache({ folder, source: second.source, clock: manualClock() });
+  assert.deepEqual(readFileSync(await again.ensure(file(), signal)), content);
+  assert.deepEqual(second.asked, [20]);
+});
+
+test('a server that knows no ranges begins anew', async () => {
+  const half = sourceOf(content, { bytes: 20 });
+  await assert.rejects(createFileCache({ folder, source: half.source, clock: manualClock() }).ensure(file(), signal));
+  const whole: FileSource = async function* () {
+    yield { from: 0, bytes: content };
+  };
+  const cache = createFileCache({ folder, source: whole, clock: manualClock() });
+  assert.deepEqual(readFileSync(await cache.ensure(file(), signal)), content);
+});
+
+test('a wrong content is refused, given to nobody, and not fetched again for an hour', async () => {
+  const clock = manualClock();
+  const other = Buffer.from(content).fill(120, 3, 4);
+  const { source, asked } = sourceOf(other);
+  const cache = createFileCache({ folder, source, clock });
+  await assert.rejects(cache.ensure(file(), signal), /wallpaper.png has another content than the site says/);
+  await assert.rejects(cache.ensure(file(), signal), /another content/);
+  assert.deepEqual(asked, [0]);
+  assert.equal(cache.pathOf(file()), undefined);
+  assert.deepEqual(readdirSync(folder), []);
+  await clock.advance(3_600_000);
+  await assert.rejects(cache.ensure(file(), signal), /another content/);
+  assert.deepEqual(asked, [0, 0]);
+});
+
+test('more than the site says is as wrong', async () => {
+  const { source } = sourceOf(Buffer.concat([content, Buffer.from('and more of it')]));
+  const cache = createFileCache({ folder, source, clock: manualClock() });
+  await assert.rejects(cache.ensure(file(), signal), /another content/);
+});
+
+test('a file that went bad on the disk is fetched anew', async () => {
+  const { source, asked } = sourceOf(content);
+  const path = await createFileCache({ folder, source, clock: manualClock() }).ensure(file(), signal);
+  writeFileSync(path, Buffer.from(content).fill(120, 3, 4));
+  const restarted = createFileCache({ folder, source, clock: manualClock() });
+  assert.deepEqual(readFileSync(await restarted.ensure(file(), signal)), content);
+  assert.deepEqual(asked, [0, 0]);
+});
+
+test('an empty file is a file', async () => {
+  const { source } = sourceOf(Buffer.alloc(0));
+  const cache = createFileCache({ folder, source, clock: manualClock() });
+  assert.equal(statSync(await cache.ensure(file(Buffer.alloc(0)), signal)).size, 0);
+});
+
+test('above the limit the oldest that nobody needs go, and what is too large itself is refused', async () => {
+  const clock = manualClock();
+  const [old, young, next] = ['old', 'young', 'next'].map(text => Buffer.from(text.padEnd(40, '.')));
+  const made = (bytes: Buffer | undefined) => file(bytes, 'x');
+  const limitBytes = 100;
+  const cacheOf = (bytes: Buffer | undefined) =>
+    createFileCache({ folder, source: sourceOf(bytes ?? content).source, clock, limitBytes });
+  const first = await cacheOf(old).ensure(made(old), signal);
+  utimesSync(first, 1, 1);
+  const second = await cacheOf(young).ensure(made(young), signal);
+  const cache = cacheOf(next);
+  cache.makeRoom([made(next)]);
+  await cache.ensure(made(next), signal);
+  assert.deepEqual([existsSync(first), existsSync(second)], [false, true]);
+  await assert.rejects(cache.ensure({ ...made(old), bytes: 101 }, signal), /keeps at most 100/);
+});

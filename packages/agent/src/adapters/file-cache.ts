@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto';
+import { appendFileSync, createReadStream, readdirSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BundleFile } from '@thinman/protocol';
+import { makeFolder } from '../make-folder.ts';
+import type { Clock, FileCache, FileSource } from '../ports.ts';
+
+/** Other programs of the device read them: a wallpaper is no secret. */
+const FOLDER_MODE = 0o755;
+const FILE_MODE = 0o644;
+/** Of a thin client's disk, which often has 8 GB in all: some dozens of files of the largest size, and a large one by URL. */
+export const FILE_CACHE_LIMIT_BYTES = 512 * 1024 ** 2;
+/** What has come with a wrong content is not fetched again before: it would be the same, from the beginning. */
+const WRONG_AGAIN_MS = 3_600_000;
+
+export type FileCacheOptions = {
+  readonly folder: string;
+  readonly source: FileSource;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly limitBytes?: number;
+};
+
+/**
+ * Files that policies name, on this device's disk by their hash. What was cut off goes on where it was; what has another content
+ * than the site says is never given to anybody. A full disk leaves what is there as it is.
+ */
+export function createFileCache({
+  folder,
+  source,
+  clock,
+  limitBytes = FILE_CACHE_LIMIT_BYTES,
+}: FileCacheOptions): FileCache {
+  const verified = new Set<string>();
+  const wrong = new Map<string, number>();
+  const pathOf = ({ sha256 }: Pick<BundleFile, 'sha256'>) => join(folder, sha256);
+  const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size;
+
+  /** Once a start, and whenever it was fetched: a disk forgets. */
+  async function holds(file: BundleFile): Promise<boolean> {
+    const path = pathOf(file);
+    if (sizeOf(path) !== file.bytes) return false;
+    if (verified.has(file.sha256)) return true;
+    if ((await hashOf(path)) !== file.sha256) {
+      rmSync(path, { force: true });
+      return false;
+    }
+    verified.add(file.sha256);
+    return true;
+  }
+
+  async function fetch(file: BundleFile, signal: AbortSignal): Promise<void> {
+    const partial = `${pathOf(file)}.part`;
+    makeFolder(folder, FOLDER_MODE);
+    let size = sizeOf(partial) ?? 0;
+    if (size > file.bytes) {
+      rmSync(partial, { force: true });
+      size = 0;
+    }
+    if (size === 0) appendFileSync(partial, '', { mode: FILE_MODE });
+    if (size < file.bytes) {
+      for await (const { from, bytes } of source(file, size, signal)) {
+        // A server that knows no ranges begins anew.
+        if (from !== size) truncateSync(partial, from);
+        size = from + bytes.length;
+        if (size > file.bytes) break;
+        appendFileSync(partial, bytes, { flush: true });
+      }
+    }
+    if (size < file.bytes)
+      throw new Error(`${file.name}: ${size} of ${file.bytes} bytes have come; the rest is asked for again`);
+    const hash = size === file.bytes ? await hashOf(partial) : 'more than it should be';
+    if (hash !== file.sha256) {
+      rmSync(partial, { force: true });
+      wrong.set(file.sha256, clock.monotonicMs());
+      throw new Error(wrongContent(file));
+    }
+    renameSync(partial, pathOf(file));
+    verified.add(file.sha256);
+  }
+
+  return {
+    pathOf: file => (verified.has(file.sha256) ? pathOf(file) : undefined),
+    async ensure(file, signal) {
+      if (await holds(file)) return pathOf(file);
+      if (file.bytes > limitBytes)
+        throw new Error(`${file.name} has ${file.bytes} bytes, and this device keeps at most ${limitBytes}`);
+      const wrongAtMs = wrong.get(file.sha256);
+      if (wrongAtMs !== undefined && clock.monotonicMs() - wrongAtMs < WRONG_AGAIN_MS)
+        throw new Error(wrongContent(file));
+      await fetch(file, signal);
+      return pathOf(file);
+    },
+    makeRoom(files) {
+      const wanted = new Set(files.flatMap(({ sha256 }) => [sha256, `${sha256}.part`]));
+      const needed = files.reduce((sum, { bytes }) => sum + bytes, 0);
+      const others = readFolder(folder)
+        .filter(name => !wanted.has(name))
+        .map(name => ({ name, ...statSync(join(folder, name)) }))
+        .sort((a, b) => a.mtimeMs - b.mtimeMs);
+      let total = others.reduce((sum, { size }) => sum + size, needed);
+      for (const { name, size } of others) {
+        if (total <= limitBytes) return;
+        total -= size;
+        verified.delete(name);
+        rmSync(join(folder, name), { force: true });
+      }
+    },
+  };
+}
+
+const wrongContent = ({ name, sha256 }: BundleFile) =>
+  `${name} has another content than the site says (SHA-256 ${sha256}): it is not used; put the file anew, or mend what lies at its URL`;
+
+function readFolder(folder: string): readonly string[] {
+  return statSync(folder, { throwIfNoEntry: false }) === undefined ? [] : readdirSync(folder);
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk);
+  return hash.digest('hex');
+}

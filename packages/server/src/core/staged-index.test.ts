@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { RolloutSystem } from '@thinman/protocol';
+import fc from 'fast-check';
+import { resolvePolicy } from './resolve-policy.ts';
+import { createStagedIndex, isActive, momentText, type StagedIndex } from './staged-index.ts';
+
+type Indexed = Parameters<StagedIndex['update']>[0];
+const object = (kind: Indexed['kind'], name: string, body: object, system: object = {}): Indexed => ({
+  ...{ kind, name, deleted: false },
+  body: { ...body },
+  system: { ...system },
+});
+const policy = (minutes: number) => ({ settings: { power: { screenOffAfterMinutes: minutes } } });
+const progress = (given: Partial<RolloutSystem>) => ({
+  rollout: { state: 'running', stage: 0, stageSince: 0, began: 1, base: 1, ...given },
+});
+const STAGES = [{ deviceGroups: ['pilot'] }, { deviceGroups: ['ward'] }];
+const rollout = (given: Partial<RolloutSystem> | undefined, body: object = {}) =>
+  object(
+    'Rollout',
+    'r',
+    { of: { policy: 'quiet' }, to: policy(20), stages: STAGES, ...body },
+    given === undefined ? {} : progress(given),
+  );
+const SITE: readonly Indexed[] = [
+  object('DeviceGroup', 'hospital', {}),
+  object('DeviceGroup', 'pilot', { parent: 'hospital' }),
+  object('DeviceGroup', 'pilot-2', { parent: 'pilot' }),
+  object('DeviceGroup', 'ward', { parent: 'hospital' }),
+  object('Policy', 'quiet', policy(10)),
+  object('Assignment', 'everywhere', { policy: 'quiet', to: { site: true } }),
+];
+
+function indexOf(...objects: readonly Indexed[]): StagedIndex {
+  const index = createStagedIndex();
+  for (const one of objects) index.update(one);
+  return index;
+}
+
+/** What a device of this group has. */
+function minutesIn(index: StagedIndex, group: string | undefined): unknown {
+  const subject = { device: { name: 'tc', ...(group !== undefined && { group }) } };
+  return resolvePolicy(index.configFor(group), subject)['power.screenOffAfterMinutes']?.value;
+}
+const GROUPS = [undefined, 'hospital', 'pilot', 'pilot-2', 'ward'] as const;
+const all = (index: StagedIndex) => GROUPS.map(group => minutesIn(index, group));
+
+test('a rollout gives the new body to the groups that it has reached, and to those within', () => {
+  assert.deepEqual(all(indexOf(...SITE, rollout({}))), [10, 10, 20, 20, 10]);
+  assert.deepEqual(all(indexOf(...SITE, rollout({ stage: 1 }))), [10, 10, 20, 20, 20]);
+});
+
+test('one that is paused or has stopped keeps what it gave; one that is over, or has not begun, gives nothing', () => {
+  for (const state of ['paused', 'stopped'] as const) {
+    assert.deepEqual(all(indexOf(...SITE, rollout({ state }))), [10, 10, 20, 20, 10], state);
+  }
+  for (const given of [undefined, { state: 'rolled_back' }, { state: 'finished' }] as const) {
+    assert.deepEqual(all(indexOf(...SITE, rollout(given))), [10, 10, 10, 10, 10]);
+  }
+});
+
+test('it follows every change: of the rollout, of what it changes, of a group', () => {
+  const index = indexOf(...SITE, rollout({}));
+  assert.equal(minutesIn(index, 'pilot'), 20);
+  index.update(rollout({}, { to: policy(30) }));
+  assert.equal(minutesIn(index, 'pilot'), 30);
+  index.update(object('Policy', 'quiet', policy(11)));
+  assert.deepEqual([minutesIn(index, 'pilot'), minutesIn(index, 'ward')], [30, 11]);
+  index.update(object('DeviceGroup', 'pilot-2', { parent: 'ward' }));
+  assert.equal(minutesIn(index, 'pilot-2'), 11);
+  index.update({ ...rollout({}), deleted: true });
+  assert.equal(minutesIn(index, 'pilot'), 11);
+});
+
+test('an assignment rolls out as well: its priority, and to whom', () => {
+  const loud = object('Policy', 'loud', policy(5));
+  const given = { of: { assignment: 'everywhere' }, to: { policy: 'loud', to: { site: true } } };
+  const index = indexOf(...SITE, loud, rollout({}, given));
+  assert.deepEqual(all(index), [10, 10, 5, 5, 10]);
+  assert.deepEqual(index.targetsOf({ kind: 'Rollout', name: 'r' }), [{ site: true }, { site: true }]);
+});
+
+test('of two rollouts of one object the one whose name sorts first counts, in whatever order they came', () => {
+  const first = { ...rollout({}), name: 'a' };
+  const second = { ...rollout({}, { to: policy(30) }), name: 'b' };
+  assert.equal(minutesIn(indexOf(...SITE, first, second), 'pilot'), 20);
+  assert.equal(minutesIn(indexOf(...SITE, second, first), 'pilot'), 20);
+});
+
+test('every order of the same objects gives the same', () => {
+  const objects = [...SITE, rollout({}), object('Profile', 'p', { connections: [] })];
+  const expected = all(indexOf(...objects));
+  fc.assert(
+    fc.property(fc.shuffledSubarray(objects, { minLength: objects.length }), shuffled => {
+      assert.deepEqual(all(indexOf(...shuffled)), expected);
+    }),
+  );
+});
+
+test('an assignment with a moment counts from the commit that carried it out, and a new moment is a new wait', () => {
+  const activateAt = { at: '2026-12-01T06:00', timeZone: 'Europe/Rome' };
+  const planned = (system: object, moment = activateAt) =>
+    object('Assignment', 'everywhere', { policy: 'quiet', to: { site: true }, activateAt: moment }, system);
+  assert.equal(minutesIn(indexOf(...SITE, planned({})), 'ward'), undefined);
+  const done = { activatedFor: momentText(activateAt) };
+  assert.equal(minutesIn(indexOf(...SITE, planned(done)), 'ward'), 10);
+  assert.equal(isActive(planned(done, { ...activateAt, at: '2026-12-02T06:00' })), false);
+});
+
+test('a file reaches whom the policies reach that name it', () => {
+  const named = object('Policy', 'pictures', {
+    settings: { appearance: { wallpaper: 'w.png' }, certificates: { trustFiles: ['ca.pem'] } },
+  });
+  const index = indexOf(...SITE, named, object('Assignment', 'w', { policy: 'pictures', to: { deviceGroup: 'ward' } }));
+  for (const name of ['w.png', 'ca.pem']) {
+    assert.deepEqual(index.targetsOf({ kind: 'File', name }), [{ deviceGroup: 'ward' }], name);
+  }
+  assert.deepEqual(index.targetsOf({ kind: 'File', name: 'other' }), []);
+});

@@ -1,0 +1,169 @@
+import {
+  type AssignmentBody,
+  type AssignmentTarget,
+  type FileBody,
+  filesNamed,
+  type ObjectKind,
+  SETTINGS,
+} from '@thinman/protocol';
+import type { StoredObject } from '../ports.ts';
+import { groupsReached, isOut, type Rollout, readRollout, subjectOf } from './rollout.ts';
+import { groupChain, type SiteConfig } from './site-config.ts';
+import { CONFIG_KINDS, createSiteIndex, isConfigKind, type SiteIndex } from './site-index.ts';
+
+/** Kinds of which a change may change bundles of devices and users that it does not name. */
+export const STAGED_KINDS = [...CONFIG_KINDS, 'File', 'Rollout'] as const satisfies readonly ObjectKind[];
+
+export function isStagedKind(kind: ObjectKind): kind is (typeof STAGED_KINDS)[number] {
+  return kind === 'File' || kind === 'Rollout' || isConfigKind(kind);
+}
+
+type Indexed = Pick<StoredObject, 'kind' | 'name' | 'body' | 'system' | 'deleted'>;
+
+/**
+ * The configuration as it counts for each device: rollouts give a new body to the devices of some groups, and an assignment with
+ * a moment counts from the commit that carried it out. All of it follows from the objects, so every server answers alike.
+ */
+export type StagedIndex = {
+  /** For devices that no rollout has reached. */
+  readonly config: SiteConfig;
+  /** For a device of this group. */
+  configFor(group: string | undefined): SiteConfig;
+  readonly files: ReadonlyMap<string, FileBody>;
+  update(object: Indexed): void;
+  targetsOf(object: Pick<StoredObject, 'kind' | 'name'>): readonly AssignmentTarget[];
+  /** As `SiteIndex` says it; a rollout does when the body that it gives does. */
+  saysOffline(object: Pick<StoredObject, 'kind' | 'name'>): boolean;
+  clear(): void;
+};
+
+export function createStagedIndex(): StagedIndex {
+  const base = createSiteIndex();
+  const objects = new Map<string, Indexed>();
+  const files = new Map<string, FileBody>();
+  const rollouts = new Map<string, Rollout>();
+  /** By the rollouts that have reached a device; made when first asked for, void after a change. */
+  const staged = new Map<string, SiteIndex>();
+  let out: readonly Rollout[] = [];
+
+  function indexWith(reached: readonly Rollout[]): SiteIndex {
+    const key = reached.map(({ name }) => name).join('/');
+    const known = staged.get(key);
+    if (known !== undefined) return known;
+    const index = createSiteIndex(Array.from(objects.values(), asCounted));
+    for (const rollout of reached) {
+      const of = subjectOf(rollout.body.of);
+      const now = of && objects.get(keyOf(of));
+      if (now !== undefined) index.update(asCounted({ ...now, system: now.system, body: rollout.body.to }));
+    }
+    staged.set(key, index);
+    return index;
+  }
+
+  function reaching(group: string | undefined): readonly Rollout[] {
+    if (out.length === 0 || group === undefined) return [];
+    const around = new Set(groupChain(base.config.deviceGroups, group));
+    return out.filter(rollout => groupsReached(rollout).some(reached => around.has(reached)));
+  }
+
+  /** Of two on one object the one whose name sorts first counts (apply refuses the second). */
+  function order(): void {
+    const taken = new Set<string>();
+    out = [...rollouts.values()]
+      .filter(isOut)
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .filter(({ body }) => {
+        const of = subjectOf(body.of);
+        if (of === undefined || taken.has(keyOf(of))) return false;
+        taken.add(keyOf(of));
+        return true;
+      });
+  }
+
+  function usersOf(file: string): readonly AssignmentTarget[] {
+    const every = [base, ...staged.values()];
+    return every.flatMap(index =>
+      Array.from(index.config.policies.values())
+        .filter(({ settings }) => namesFile(settings, file))
+        .flatMap(({ name }) => index.targetsOf({ kind: 'Policy', name })),
+    );
+  }
+
+  return {
+    config: base.config,
+    configFor(group) {
+      const reached = reaching(group);
+      return reached.length === 0 ? base.config : indexWith(reached).config;
+    },
+    files,
+    update(object) {
+      const { kind, name, body, deleted } = object;
+      if (kind === 'File') {
+        if (deleted) files.delete(name);
+        else files.set(name, body as FileBody);
+      } else if (kind === 'Rollout') {
+        if (deleted) rollouts.delete(name);
+        else rollouts.set(name, readRollout(name, body, object.system));
+        order();
+        staged.clear();
+      } else if (isConfigKind(kind)) {
+        if (deleted) objects.delete(keyOf(object));
+        else objects.set(keyOf(object), object);
+        base.update(asCounted(object));
+        staged.clear();
+      }
+    },
+    targetsOf(object) {
+      if (object.kind === 'File') return usersOf(object.name);
+      if (object.kind !== 'Rollout') {
+        return [base, ...staged.values()].flatMap(index => index.targetsOf(object));
+      }
+      const rollout = rollouts.get(object.name);
+      const of = rollout && subjectOf(rollout.body.of);
+      if (rollout === undefined || of === undefined) return [];
+      const to = of.kind === 'Assignment' ? (rollout.body.to as AssignmentBody).to : undefined;
+      return [...base.targetsOf(of), ...(to === undefined ? [] : [to])];
+    },
+    saysOffline(object) {
+      if (object.kind !== 'Rollout') return [base, ...staged.values()].some(index => index.saysOffline(object));
+      const rollout = rollouts.get(object.name);
+      const of = rollout && subjectOf(rollout.body.of);
+      if (rollout === undefined || of === undefined) return false;
+      return (
+        base.saysOffline(of) || createSiteIndex([{ ...of, body: rollout.body.to, deleted: false }]).saysOffline(of)
+      );
+    },
+    clear() {
+      base.clear();
+      for (const map of [objects, files, rollouts, staged]) map.clear();
+      out = [];
+    },
+  };
+}
+
+const keyOf = ({ kind, name }: { readonly kind: string; readonly name: string }) => `${kind}/${name}`;
+
+/** An assignment whose moment has not come counts as none. */
+function asCounted(object: Indexed): Indexed {
+  return object.kind === 'Assignment' && !isActive(object)
+    ? { ...object, system: object.system, body: {}, deleted: true }
+    : object;
+}
+
+/** Whether an assignment counts: it has no moment, or that very moment was carried out. */
+export function isActive({ body, system }: Pick<StoredObject, 'body' | 'system'>): boolean {
+  const { activateAt } = body as AssignmentBody;
+  return activateAt === undefined || system.activatedFor === momentText(activateAt);
+}
+
+/** As it is remembered that a moment was carried out. */
+export const momentText = ({ at, timeZone }: NonNullable<AssignmentBody['activateAt']>) => `${at} ${timeZone}`;
+
+/** Names of Files in settings by dotted key. */
+export function filesIn(settings: Iterable<readonly [string, unknown]>): readonly string[] {
+  return Array.from(settings, ([key, value]) => filesNamed(SETTINGS.get(key)?.schema ?? {}, value)).flat();
+}
+
+function namesFile(settings: ReadonlyMap<string, unknown>, file: string): boolean {
+  return filesIn(settings).includes(file);
+}
