@@ -161,10 +161,13 @@ export function directoryContract(name: string, openLab: () => Promise<Directory
           const beganMs = performance.now();
           const answer = said(await faulty.login(`${user}@lab.test`, 'wrong-password'));
           assert.ok(performance.now() - beganMs < DEADLINE_MS, `chunk ${chunk}: too late`);
-          return { chunk, answer, counted: await lab.counted(user), hit: wire.hit() };
+          return { chunk, answer, hit: wire.hit() };
         });
-        for (const { chunk, answer, counted } of results) {
-          assert.equal(counted, 1, `chunk ${chunk}: ${answer}, counted ${counted}`);
+        for (const { chunk, answer } of results) {
+          const counted = await lab.counted(`${fault}-${chunk}`);
+          // A server may drop what it has read of a connection that is cut, before it binds: then nothing is counted, and nothing told.
+          const least = fault === 'cut' && answer === 'undecided' ? 0 : 1;
+          assert.ok(counted >= least && counted <= 1, `chunk ${chunk}: ${answer}, counted ${counted}`);
           assert.ok(['credentials_invalid', 'undecided'].includes(answer), `chunk ${chunk}: ${answer}`);
         }
         assert.ok(
