@@ -41,6 +41,18 @@ test('the device policy lies in a file that other programs may read, replaced as
   assert.deepEqual(readdirSync(dir), ['device-policy.json']);
 });
 
+test('a secret among the settings is for hooks, and not in that file', async () => {
+  const wifi = [{ ssid: 'Ward 3', passphrase: 'canary-passphrase' }];
+  const settings = { 'network.wifi.networks': wifi, 'power.screenOffAfterMinutes': 10 };
+  await applyAll({ device: { ...bundle, settings }, user: null }, [devicePolicyFile(dir)]);
+  const text = readFileSync(join(dir, 'device-policy.json'), 'utf8');
+  assert.ok(!text.includes('canary'));
+  assert.deepEqual(JSON.parse(text).settings, {
+    'network.wifi.networks': [{ ssid: 'Ward 3', passphrase: { secret: 'set' } }],
+    'power.screenOffAfterMinutes': 10,
+  });
+});
+
 test('a section that fails is reported, and the others are applied; of two for a section the worse counts', async () => {
   const failing: Applier = {
     section: 'network',

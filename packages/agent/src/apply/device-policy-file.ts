@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { BundleFile } from '@thinman/protocol';
+import { type BundleFile, replaceAt, SECRET_IS_SET, secretsIn } from '@thinman/protocol';
 import { writeFileAtomic } from '../atomic-file.ts';
 import type { Applier } from './applier.ts';
 
@@ -7,7 +7,10 @@ const FILE = 'device-policy.json';
 /** For other programs of the device. A user's settings and profile never come here. */
 const FILE_MODE = 0o644;
 
-/** Writes the effective policy of the device as JSON: `{"device", "version", "settings", "connections"}`, and in `files` where those lie that settings name. */
+/**
+ * Writes the effective policy of the device as JSON: `{"device", "version", "settings", "connections"}`, and in `files` where those
+ * lie that settings name. Everybody on the device may read it: where a secret is, it has `{"secret": "set"}`. Hooks are given it.
+ */
 export function devicePolicyFile(
   appliedDir: string,
   paths: (files: readonly BundleFile[] | undefined) => Record<string, string> = () => ({}),
@@ -19,7 +22,7 @@ export function devicePolicyFile(
       const content = {
         device: device.name,
         version,
-        settings,
+        settings: withoutSecrets(settings),
         connections: profile.connections,
         ...(files !== undefined && { files: paths(files) }),
       };
@@ -30,4 +33,13 @@ export function devicePolicyFile(
       return { result: 'applied' };
     },
   };
+}
+
+function withoutSecrets(settings: Readonly<Record<string, unknown>>): unknown {
+  const body: unknown = { settings };
+  const hidden = secretsIn('Policy', { settings }).reduce(
+    (shown, { path }) => replaceAt(shown, path, () => SECRET_IS_SET),
+    body,
+  );
+  return (hidden as { readonly settings: unknown }).settings;
 }

@@ -46,7 +46,9 @@ export const RolloutBody = closed({
 });
 export type RolloutBody = Static<typeof RolloutBody>;
 
+/** Of a stage's devices that have it, before the next stage begins: some are switched off on any day. */
 export const DEFAULT_ADVANCE_AT_PERCENT = 90;
+/** Of the devices that have told: above it a rollout stops by itself. */
 export const DEFAULT_FAILED_PERCENT = 5;
 
 /** How far a rollout is; kept by servers. Without it: not begun. */
