@@ -21,7 +21,7 @@ const FITTING = [
     '01234567',
     'uid={user},dc=example',
   ],
-  ...['de_DE', 'Europe/Berlin'],
+  ...['de_DE', 'Europe/Berlin', '2026-12-01T06:00', '2027-03-28T02:30', 'a1'.repeat(32), 'https://files.example/a.png'],
 ];
 
 /** Longest texts that are made as a matter of course; `HOSTILE` has the large ones. */
