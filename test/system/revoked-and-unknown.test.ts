@@ -114,8 +114,9 @@ systemTest(
     });
     // The servers' own copies know more than the database: that is a fork, and they go on from what they have.
     await agent.waitForStatus('to be online, degraded', ({ mode }) => mode === 'degraded');
-    // What is handed on to that database goes with it.
+    // What is handed on to that database goes with it: all of it, or half of it would be found.
     await expectLogin(withoutHistory(agent, processes), ALICE, /^granted degraded by/);
+    await site.settle();
 
     await exchange(site, () => restore(site, backup, WHOLE));
     await agent.waitForStatus('to be unknown to both', ({ servers }) =>
