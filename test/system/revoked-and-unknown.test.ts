@@ -114,9 +114,9 @@ systemTest(
     });
     // The servers' own copies know more than the database: that is a fork, and they go on from what they have.
     await agent.waitForStatus('to be online, degraded', ({ mode }) => mode === 'degraded');
-    // What is handed on to that database goes with it: all of it, or half of it would be found.
+    // Its events wait in a journal, are handed on to the database that comes next, and go with that one.
     await expectLogin(withoutHistory(agent, processes), ALICE, /^granted degraded by/);
-    await site.settle();
+    await agent.waitForStatus('to have handed on its events', ({ pendingEvents }) => pendingEvents === 0);
 
     await exchange(site, () => restore(site, backup, WHOLE));
     await agent.waitForStatus('to be unknown to both', ({ servers }) =>
