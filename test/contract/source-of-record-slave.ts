@@ -49,6 +49,8 @@ export function slaveContract(name: string, kind: DatabaseKind): void {
     });
 
     it('waits for a site that has not been replicated yet', async () => {
+      // The database itself has arrived: it is the site in it that has not.
+      await pair.waitUntilAligned();
       const secondary = onSlave();
       assert.equal(await secondary.site(), undefined);
       const made = await keep(lab.open()).initialise(newSite(), []);

@@ -51,9 +51,10 @@ function finder(secrets: readonly Secret[]): (content: Buffer) => Omit<Find, 'fi
 export function filesUnder(folder: string): string[] {
   return readdirSync(folder).flatMap(name => {
     const path = join(folder, name);
-    const stat = lstatSync(path);
-    if (stat.isDirectory()) return filesUnder(path);
-    return stat.isFile() ? [path] : [];
+    // Of folders that others write to, what was listed may be gone.
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat?.isDirectory()) return filesUnder(path);
+    return stat?.isFile() ? [path] : [];
   });
 }
 

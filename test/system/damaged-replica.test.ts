@@ -104,7 +104,10 @@ async function whileRunning(site: Site, server: Server, damage: (replica: string
   const tc1 = site.agent('tc-1');
   damage(replicaOf(server));
   await expectLogin(tc1, ALICE, /^granted online by /);
-  await site.apply(profile([`to-be-served-by-${server.name}`]));
+  // Refused in the moment between noticing and mending: nothing of it was done, and it is asked again.
+  await waitFor('a change to be taken', () =>
+    site.apply(profile([`to-be-served-by-${server.name}`])).catch(() => undefined),
+  );
   await waitFor(`${server.name} to have a whole replica`, () => (isWhole(site, server) ? true : undefined));
   assert.match(server.process().stderr(), /the replica turned out damaged and was set aside; it is whole again/);
   await expectLogin(tc1, ALICE, /^granted online by /);
