@@ -27,6 +27,8 @@ export type AgentPaths = {
   readonly filesDir: string;
   /** What was tried, confirmed and told of policies. */
   readonly applyStateFile: string;
+  /** 0700: the agent's code as it was compiled at the last start. May go at any time. */
+  readonly compiledDir: string;
 };
 
 /** Others may pass through, to `login.sock` and `applied/`, but not list. An administrator may close it (0700). */
@@ -50,6 +52,7 @@ export function agentPaths(dataDir: string): AgentPaths {
     addressFile: join(dir, 'server-addresses.json'),
     filesDir: join(dir, 'files'),
     applyStateFile: join(dir, 'apply-state.json'),
+    compiledDir: join(dir, 'compiled'),
   };
 }
 

@@ -10,6 +10,7 @@ import {
 import { MemoryFolderUnfit } from '../apply/memory-folder.ts';
 import { errorCode } from '../error-code.ts';
 import { SocketUnusable } from '../local/unix-socket.ts';
+import { keepCompiled } from './compiled.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { folderFailure } from './folder-failure.ts';
 import { releaseMemoryWhenIdle } from './idle-memory.ts';
@@ -35,6 +36,7 @@ export async function runStart(dataDir: string, options: StartOptions = {}): Pro
     if (ready !== 'asked') {
       const server = ready.server === null ? '' : ` server=${ready.server}`;
       process.stdout.write(`READY mode=${ready.mode}${server}\n`);
+      keepCompiled();
       releaseMemoryWhenIdle(agent.onChange);
       await asked;
     }

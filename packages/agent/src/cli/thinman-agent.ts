@@ -1,3 +1,4 @@
+import { reuseCompiled } from './compiled.ts';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { outliveReaders } from './standard-streams.ts';
 
@@ -20,6 +21,8 @@ export async function main(argv: readonly string[]): Promise<void> {
  */
 async function run(argv: readonly string[]): Promise<ExitCode> {
   const [verb, option, dataDir, ...more] = argv.slice(2);
+  const named = argv[argv.indexOf('--data') + 1];
+  if (verb === 'start' && argv.includes('--data') && named !== undefined) reuseCompiled(named);
   if (verb === 'start' && option === '--data' && dataDir !== undefined && !dataDir.startsWith('-') && more.length === 0)
     return (await import('./start.ts')).runStart(dataDir);
   return (await import('./program.ts')).runProgram(argv);
