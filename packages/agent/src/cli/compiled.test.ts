@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { getCompileCacheDir } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -27,8 +27,16 @@ describe('compiled code that is kept', () => {
 
   it('is in a folder that only the agent’s own user can write, in its data folder', () => {
     mkdirSync(join(folder, 'identity'));
-    reuseCompiled(folder);
+    // A process of its own: the tests' own keeps its compiled code elsewhere.
+    const program = `import { reuseCompiled } from ${JSON.stringify(join(import.meta.dirname, 'compiled.ts'))};
+      import { getCompileCacheDir } from 'node:module';
+      reuseCompiled(${JSON.stringify(folder)});
+      process.stdout.write(getCompileCacheDir());`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+      encoding: 'utf8',
+      env: {},
+    });
+    assert.ok(stdout.startsWith(join(folder, 'compiled')), stdout + stderr);
     assert.equal(statSync(join(folder, 'compiled')).mode & 0o777, 0o700);
-    assert.ok(getCompileCacheDir()?.startsWith(join(folder, 'compiled')));
   });
 });

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { enableCompileCache, flushCompileCache } from 'node:module';
 import { agentPaths } from '../config.ts';
 
@@ -17,7 +17,7 @@ export function reuseCompiled(dataDir: string): void {
   } catch {
     // It is there, or cannot be.
   }
-  if (existsSync(compiledDir)) enableCompileCache(compiledDir);
+  if (statSync(compiledDir, { throwIfNoEntry: false })?.isDirectory() === true) enableCompileCache(compiledDir);
 }
 
 /** For the next start, which need not come after an orderly end of this one. */
