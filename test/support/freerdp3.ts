@@ -25,7 +25,12 @@ export async function freeRdp3(): Promise<readonly string[] | string> {
   }
   const folder = `usr/lib/${machine()}-linux-gnu`;
   const libraries = [folder, `${folder}/pulseaudio`].map(each => join(ROOT, each));
-  const [loader = ''] = ['lib64/ld-linux-x86-64.so.2', 'usr/lib64/ld-linux-x86-64.so.2', 'lib/ld-linux-aarch64.so.1', 'usr/lib/ld-linux-aarch64.so.1']
+  const [loader = ''] = [
+    'lib64/ld-linux-x86-64.so.2',
+    'usr/lib64/ld-linux-x86-64.so.2',
+    'lib/ld-linux-aarch64.so.1',
+    'usr/lib/ld-linux-aarch64.so.1',
+  ]
     .map(path => join(ROOT, path))
     .filter(path => existsSync(path));
   return [loader, '--library-path', libraries.join(':'), join(ROOT, PROGRAM)];

@@ -145,7 +145,11 @@ body:
       assert.match(await table(), /^tc-1 +waiting +not reported yet since it was enrolled, or the site was updated$/m);
       const next = await change(site, policy(12));
       await waitForStates(site, next, 'tc-1 applied, tc-2 applied');
-      assert.match(await table(), /^2 applied, 0 pending, 0 failed, 0 waiting$/m, 'what is newer counts for what was before');
+      assert.match(
+        await table(),
+        /^2 applied, 0 pending, 0 failed, 0 waiting$/m,
+        'what is newer counts for what was before',
+      );
     },
 
     async 'that one object saw goes back alone, and what lies between two generations is told'(site) {

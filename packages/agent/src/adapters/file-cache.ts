@@ -87,7 +87,9 @@ export function createFileCache({
       if (errorCode(error) !== 'ENOSPC') throw error;
       // What has come of it is worth less than the room that it takes.
       rmSync(partial, { force: true });
-      throw new Error(`the disk became full while ${file.name} (${file.bytes} bytes) was stored; it is asked for again`);
+      throw new Error(
+        `the disk became full while ${file.name} (${file.bytes} bytes) was stored; it is asked for again`,
+      );
     }
     if (size < file.bytes)
       throw new Error(`${file.name}: ${size} of ${file.bytes} bytes have come; the rest is asked for again`);
@@ -119,8 +121,7 @@ export function createFileCache({
         throw new Error(`${file.name} has ${file.bytes} bytes, and this device keeps at most ${limitBytes}`);
       const wrongAtMs = wrong.get(file.sha256);
       const againMs = file.url === undefined ? WRONG_AGAIN_OF_SITE_MS : WRONG_AGAIN_MS;
-      if (wrongAtMs !== undefined && clock.monotonicMs() - wrongAtMs < againMs)
-        throw new Error(wrongContent(file));
+      if (wrongAtMs !== undefined && clock.monotonicMs() - wrongAtMs < againMs) throw new Error(wrongContent(file));
       await fetch(file, signal);
       return pathOf(file);
     },

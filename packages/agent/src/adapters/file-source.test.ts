@@ -107,9 +107,7 @@ test('a server that gives other bytes is not believed; when another one is in us
   const other = Buffer.from(CONTENT);
   other[PART_BYTES + 1] = 0;
   let lies = true;
-  const { cache, clock } = await serversWith((request, response) =>
-    gives(lies ? other : CONTENT)(request, response),
-  );
+  const { cache, clock } = await serversWith((request, response) => gives(lies ? other : CONTENT)(request, response));
   await assert.rejects(cache.ensure(FILE, signal), /another content than the site says/);
   assert.equal(cache.pathOf(FILE), undefined);
   lies = false;

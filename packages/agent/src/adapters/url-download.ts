@@ -68,7 +68,9 @@ async function answerOf(first: URL, from: number, asking: Asking): Promise<Incom
     if (!REDIRECTS.includes(statusCode) || headers.location === undefined) throw refusalOf(url, statusCode);
     const next = URL.canParse(headers.location, url) ? new URL(headers.location, url) : undefined;
     if (next?.protocol !== 'https:') {
-      throw new Error(`${url.host} leads to what is not https (${statusCode}): give the File a url that needs no such step`);
+      throw new Error(
+        `${url.host} leads to what is not https (${statusCode}): give the File a url that needs no such step`,
+      );
     }
     url = next;
   }

@@ -17,8 +17,8 @@ import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { StoredObject } from '../ports.ts';
 import type { AdminDeps } from './admin-deps.ts';
 import { planWithoutPasswords } from './apply.ts';
-import { didYouMean } from './nearest.ts';
 import { type EffectiveSite, effectiveAt, shown } from './effective.ts';
+import { didYouMean } from './nearest.ts';
 import type { PlannedObject } from './plan-apply.ts';
 import { planDelete } from './plan-delete.ts';
 import { replicaReader } from './site-view.ts';
@@ -102,7 +102,9 @@ async function planRemovals(
   for (const { kind, name } of deleted) {
     if (!isObjectKind(kind)) {
       return refused('bad_request', {
-        problems: [{ field: 'deleted', message: `"${kind}" is no kind of object${didYouMean(kind, OBJECT_KIND_NAMES)}` }],
+        problems: [
+          { field: 'deleted', message: `"${kind}" is no kind of object${didYouMean(kind, OBJECT_KIND_NAMES)}` },
+        ],
       });
     }
     const plan = await planDelete(

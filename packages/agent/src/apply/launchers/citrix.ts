@@ -18,7 +18,8 @@ export function launchCitrix({ storeUrl, application, icaUrl }: ConnectionOf<'ci
   if (icaUrl !== undefined) return launchOf({ ...common, programs: [`${ICA_ROOT}/wfica`, 'wfica'], args: [icaUrl] });
   if (storeUrl === undefined) return unfit('neither storeUrl nor icaUrl is set: say where the session is');
   // An argument that begins with a dash would be an option.
-  if (application?.startsWith('-') === true) return unfit('application begins with a dash: Citrix would take it for an option');
+  if (application?.startsWith('-') === true)
+    return unfit('application begins with a dash: Citrix would take it for an option');
   const first = { programs: STOREBROWSE, args: ['--addstore', storeUrl] };
   if (application === undefined) {
     return launchOf({ ...common, first, programs: [`${ICA_ROOT}/selfservice`, 'selfservice'], args: [] });

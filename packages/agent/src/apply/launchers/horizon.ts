@@ -45,7 +45,8 @@ export function launchHorizon(connection: ConnectionOf<'horizon'>, person: Perso
 export function horizonUri(connection: ConnectionOf<'horizon'>, person: Pick<Person, 'user'>): string {
   const { host, domain, desktop, application, protocol } = connection;
   const query = new URLSearchParams();
-  if (protocol !== undefined) query.set(application === undefined ? 'desktopProtocol' : 'appProtocol', PROTOCOL[protocol]);
+  if (protocol !== undefined)
+    query.set(application === undefined ? 'desktopProtocol' : 'appProtocol', PROTOCOL[protocol]);
   if (domain !== undefined) query.set('domainName', domain);
   const at = connection.sso === true && person.user !== null ? `${encodeURIComponent(person.user)}@` : '';
   const what = desktop ?? application;

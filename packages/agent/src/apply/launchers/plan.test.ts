@@ -98,7 +98,10 @@ test('Horizon: arguments, and the same as a URI', () => {
     'horizon-client://alice@view.example.org/Win%2011?desktopProtocol=BLAST&domainName=LAB',
   );
   assert.equal(
-    horizonUri({ name: 'h', type: 'horizon', host: 'view.example.org', application: 'Notes', protocol: 'pcoip' }, ALICE),
+    horizonUri(
+      { name: 'h', type: 'horizon', host: 'view.example.org', application: 'Notes', protocol: 'pcoip' },
+      ALICE,
+    ),
     'horizon-client://view.example.org/Notes?appProtocol=PCOIP',
   );
   assert.equal(planOf({ ...horizon, application: 'x' }, ALICE).kind, 'unfit');

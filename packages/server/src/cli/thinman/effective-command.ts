@@ -50,7 +50,8 @@ export async function getIfApplied(
 
 function kindAndName(given: string): { readonly kind: string; readonly name: string } {
   const at = given.indexOf('/');
-  if (at < 1) throw new CommandError(EXIT.misuse, `"${given}" names no object: write KIND/NAME, like Policy/quiet-screens`);
+  if (at < 1)
+    throw new CommandError(EXIT.misuse, `"${given}" names no object: write KIND/NAME, like Policy/quiet-screens`);
   return { kind: given.slice(0, at), name: given.slice(at + 1) };
 }
 

@@ -178,7 +178,10 @@ export function thinmanProgram(out: (text: string) => void): Command {
     .option('--device <name>', 'the device')
     .option('--user <name>', 'the user')
     .option('--if-applied <path...>', 'what applying these files would change, and where; nothing is done')
-    .option('--if-deleted <kind/name...>', 'what deleting these would change, after the files of --if-applied if there are any')
+    .option(
+      '--if-deleted <kind/name...>',
+      'what deleting these would change, after the files of --if-applied if there are any',
+    )
     .option('-o, --output <format>', 'table, yaml or json', 'table')
     .action(
       asking(async (client, { device, user, output, ifApplied, ifDeleted }) => {
