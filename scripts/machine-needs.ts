@@ -29,7 +29,7 @@ const INNODB_CLUSTER = /^test\/mysql9\/innodb-cluster/;
 const GALERA = /^test\/.*galera/;
 const NETWORK = /^test\/(?:.*\/)?network\/|^test\/bench\/(?:failover|memory-agent|peers)/;
 const TRACED = /^test\/system\/(?:killed-at-|promotion|restored-database)/;
-const FULL_DISKS = /^test\/(?:system|database)\/full-disk/;
+const FULL_DISKS = /^test\/(?:system|database)\/(?:full-disk|wrong-files)/;
 const UNIX_USERS = /^test\/security\/other-unix-users/;
 const CLIENTS = /^test\/clients\//;
 /** The helper of pam_exec, and PAM itself. */

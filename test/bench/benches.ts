@@ -26,6 +26,7 @@ export const BENCHES: readonly BenchEntry[] = [
   { name: 'memory-agent', load: async () => (await import('./memory-agent.ts')).memoryAgent },
   { name: 'events', load: async () => (await import('./events.ts')).events },
   { name: 'scale', load: async () => (await import('./scale.ts')).scale },
+  { name: 'deployment', load: async () => (await import('./deployment.ts')).deployment },
   { name: 'peers', onlyByName: true, load: async () => (await import('./peers.ts')).peers },
 ];
 

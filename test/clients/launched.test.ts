@@ -14,6 +14,7 @@ import { planOf } from '../../packages/agent/src/apply/launchers/plan.ts';
 import { sshArguments } from '../../packages/agent/src/apply/launchers/programs.ts';
 import { openMemoryFolder } from '../../packages/agent/src/apply/memory-folder.ts';
 import type { Connection } from '../../packages/protocol/src/index.ts';
+import { freeRdp3 } from '../support/freerdp3.ts';
 import { freePort } from '../support/loopback.ts';
 import { SYSTEM_PATH, startProgram, systemProgram } from '../support/programs.ts';
 import { createScratch, type Scratch } from '../support/scratch.ts';
@@ -70,6 +71,24 @@ test('FreeRDP takes every setting that a connection can have, in the file and as
   // Nobody listens at the gateway: it gives up by itself.
   assert.doesNotMatch(await freeRdpSays([path, ...args]), NOT_UNDERSTOOD);
   assert.match(await freeRdpSays([path, ...args, '/no-such-option']), NOT_UNDERSTOOD, 'it would say so');
+});
+
+test('FreeRDP 3 takes the same file and the same arguments', { timeout: 300_000 }, async t => {
+  const command = await freeRdp3();
+  if (typeof command === 'string') {
+    console.error(command);
+    t.skip(command);
+    return;
+  }
+  const { file, args } = launchOf(everything);
+  const path = join(scratch.folder, 'all-3.rdp');
+  writeFileSync(path, file?.content ?? '');
+  assert.doesNotMatch(await freeRdpSays([path, ...args], command), NOT_UNDERSTOOD);
+  assert.match(await freeRdpSays([path, ...args, '/no-such-option'], command), NOT_UNDERSTOOD, 'it would say so');
+  // With a password to come: it is asked for nothing.
+  const plan = planOf({ ...everything, sso: true }, { user: 'alice', canSignOn: true });
+  assert.ok(plan.kind === 'launch');
+  assert.doesNotMatch(await freeRdpSays([path, ...plan.launch.args], command), NOT_UNDERSTOOD);
 });
 
 test('FreeRDP goes where the .rdp file alone says', async () => {
@@ -179,8 +198,12 @@ test('ssh runs the command of a connection on a real sshd', async () => {
 
 const NOT_UNDERSTOOD = /Unexpected keyword|unexpected value|Failed at index|unknown protocol|invalid/i;
 
-async function freeRdpSays(args: readonly string[]): Promise<string> {
+async function freeRdpSays(args: readonly string[], command: readonly string[] = ['xfreerdp']): Promise<string> {
+  const [program = '', ...before] = command;
   const env = { ...process.env, PATH: SYSTEM_PATH, DISPLAY: screen.display, HOME: scratch.folder };
-  const said = await execute('xfreerdp', args, { env, timeout: 20_000 }).catch(error => error);
+  // Version 3 does not end by itself while it waits for a password.
+  const asked = execute(program, [...before, ...args], { env, timeout: 20_000, killSignal: 'SIGKILL' });
+  asked.child.stdin?.on('error', () => {}).end('a-password\n');
+  const said = await asked.catch(error => error);
   return `${said.stdout}${said.stderr}`;
 }

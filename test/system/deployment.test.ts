@@ -3,6 +3,7 @@ import { hash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DeploymentPage, DeploymentRow } from '@thinman/protocol';
+import Database from 'better-sqlite3';
 import type { Site } from '../support/site.ts';
 import { waitUntilOn } from '../support/site.ts';
 import { systemTests } from '../support/system-test.ts';
@@ -131,6 +132,24 @@ body:
       for (const name of ['tc-1', 'tc-2']) {
         assert.equal(settingsOf(site, name).settings['power.screenOffAfterMinutes'], 9);
       }
+    },
+
+    async 'shows who has told of nothing yet, after an update of the schema too, until each tells again'(site) {
+      const { generation } = await site.primary.status();
+      await site.settle();
+      // As the update to schema 2 leaves it: the table of reports is new, and empty.
+      const database = new Database(join(site.primary.data, 'site.db'));
+      database.exec('DELETE FROM bundle_reports');
+      database.close();
+      const table = () => site.primary.administer(['deployment', 'show', String(generation)]);
+      assert.match(await table(), /^tc-1 +waiting +not reported yet since it was enrolled, or the site was updated$/m);
+      const next = await change(site, policy(12));
+      await waitForStates(site, next, 'tc-1 applied, tc-2 applied');
+      assert.match(
+        await table(),
+        /^2 applied, 0 pending, 0 failed, 0 waiting$/m,
+        'what is newer counts for what was before',
+      );
     },
 
     async 'that one object saw goes back alone, and what lies between two generations is told'(site) {

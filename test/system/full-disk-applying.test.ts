@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { hash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createFileCache } from '../../packages/agent/src/adapters/file-cache.ts';
@@ -68,4 +69,45 @@ test('a disk that is full while a policy is applied: the old files stay whole, i
   assert.equal(policy(), 2);
   assert.deepEqual(told.at(-1)?.sections?.power, { result: 'applied' });
   await application.stop();
+});
+
+test('a disk that becomes full while a file is stored: what has come is given back, and all of it comes when there is room', {
+  skip: canMountDisk() ? false : NO_DISK,
+}, async () => {
+  await using scratch = createScratch('thinman-full-');
+  using disk = mountSmallDisk(scratch.folder, 'disk');
+  assert.ok(disk !== undefined);
+  const content = Buffer.alloc(2 * 1024 * 1024, 'content');
+  const PART = 64 * 1024;
+  const asked: number[] = [];
+  let filler: (() => void) | undefined = () => disk.fill();
+  const folder = join(disk.folder, 'files');
+  const cache = createFileCache({
+    folder,
+    freeLeftBytes: 0,
+    clock: manualClock(),
+    async *source(_file, from) {
+      asked.push(from);
+      for (let at = from; at < content.length; at += PART) {
+        if (at >= content.length / 2) filler?.();
+        yield { from: at, bytes: content.subarray(at, at + PART) };
+      }
+    },
+  });
+  const file = { name: 'w.png', sha256: hash('sha256', content, 'hex'), bytes: content.length };
+  const { signal } = new AbortController();
+  await assert.rejects(
+    cache.ensure(file, signal),
+    /^Error: the disk became full while w\.png \(2097152 bytes\) was stored/,
+  );
+  assert.deepEqual(readdirSync(folder), []);
+  await assert.rejects(
+    cache.ensure(file, signal),
+    /w\.png needs 2097152 bytes more/,
+    'it has a MiB again, which is too little',
+  );
+  filler = undefined;
+  disk.free();
+  assert.ok(readFileSync(await cache.ensure(file, signal)).equals(content));
+  assert.deepEqual(asked, [0, 0]);
 });

@@ -47,6 +47,8 @@ export const ApplyAnswer = Type.Object({
   epoch: Type.Integer(),
   generation: Type.Integer(),
   changes: Type.Array(ApplyChange),
+  /** What is to be known of it all the same, for people; left out: nothing. */
+  warnings: Type.Optional(Type.Array(Type.String())),
 });
 export type ApplyAnswer = Static<typeof ApplyAnswer>;
 
@@ -136,6 +138,8 @@ export type EffectiveAnswer = Static<typeof EffectiveAnswer>;
 /** `POST /v1/admin/effective`: what an apply of these objects would change; with a device, there alone. */
 export const IfAppliedRequest = closed({
   objects: Type.Array(Type.Unknown(), { maxItems: 200_000 }),
+  /** What would be deleted after that, in this order. */
+  deleted: Type.Optional(Type.Array(closed({ kind: Type.String(), name: Type.String() }), { maxItems: 1_000 })),
   device: Type.Optional(Type.String()),
   user: Type.Optional(Type.String()),
 });
@@ -152,13 +156,23 @@ export const EffectiveChange = Type.Object({
 });
 export type EffectiveChange = Static<typeof EffectiveChange>;
 
-/** Told one by one up to 200; `affected` counts all, of so many that there are. */
+/** Told one by one up to 200, and `more` that are not; `affected` counts all, of so many that there are. */
 const affected = <S extends TSchema>(item: S) =>
-  Type.Object({ affected: Type.Integer(), of: Type.Integer(), items: Type.Array(item) });
+  Type.Object({
+    affected: Type.Integer(),
+    of: Type.Integer(),
+    items: Type.Array(item),
+    more: Type.Optional(Type.Integer()),
+  });
 
 /** `thinman effective --if-applied`: what would change, where, before it is done. */
 export const IfAppliedAnswer = Type.Object({
-  changes: Type.Array(ApplyChange),
+  changes: Type.Array(
+    Type.Object({
+      ...ApplyChange.properties,
+      change: Type.Union([ApplyChange.properties.change, Type.Literal('deleted')]),
+    }),
+  ),
   devices: affected(Type.Object({ device: Type.String(), changes: Type.Array(EffectiveChange) })),
   users: affected(
     Type.Object({
@@ -172,6 +186,8 @@ export const IfAppliedAnswer = Type.Object({
       changes: Type.Array(EffectiveChange),
     }),
   ),
+  /** Places (groups, devices) in which users were not looked at, because there are too many; left out: none. */
+  placesLeftOut: Type.Optional(Type.Integer()),
   /** Where a device was named: all that would hold there. */
   effective: Type.Optional(EffectiveAnswer),
 });

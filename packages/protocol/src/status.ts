@@ -85,6 +85,8 @@ export const SecondaryStatus = Type.Object({
   generation: Type.Integer(),
   lagMs: Type.Integer({ minimum: 0 }),
   journalPending: Type.Integer({ minimum: 0 }),
+  /** The release that it runs; left out while it has said nothing, and by Primaries before it. */
+  version: Type.Optional(Type.String()),
   /** What it lacked when it last said where it stands. */
   missing: Missing,
 });

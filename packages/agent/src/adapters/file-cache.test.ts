@@ -79,19 +79,45 @@ test('a server that knows no ranges begins anew', async () => {
   assert.deepEqual(readFileSync(await cache.ensure(file(), signal)), content);
 });
 
-test('a wrong content is refused, given to nobody, and not fetched again for an hour', async () => {
+for (const [from, url, againMs] of [
+  ['a URL', 'https://files.example.org/w.png', 3_600_000],
+  ['a server', undefined, 60_000],
+] as const) {
+  test(`a wrong content from ${from} is refused, given to nobody, and not fetched again for ${againMs} ms`, () =>
+    refusesFor(againMs, { ...file(), ...(url !== undefined && { url }) }));
+}
+
+async function refusesFor(againMs: number, wanted: BundleFile): Promise<void> {
   const clock = manualClock();
   const other = Buffer.from(content).fill(120, 3, 4);
   const { source, asked } = sourceOf(other);
   const cache = createFileCache({ folder, source, clock });
-  await assert.rejects(cache.ensure(file(), signal), /wallpaper.png has another content than the site says/);
-  await assert.rejects(cache.ensure(file(), signal), /another content/);
+  await assert.rejects(cache.ensure(wanted, signal), /wallpaper.png has another content than the site says/);
+  await clock.advance(againMs - 1);
+  await assert.rejects(cache.ensure(wanted, signal), /another content/);
   assert.deepEqual(asked, [0]);
-  assert.equal(cache.pathOf(file()), undefined);
+  assert.equal(cache.pathOf(wanted), undefined);
   assert.deepEqual(readdirSync(folder), []);
-  await clock.advance(3_600_000);
-  await assert.rejects(cache.ensure(file(), signal), /another content/);
+  await clock.advance(1);
+  await assert.rejects(cache.ensure(wanted, signal), /another content/);
   assert.deepEqual(asked, [0, 0]);
+}
+
+test('parts that do not fit together are thrown away, and the whole is fetched at once', async () => {
+  const half = sourceOf(Buffer.alloc(content.length, 120), { bytes: 20 });
+  await assert.rejects(createFileCache({ folder, source: half.source, clock: manualClock() }).ensure(file(), signal));
+  const { source, asked } = sourceOf(content);
+  const cache = createFileCache({ folder, source, clock: manualClock() });
+  await assert.rejects(cache.ensure(file(), signal), /another content/);
+  assert.deepEqual(readFileSync(await cache.ensure(file(), signal)), content);
+  assert.deepEqual(asked, [20, 0]);
+});
+
+test('nothing is fetched that would take the room of logins', async () => {
+  const { source, asked } = sourceOf(content);
+  const cache = createFileCache({ folder, source, clock: manualClock(), freeLeftBytes: Number.MAX_SAFE_INTEGER });
+  await assert.rejects(cache.ensure(file(), signal), /wallpaper.png needs 34 bytes more, .* stay free/);
+  assert.deepEqual(asked, []);
 });
 
 test('more than the site says is as wrong', async () => {

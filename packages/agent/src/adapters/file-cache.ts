@@ -1,7 +1,17 @@
 import { createHash } from 'node:crypto';
-import { appendFileSync, createReadStream, readdirSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
+import {
+  appendFileSync,
+  createReadStream,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  truncateSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { BundleFile } from '@thinman/protocol';
+import { errorCode } from '../error-code.ts';
 import { makeFolder } from '../make-folder.ts';
 import type { Clock, FileCache, FileSource } from '../ports.ts';
 
@@ -10,14 +20,19 @@ const FOLDER_MODE = 0o755;
 const FILE_MODE = 0o644;
 /** Of a thin client's disk, which often has 8 GB in all: some dozens of files of the largest size, and a large one by URL. */
 export const FILE_CACHE_LIMIT_BYTES = 512 * 1024 ** 2;
-/** What has come with a wrong content is not fetched again before: it would be the same, from the beginning. */
+/** Left free on the disk: logins and events, which lie there too, go before any wallpaper. */
+export const FREE_LEFT_BYTES = 32 * 1024 ** 2;
+/** What has come with a wrong content from a URL is not fetched again before: it would be the same, from the beginning. */
 const WRONG_AGAIN_MS = 3_600_000;
+/** Where servers of the site give it: each of them checks what it gives, so that another one has the right content. */
+const WRONG_AGAIN_OF_SITE_MS = 60_000;
 
 export type FileCacheOptions = {
   readonly folder: string;
   readonly source: FileSource;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly limitBytes?: number;
+  readonly freeLeftBytes?: number;
 };
 
 /**
@@ -29,6 +44,7 @@ export function createFileCache({
   source,
   clock,
   limitBytes = FILE_CACHE_LIMIT_BYTES,
+  freeLeftBytes = FREE_LEFT_BYTES,
 }: FileCacheOptions): FileCache {
   const verified = new Set<string>();
   const wrong = new Map<string, number>();
@@ -51,31 +67,50 @@ export function createFileCache({
   async function fetch(file: BundleFile, signal: AbortSignal): Promise<void> {
     const partial = `${pathOf(file)}.part`;
     makeFolder(folder, FOLDER_MODE);
-    let size = sizeOf(partial) ?? 0;
-    if (size > file.bytes) {
-      rmSync(partial, { force: true });
-      size = 0;
-    }
-    if (size === 0) appendFileSync(partial, '', { mode: FILE_MODE });
-    if (size < file.bytes) {
-      for await (const { from, bytes } of source(file, size, signal)) {
-        // A server that knows no ranges begins anew.
-        if (from !== size) truncateSync(partial, from);
-        size = from + bytes.length;
-        if (size > file.bytes) break;
-        appendFileSync(partial, bytes, { flush: true });
+    const held = sizeOf(partial) ?? 0;
+    let size = held > file.bytes ? 0 : held;
+    if (size !== held) rmSync(partial, { force: true });
+    requireRoom(file, file.bytes - size);
+    const begun = size;
+    try {
+      if (size === 0) appendFileSync(partial, '', { mode: FILE_MODE });
+      if (size < file.bytes) {
+        for await (const { from, bytes } of source(file, size, signal)) {
+          // A server that knows no ranges begins anew.
+          if (from !== size) truncateSync(partial, from);
+          size = from + bytes.length;
+          if (size > file.bytes) break;
+          appendFileSync(partial, bytes, { flush: true });
+        }
       }
+    } catch (error) {
+      if (errorCode(error) !== 'ENOSPC') throw error;
+      // What has come of it is worth less than the room that it takes.
+      rmSync(partial, { force: true });
+      throw new Error(
+        `the disk became full while ${file.name} (${file.bytes} bytes) was stored; it is asked for again`,
+      );
     }
     if (size < file.bytes)
       throw new Error(`${file.name}: ${size} of ${file.bytes} bytes have come; the rest is asked for again`);
     const hash = size === file.bytes ? await hashOf(partial) : 'more than it should be';
     if (hash !== file.sha256) {
       rmSync(partial, { force: true });
-      wrong.set(file.sha256, clock.monotonicMs());
+      // Put together of parts it may be wrong for that alone: from the beginning it is tried at once.
+      if (begun === 0) wrong.set(file.sha256, clock.monotonicMs());
       throw new Error(wrongContent(file));
     }
     renameSync(partial, pathOf(file));
     verified.add(file.sha256);
+  }
+
+  function requireRoom({ name }: BundleFile, needed: number): void {
+    const { bavail, bsize } = statfsSync(folder);
+    const free = bavail * bsize;
+    if (needed + freeLeftBytes <= free) return;
+    throw new Error(
+      `${name} needs ${needed} bytes more, and of the ${free} that are free on this device's disk ${freeLeftBytes} stay free`,
+    );
   }
 
   return {
@@ -85,8 +120,8 @@ export function createFileCache({
       if (file.bytes > limitBytes)
         throw new Error(`${file.name} has ${file.bytes} bytes, and this device keeps at most ${limitBytes}`);
       const wrongAtMs = wrong.get(file.sha256);
-      if (wrongAtMs !== undefined && clock.monotonicMs() - wrongAtMs < WRONG_AGAIN_MS)
-        throw new Error(wrongContent(file));
+      const againMs = file.url === undefined ? WRONG_AGAIN_OF_SITE_MS : WRONG_AGAIN_MS;
+      if (wrongAtMs !== undefined && clock.monotonicMs() - wrongAtMs < againMs) throw new Error(wrongContent(file));
       await fetch(file, signal);
       return pathOf(file);
     },

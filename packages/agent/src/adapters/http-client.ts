@@ -171,10 +171,13 @@ export function createServerClient(options: ServerClientOptions): ServerClient &
       ),
     file(server, sha256, { from, to }, signal) {
       const headers = { accept: 'application/octet-stream', range: `bytes=${from}-${to}` };
-      return call(server, { method: 'GET', path: `${FILE_PATH}${sha256}`, headers, signal }, response => ({
-        ok: true,
-        value: { from: response.status === HTTP_PARTIAL ? from : 0, bytes: response.bytes ?? new Uint8Array() },
-      }));
+      return call(server, { method: 'GET', path: `${FILE_PATH}${sha256}`, headers, signal }, ({ status, bytes }) => {
+        // Bytes parse as anything: those of a 503 are a problem document, and no part of a file.
+        if (bytes === undefined || (status !== HTTP_OK && status !== HTTP_PARTIAL)) {
+          return { ok: false, problems: [{ field: '', message: 'is no part of a file' }] };
+        }
+        return { ok: true, value: { from: status === HTTP_PARTIAL ? from : 0, bytes } };
+      });
     },
     roundTripMs: server => roundTrips.of(serverKey(server)),
     reset() {
@@ -201,6 +204,7 @@ function bearer(token: string): Record<string, string> {
   return { authorization: `Bearer ${token}` };
 }
 
+const HTTP_OK = 200;
 const HTTP_PARTIAL = 206;
 
 /** A `/readyz` of 503 carries the server's status as well as one of 200 does. */

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   type DeploymentList,
   type DeploymentPage,
@@ -22,6 +23,8 @@ const NAMED_IN_ANSWER = 100;
 const MAX_CHANGES = 200;
 /** Devices that are looked at for one answer. */
 export const DEVICES_PER_PAGE = 500;
+/** Looked at in one turn: some milliseconds at most; devices are answered in between. */
+const AT_A_TIME = 50;
 
 /** How far the devices that one commit may concern are with it: a page of them. */
 export async function showDeployment(
@@ -51,13 +54,19 @@ export async function showDeployment(
     deps.record.reports(devices.map(({ name }) => `device:${name}`)),
   );
   if (reports === 'late') return databaseIsLate();
+  const byOrigin = Map.groupBy(reports, ({ origin }) => origin);
+  const items: DeploymentRow[] = [];
+  for (const [at, device] of devices.entries()) {
+    if (at % AT_A_TIME === 0) await nextTurn();
+    items.push(...rowsOf(deps, device, reach, commit.version, byOrigin.get(`device:${device.name}`) ?? []));
+  }
   return done({
     ...commit.version,
     at: commit.atMs,
     actor: commit.actor,
     objects: changes.slice(0, NAMED_IN_ANSWER).map(({ kind, name }) => ({ kind, name })),
     reach: reach.kind === 'everybody' ? 'everybody' : [...reach.targets],
-    items: devices.flatMap(device => rowsOf(deps, device, reach, commit.version, reports)),
+    items,
     next: next ?? null,
   });
 }
@@ -67,13 +76,12 @@ function rowsOf(
   device: StoredObject,
   reach: Reach,
   change: BundleReport['version'],
-  reports: readonly BundleReport[],
+  own: readonly BundleReport[],
 ): readonly DeploymentRow[] {
   const { group, revoked } = device.body as DeviceBody;
   if (revoked === true) return [];
   const concerns = createReachFilter(reach, deps.config());
   const place = { device: device.name, group };
-  const own = reports.filter(({ origin }) => origin === `device:${device.name}`);
   const rows: DeploymentRow[] = [];
   if (concerns({ ...place, isInUse: false, user: undefined })) {
     const report = own.find(({ user }) => user === '');

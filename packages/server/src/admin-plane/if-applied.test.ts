@@ -140,6 +140,57 @@ describe('what a change would do', () => {
     }
   });
 
+  test('a deletion: what is given no longer, where; and what names it still is named', async () => {
+    const policyAndAssignment = [
+      { kind: 'Assignment', name: 'both' },
+      { kind: 'Policy', name: 'large' },
+    ];
+    const before = generation();
+    const { changes, users, devices } = await ask([], { deleted: policyAndAssignment });
+    assert.deepEqual(
+      changes.map(({ kind, change }) => [kind, change]),
+      [
+        ['Assignment', 'deleted'],
+        ['Policy', 'deleted'],
+      ],
+    );
+    assert.equal(devices.affected, 0);
+    assert.deepEqual(users.items, [
+      {
+        ...{ user: 'alice', on: { deviceGroup: 'ward-3' } },
+        changes: [{ what: 'setting', name: 'display.scale', before: 2, after: null }],
+      },
+    ]);
+    assert.equal(generation(), before);
+    const refuse = async (deleted: readonly object[]) => {
+      const { status, body } = await site.ask('POST', '/effective', { body: { objects: [], deleted } });
+      return `${status} ${(body as Problem).problems?.[0]?.message ?? (body as Problem).detail}`;
+    };
+    assert.match(await refuse(policyAndAssignment.toReversed()), /^422 is still in use: Assignment "both" names it/);
+    assert.match(await refuse([{ kind: 'Policy', name: 'nothing' }]), /^404 There is no Policy "nothing"/);
+    assert.match(await refuse([{ kind: 'Polcy', name: 'large' }]), /^400 "Polcy" is no kind of object; did you mean/);
+    const gone = await ask([], { deleted: [{ kind: 'User', name: 'bob' }] });
+    assert.equal(gone.users.affected, 1, 'the rules for offline login go with the user');
+  });
+
+  test('an answer that is cut off says so', async () => {
+    const names = Array.from({ length: 60 }, (_, at) => `ward-${at + 10}`);
+    const { users } = await ask([]);
+    assert.equal(users.more, undefined);
+    const many = await ask([
+      ...names.map(name => ({ kind: 'DeviceGroup', name, body: {} })),
+      ...names.map(name => ({
+        kind: 'Assignment',
+        name,
+        body: { policy: 'large', to: { deviceGroup: name, userGroup: 'nurses' } },
+      })),
+      ...Array.from({ length: 250 }, (_, at) => ({ kind: 'User', name: `u-${at}`, body: { groups: ['nurses'] } })),
+    ]);
+    assert.ok((many.placesLeftOut ?? 0) >= 10, 'more places than are looked at');
+    assert.equal(many.users.items.length, 200);
+    assert.ok((many.users.more ?? 0) > 0);
+  });
+
   test('a secret is sealed where it is applied, shown as set, kept in another order, and never told', async () => {
     const networks = [{ ssid: 'guests' }, { ssid: 'Ward 3', passphrase: 'correct horse' }];
     const wifi = (list: readonly unknown[]) => [

@@ -5,6 +5,8 @@ import {
   type EffectiveChange,
   type IfAppliedAnswer,
   type IfAppliedRequest,
+  isObjectKind,
+  OBJECT_KINDS,
   SITE_SETTINGS_NAME,
   type SiteSettingsBody,
   type UserBody,
@@ -16,7 +18,10 @@ import type { StoredObject } from '../ports.ts';
 import type { AdminDeps } from './admin-deps.ts';
 import { planWithoutPasswords } from './apply.ts';
 import { type EffectiveSite, effectiveAt, shown } from './effective.ts';
+import { didYouMean } from './nearest.ts';
 import type { PlannedObject } from './plan-apply.ts';
+import { planDelete } from './plan-delete.ts';
+import { replicaReader } from './site-view.ts';
 import { somewhere, type UserPlace, userPlaces } from './user-places.ts';
 
 /** Looked at in one turn: some ten milliseconds; devices are answered in between. */
@@ -34,14 +39,17 @@ type Sites = { readonly before: EffectiveSite; readonly after: EffectiveSite };
  */
 export async function ifApplied(
   deps: AdminDeps,
-  { objects, device, user }: IfAppliedRequest,
+  { objects, deleted = [], device, user }: IfAppliedRequest,
 ): Promise<Outcome<IfAppliedAnswer>> {
   const answer = (told: IfAppliedAnswer) => done(shown(told));
   const planned = await planWithoutPasswords(deps, objects);
   if (!planned.ok) return planned;
-  const items = planned.value.filter(({ change }) => change !== 'unchanged');
+  const written = planned.value.filter(({ change }) => change !== 'unchanged');
+  const removed = await planRemovals(deps, deleted, written);
+  if (!removed.ok) return removed;
+  const items: readonly Change[] = [...written, ...removed.value];
   const sites = sitesOf(deps, items);
-  const changes = planned.value.map(({ kind, name, change }) => ({ kind, name, change }));
+  const changes = [...planned.value, ...removed.value].map(({ kind, name, change }) => ({ kind, name, change }));
   const devices = pairsOf(deps, 'Device', items);
   const users = pairsOf(deps, 'User', items);
   if (device !== undefined) {
@@ -59,23 +67,81 @@ export async function ifApplied(
     const told = userChange(sites, person ?? NOBODY, { on: { device }, ...pair });
     return answer({ changes, devices: tally([], 0), users: tally([told], 1), effective });
   }
-  const places = userPlaces(sites, items);
+  const { places, leftOut } = userPlaces(sites, items);
   const toldDevices = await inTurns([...devices.values()], pair => [deviceChange(sites, pair)]);
   const toldUsers = await inTurns([...users.values()], pair => places.map(place => userChange(sites, pair, place)));
-  return answer({ changes, devices: tally(toldDevices, devices.size), users: tally(toldUsers, users.size) });
+  return answer({
+    changes,
+    devices: tally(toldDevices, devices.size),
+    users: tally(toldUsers, users.size),
+    ...(leftOut > 0 && { placesLeftOut: leftOut }),
+  });
 }
 
 const NOBODY: Pair = { before: undefined, after: undefined };
 
+/** What is written, and what is gone. */
+type Change =
+  | (PlannedObject & { readonly gone?: undefined })
+  | (Pick<StoredObject, 'kind' | 'name' | 'body' | 'system'> & { readonly change: 'deleted'; readonly gone: true });
+
+/** Whether these may be deleted, one after the other, once the others are written. */
+async function planRemovals(
+  { replica, clock }: AdminDeps,
+  deleted: NonNullable<IfAppliedRequest['deleted']>,
+  written: readonly PlannedObject[],
+): Promise<Outcome<readonly Extract<Change, { gone: true }>[]>> {
+  const reader = replicaReader(replica);
+  const after = new Map<string, StoredObject | undefined>(
+    written.map(({ kind, name, body, system }) => [
+      `${kind}/${name}`,
+      { uid: '', generation: 0, deleted: false, kind, name, body, system },
+    ]),
+  );
+  const removed: Extract<Change, { gone: true }>[] = [];
+  for (const { kind, name } of deleted) {
+    if (!isObjectKind(kind)) {
+      return refused('bad_request', {
+        problems: [
+          { field: 'deleted', message: `"${kind}" is no kind of object${didYouMean(kind, OBJECT_KIND_NAMES)}` },
+        ],
+      });
+    }
+    const plan = await planDelete(
+      { kind, name },
+      {
+        get: async (of, called) =>
+          after.has(`${of}/${called}`) ? after.get(`${of}/${called}`) : await reader.get(of, called),
+        list: async of => [
+          ...(await reader.list(of)).filter(object => !after.has(`${of}/${object.name}`)),
+          ...[...after.values()].flatMap(object => (object?.kind === of ? [object] : [])),
+        ],
+      },
+      replica.site()?.primaryInstance,
+      clock.nowMs(),
+    );
+    if (plan.kind === 'absent') return refused('not_found', { detail: `There is no ${kind} "${name}".` });
+    if (plan.kind === 'refused') {
+      return refused(plan.code, { detail: 'It could not be deleted.', problems: [...plan.problems] });
+    }
+    const { body, system } = plan.stored;
+    after.set(`${kind}/${name}`, undefined);
+    removed.push({ kind, name, body, system, change: 'deleted', gone: true });
+  }
+  return done(removed);
+}
+
+const OBJECT_KIND_NAMES = Object.keys(OBJECT_KINDS);
+
 /** The site now, and as it would be: the index of that is made anew, and thrown away. */
-function sitesOf(deps: AdminDeps, items: readonly PlannedObject[]): Sites {
+function sitesOf(deps: AdminDeps, items: readonly Change[]): Sites {
   const settings = (deps.replica.get('SiteSettings', SITE_SETTINGS_NAME)?.body ?? {}) as SiteSettingsBody;
   const index = createStagedIndex();
   for (const kind of STAGED_KINDS) for (const object of deps.replica.list(kind)) index.update(object);
   let settingsAfter = settings;
-  for (const { kind, name, body, system } of items) {
-    if (isStagedKind(kind)) index.update({ kind, name, body, system, deleted: false });
-    if (kind === 'SiteSettings') settingsAfter = body as SiteSettingsBody;
+  for (const { kind, name, body, system, gone = false } of items) {
+    if (isStagedKind(kind)) index.update({ kind, name, body, system, deleted: gone });
+    if (kind === 'SiteSettings') settingsAfter = gone ? {} : (body as SiteSettingsBody);
   }
   return {
     before: { config: deps.config(), configFor: deps.configFor, settings },
@@ -83,13 +149,17 @@ function sitesOf(deps: AdminDeps, items: readonly PlannedObject[]): Sites {
   };
 }
 
-function pairsOf({ replica }: AdminDeps, kind: 'Device' | 'User', items: readonly PlannedObject[]): Map<string, Pair> {
+function pairsOf({ replica }: AdminDeps, kind: 'Device' | 'User', items: readonly Change[]): Map<string, Pair> {
   const pairs = new Map<string, Pair>(
     replica.list(kind).map(object => [object.name, { before: object, after: object }]),
   );
   for (const item of items) {
     if (item.kind !== kind) continue;
     const before = pairs.get(item.name)?.before;
+    if (item.gone === true) {
+      pairs.set(item.name, { before, after: undefined });
+      continue;
+    }
     const after: StoredObject = {
       ...{ uid: '', generation: 0, deleted: false },
       ...before,
@@ -171,5 +241,6 @@ function tally<T extends Told & ({ readonly device: string } | { readonly user: 
   const affected = looked.filter(({ changes }) => changes.length > 0);
   const names = new Set(affected.map(one => ('user' in one ? one.user : one.device)));
   const items = affected.slice(0, MAX_TOLD).map(one => ({ ...one, changes: [...one.changes] }));
-  return { affected: names.size, of, items };
+  const more = affected.length - items.length;
+  return { affected: names.size, of, items, ...(more > 0 && { more }) };
 }

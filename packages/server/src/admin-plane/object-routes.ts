@@ -13,6 +13,7 @@ import type { AdminDeps } from './admin-deps.ts';
 import { apply } from './apply.ts';
 import { withinDatabaseDeadline } from './commit.ts';
 import { didYouMean } from './nearest.ts';
+import { olderServers } from './older-servers.ts';
 import { present } from './present.ts';
 import { remove } from './remove.ts';
 import { type AdminRoute, badRequest, text, wholeNumber } from './route.ts';
@@ -34,12 +35,15 @@ export function objectRoutes(deps: AdminDeps): readonly AdminRoute[] {
       method: 'POST',
       url: '/apply',
       needs: 'owner',
-      handle({ actor, body }) {
+      async handle({ actor, body }) {
         const parsed = parseValue(ApplyRequest, objectsUnread(body));
         if (!parsed.ok) return badRequest(parsed.problems);
         const { objects } = body as { objects: readonly unknown[] };
         if (objects.length > MAX_APPLY_OBJECTS) return badRequest([{ field: 'objects', message: 'are too many' }]);
-        return apply(deps, actor, objects, parsed.value.dryRun);
+        const outcome = await apply(deps, actor, objects, parsed.value.dryRun);
+        if (!outcome.ok) return outcome;
+        const warnings = olderServers(deps.status(), outcome.value.changes);
+        return warnings.length === 0 ? outcome : done({ ...outcome.value, warnings: [...warnings] });
       },
     },
     {

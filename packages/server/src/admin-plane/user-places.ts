@@ -25,8 +25,8 @@ function standIn(name: string, group: string | undefined): StoredObject {
 /** Anywhere, and wherever an assignment that the change is about asks for a user and a device. */
 export function userPlaces(
   sites: { readonly before: EffectiveSite; readonly after: EffectiveSite },
-  items: readonly PlannedObject[],
-): readonly UserPlace[] {
+  items: readonly Pick<PlannedObject, 'kind' | 'name' | 'body'>[],
+): { readonly places: readonly UserPlace[]; readonly leftOut: number } {
   const names = (kind: PlannedObject['kind']) =>
     new Set(items.filter(item => item.kind === kind).map(({ name }) => name));
   const [policies, profiles, assignments] = [names('Policy'), names('Profile'), names('Assignment')];
@@ -35,14 +35,19 @@ export function userPlaces(
     (policy !== undefined && policies.has(policy)) ||
     (profile !== undefined && profiles.has(profile));
   const places = new Map<string, UserPlace>([['', { on: null }]]);
+  const leftOut = new Set<string>();
+  const put = (key: string, place: UserPlace) => {
+    if (places.has(key) || places.size <= MAX_PLACES) places.set(key, place);
+    else leftOut.add(key);
+  };
   const add = ({ device, deviceGroup, user, userGroup }: AssignmentTarget) => {
-    if ((user === undefined && userGroup === undefined) || places.size > MAX_PLACES) return;
+    if (user === undefined && userGroup === undefined) return;
     if (device !== undefined) {
       const stand = standIn(device, deviceGroup);
-      places.set(`device ${device}`, { on: { device }, before: stand, after: stand });
+      put(`device ${device}`, { on: { device }, before: stand, after: stand });
     } else if (deviceGroup !== undefined) {
       const stand = standIn('', deviceGroup);
-      places.set(`group ${deviceGroup}`, { on: { deviceGroup }, before: stand, after: stand });
+      put(`group ${deviceGroup}`, { on: { deviceGroup }, before: stand, after: stand });
     }
   };
   for (const { config } of [sites.before, sites.after]) {
@@ -51,5 +56,5 @@ export function userPlaces(
     }
   }
   for (const { kind, body } of items) if (kind === 'Assignment') add((body as AssignmentBody).to);
-  return [...places.values()];
+  return { places: [...places.values()], leftOut: leftOut.size };
 }

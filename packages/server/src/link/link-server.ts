@@ -212,7 +212,7 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
           const linked = [...peers].some(peer => peer.name === name);
           const said = lastSaid.get(name);
           if (said === undefined) return { name, linked, ...NOBODY_SAID, missing: missingSince(NO_VERSION) };
-          const { state, epoch, generation, database, journalPending } = said;
+          const { state, epoch, generation, database, journalPending, version } = said;
           return {
             name,
             linked,
@@ -221,6 +221,7 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
             generation,
             lagMs: database.lagMs,
             journalPending,
+            version,
             missing: missingSince(said),
           };
         }),

@@ -329,7 +329,10 @@ describe('what the Secondary lacks', () => {
       status: () => ({ ...status, state: 'degraded', generation: 8, database: { ...status.database, lagMs: 31_000 } }),
     });
     await opened.deliver([event('device:tc-1')]);
-    const told = { state: 'degraded', epoch: 1, generation: 8, lagMs: 31_000, journalPending: 0, missing: missing(9) };
+    const told = {
+      ...{ state: 'degraded', epoch: 1, generation: 8, lagMs: 31_000, journalPending: 0 },
+      ...{ version: status.version, missing: missing(9) },
+    };
     const never = { state: null, epoch: 0, generation: 0, lagMs: 0, journalPending: 0, missing: missing(9, 8, 7) };
     assert.deepEqual(server.report(), [
       { name: 'secondary', linked: true, ...told },

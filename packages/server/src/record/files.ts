@@ -11,10 +11,11 @@ const FILES_SINCE_SCHEMA = 2;
 
 export const fileHash = (bytes: Uint8Array) => digestOf('sha256', bytes, 'hex');
 
-/** Within a transaction. What is there already is not written again: it is the same. */
+/** Within a transaction. What is there already is not written again: it is the same. What has gone bad there is. */
 export async function putFileIn(db: RecordDb, bytes: Uint8Array): Promise<string> {
   const hash = fileHash(bytes);
   if (await hasFileIn(db, hash)) return hash;
+  await removeFilesIn(db, [hash]);
   // An empty file has one empty part: its row says that it is there.
   const parts = Math.max(1, Math.ceil(bytes.length / FILE_CHUNK_BYTES));
   for (let from = 0; from < parts; from += CHUNKS_PER_INSERT) {
@@ -28,19 +29,22 @@ export async function putFileIn(db: RecordDb, bytes: Uint8Array): Promise<string
   return hash;
 }
 
+/** The whole of it, checked: a content that was altered in the database counts as none, and can be put anew. */
 export async function hasFileIn(db: RecordDb, hash: string): Promise<boolean> {
-  const row = await db.selectFrom('file_chunks').select('part').where('hash', '=', hash).limit(1).executeTakeFirst();
-  return row !== undefined;
+  return (await contentIn(db, hash)) !== undefined;
 }
 
-/** The whole content, checked; undefined: it is not there, or (on a Slave that is behind) not all of it. */
+async function contentIn(db: RecordDb, hash: string): Promise<Uint8Array | undefined> {
+  const rows = await db.selectFrom('file_chunks').select('data').where('hash', '=', hash).orderBy('part').execute();
+  if (rows.length === 0) return undefined;
+  const bytes = Buffer.concat(rows.map(({ data }) => Buffer.from(data, 'base64')));
+  return fileHash(bytes) === hash ? bytes : undefined;
+}
+
+/** The whole content, checked; undefined: it is not there, altered, or (on a Slave that is behind) not all of it. */
 export function readFile(dialect: RecordDialect, hash: string): Promise<Uint8Array | undefined> {
   return dialect.snapshot(async db => {
-    if (!(await hasTable(db))) return undefined;
-    const rows = await db.selectFrom('file_chunks').select('data').where('hash', '=', hash).orderBy('part').execute();
-    if (rows.length === 0) return undefined;
-    const bytes = Buffer.concat(rows.map(({ data }) => Buffer.from(data, 'base64')));
-    return fileHash(bytes) === hash ? bytes : undefined;
+    return (await hasTable(db)) ? contentIn(db, hash) : undefined;
   });
 }
 

@@ -80,7 +80,13 @@ export function createStartClient(clock: Pick<Clock, 'after'>, surroundings: Cli
     } catch (error) {
       return unfit(error instanceof Error ? error.message : 'its file cannot be written');
     }
-    const command = [...become(user), program, ...(path === undefined ? [] : [path]), ...launch.args];
+    const command = [
+      ...become(user),
+      ...beforehand(launch.first),
+      program,
+      ...(path === undefined ? [] : [path]),
+      ...launch.args,
+    ];
     const child = spawn(SETPRIV, command, {
       cwd: environment.HOME,
       env: environment,
@@ -135,6 +141,16 @@ function become(user: ClientOptions['user']): readonly string[] {
       ? []
       : [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--init-groups'];
   return [...as, '--pdeathsig=KILL', '--'];
+}
+
+/** A shell that runs a first program with its arguments, then becomes the client: one process group, ended as one. */
+function beforehand(first: Launch['first']): readonly string[] {
+  const program = first && findProgram(first.programs);
+  if (first === undefined || program === undefined) return [];
+  const words = [program, ...first.args];
+  const quoted = words.map((_, at) => `"$\{${at + 1}}"`).join(' ');
+  // Neither has standard input: that is the client's, where a password may stand.
+  return ['/bin/sh', '-c', `${quoted} </dev/null; shift ${words.length}; exec "$@"`, 'sh', ...words];
 }
 
 /** The password and a line feed, in a buffer that is cleared when it has been written. */

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import type { SectionResult } from '@thinman/protocol';
 import { errorCode } from '../../error-code.ts';
 import type { Clock } from '../../ports.ts';
@@ -18,6 +19,9 @@ const LAST_WORDS_MS = 200;
 const EXIT_APPLIED = 0;
 const EXIT_AFTER_REBOOT = 80;
 const EXIT_AFTER_LOGOUT = 81;
+
+/** Of util-linux: what it starts ends with the agent, however that ends. A hook that hangs would run beside the next one. */
+const SETPRIV = '/usr/bin/setpriv';
 
 /** The same for everybody: nothing of the agent's own environment. */
 const ENVIRONMENT = {
@@ -41,7 +45,10 @@ export function runHook(
   { clock, signal, deadlineMs = HOOK_DEADLINE_MS }: HookRun,
 ): Promise<SectionResult> {
   return new Promise(resolve => {
-    const child = spawn(hook.path, [], {
+    const [program, ...args] = existsSync(SETPRIV)
+      ? ([SETPRIV, '--pdeathsig=KILL', '--', hook.path] as const)
+      : ([hook.path] as const);
+    const child = spawn(program, args, {
       cwd: '/',
       env: { ...ENVIRONMENT, THINMAN_HOOK: hook.name },
       stdio: ['pipe', 'ignore', 'pipe'],

@@ -3,24 +3,35 @@ import { type ConnectionOf, type LaunchPlan, launchOf, unfit } from './launch.ts
 /**
  * Citrix Workspace: a StoreFront with what to open there, or the URL of an .ica file.
  *
+ * A store must be known to the device before anything of it is opened: it is added first, which changes nothing where it is
+ * known. `selfservice` shows the stores that are known, and takes none itself.
+ *
  * Its programs take a password as an argument only (`storebrowse -P`), where every user of the device could read it: so
  * they get none, and ask the person.
  *
- * @see https://docs.citrix.com/en-us/citrix-workspace-app-for-linux/storebrowse.html
+ * @see https://docs.citrix.com/en-us/citrix-workspace-app-for-linux/storebrowse.html (--addstore, --launch)
+ * @see https://developer-docs.citrix.com/projects/workspace-app-for-linux-oem-guide/ ("Customize", "Storebrowse examples": "Adding
+ * stores … defines which stores can be used by the self-service command")
  */
 export function launchCitrix({ storeUrl, application, icaUrl }: ConnectionOf<'citrix'>): LaunchPlan {
   const common = { lingers: true, password: 'none', exits: {} } as const;
   if (icaUrl !== undefined) return launchOf({ ...common, programs: [`${ICA_ROOT}/wfica`, 'wfica'], args: [icaUrl] });
   if (storeUrl === undefined) return unfit('neither storeUrl nor icaUrl is set: say where the session is');
+  // An argument that begins with a dash would be an option.
+  if (application?.startsWith('-') === true)
+    return unfit('application begins with a dash: Citrix would take it for an option');
+  const first = { programs: STOREBROWSE, args: ['--addstore', storeUrl] };
   if (application === undefined) {
-    return launchOf({ ...common, programs: [`${ICA_ROOT}/selfservice`, 'selfservice'], args: ['--store', storeUrl] });
+    return launchOf({ ...common, first, programs: [`${ICA_ROOT}/selfservice`, 'selfservice'], args: [] });
   }
   return launchOf({
     ...common,
-    programs: [`${ICA_ROOT}/util/storebrowse`, 'storebrowse'],
-    args: ['-L', application, storeUrl],
+    first,
+    programs: STOREBROWSE,
+    args: ['--launch', application, storeUrl],
   });
 }
 
 /** Where its package puts it. */
 const ICA_ROOT = '/opt/Citrix/ICAClient';
+const STOREBROWSE = [`${ICA_ROOT}/util/storebrowse`, 'storebrowse'];

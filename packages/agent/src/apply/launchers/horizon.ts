@@ -5,9 +5,11 @@ const PROGRAMS = ['horizon-client', 'vmware-view'] as const;
 const PROTOCOL = { blast: 'BLAST', pcoip: 'PCOIP', rdp: 'RDP' } as const;
 
 /**
- * Omnissa Horizon Client. `--password=-` reads the password from standard input.
+ * Omnissa Horizon Client. `--password=-` reads the password from standard input; `--once`: it does not try again by itself, which
+ * the agent does.
  *
  * @see https://docs.omnissa.com/ (Horizon Client for Linux Guide, "Configuration Settings and Command-Line Options")
+ * @see https://docs.vmware.com/en/VMware-Horizon-Client-for-Linux/ (the same options under the older name)
  */
 export function launchHorizon(connection: ConnectionOf<'horizon'>, person: Person): LaunchPlan {
   const { host, domain, desktop, application, protocol, fullscreen, monitors } = connection;
@@ -35,18 +37,20 @@ export function launchHorizon(connection: ConnectionOf<'horizon'>, person: Perso
 }
 
 /**
- * The same connection as a URI, for a client of another kind (`vmware-view://HOST/DESKTOP?…`).
+ * The same connection as a URI, for a client of another kind (`horizon-client://HOST/DESKTOP?…`). Applications have a protocol of
+ * their own; a name with a domain in it stands in no URI.
  *
- * @see https://docs.omnissa.com/ (Horizon Client for Linux Guide, "Syntax for Creating vmware-view URIs")
+ * @see https://docs.omnissa.com/HorizonClientLinuxGuide-V2603/UsingURIstoConfigureHorizonClient
  */
 export function horizonUri(connection: ConnectionOf<'horizon'>, person: Pick<Person, 'user'>): string {
   const { host, domain, desktop, application, protocol } = connection;
   const query = new URLSearchParams();
-  if (protocol !== undefined) query.set('desktopProtocol', PROTOCOL[protocol]);
+  if (protocol !== undefined)
+    query.set(application === undefined ? 'desktopProtocol' : 'appProtocol', PROTOCOL[protocol]);
   if (domain !== undefined) query.set('domainName', domain);
   const at = connection.sso === true && person.user !== null ? `${encodeURIComponent(person.user)}@` : '';
   const what = desktop ?? application;
   const path = what === undefined ? '' : encodeURIComponent(what);
   const options = query.size === 0 ? '' : `?${query.toString().replaceAll('+', '%20')}`;
-  return `vmware-view://${at}${host}/${path}${options}`;
+  return `horizon-client://${at}${host}/${path}${options}`;
 }

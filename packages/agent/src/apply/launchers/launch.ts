@@ -25,6 +25,8 @@ export type Launch = {
   /** The first of them that the device has is started. */
   readonly programs: readonly string[];
   readonly args: readonly string[];
+  /** Run to its end before; where that fails the client is started all the same, and says itself what is wrong. */
+  readonly first?: { readonly programs: readonly string[]; readonly args: readonly string[] };
   /** Its path is put in front of the arguments. */
   readonly file?: LaunchFile | undefined;
   /** `stdin`: the password of the login is written there, with a line feed; `none`: the client asks the person, if it must. */

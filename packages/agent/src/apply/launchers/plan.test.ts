@@ -60,8 +60,12 @@ test('RDP: a refused password is not tried again, a dropped line is', () => {
 test('Citrix: a store, an application of it, or a file; never a password', () => {
   const storeUrl = 'https://store.example.org/Citrix/Store/discovery';
   const base = { name: 'c', type: 'citrix', sso: true } as const;
-  assert.deepEqual(launch({ ...base, storeUrl }).args, ['--store', storeUrl]);
-  assert.deepEqual(launch({ ...base, storeUrl, application: 'Notes' }).args, ['-L', 'Notes', storeUrl]);
+  assert.deepEqual(launch({ ...base, storeUrl }).args, []);
+  assert.deepEqual(launch({ ...base, storeUrl }).first?.args, ['--addstore', storeUrl]);
+  const application = launch({ ...base, storeUrl, application: 'Notes' });
+  assert.deepEqual(application.args, ['--launch', 'Notes', storeUrl]);
+  assert.deepEqual(application.first?.args, ['--addstore', storeUrl]);
+  assert.equal(planOf({ ...base, storeUrl, application: '-P' }, ALICE).kind, 'unfit');
   assert.deepEqual(launch({ ...base, icaUrl: 'https://x.example/a.ica' }).args, ['https://x.example/a.ica']);
   assert.equal(launch({ ...base, storeUrl }).password, 'none');
   assert.equal(wantsPassword({ ...base, storeUrl }), false);
@@ -91,7 +95,14 @@ test('Horizon: arguments, and the same as a URI', () => {
   assert.equal(launch({ ...horizon, sso: true }, NOBODY).password, 'none');
   assert.equal(
     horizonUri({ ...horizon, sso: true }, ALICE),
-    'vmware-view://alice@view.example.org/Win%2011?desktopProtocol=BLAST&domainName=LAB',
+    'horizon-client://alice@view.example.org/Win%2011?desktopProtocol=BLAST&domainName=LAB',
+  );
+  assert.equal(
+    horizonUri(
+      { name: 'h', type: 'horizon', host: 'view.example.org', application: 'Notes', protocol: 'pcoip' },
+      ALICE,
+    ),
+    'horizon-client://view.example.org/Notes?appProtocol=PCOIP',
   );
   assert.equal(planOf({ ...horizon, application: 'x' }, ALICE).kind, 'unfit');
 });
@@ -104,6 +115,7 @@ test('Azure Virtual Desktop and Windows 365: subscribes to the workspace, or ope
   } as const;
   assert.equal(avdUri(avd), 'ms-rd:subscribe?url=https%3A%2F%2Frdweb.wvd.microsoft.com%2Fapi%2Farm%2Ffeeddiscovery');
   const id = '1a2b3c4d-0000-1111-2222-333344445555';
+  assert.match(avdUri({ ...avd, workspaceId: id, resource: id }), /^ms-rd:subscribe/, 'a resource needs a user');
   assert.equal(
     avdUri({ ...avd, workspaceId: id, resource: id, user: 'alice@example.org' }),
     `ms-avd:connect?workspaceid=${id}&resourceid=${id}&username=alice%40example.org&version=0`,

@@ -19,6 +19,7 @@ export type Options = ConnectionOptions & {
   readonly site?: boolean;
   readonly dryRun?: boolean;
   readonly ifApplied?: readonly string[];
+  readonly ifDeleted?: readonly string[];
   readonly with: string;
 };
 

@@ -177,7 +177,12 @@ async function showDeployment(client: AdminClient, generation: number, format: F
   return `${head}\n${table(['DEVICE', 'USER', 'STATE', 'WHY'], lines)}${more > 0 ? `${more} more wait: -o json has all\n` : ''}`;
 }
 
-function whyOf({ sections }: DeploymentRow): string {
+/** What a person may want to know of a row; who waits without ever having told of anything may have done so before an update. */
+export function whyOf({ sections, state, generation, at }: DeploymentRow): string {
+  if (state === 'waiting') {
+    if (generation === null || at === null) return 'not reported yet since it was enrolled, or the site was updated';
+    return `last reported generation ${generation}, at ${moment(at)}`;
+  }
   return Object.entries(sections)
     .map(([name, result]) => {
       if (result.result === 'failed') return `${name}: ${result.why}`;

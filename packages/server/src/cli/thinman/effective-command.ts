@@ -31,28 +31,48 @@ export async function getIfApplied(
   client: AdminClient,
   { device, user, format }: EffectiveQuestion,
   objects: readonly FileObject[],
+  deleted: readonly string[] = [],
 ): Promise<string> {
   if (user !== undefined && device === undefined) {
     throw new CommandError(EXIT.misuse, 'name the device as well where a user is named: --device NAME');
   }
   const named = { ...(device !== undefined && { device }), ...(user !== undefined && { user }) };
-  const body = { objects: objects.map(({ value }) => value), ...named };
+  const body = {
+    objects: objects.map(({ value }) => value),
+    ...(deleted.length > 0 && { deleted: deleted.map(kindAndName) }),
+    ...named,
+  };
   const question = { method: 'POST', path: '/effective', body, deadlineMs: APPLY_DEADLINE_MS } as const;
   const answer = await naming(objects, () => client.ask(IfAppliedAnswer, question));
   if (format === 'json') return toJson(answer);
   return format === 'yaml' ? toYaml([answer]) : differenceLines(answer);
 }
 
-function differenceLines({ changes, devices, users }: IfAppliedAnswer): string {
+function kindAndName(given: string): { readonly kind: string; readonly name: string } {
+  const at = given.indexOf('/');
+  if (at < 1)
+    throw new CommandError(EXIT.misuse, `"${given}" names no object: write KIND/NAME, like Policy/quiet-screens`);
+  return { kind: given.slice(0, at), name: given.slice(at + 1) };
+}
+
+function differenceLines({ changes, devices, users, placesLeftOut = 0 }: IfAppliedAnswer): string {
   const lines = changes.filter(({ change }) => change !== 'unchanged').map(describeChange);
   for (const { device, changes: told } of devices.items) lines.push(`device ${device}`, ...told.map(changeLine));
   for (const { user, on, changes: told } of users.items)
     lines.push(`user ${user}${whereOf(on)}`, ...told.map(changeLine));
   lines.push(
-    `devices that would change: ${devices.affected} of ${devices.of}`,
-    `users who would see a change: ${users.affected} of ${users.of}`,
+    `devices that would change: ${devices.affected} of ${devices.of}${notNamed(devices)}`,
+    `users who would see a change: ${users.affected} of ${users.of}${notNamed(users)}`,
   );
+  if (placesLeftOut > 0) {
+    lines.push(`NOT LOOKED AT: users in ${placesLeftOut} more groups or devices; ask with --device NAME --user NAME`);
+  }
   return lines.map(line => `${line}\n`).join('');
+}
+
+/** The answer is cut off: nobody is to take what is above for everything. */
+function notNamed({ more = 0 }: { readonly more?: number }): string {
+  return more === 0 ? '' : ` (NOT ALL ARE NAMED ABOVE: ${more} more changes; ask for one with --device NAME)`;
 }
 
 function whereOf(on: IfAppliedAnswer['users']['items'][number]['on']): string {

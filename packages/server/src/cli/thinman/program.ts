@@ -178,12 +178,17 @@ export function thinmanProgram(out: (text: string) => void): Command {
     .option('--device <name>', 'the device')
     .option('--user <name>', 'the user')
     .option('--if-applied <path...>', 'what applying these files would change, and where; nothing is done')
+    .option(
+      '--if-deleted <kind/name...>',
+      'what deleting these would change, after the files of --if-applied if there are any',
+    )
     .option('-o, --output <format>', 'table, yaml or json', 'table')
     .action(
-      asking(async (client, { device, user, output, ifApplied }) => {
+      asking(async (client, { device, user, output, ifApplied, ifDeleted }) => {
         const question = { device, user, format: parseFormat(output) };
-        if (ifApplied === undefined) return getEffective(client, question);
-        return getIfApplied(client, question, await readDocuments(ifApplied));
+        if (ifApplied === undefined && ifDeleted === undefined) return getEffective(client, question);
+        const files = ifApplied === undefined ? [] : await readDocuments(ifApplied);
+        return getIfApplied(client, question, files, ifDeleted);
       }),
     );
 

@@ -98,8 +98,9 @@ export async function getStatus(client: AdminClient, format: Format): Promise<st
     // Not heard of since this server was started: what it has is not known either.
     state === null && !linked ? 'unknown' : `${epoch}.${generation}`,
     String(theirs.journalPending),
+    theirs.version ?? 'unknown',
     theirs.missing.count === 0 || (state === null && !linked) ? '' : describeMissing(theirs.missing),
   ]);
-  const header = ['SECONDARY', 'LINK', 'STATE', 'GENERATION', 'EVENTS WAITING', 'WHAT IT LACKS'];
+  const header = ['SECONDARY', 'LINK', 'STATE', 'GENERATION', 'EVENTS WAITING', 'VERSION', 'WHAT IT LACKS'];
   return `${asked}${lacks}\n${table(header, rows)}`;
 }

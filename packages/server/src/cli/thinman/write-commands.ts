@@ -21,11 +21,12 @@ export const APPLY_DEADLINE_MS = 15 * 60_000;
 
 /** `thinman apply -f`: all or nothing. Gives what it changed, for people. */
 export async function applyFiles(client: AdminClient, objects: readonly FileObject[]): Promise<string> {
-  const { changes, epoch, generation } = await sendApply(client, objects, false);
+  const { changes, epoch, generation, warnings = [] } = await sendApply(client, objects, false);
   const lines = changes.filter(({ change }) => change !== 'unchanged').map(describeChange);
   const count = (wanted: ApplyChange['change']) => changes.filter(({ change }) => change === wanted).length;
   const sums = `${count('created')} created, ${count('updated')} updated, ${count('unchanged')} unchanged`;
-  return [...lines, `generation ${epoch}.${generation}: ${sums}`].map(line => `${line}\n`).join('');
+  const notes = warnings.map(warning => `WARNING: ${visible(warning)}`);
+  return [...lines, `generation ${epoch}.${generation}: ${sums}`, ...notes].map(line => `${line}\n`).join('');
 }
 
 /** `thinman diff -f`: what `apply` would change, field by field. */

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { waitFor } from '../../../../../test/support/wait.ts';
+import { systemClock } from '../../adapters/clock.ts';
+import type { Launch } from '../launchers/launch.ts';
+import { createStartClient } from './start-client.ts';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'thinman-client-'));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+function program(name: string, script: string): string {
+  const path = join(dir, name);
+  writeFileSync(path, `#!/bin/sh\n${script}\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+const said = () => readFileSync(join(dir, 'said'), 'utf8');
+const ODD = ['a b', "it's", '$(touch /dev/null/x)', '', '"quoted"', '--store'] as const;
+const tell = (who: string) => `for word; do echo "${who}:$word" >> '${'$'}{0%/*}/said'; done`.replaceAll("'", '"');
+
+const start = (launch: Partial<Launch> & Pick<Launch, 'programs'>, password?: string) =>
+  createStartClient(systemClock, { display: ':99' })(
+    { args: [], password: 'none', exits: {}, ...launch },
+    password === undefined ? undefined : Buffer.from(password),
+  );
+
+test('what has to be done first is done first, with its own words; then the client has its own, and its password', async () => {
+  const first = program('first', `${tell('first')}; cat >> "${'$'}{0%/*}/said"; exit 3`);
+  const client = program('client', `${tell('client')}; cat >> "${'$'}{0%/*}/said"; exit 7`);
+  const { ended } = start(
+    {
+      programs: [client],
+      args: ODD,
+      password: 'stdin',
+      exits: { 7: 'refused' },
+      first: { programs: ['/nowhere', first], args: ODD },
+    },
+    'secret',
+  );
+  assert.equal((await ended).kind, 'refused', 'the exit code is that of the client');
+  const words = (who: string) => ODD.map(word => `${who}:${word}\n`).join('');
+  assert.equal(said(), `${words('first')}${words('client')}secret\n`);
+});
+
+test('where the first program is not there the client is started all the same', async () => {
+  const client = program('client', tell('client'));
+  const { ended } = start({ programs: [client], args: ['x'], first: { programs: ['/nowhere'], args: ['y'] } });
+  assert.deepEqual(await ended, { kind: 'ended' });
+  assert.equal(said(), 'client:x\n');
+});
+
+test('both end when the connection is closed', async () => {
+  const first = program('first', `echo "$$" > "${'$'}{0%/*}/said"; exec sleep 1000`);
+  const client = program('client', tell('client'));
+  const running = start({ programs: [client], args: ['x'], first: { programs: [first], args: [] } });
+  const pid = await waitFor('it to run', () => {
+    try {
+      return Number(said()) || undefined;
+    } catch {
+      return undefined;
+    }
+  });
+  running.stop();
+  await running.ended;
+  await waitFor('it to be gone', () => {
+    try {
+      process.kill(pid, 0);
+      return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')) ? true : undefined;
+    } catch {
+      return true;
+    }
+  });
+  assert.equal(said().includes('client'), false);
+});
