@@ -179,6 +179,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     deliver: events => route.deliver(events),
     onTurn: () => monitor.look(),
     onEvidence: evidence => facts.happened(evidence),
+    onEnded: loginIds => devices.sessionsEnded(loginIds),
     onEvents(taken) {
       metrics.eventsTaken(taken);
       logDeviceNews(log, taken);

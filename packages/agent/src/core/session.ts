@@ -87,6 +87,13 @@ export function settleSession(turn: Turn): void {
   else emit(turn, { kind: 'proveSession', attempt, server, loginId, newLoginId: id });
 }
 
+/** A server has something against the session: what, its refresh tells. */
+export function refreshNow(turn: Turn): void {
+  const { session } = turn.state;
+  if (session.kind !== 'open' || session.standing.kind !== 'vouched') return;
+  setStanding(turn, { ...session.standing, refreshAt: turn.at.now });
+}
+
 export function onSessionAnswered(turn: Turn, event: Extract<Event, { kind: 'sessionAnswered' }>): void {
   const session = awaiting(turn, event.attempt, 'vouched');
   if (session !== undefined && !takeRefresh(turn, session, event)) retry(turn, session);

@@ -56,6 +56,8 @@ export type DevicePlane = {
   currentEtag(device: StoredObject): string;
   /** The server's state or the statement has changed: devices are told. */
   announce(): void;
+  /** These sessions are over, and that is written down: their devices are told. */
+  sessionsEnded(loginIds: readonly string[]): void;
   /** A planned stop: devices move if they can. */
   goaway(): void;
   close(): void;
@@ -174,6 +176,7 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     sessions: channels.sessions,
     currentEtag: device => bundles.device(device).etag,
     announce: channels.announce,
+    sessionsEnded: channels.sessionsEnded,
     goaway: channels.goaway,
     close() {
       channels.stop();

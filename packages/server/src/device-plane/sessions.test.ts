@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { createDeviceSite, type DeviceSite, PASSWORD, type TestDevice } from '../../../../test/support/device-site.ts';
 
@@ -12,9 +13,9 @@ describe('a session', () => {
     device = await site.addDevice('tc-1');
   });
   after(() => site.close());
-  const open = async (user: string, more = {}) => {
+  const open = async (user: string, more = {}, loginId: string = randomUUID()) => {
     await site.addUser(user, more);
-    const body = await site.loginRequest(site.primary, device, user, PASSWORD);
+    const body = await site.loginRequest(site.primary, device, user, PASSWORD, loginId);
     return (await site.primary.call(device, 'POST', '/v1/login', { body })).body.session.token as string;
   };
   const refresh = (token: string, from = device, server = site.primary) =>
@@ -82,5 +83,27 @@ describe('a session', () => {
     site.clock.forward(20 * MINUTE_MS);
     assert.equal((await refresh(late)).body.code, 'session_invalid');
     assert.deepEqual((await logout(late)).body, { ended: true });
+  });
+  test('is over for every server whose journal says so, and its device is told at once', async () => {
+    const loginId = randomUUID();
+    const token = await open('fred', {}, loginId);
+    const channel = await site.primary.channel(device);
+    channel.send({ type: 'hello', agentVersion: '1', users: [], statement: [1, 1] });
+    await channel.next('hello');
+    const [, payload = ''] = token.split('.');
+    const { sub: userId } = JSON.parse(Buffer.from(payload, 'base64url').toString());
+    const session = { loginId, userId };
+    channel.send({ type: 'status', mode: 'online', version: { epoch: 1, generation: 1 }, session, pendingEvents: 0 });
+    await channel.next('changed');
+    await site.primary.deps.journal.append({
+      events: [],
+      heard: { from: 'secondary', failures: [], grants: [], ended: [{ loginId, atMs: site.clock.nowMs() }] },
+    });
+    site.primary.plane.sessionsEnded([loginId]);
+    assert.equal((await channel.next('changed')).userId, userId);
+    const pulled = await site.primary.call(device, 'GET', '/v1/user/bundle', { token });
+    assert.equal(pulled.body.code, 'session_invalid');
+    assert.equal((await refresh(token)).body.code, 'session_invalid');
+    channel.socket.terminate();
   });
 });

@@ -1,7 +1,6 @@
 import {
   type DeviceSystem,
   NO_VERSION,
-  SESSION_LIFETIME_MS,
   type SessionRefreshed,
   type UserBody,
   type UserSystem,
@@ -27,17 +26,8 @@ export type Sessions = {
 
 const BEARER = /^Bearer ([^\s]+)$/i;
 
-/** Tokens live this long at most, and servers' clocks may differ by a minute. */
-const ENDED_KEPT_MS = SESSION_LIFETIME_MS + 60_000;
-
 export function createSessions(deps: DeviceDeps, accounts: DirectoryAccounts): Sessions {
-  const { replica, sessions, clock } = deps;
-  /** Ended here, until their tokens have run out. A session that ended at another server ends here by its device's word. */
-  const ended = new Map<string, number>();
-
-  const forgetOld = () => {
-    for (const [loginId, expiresAt] of ended) if (expiresAt < clock.nowMs()) ended.delete(loginId);
-  };
+  const { replica, sessions, journal, clock } = deps;
 
   async function claimsOf(device: StoredObject, authorization: string | undefined, allowExpired: boolean) {
     const token = BEARER.exec(authorization ?? '')?.[1];
@@ -51,7 +41,7 @@ export function createSessions(deps: DeviceDeps, accounts: DirectoryAccounts): S
     const claims = await claimsOf(device, authorization, false);
     const version = replica.site()?.version;
     if (version === undefined) return refused('not_serving');
-    if (claims === undefined || ended.has(claims.loginId)) return refused('session_invalid', { serverTime });
+    if (claims === undefined || journal.isEnded(claims.loginId)) return refused('session_invalid', { serverTime });
 
     const account = accountOfClaims(claims);
     if (account !== undefined) return checkDirectoryUser(claims, account, serverTime);
@@ -118,10 +108,9 @@ export function createSessions(deps: DeviceDeps, accounts: DirectoryAccounts): S
     async end(device, authorization) {
       const claims = await claimsOf(device, authorization, true);
       if (claims === undefined) return false;
-      forgetOld();
-      if (ended.has(claims.loginId)) return false;
-      // A refreshed token may be out that ends later than this one: remember for a whole lifetime from now.
-      ended.set(claims.loginId, Math.max(claims.expiresAt, clock.nowMs()) + ENDED_KEPT_MS);
+      const { loginId } = claims;
+      if (journal.isEnded(loginId)) return false;
+      await journal.append({ events: [], ended: [{ loginId, atMs: clock.nowMs() }] });
       return true;
     },
   };

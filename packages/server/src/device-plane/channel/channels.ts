@@ -46,6 +46,8 @@ export type Channels = {
   served(deviceUid: string, userId: string | undefined, etag: string): void;
   /** The server's state or the statement has changed. */
   announce(): void;
+  /** These sessions are over: devices that have one of them look after it at once. */
+  sessionsEnded(loginIds: readonly string[]): void;
   /** A planned stop. */
   goaway(): void;
   /** Ends what has been silent for longer than this. */
@@ -327,6 +329,14 @@ export function createChannels(
       // Encoded once: at ten thousand devices that is a quarter of the time (`traps.md`).
       const text = JSON.stringify(frame);
       for (const { greeted, socket } of audience.all()) if (greeted) socket.send(text);
+    },
+    sessionsEnded(loginIds) {
+      const over = new Set(loginIds);
+      for (const connection of audience.all()) {
+        const { sessionLogin, sessionUser } = connection;
+        // The device asks for the user's bundle, and hears with it that the session is none any more.
+        if (sessionLogin !== undefined && over.has(sessionLogin)) tellChanged(connection, sessionUser);
+      }
     },
     goaway() {
       const text = JSON.stringify({ type: 'goaway' } satisfies ServerFrame);
