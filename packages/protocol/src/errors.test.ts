@@ -11,6 +11,7 @@ test('every answer that failover.md gives to `verdict` is final, and to `server`
     'credentials_invalid',
     'device_revoked',
     'not_permitted',
+    'too_many_sessions',
     'password_expired',
   ]);
   for (const code of ONE_REQUEST_ONLY) assert.equal(ERRORS[code].scope, 'server');

@@ -3,7 +3,7 @@ import { CertificateFacts } from './ca-rotation.ts';
 import { RecordedEvent } from './events.ts';
 import { Sha256, Uuid } from './names.ts';
 import { SignedStatement } from './statement.ts';
-import { Missing, ServerStatus } from './status.ts';
+import { AgentMode, Missing, ServerStatus } from './status.ts';
 import { Version } from './versioned.ts';
 
 /** Path of the WebSocket from a Secondary to the Primary (mutual TLS; keys must stand in the site statement). */
@@ -53,6 +53,31 @@ export const FactsFrame = Type.Object({
 });
 export type FactsFrame = Static<typeof FactsFrame>;
 
+/** Somebody at work on a device, as servers tell each other. `server`: which serves the session. */
+export const SharedSession = Type.Object({
+  deviceId: Uuid,
+  device: Type.String(),
+  userId: Uuid,
+  user: Type.Union([Type.String(), Type.Null()]),
+  loginId: Uuid,
+  mode: AgentMode,
+  ageMs: Type.Integer({ minimum: 0 }),
+  server: Type.String(),
+});
+export type SharedSession = Static<typeof SharedSession>;
+
+/** Both ways: who is where. All of it when the link comes up (`whole`: in the first frame), then what changes. */
+export const SessionsFrame = Type.Object({
+  type: Type.Literal('sessions'),
+  whole: Type.Boolean(),
+  opened: Type.Array(SharedSession, { maxItems: LINK_FACTS }),
+  /** Ids of devices on which nobody works any more. */
+  closed: Type.Array(Uuid),
+  /** Servers that the Primary does not see: of their sessions it knows what they said last. */
+  unseen: Type.Array(Type.String()),
+});
+export type SessionsFrame = Static<typeof SessionsFrame>;
+
 /** Secondary → Primary. */
 export const SecondaryFrame = Type.Union([
   /** First, then regularly, and whenever it has changed: its version says what `committed` must tell it. */
@@ -71,6 +96,7 @@ export const SecondaryFrame = Type.Union([
     events: Type.Array(RecordedEvent, { minItems: 1, maxItems: LINK_DRAIN_EVENTS }),
   }),
   FactsFrame,
+  SessionsFrame,
 ]);
 export type SecondaryFrame = Static<typeof SecondaryFrame>;
 
@@ -90,5 +116,6 @@ export const PrimaryFrame = Type.Union([
   /** The source of record cannot take them now: try again later. */
   Type.Object({ type: Type.Literal('refused'), batch: Uuid, reason: Type.String() }),
   FactsFrame,
+  SessionsFrame,
 ]);
 export type PrimaryFrame = Static<typeof PrimaryFrame>;

@@ -150,6 +150,12 @@ function takeProof(
     endSession(turn, 'credential_changed');
     return true;
   }
+  if (answer.kind === 'problem' && answer.problem.code === 'session_invalid') {
+    // Somebody ended it while no server could be reached from here.
+    if (!counts(turn, answer.problem.subject, known)) return false;
+    endSession(turn, 'session_invalid');
+    return true;
+  }
   return endedBy(turn, session, answer, server, known);
 }
 

@@ -10,9 +10,11 @@ import type { DirectoryAccount } from '../directory/directories.ts';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { SessionClaims, StoredObject } from '../ports.ts';
 import { accountRefusal } from './account.ts';
+import type { Bundles } from './bundles.ts';
 import type { DeviceDeps } from './device-deps.ts';
 import type { DirectoryAccounts } from './directory-accounts.ts';
 import { accountOfClaims, claimsOfAccount } from './directory-user.ts';
+import type { SessionBook } from './session-book.ts';
 
 export type OpenSession = { readonly claims: SessionClaims; readonly user: StoredObject; readonly subject: Version };
 
@@ -26,7 +28,12 @@ export type Sessions = {
 
 const BEARER = /^Bearer ([^\s]+)$/i;
 
-export function createSessions(deps: DeviceDeps, accounts: DirectoryAccounts): Sessions {
+export function createSessions(
+  deps: DeviceDeps,
+  accounts: DirectoryAccounts,
+  bundles: Pick<Bundles, 'access'>,
+  book: Pick<SessionBook, 'opened' | 'closed'>,
+): Sessions {
   const { replica, sessions, journal, clock } = deps;
 
   async function claimsOf(device: StoredObject, authorization: string | undefined, allowExpired: boolean) {
@@ -44,7 +51,7 @@ export function createSessions(deps: DeviceDeps, accounts: DirectoryAccounts): S
     if (claims === undefined || journal.isEnded(claims.loginId)) return refused('session_invalid', { serverTime });
 
     const account = accountOfClaims(claims);
-    if (account !== undefined) return checkDirectoryUser(claims, account, serverTime);
+    if (account !== undefined) return checkDirectoryUser(device, claims, account, serverTime);
     const user = replica.findByUid('User', claims.userId);
     const subject = { epoch: version.epoch, generation: (user ?? version).generation };
     const invalid = () => refused('session_invalid', { subject, serverTime });
@@ -56,11 +63,18 @@ export function createSessions(deps: DeviceDeps, accounts: DirectoryAccounts): S
     const held = (user.system as UserSystem).credential?.version ?? 0;
     if (claims.credentialVersion < held) return invalid();
     if (body.sessionsNotBefore !== undefined && claims.startedAt < Date.parse(body.sessionsNotBefore)) return invalid();
+    // The hours are for logins: whoever works goes on.
+    if (!bundles.access(device, user).isPlace) return refused('not_permitted', { subject, serverTime });
     return done({ claims, user, subject });
   }
 
   /** What an administrator has said of the user here; what the directory says is asked at each refresh. */
-  function checkDirectoryUser(claims: SessionClaims, account: DirectoryAccount, serverTime: number) {
+  function checkDirectoryUser(
+    device: StoredObject,
+    claims: SessionClaims,
+    account: DirectoryAccount,
+    serverTime: number,
+  ) {
     const user = accounts.user(claims.userId) ?? accounts.remember(account);
     const { body } = user;
     const refusal = accountRefusal(body, serverTime);
@@ -68,6 +82,7 @@ export function createSessions(deps: DeviceDeps, accounts: DirectoryAccounts): S
     if (body.sessionsNotBefore !== undefined && claims.startedAt < Date.parse(body.sessionsNotBefore)) {
       return refused('session_invalid', { serverTime });
     }
+    if (!bundles.access(device, user).isPlace) return refused('not_permitted', { serverTime });
     return done({ claims, user, subject: NO_VERSION });
   }
 
@@ -103,6 +118,9 @@ export function createSessions(deps: DeviceDeps, accounts: DirectoryAccounts): S
       if (!current.ok) return current;
       const { expiresAt: _, ...claims } = current.value;
       const session = await sessions.issue(claims);
+      const { loginId, userId, user, startedAt: sinceMs } = claims;
+      const { uid: deviceId, name } = device;
+      book.opened({ deviceId, device: name, userId, user, loginId, mode: 'online', sinceMs });
       return done({ session, subject: checked.value.subject, serverTime: clock.nowMs() });
     },
     async end(device, authorization) {
@@ -110,6 +128,7 @@ export function createSessions(deps: DeviceDeps, accounts: DirectoryAccounts): S
       if (claims === undefined) return false;
       const { loginId } = claims;
       if (journal.isEnded(loginId)) return false;
+      book.closed(device.uid, loginId);
       await journal.append({ events: [], ended: [{ loginId, atMs: clock.nowMs() }] });
       return true;
     },
