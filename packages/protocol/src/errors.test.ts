@@ -11,8 +11,8 @@ test('every answer that failover.md gives to `verdict` is final, and to `server`
     'credentials_invalid',
     'device_revoked',
     'not_permitted',
-    'too_many_sessions',
     'password_expired',
+    'too_many_sessions',
   ]);
   for (const code of ONE_REQUEST_ONLY) assert.equal(ERRORS[code].scope, 'server');
 });
