@@ -34,8 +34,8 @@ systemTest(
     const there = await tc2.login(ALICE.name, ALICE.password);
     assert.equal(there.answer?.verdict, 'granted');
     assert.deepEqual(
-      there.answer?.profile?.connections.map(({ name }) => name),
-      ['ward', 'wiki', 'desktop'],
+      there.answer?.profile?.connections.map(({ name }) => name).toSorted(),
+      ['desktop', 'ward', 'wiki'],
       'the profile follows',
     );
     await tc1.waitForStatus('the older session to end', ({ session }) => session === null);
@@ -78,3 +78,20 @@ systemTest('who may not log in here is told so by every server, and is not let i
   await site.apply(nurses({ hours: null }));
   await expectLogin(tc1, ALICE, 'granted online by primary');
 });
+
+systemTest(
+  'a session that was ended stays ended over the restart of its server',
+  { agents: ['tc-1', 'tc-2'] },
+  async site => {
+    const [tc1, tc2] = [site.agent('tc-1'), site.agent('tc-2')];
+    await site.apply(nurses({ maxSessions: 1 }));
+    await expectLogin(tc1, ALICE, 'granted online by primary');
+    await tc1.freeze();
+    await expectLogin(tc2, ALICE, 'granted online by primary');
+    await site.primary.kill();
+    await site.primary.start();
+    tc1.thaw();
+    await tc1.waitForStatus('what it missed', ({ session }) => session === null);
+    assert.equal((await tc2.status()).session?.user, ALICE.name);
+  },
+);

@@ -88,6 +88,8 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
   const channels = createChannels(deps, bundles, takeEvents, accounts, (device, mode, session) => {
     if (session === null) return book.closed(device.uid);
     const { loginId, userId } = session;
+    // It was not there when that was told.
+    if (deps.journal.isEnded(loginId)) return channels.sessionsEnded([loginId]);
     const user = (deps.replica.findByUid('User', userId) ?? accounts.user(userId))?.name ?? null;
     const sinceMs = Math.min(momentOf(loginId), deps.clock.nowMs());
     book.opened({ deviceId: device.uid, device: device.name, userId, user, loginId, mode, sinceMs });
