@@ -65,6 +65,7 @@ function fakeAgent(): FakeAgent {
       agent.asked.push(`login ${user}`);
       return password === 'right' ? granted : denied;
     },
+    activity: isIdle => void agent.asked.push(isIdle ? 'idle' : 'active'),
     logout: async () => {
       agent.asked.push('logout');
     },
