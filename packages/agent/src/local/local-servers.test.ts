@@ -137,6 +137,13 @@ test('the control socket tells everything, logs in and out', async () => {
   assert.deepEqual(agent.asked, ['login alice', 'login alice', 'logout']);
 });
 
+test('whether the device is used is heard on both sockets', async () => {
+  assert.equal((await ask(login(), 'POST', '/v1/activity', { idle: true })).status, 200);
+  assert.equal((await ask(control(), 'POST', '/v1/activity', { idle: false })).status, 200);
+  assert.equal((await ask(login(), 'POST', '/v1/activity', { idle: 'perhaps' })).status, 400);
+  assert.deepEqual(agent.asked, ['idle', 'active']);
+});
+
 test('the login socket logs in, tells no server, and ends no session', async () => {
   assert.deepEqual((await tryLogin(login(), 'right')).body, granted);
   assert.deepEqual((await ask(login(), 'GET', '/v1/status')).body, { device: 'tc-1', mode: 'online', session: null });
