@@ -550,7 +550,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
         sayStopped: () => tell('server.stopped', { version: PACKAGE_VERSION }),
         ...{ wayIsOpen, eventsWaiting: journal.pending },
         stopWorkers() {
-          for (const part of [route, linkServer, site, directories]) part.close();
+          for (const part of [whoIsWhere, route, linkServer, site, directories]) part.close();
           for (const part of [monitor, keeping, statementWatch, isolation]) part.stop();
           return Promise.all([sync.stop(), renewal.stop(), compaction.stop(), rollouts.stop(), files.stop()]);
         },

@@ -138,9 +138,9 @@ test('the control socket tells everything, logs in and out', async () => {
 });
 
 test('whether the device is used is heard on both sockets', async () => {
-  assert.equal((await ask(login(), 'POST', '/v1/activity', { idle: true })).status, 200);
-  assert.equal((await ask(control(), 'POST', '/v1/activity', { idle: false })).status, 200);
-  assert.equal((await ask(login(), 'POST', '/v1/activity', { idle: 'perhaps' })).status, 400);
+  assert.equal((await ask(login(), 'POST', '/v1/activity', JSON.stringify({ idle: true }))).status, 200);
+  assert.equal((await ask(control(), 'POST', '/v1/activity', JSON.stringify({ idle: false }))).status, 200);
+  assert.equal((await ask(login(), 'POST', '/v1/activity', JSON.stringify({ idle: 'perhaps' }))).status, 400);
   assert.deepEqual(agent.asked, ['idle', 'active']);
 });
 

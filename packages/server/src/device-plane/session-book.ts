@@ -100,7 +100,7 @@ export function createSessionBook(deps: {
       tell({ opened: news, closed: gone, from });
     },
     isSeen(server, isIt) {
-      live();
+      for (const entry of byDevice.values()) if (entry.from === server) entry.heardMs = clock.monotonicMs();
       if (isIt) seen.add(server);
       else seen.delete(server);
     },

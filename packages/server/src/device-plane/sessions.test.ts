@@ -176,6 +176,9 @@ describe('a session', () => {
     const pulled = await site.primary.call(device, 'GET', '/v1/user/bundle', { token });
     assert.equal(pulled.body.code, 'session_invalid');
     assert.equal((await refresh(token)).body.code, 'session_invalid');
+    // A device that was not there then is told when it says who works on it.
+    channel.send({ type: 'status', mode: 'online', version: { epoch: 1, generation: 1 }, session, pendingEvents: 0 });
+    assert.equal((await channel.next('changed')).userId, userId);
     channel.socket.terminate();
   });
 });

@@ -11,6 +11,8 @@ export type SessionExchange = {
   meet(server: string, send: (frame: SessionsFrame) => void, trust: 'primary' | 'secondary'): SessionPeer;
   /** Servers whose sessions are not known at this moment, by what the Primary says; on the Primary itself: none. */
   unseen(): readonly string[];
+  /** The server stops: what the book rests on is closed soon. */
+  close(): void;
 };
 
 export function createSessionExchange(deps: {
@@ -27,6 +29,7 @@ export function createSessionExchange(deps: {
   const peers = new Set<Peer>();
   let unseenThere: readonly string[] = [];
   let isListening = false;
+  let isClosed = false;
 
   function tell(peer: Peer, opened: readonly KnownSession[], closed: readonly string[], whole: boolean): void {
     const nowMs = clock.nowMs();
@@ -52,6 +55,7 @@ export function createSessionExchange(deps: {
 
   /** The others hear that somebody has come or gone. */
   function tellSeen(): void {
+    if (isClosed) return;
     for (const peer of peers) if (!peer.isPrimary) tell(peer, deps.book().all(), [], true);
   }
 
@@ -86,5 +90,9 @@ export function createSessionExchange(deps: {
       };
     },
     unseen: () => unseenThere,
+    close() {
+      isClosed = true;
+      peers.clear();
+    },
   };
 }
