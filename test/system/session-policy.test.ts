@@ -86,12 +86,15 @@ systemTest(
     const [tc1, tc2] = [site.agent('tc-1'), site.agent('tc-2')];
     await site.apply(nurses({ maxSessions: 1 }));
     await expectLogin(tc1, ALICE, 'granted online by primary');
+    // Nobody else hears of it, and could tell it afterwards.
+    await site.secondary.kill();
     await tc1.freeze();
     await expectLogin(tc2, ALICE, 'granted online by primary');
     await site.primary.kill();
     await site.primary.start();
     tc1.thaw();
     await tc1.waitForStatus('what it missed', ({ session }) => session === null);
+    await site.secondary.start();
     assert.equal((await tc2.status()).session?.user, ALICE.name);
   },
 );
