@@ -116,6 +116,8 @@ async function openLinkServer(site: DeviceSite) {
       journal: {
         append: async () => {},
         knowsFailure: () => false,
+        isEnded: () => false,
+        endedFor: () => [],
         lastGrantMs: () => undefined,
         failuresFor: () => [],
         grantsFor: () => [],

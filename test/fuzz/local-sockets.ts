@@ -38,6 +38,7 @@ const stubbornAgent: LocalAgent = {
   emergency: () => ({ kind: 'refused', code: 'emergency_invalid' }),
   login: async user => ({ ...DENIED, user }),
   logout: async () => {},
+  activity: () => {},
   session: () => ({ user: null, connections: [] }),
   connect: () => 'unknown',
   disconnect: () => 'unknown',

@@ -170,7 +170,7 @@ test('nor does the time of the answers tell, though 0.2 ms in a request would be
   const guard = createLoginGuard(deps);
   const begin = createLoginBegin(deps, guard);
   const bundles = createBundles(deps.site, replica, deps.dataKey.open, () => '');
-  const login = createLogin(deps, bundles, guard, createDirectoryAccounts(deps));
+  const login = createLogin(deps, bundles, guard, createDirectoryAccounts(deps), site.primary.plane.book);
   const ask = async (user: string) => {
     const method = begin(stored, { user });
     assert.ok(method.ok && method.value.method === 'derived');

@@ -251,6 +251,9 @@ export function createMachine(options: {
     linkup: () => feed({ kind: 'linkUp' }),
     resume: () => feed({ kind: 'resumed' }),
     logout: () => feed({ kind: 'logoutRequested' }),
+    idle: ([minutes = '0']) =>
+      feed({ kind: 'activityReported', isIdle: true, logoutAfterMs: Number(minutes) * 60_000 }),
+    active: () => feed({ kind: 'activityReported', isIdle: false, logoutAfterMs: 0 }),
     /** Answers every probe of a server that is out. `roundTrip`: milliseconds, where they were measured. */
     probe([server = '', says = '', roundTrip]) {
       const out = [...probes].filter(([, name]) => name === server);
@@ -447,7 +450,7 @@ export function createMachine(options: {
     const prefixed = (word: string, list: readonly string[]) => list.map(name => `${word} ${name}`);
     const pulled = [...pulls.keys()].flatMap(which => prefixed(`bundle ${which}`, names));
     return [
-      ...['linkup', 'resume', 'logout', 'login alice', 'login bob', 'wait'],
+      ...['linkup', 'resume', 'logout', 'idle 1', 'active', 'login alice', 'login bob', 'wait'],
       ...each(prefixed('probe', servers(probes)), ['serving', 'degraded', 'draining', 'refused', 'timeout', 'tls']),
       ...each(prefixed('hello', servers(channels)), ['serving', 'degraded 5', 'unavailable', 'serving 9']),
       ...each(prefixed('closed', servers(channels)), [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { DEFAULT_OFFLINE_RULES } from '@thinman/protocol';
+import { DEFAULT_OFFLINE_RULES, type OfflineRules } from '@thinman/protocol';
 import {
   type ClockStep,
   clockAtBoot,
@@ -21,6 +21,8 @@ type DecisionCase = {
   readonly finalAnswerSeen?: boolean;
   readonly tombstone?: Tombstone['reason'];
   readonly emergency?: boolean;
+  /** Every day, in UTC; the last online login was at midnight. */
+  readonly hours?: readonly [from: string, to: string];
   readonly failures?: number;
   readonly failedAt?: number;
   readonly decision: string;
@@ -54,7 +56,7 @@ describe('Offline login: the decision', () => {
         cached:
           given.uncached === true
             ? undefined
-            : { rules: { ...DEFAULT_OFFLINE_RULES, allowed }, lastOnlineMs: LAST_ONLINE_MS },
+            : { rules: { ...DEFAULT_OFFLINE_RULES, allowed, ...hoursOf(given.hours) }, lastOnlineMs: LAST_ONLINE_MS },
         cacheDamaged: given.cacheDamaged ?? false,
         tombstone:
           tombstone === undefined
@@ -70,6 +72,13 @@ describe('Offline login: the decision', () => {
     });
   }
 });
+
+function hoursOf(span: DecisionCase['hours']): Pick<OfflineRules, 'hours'> {
+  if (span === undefined) return {};
+  const [from, to] = span;
+  const days = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] as const;
+  return { hours: { timeZone: 'UTC', times: [{ days: [...days], from, to }] } };
+}
 
 describe('Offline login: the clock rule', () => {
   for (const { rule, mark: first, boots } of spec.clocks) {

@@ -86,6 +86,8 @@ export type Agent = {
   emergency(user: string, code?: string): EmergencyOutcome;
   /** Never waits for a server; fine without a session. */
   logout(): Promise<void>;
+  /** The device has been left alone from now on, or is used again. */
+  activity(isIdle: boolean): void;
   status(): AgentStatus;
   /** Who works here, and which connections they can open. */
   session(): SessionView;
@@ -329,6 +331,7 @@ export function createAgent(options: AgentOptions): Agent {
     async logout() {
       runner.logout();
     },
+    activity: isIdle => runner.activity(isIdle),
     status: () => runner.status(),
     session: () => application.view(),
     connect: name => application.connect(name),

@@ -98,12 +98,13 @@ export type BundleAnswer<B> =
 export type ServerClient = {
   readyz(server: StatementServer, signal: AbortSignal): Promise<Answer<ServerStatus>>;
   begin(server: StatementServer, user: string, signal: AbortSignal): Promise<Answer<LoginBeginAnswer>>;
-  /** `known`: the newest version of the User object that this device knows. */
+  /** `known`: the newest version of the User object that this device knows. `proved`: loginId of the open session that is proved. */
   login(
     server: StatementServer,
     request: LoginRequest,
     known: Version | undefined,
     signal: AbortSignal,
+    proved?: string,
   ): Promise<Answer<LoginGranted>>;
   /** The Primary alone changes passwords. */
   changePassword(
@@ -125,7 +126,12 @@ export type ServerClient = {
   ): Promise<Answer<BundleAnswer<UserBundle>>>;
   refreshSession(server: StatementServer, token: string, signal: AbortSignal): Promise<Answer<SessionRefreshed>>;
   /** For an offline session of a directory's user. */
-  vouch(server: StatementServer, request: VouchRequest, signal: AbortSignal): Promise<Answer<LoginGranted>>;
+  vouch(
+    server: StatementServer,
+    request: VouchRequest,
+    signal: AbortSignal,
+    proved?: string,
+  ): Promise<Answer<LoginGranted>>;
   logout(server: StatementServer, token: string, signal: AbortSignal): Promise<Answer<unknown>>;
   sendEvents(
     server: StatementServer,

@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { Base64Url, ObjectName, Uuid } from './names.ts';
 import { FileHash } from './objects/file.ts';
+import { LoginHours } from './objects/login-hours.ts';
 import { EffectiveProfile } from './objects/profile.ts';
 import { AgentTimings } from './timings.ts';
 import { Version } from './versioned.ts';
@@ -16,6 +17,8 @@ export const OfflineRules = Type.Object({
   maxFailures: Type.Integer({ minimum: 1 }),
   /** … first this long, then doubling. */
   waitMs: Type.Integer({ minimum: 0 }),
+  /** When; left out: at any time. An agent of an earlier release knows no such rule. */
+  hours: Type.Optional(LoginHours),
 });
 export type OfflineRules = Static<typeof OfflineRules>;
 

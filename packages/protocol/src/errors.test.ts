@@ -12,6 +12,7 @@ test('every answer that failover.md gives to `verdict` is final, and to `server`
     'device_revoked',
     'not_permitted',
     'password_expired',
+    'too_many_sessions',
   ]);
   for (const code of ONE_REQUEST_ONLY) assert.equal(ERRORS[code].scope, 'server');
 });

@@ -21,6 +21,11 @@ export const ERRORS = {
   account_expired: { status: 403, scope: 'verdict', title: 'This account has expired.' },
   password_expired: { status: 403, scope: 'verdict', title: 'The password has expired and must be changed.' },
   not_permitted: { status: 403, scope: 'verdict', title: 'This user may not log in on this device now.' },
+  too_many_sessions: {
+    status: 403,
+    scope: 'verdict',
+    title: 'This user works on as many devices as allowed: log out there first.',
+  },
   device_revoked: { status: 403, scope: 'verdict', title: 'This device has been revoked by an administrator.' },
 
   not_serving: { status: 503, scope: 'server', title: 'This server cannot serve now.' },

@@ -4,7 +4,7 @@ export { readUtf8 } from './utf8.ts';
 
 /**
  * The device's own sockets (HTTP + JSON over a Unix socket), for the command line, PAM, greeters and lockers:
- * `POST /v1/login`, `GET /v1/status`, `GET /v1/events`, `POST /v1/pam` on both; on `control.sock` alone `POST /v1/logout`,
+ * `POST /v1/login`, `GET /v1/status`, `GET /v1/events`, `POST /v1/pam`, `POST /v1/activity` on both; on `control.sock` alone `POST /v1/logout`,
  * `GET /v1/session`, `POST /v1/session/connect`, `POST /v1/session/disconnect`.
  */
 export const LOCAL_PATHS = {
@@ -15,6 +15,8 @@ export const LOCAL_PATHS = {
   session: '/v1/session',
   connect: '/v1/session/connect',
   disconnect: '/v1/session/disconnect',
+  /** Nobody has touched the device lately, or somebody does again: on both sockets, for a screen locker may run as anybody. */
+  activity: '/v1/activity',
   /** For the helper of pam_exec: JSON in, one line for the person out; 200 is yes, all else no. */
   pam: '/v1/pam',
   /** Where the greeter page is, with its token: on `control.sock` alone. */

@@ -15,6 +15,10 @@ export const LocalLoginRequest = closed({
 });
 export type LocalLoginRequest = Static<typeof LocalLoginRequest>;
 
+/** `POST /v1/activity` on a local socket. `idle`: from now on; said again it begins no later. */
+export const ActivityReport = closed({ idle: Type.Boolean() });
+export type ActivityReport = Static<typeof ActivityReport>;
+
 /** `POST /v1/pam` on a local socket: what PAM wants to know (its PAM_TYPE). A session is opened and closed on `control.sock` alone. */
 export const LocalPamRequest = closed({
   type: Type.Union([

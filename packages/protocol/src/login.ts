@@ -14,6 +14,12 @@ import { Version } from './versioned.ts';
  */
 export const KNOWN_SUBJECT_HEADER = 'thinman-known-subject';
 
+/**
+ * With `POST /v1/login` and `/v1/session/vouch`, when they prove a session that is open already: its loginId. The server looks whether
+ * it has been ended meanwhile, and counts it as old as it is. A header: servers before it pass it over.
+ */
+export const PROVED_SESSION_HEADER = 'thinman-proved-session';
+
 /** `POST /v1/login/begin`: how does this user log in? Unknown names get a stable false answer. */
 export const LoginBeginRequest = closed({ user: LoginName });
 export type LoginBeginRequest = Static<typeof LoginBeginRequest>;

@@ -11,7 +11,7 @@ export type UserActRequest = Static<typeof UserActRequest>;
 export const UserActAnswer = Type.Object({ epoch: Type.Integer(), generation: Type.Integer(), name: Type.String() });
 export type UserActAnswer = Static<typeof UserActAnswer>;
 
-/** `GET /v1/admin/sessions`: who works where, on the devices that are connected to the server that is asked. */
+/** `GET /v1/admin/sessions`: who works where, as far as the server that is asked can see. */
 export const SessionsAnswer = Type.Object({
   server: Type.String(),
   items: Type.Array(
@@ -23,7 +23,11 @@ export const SessionsAnswer = Type.Object({
       mode: AgentMode,
       /** Unix ms: when the login behind it began, by the device's clock. */
       since: Type.Integer(),
+      /** Which serves the session; servers of an earlier release tell only of themselves. */
+      server: Type.Optional(Type.String()),
     }),
   ),
+  /** Servers whose sessions are not known now: what is listed of them is what they said last. */
+  unseen: Type.Optional(Type.Array(Type.String())),
 });
 export type SessionsAnswer = Static<typeof SessionsAnswer>;

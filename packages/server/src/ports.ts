@@ -341,14 +341,22 @@ export type FailureFact = {
 /** A granted login as a fact: this pair's failures before it count no more, and the limit per user exempts this device for 7 days. */
 export type GrantFact = { readonly deviceId: string; readonly user: string; readonly atMs: number };
 
-/** What counts for the lockout, as servers share it. */
-export type LockoutEvidence = { readonly failures: readonly FailureFact[]; readonly grants: readonly GrantFact[] };
+/** A session that somebody ended, as a fact: none of its tokens is refreshed any more, at no server that has heard of it. */
+export type EndedSession = { readonly loginId: string; readonly atMs: number };
+
+/** What counts for the lockout, and which sessions are over, as servers share it. */
+export type LockoutEvidence = {
+  readonly failures: readonly FailureFact[];
+  readonly grants: readonly GrantFact[];
+  readonly ended?: readonly EndedSession[];
+};
 
 export type JournalEntry = {
   readonly events: readonly RecordedEvent[];
   readonly remember?: RememberedLogin;
   readonly failure?: FailureFact;
   readonly granted?: GrantFact;
+  readonly ended?: readonly EndedSession[];
   /** What another server saw; `from` is its name. Each fact is kept once, whoever tells it. */
   readonly heard?: LockoutEvidence & { readonly from: string };
 };
@@ -382,6 +390,13 @@ export type Journal = {
     readonly after?: GrantFact;
     readonly limit: number;
   }): readonly GrantFact[];
+  isEnded(loginId: string): boolean;
+  endedFor(query: {
+    readonly server: string;
+    readonly sinceMs: number;
+    readonly after?: EndedSession;
+    readonly limit: number;
+  }): readonly EndedSession[];
   /** Not yet in the source of record. */
   pending(): number;
   /** Oldest pending entries. */

@@ -47,6 +47,7 @@ import { createDrain, RECORD_DRAIN_EVENTS } from './journal/drain.ts';
 import { createFactExchange } from './link/fact-exchange.ts';
 import { openLink } from './link/link-client.ts';
 import { createLinkServer } from './link/link-server.ts';
+import { createSessionExchange } from './link/session-exchange.ts';
 import { statementRoute } from './link/statement-route.ts';
 import { createStatementWatch } from './link/statement-watch.ts';
 import type { Clock } from './ports.ts';
@@ -179,6 +180,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     deliver: events => route.deliver(events),
     onTurn: () => monitor.look(),
     onEvidence: evidence => facts.happened(evidence),
+    onEnded: loginIds => devices.sessionsEnded(loginIds),
     onEvents(taken) {
       metrics.eventsTaken(taken);
       logDeviceNews(log, taken);
@@ -192,6 +194,24 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     },
     ...{ journal, clock, log },
   });
+  /** Servers of the statement that are not this one, nor seen from here. */
+  const notLinked = () =>
+    role() !== 'primary'
+      ? []
+      : linkServer
+          .report()
+          .filter(({ linked }) => !linked)
+          .map(({ name }) => name);
+  const whoIsWhere = createSessionExchange({
+    ...{ name: identity.name, clock, unseenHere: notLinked },
+    book: () => devices.book,
+    knowsDevice: uid => replica.findByUid('Device', uid)?.deleted === false,
+  });
+  const unseenServers = () => {
+    if (role() === 'primary') return notLinked();
+    if (route.link()?.connected() === true) return whoIsWhere.unseen().filter(name => name !== identity.name);
+    return statements.current().statement.servers.flatMap(({ name }) => (name === identity.name ? [] : [name]));
+  };
   const heardOf = createHeardOf(journal, log);
 
   const forks = createForkGuard({
@@ -268,7 +288,8 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     ...{ syncNow: sync.syncNow, status: report, statement: () => statements.current().statement },
     restate,
     drain: () => void drain(),
-    sessions: () => devices.sessions(),
+    sessions: () => devices.book.all(),
+    unseen: () => unseenServers(),
     isIsolated: () => isolated(),
     rival: () => statements.rival()?.statement,
     alsoSeen: () => forks.secondaries.known().map(({ position }) => position),
@@ -294,13 +315,13 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     statement: statements.current,
     version: () => replica.site()?.version,
     missingSince: has => replica.touchedSince(has.epoch === version().epoch ? has.generation : BEFORE_ALL),
-    ...{ facts, storeEvents, clock, log },
+    ...{ facts, sessions: whoIsWhere, storeEvents, clock, log },
     onPosition: (name, at, commitId) =>
       forks.secondaries.heard(name, { siteId: identity.siteId, version: at, commitId }),
   });
   const route = createEventRoute(role, storeEvents, () =>
     openLink({
-      ...{ identity, status, facts, clock, random, log },
+      ...{ identity, status, facts, sessions: whoIsWhere, clock, random, log },
       certificate: () => ownFacts(identity),
       commitId: () => replica.site()?.commitId,
       statement: () => statements.current().statement,
@@ -529,7 +550,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
         sayStopped: () => tell('server.stopped', { version: PACKAGE_VERSION }),
         ...{ wayIsOpen, eventsWaiting: journal.pending },
         stopWorkers() {
-          for (const part of [route, linkServer, site, directories]) part.close();
+          for (const part of [whoIsWhere, route, linkServer, site, directories]) part.close();
           for (const part of [monitor, keeping, statementWatch, isolation]) part.stop();
           return Promise.all([sync.stop(), renewal.stop(), compaction.stop(), rollouts.stop(), files.stop()]);
         },

@@ -12,6 +12,7 @@ import {
   MAX_BODY_BYTES,
   type Parsed,
   PasswordChanged,
+  PROVED_SESSION_HEADER,
   Problem,
   parseJson,
   parseVersion,
@@ -126,8 +127,11 @@ export function createServerClient(options: ServerClientOptions): ServerClient &
       call(server, { method: 'POST', path: '/v1/login/begin', body: { user }, signal }, ({ text }) =>
         parseJson(LoginBeginAnswer, text, MAX_BODY_BYTES),
       ),
-    login(server, body, known, signal) {
-      const headers = known === undefined ? {} : { [KNOWN_SUBJECT_HEADER]: formatVersion(known) };
+    login(server, body, known, signal, proved) {
+      const headers = {
+        ...(known !== undefined && { [KNOWN_SUBJECT_HEADER]: formatVersion(known) }),
+        ...ofProved(proved),
+      };
       return call(server, { method: 'POST', path: '/v1/login', headers, body, signal }, ({ text }) =>
         parseJson(LoginGranted, text, MAX_BODY_BYTES),
       );
@@ -153,8 +157,8 @@ export function createServerClient(options: ServerClientOptions): ServerClient &
       call(server, { method: 'POST', path: '/v1/session', headers: bearer(token), body: {}, signal }, ({ text }) =>
         parseJson(SessionRefreshed, text, MAX_BODY_BYTES),
       ),
-    vouch: (server, body, signal) =>
-      call(server, { method: 'POST', path: '/v1/session/vouch', body, signal }, ({ text }) =>
+    vouch: (server, body, signal, proved) =>
+      call(server, { method: 'POST', path: '/v1/session/vouch', headers: ofProved(proved), body, signal }, ({ text }) =>
         parseJson(LoginGranted, text, MAX_BODY_BYTES),
       ),
     logout: (server, token, signal) =>
@@ -198,6 +202,10 @@ export function createServerClient(options: ServerClientOptions): ServerClient &
 /** Its name among round trips and pools. */
 export function serverKey({ url, keyHash }: StatementServer): string {
   return `${url} ${keyHash}`;
+}
+
+function ofProved(loginId: string | undefined): Record<string, string> {
+  return loginId === undefined ? {} : { [PROVED_SESSION_HEADER]: loginId };
 }
 
 function bearer(token: string): Record<string, string> {

@@ -53,6 +53,11 @@ export async function runLogout(dataDir: string): Promise<ExitCode> {
   return EXIT.done;
 }
 
+export async function runActivity(dataDir: string, idle: boolean): Promise<ExitCode> {
+  taken(await askAgent(dataDir, { method: 'POST', path: LOCAL_PATHS.activity, body: { idle } }, true));
+  return EXIT.done;
+}
+
 /** Prints the URL alone. It holds the token of the page: for the command that starts the browser, not for a log. */
 export async function runGreeter(dataDir: string): Promise<ExitCode> {
   const { url } = taken<{ url: string }>(await askAgent(dataDir, { method: 'GET', path: LOCAL_PATHS.greeter }));

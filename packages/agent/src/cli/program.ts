@@ -78,6 +78,11 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
   add('logout', 'ends the session').action(async ({ data }: DataOption) => {
     exitCode = await (await import('./ask.ts')).runLogout(data);
   });
+  const tell = (idle: boolean) => async (options: DataOption) => {
+    exitCode = await (await import('./ask.ts')).runActivity(options.data, idle);
+  };
+  add('idle', 'the device is left alone from now on: session.logoutAfterMinutes is counted').action(tell(true));
+  add('active', 'somebody uses the device again').action(tell(false));
 
   try {
     await program.parseAsync(argv);

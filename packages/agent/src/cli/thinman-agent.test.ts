@@ -77,6 +77,7 @@ before(async () => {
       asked.push(`${user}:${password}`);
       return password === 'right' ? granted : denied;
     },
+    activity: isIdle => void asked.push(isIdle ? 'idle' : 'active'),
     logout: async () => {
       asked.push('logout');
     },

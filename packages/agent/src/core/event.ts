@@ -181,7 +181,9 @@ type LoginEvent =
       /** `damaged`: the disk would not take the count. */
       readonly result: 'opened' | 'refused' | 'damaged';
     }
-  | { readonly kind: 'logoutRequested' };
+  | { readonly kind: 'logoutRequested' }
+  /** `logoutAfterMs`: of the session's user; 0 = never. */
+  | { readonly kind: 'activityReported'; readonly isIdle: boolean; readonly logoutAfterMs: number };
 
 type SessionEvent =
   | {

@@ -1,8 +1,9 @@
+import { scopeOf } from '@thinman/protocol';
 import { doubling, jittered } from './backoff.ts';
 import type { Event, GivenBundle } from './event.ts';
 import { couldNotServe, gaveNoAnswer } from './health.ts';
 import { nowHeld, takesBundle } from './held.ts';
-import { connectedServer } from './session.ts';
+import { connectedServer, refreshNow } from './session.ts';
 import type { AgentState, Pull } from './state.ts';
 import { isBelievable } from './subject.ts';
 import { emit, eventsWaitAWhile, newAttempt, patch, type Turn } from './turn.ts';
@@ -96,8 +97,13 @@ export function onBundleAnswered(turn: Turn, event: Extract<Event, { kind: 'bund
     return;
   }
   if (answer.kind === 'failed') gaveNoAnswer(turn, server, answer);
-  else if (answer.problem.code === 'session_invalid') {
+  else if (
+    which === 'user' &&
+    (answer.problem.code === 'session_invalid' || scopeOf(answer.problem.code, answer.problem.status) === 'verdict')
+  ) {
+    // The session is over there, or the user may not be here any more: what that means the refresh tells, at once.
     setPull(turn, which, { kind: 'idle' });
+    refreshNow(turn);
     return;
   } else if (answer.problem.status >= 500) couldNotServe(turn, server, answer.problem);
   setPull(turn, which, { kind: 'wanted', from });

@@ -31,7 +31,7 @@ export function mayAskPassword(
 }
 
 /** Codes that are told only after a right credential. */
-const AFTER_RIGHT_CREDENTIAL = ['account_expired', 'password_expired', 'not_permitted'];
+const AFTER_RIGHT_CREDENTIAL = ['account_expired', 'password_expired', 'not_permitted', 'too_many_sessions'];
 
 /**
  * What a final denial teaches about the user, so that a server that lags, or the cache, is not believed against it later.

@@ -1,4 +1,4 @@
-import type { OfflineCode, OfflineRules } from '@thinman/protocol';
+import { isWithinHours, type OfflineCode, type OfflineRules } from '@thinman/protocol';
 import type { OfflineFailures, Tombstone } from '../ports.ts';
 import { doubling } from './backoff.ts';
 import { emergencyRules } from './emergency.ts';
@@ -23,7 +23,11 @@ export type OfflineFacts = {
 export type OfflineDecision =
   /** The cached row may be opened with the typed password, after a failure has been counted. */
   | { readonly kind: 'may_open' }
-  | { readonly kind: 'denied'; readonly code: OfflineCode; readonly retryAfterMs: number | undefined };
+  | {
+      readonly kind: 'denied';
+      readonly code: OfflineCode | 'not_permitted';
+      readonly retryAfterMs: number | undefined;
+    };
 
 /**
  * May this user try an offline login now (`failover.md`, "Offline login", conditions 1 to 6)? Condition 7, the row's
@@ -36,6 +40,7 @@ export function decideOffline(facts: OfflineFacts, finalAnswerSeen: boolean): Of
   const { rules, lastOnlineMs } = cached;
   if (!rules.allowed) return denied('offline_not_allowed');
   if (facts.emergency !== undefined) {
+    if (isOutOfHours(rules, facts.emergency.nowMs)) return denied('not_permitted');
     const waitMs = remainingWaitMs(failures, emergencyRules(rules), facts.emergency.nowMs);
     return waitMs > 0 ? denied('offline_attempts_exhausted', waitMs) : { kind: 'may_open' };
   }
@@ -44,7 +49,13 @@ export function decideOffline(facts: OfflineFacts, finalAnswerSeen: boolean): Of
   if (waitMs > 0) return denied('offline_attempts_exhausted', waitMs);
   if (now < lastOnlineMs - rules.graceMs) return denied('clock_went_back');
   if (now > lastOnlineMs + rules.maxAgeMs) return denied('cached_login_expired');
+  if (isOutOfHours(rules, now)) return denied('not_permitted');
   return { kind: 'may_open' };
+}
+
+/** An emergency code lifts what a lost server makes hard, not what an administrator has said of the hours. */
+function isOutOfHours({ hours }: OfflineRules, nowMs: number): boolean {
+  return hours !== undefined && !isWithinHours(hours, nowMs);
 }
 
 /** How long the user must still wait after wrong passwords, in whole ms; 0: not at all. */
@@ -55,6 +66,6 @@ export function remainingWaitMs(failures: OfflineFailures, rules: OfflineRules, 
   return Math.max(0, Math.ceil(Math.min(waitMs, failures.lastMs + waitMs - nowMs)));
 }
 
-function denied(code: OfflineCode, retryAfterMs?: number): OfflineDecision {
+function denied(code: OfflineCode | 'not_permitted', retryAfterMs?: number): OfflineDecision {
   return { kind: 'denied', code, retryAfterMs };
 }

@@ -27,7 +27,7 @@ export function vouched(turn: Turn, lifetimeMs: number): SessionStanding {
 }
 
 /** Somebody is signed in now. For another user the first session ends; for the same one it goes on under the new login. */
-export function openSession(turn: Turn, session: Omit<Open, 'kind' | 'sinceWallMs'>): void {
+export function openSession(turn: Turn, session: Omit<Open, 'kind' | 'sinceWallMs' | 'idleUntil'>): void {
   const before = turn.state.session;
   const isSame = before.kind === 'open' && before.userId === session.userId;
   if (before.kind === 'open') {
@@ -61,6 +61,13 @@ export function onLogout(turn: Turn): void {
   emit(turn, { kind: 'endSession', loginId: session.loginId, server: connectedServer(turn.state) });
 }
 
+export function onActivity(turn: Turn, { isIdle, logoutAfterMs }: Extract<Event, { kind: 'activityReported' }>): void {
+  const { session } = turn.state;
+  if (session.kind !== 'open' || (isIdle && session.idleUntil !== undefined)) return;
+  const idleUntil = isIdle && logoutAfterMs > 0 ? turn.at.now + logoutAfterMs : undefined;
+  patch(turn, { session: { ...session, idleUntil } });
+}
+
 /** The device is revoked, by a word that counts: it forgets all users. False: the word is older than an acceptance. */
 export function deviceRevoked(turn: Turn, subject: Version | undefined): boolean {
   if (!isBelievable(subject, turn.state.site.epoch) || !answerCounts(subject, turn.state.accepted)) return false;
@@ -72,6 +79,10 @@ export function deviceRevoked(turn: Turn, subject: Version | undefined): boolean
 /** Renews the token, or proves a session that no server vouches for, as soon as a server is connected. */
 export function settleSession(turn: Turn): void {
   const { session } = turn.state;
+  if (session.kind === 'open' && session.idleUntil !== undefined && session.idleUntil <= turn.at.now) {
+    endSession(turn, 'idle');
+    return;
+  }
   if (session.kind !== 'open' || session.standing.kind === 'locked') return;
   const { standing, loginId } = session;
   const { now, id } = turn.at;
@@ -85,6 +96,13 @@ export function settleSession(turn: Turn): void {
   setStanding(turn, { ...standing, attempt });
   if (standing.kind === 'vouched') emit(turn, { kind: 'refreshSession', attempt, server, loginId });
   else emit(turn, { kind: 'proveSession', attempt, server, loginId, newLoginId: id });
+}
+
+/** A server has something against the session: what, its refresh tells. */
+export function refreshNow(turn: Turn): void {
+  const { session } = turn.state;
+  if (session.kind !== 'open' || session.standing.kind !== 'vouched') return;
+  setStanding(turn, { ...session.standing, refreshAt: turn.at.now });
 }
 
 export function onSessionAnswered(turn: Turn, event: Extract<Event, { kind: 'sessionAnswered' }>): void {
@@ -141,6 +159,12 @@ function takeProof(
     if (subject === undefined || !counts(turn, subject, known)) return false;
     // The credential is another one now: what was typed here proves nothing any more.
     endSession(turn, 'credential_changed');
+    return true;
+  }
+  if (answer.kind === 'problem' && answer.problem.code === 'session_invalid') {
+    // Somebody ended it while no server could be reached from here.
+    if (!counts(turn, answer.problem.subject, known)) return false;
+    endSession(turn, 'session_invalid');
     return true;
   }
   return endedBy(turn, session, answer, server, known);
@@ -244,9 +268,10 @@ export function connectedServer(state: AgentState): string | null {
 /** When the session next needs attention. */
 export function sessionDueAt(state: AgentState): number {
   const { session } = state;
-  if (session.kind !== 'open' || session.standing.kind === 'locked' || session.standing.attempt !== undefined) {
-    return Number.POSITIVE_INFINITY;
-  }
+  if (session.kind !== 'open') return Number.POSITIVE_INFINITY;
+  const idleUntil = session.idleUntil ?? Number.POSITIVE_INFINITY;
+  if (session.standing.kind === 'locked' || session.standing.attempt !== undefined) return idleUntil;
   const atServer = connectedServer(state) === null ? Number.POSITIVE_INFINITY : dueAt(session.standing);
-  return session.standing.kind === 'vouched' ? Math.min(atServer, session.standing.expiresAt) : atServer;
+  const endsAt = session.standing.kind === 'vouched' ? session.standing.expiresAt : Number.POSITIVE_INFINITY;
+  return Math.min(idleUntil, atServer, endsAt);
 }

@@ -176,6 +176,8 @@ export type Session =
       readonly sinceWallMs: number;
       readonly credentialVersion: number;
       readonly standing: SessionStanding;
+      /** Left alone: it ends then, if nobody comes back. A login is somebody who does. */
+      readonly idleUntil?: number | undefined;
     };
 
 export type SessionStanding =

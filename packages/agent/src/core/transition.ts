@@ -26,7 +26,7 @@ import {
 import { onBeginAnswered, onLoginAnswered } from './login-answers.ts';
 import { movesDueAt, settleMoves } from './moves.ts';
 import { beginSearch, searchDueAt, searchNow, settleSearch } from './search.ts';
-import { onLogout, onSessionAnswered, onSessionProved, sessionDueAt, settleSession } from './session.ts';
+import { onActivity, onLogout, onSessionAnswered, onSessionProved, sessionDueAt, settleSession } from './session.ts';
 import type { AgentPolicy, AgentState, ServerEntry, SiteFacts } from './state.ts';
 import { emit, eventsWait, patch, record, type Turn } from './turn.ts';
 
@@ -137,6 +137,7 @@ const HANDLERS: Handlers = {
   offlineFacts: onOfflineFacts,
   offlineTried: onOfflineTried,
   logoutRequested: onLogout,
+  activityReported: onActivity,
   sessionAnswered: onSessionAnswered,
   sessionProved: onSessionProved,
   bundleAnswered: onBundleAnswered,

@@ -1,9 +1,9 @@
 import type { UserWord, Version } from '@thinman/protocol';
 import type { Tombstone } from '../ports.ts';
 import type { KnownUser } from './event.ts';
-import { endSession } from './session.ts';
+import { endSession, refreshNow } from './session.ts';
 import { answerCounts, isBelievable } from './subject.ts';
-import { emit, patch, type Turn } from './turn.ts';
+import { emit, type Turn } from './turn.ts';
 
 /** What a server says of a cached user blocks at once, and is lifted only by a word that is not older. */
 export function takeWords(turn: Turn, words: readonly UserWord[], known: readonly KnownUser[]): void {
@@ -45,9 +45,7 @@ function tellSession(turn: Turn, word: UserWord, isNews: boolean): void {
     return;
   }
   const isOther = isNews || session.credentialVersion !== word.credentialVersion;
-  if (session.standing.kind === 'vouched' && isOther) {
-    patch(turn, { session: { ...session, standing: { ...session.standing, refreshAt: turn.at.now } } });
-  }
+  if (isOther) refreshNow(turn);
 }
 
 function isNewer(subject: Version, known: Version): boolean {

@@ -10,6 +10,8 @@ export type LocalAgent = {
   emergency(user: string, code?: string): EmergencyOutcome;
   /** Never waits for a server; fine without a session. */
   logout(): Promise<void>;
+  /** `session.logoutAfterMinutes` is counted from the first word that the device is idle. */
+  activity(isIdle: boolean): void;
   session(): SessionView;
   /** `unknown`: nobody here has a connection of that name. */
   connect(name: string): 'done' | 'unknown';

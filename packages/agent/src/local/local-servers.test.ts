@@ -65,6 +65,7 @@ function fakeAgent(): FakeAgent {
       agent.asked.push(`login ${user}`);
       return password === 'right' ? granted : denied;
     },
+    activity: isIdle => void agent.asked.push(isIdle ? 'idle' : 'active'),
     logout: async () => {
       agent.asked.push('logout');
     },
@@ -134,6 +135,13 @@ test('the control socket tells everything, logs in and out', async () => {
   assert.deepEqual((await tryLogin(control(), 'wrong')).body, denied);
   assert.equal((await ask(control(), 'POST', '/v1/logout')).status, 200);
   assert.deepEqual(agent.asked, ['login alice', 'login alice', 'logout']);
+});
+
+test('whether the device is used is heard on both sockets', async () => {
+  assert.equal((await ask(login(), 'POST', '/v1/activity', JSON.stringify({ idle: true }))).status, 200);
+  assert.equal((await ask(control(), 'POST', '/v1/activity', JSON.stringify({ idle: false }))).status, 200);
+  assert.equal((await ask(login(), 'POST', '/v1/activity', JSON.stringify({ idle: 'perhaps' }))).status, 400);
+  assert.deepEqual(agent.asked, ['idle', 'active']);
 });
 
 test('the login socket logs in, tells no server, and ends no session', async () => {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import {
+  ActivityReport,
   type AgentStatus,
   ConnectionRequest,
   LOCAL_PATHS,
@@ -65,6 +66,12 @@ export async function createLocalServers(options: {
 
   const pam = createPamRoute(options);
 
+  const activity: Handler = async (request, response) => {
+    const body = await takeBody(ActivityReport, request, response);
+    if (body === undefined) return;
+    agent.activity(body.idle);
+    sendJson(response, {});
+  };
   const control = serve({
     [`GET ${LOCAL_PATHS.status}`]: (_request, response) => sendJson(response, agent.status()),
     [`GET ${LOCAL_PATHS.events}`]: (_request, response, room) => addListener(full, response, room),
@@ -82,6 +89,7 @@ export async function createLocalServers(options: {
       await agent.logout();
       sendJson(response, {});
     },
+    [`POST ${LOCAL_PATHS.activity}`]: activity,
     [`GET ${LOCAL_PATHS.session}`]: (_request, response) => sendJson(response, agent.session()),
     [`POST ${LOCAL_PATHS.connect}`]: (request, response) => onConnection(agent, 'connect', request, response),
     [`POST ${LOCAL_PATHS.disconnect}`]: (request, response) => onConnection(agent, 'disconnect', request, response),
@@ -91,6 +99,7 @@ export async function createLocalServers(options: {
     [`GET ${LOCAL_PATHS.events}`]: (_request, response, room) => addListener(limited, response, room),
     [`POST ${LOCAL_PATHS.login}`]: (request, response, room) => login(agent, request, response, room, limit),
     [`POST ${LOCAL_PATHS.pam}`]: (request, response, room) => pam(request, response, room, limit),
+    [`POST ${LOCAL_PATHS.activity}`]: activity,
     [`POST ${LOCAL_PATHS.emergency}`]: (request, response, room) =>
       emergencyRoute(agent, request, response, room, limit),
     [`POST ${LOCAL_PATHS.password}`]: (request, response, room) => passwordRoute(agent, request, response, room, limit),

@@ -51,6 +51,7 @@ const agent: LocalAgent = {
   session: () => ({ user: null, connections: [] }),
   connect: () => 'unknown',
   disconnect: () => 'unknown',
+  activity: isIdle => void asked.push(isIdle ? 'idle' : 'active'),
   logout: async () => {
     asked.push('logout');
     session = null;

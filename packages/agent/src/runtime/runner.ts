@@ -34,6 +34,8 @@ import { createSessionWatch, type OpenSession } from './session-watch.ts';
 import { statusOf } from './status.ts';
 import { createTrustedTime, unlessTrouble } from './store.ts';
 
+const MINUTE_MS = 60_000;
+
 export type RunnerOptions = RunnerPorts & {
   readonly agentVersion: string;
   /** What the machine is. */
@@ -330,6 +332,13 @@ export function createRunner(options: RunnerOptions) {
     emergency: emergency.call,
     changePassword,
     logout: (): void => dispatch({ kind: 'logoutRequested' }),
+    activity(isIdle: boolean): void {
+      const { session } = state;
+      const settings = session.kind === 'open' ? keyring.get(session.loginId)?.opened?.settings : undefined;
+      const minutes = settings?.['session.logoutAfterMinutes'];
+      const logoutAfterMs = typeof minutes === 'number' ? minutes * MINUTE_MS : 0;
+      dispatch({ kind: 'activityReported', isIdle, logoutAfterMs });
+    },
     linkUp: (): void => dispatch({ kind: 'linkUp' }),
     resumed: (): void => dispatch({ kind: 'resumed' }),
     onChange(listener: () => void): () => void {

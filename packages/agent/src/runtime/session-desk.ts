@@ -58,7 +58,7 @@ export function createSessionDesk(context: Context, grants: Grants) {
           attempt,
           server,
           undefined,
-          (target, signal) => client.vouch(target, { ...request, ...held }, signal),
+          (target, signal) => client.vouch(target, { ...request, ...held }, signal, loginId),
           answer => {
             const facts = heard(answer, granted => grantFacts(secrets, newLoginId, attempt, granted));
             // Nobody can vouch for it: the password must be typed.
@@ -76,7 +76,7 @@ export function createSessionDesk(context: Context, grants: Grants) {
           const request = derivedRequest(secrets, newLoginId, target.keyHash);
           if (request === undefined) return { kind: 'failed', reason: 'aborted', detail: 'no keys', elapsedMs: 0 };
           const held = opened === undefined ? {} : { held: opened.etag };
-          return client.login(target, { ...request, ...held }, known, signal);
+          return client.login(target, { ...request, ...held }, known, signal, loginId);
         },
         answer => {
           const facts = heard(answer, granted => grantFacts(secrets, newLoginId, attempt, granted));

@@ -24,6 +24,7 @@ export * from './directory.ts';
 export * from './enrollment-token.ts';
 export * from './file.ts';
 export * from './group.ts';
+export * from './login-hours.ts';
 export * from './policy.ts';
 export * from './profile.ts';
 export * from './rollout.ts';

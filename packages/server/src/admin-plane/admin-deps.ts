@@ -1,5 +1,6 @@
-import type { AgentMode, AssignmentTarget, ServerReport, SiteStatement } from '@thinman/protocol';
+import type { AssignmentTarget, ServerReport, SiteStatement } from '@thinman/protocol';
 import type { SiteConfig } from '../core/site-config.ts';
+import type { KnownSession } from '../device-plane/session-book.ts';
 import type {
   Clock,
   CommitTransaction,
@@ -44,24 +45,18 @@ export type AdminDeps = {
   statement(): SiteStatement;
   /** With the names of objects: for administrators. */
   status(): ServerReport;
-  /** Who works on the devices that are connected here. */
-  sessions?(): readonly DeviceSession[];
+  /** Who works where, as far as this server sees. */
+  sessions?(): readonly KnownSession[];
+  /** Of which it knows no more than what they said last. */
+  unseen?(): readonly string[];
   /** A planned stop begins: `goaway` to the devices, then nothing new. */
   drain(): void;
-};
-
-/** Somebody at work on a connected device. */
-export type DeviceSession = {
-  readonly device: string;
-  readonly userId: string;
-  readonly loginId: string;
-  readonly mode: AgentMode;
 };
 
 /** Objects and what becomes of them need no more than this. */
 export type WriteDeps = Omit<
   AdminDeps,
-  'config' | 'configFor' | 'targetsOf' | 'currentEtag' | 'status' | 'drain' | 'sessions'
+  'config' | 'configFor' | 'targetsOf' | 'currentEtag' | 'status' | 'drain' | 'sessions' | 'unseen'
 >;
 
 /** Who administers. `local`: came by the admin socket, which only an owner can open. */

@@ -1,4 +1,11 @@
-import { type FieldProblem, flattenSettings, type PolicyBody, SETTINGS } from '@thinman/protocol';
+import {
+  type FieldProblem,
+  flattenSettings,
+  isTimeZone,
+  type LoginHours,
+  type PolicyBody,
+  SETTINGS,
+} from '@thinman/protocol';
 import { checkTemplated } from './check-variables.ts';
 import { didYouMean } from './nearest.ts';
 
@@ -24,6 +31,13 @@ export function checkPolicy({ scope, settings, enforced }: PolicyBody): readonly
     const deviceOnly = scope === 'device' || setting.scope === 'device';
     for (const { field, message } of checkTemplated(setting.schema, value, { deviceOnly, plain: {} })) {
       problems.push({ field: `body.settings.${key}${field === '' ? '' : `.${field}`}`, message });
+    }
+    const zone = key === 'access.hours' ? (value as LoginHours | null)?.timeZone : undefined;
+    if (typeof zone === 'string' && !isTimeZone(zone)) {
+      problems.push({
+        field: `body.settings.${key}.timeZone`,
+        message: `"${zone}" is no time zone; write one like Europe/Rome`,
+      });
     }
     if (scope !== undefined && setting.scope !== 'both' && setting.scope !== scope) {
       problems.push({

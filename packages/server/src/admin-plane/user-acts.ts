@@ -27,17 +27,11 @@ async function change(deps: WriteDeps, actor: Actor, name: string, act: Act): Pr
   return done({ epoch: version.epoch, generation: version.generation, name });
 }
 
-/** Of this server alone: servers do not see one another's devices. */
-export function sessionsHere({ sessions, identity, replica }: AdminDeps): Outcome<SessionsAnswer> {
-  const items = (sessions?.() ?? []).map(({ device, userId, loginId, mode }) => ({
-    ...{ device, userId, mode },
-    user: replica.findByUid('User', userId)?.name ?? null,
-    since: momentOf(loginId),
+/** As far as servers see each other. */
+export function sessionsHere({ sessions, unseen, identity, replica }: AdminDeps): Outcome<SessionsAnswer> {
+  const items = (sessions?.() ?? []).map(({ device, userId, user, mode, sinceMs: since, server }) => ({
+    ...{ device, userId, mode, since, server },
+    user: user ?? replica.findByUid('User', userId)?.name ?? null,
   }));
-  return done({ server: identity.name, items });
-}
-
-/** A UUIDv7 begins with its Unix time in milliseconds (RFC 9562, 5.7). */
-function momentOf(loginId: string): number {
-  return Number.parseInt(loginId.replaceAll('-', '').slice(0, 12), 16);
+  return done({ server: identity.name, items, unseen: [...(unseen?.() ?? [])] });
 }

@@ -46,7 +46,8 @@ export type SiteIndex = {
   clear(): void;
 };
 
-const OFFLINE_SETTINGS = [...SETTINGS.keys()].filter(key => key.startsWith('agent.offline.'));
+/** Whoever may not log in on a device at all may not offline either. */
+const OFFLINE_SETTINGS = [...SETTINGS.keys()].filter(key => /^(?:agent\.offline|access)\./.test(key));
 
 export function createSiteIndex(objects: Iterable<IndexedObject> = []): SiteIndex {
   const deviceGroups = new Map<string, Group>();

@@ -9,6 +9,7 @@ import {
   type UserBody,
   type UserBundle,
 } from '@thinman/protocol';
+import { type Access, accessOf } from '../core/access.ts';
 import { fillPolicy, fillProfile } from '../core/fill-in.ts';
 import { matchingAssignments } from '../core/matching.ts';
 import { type ResolvedPolicy, resolvePolicy } from '../core/resolve-policy.ts';
@@ -29,9 +30,13 @@ export type UserContent = Omit<UserBundle, 'version'>;
 export type Bundles = {
   device(device: StoredObject): DeviceContent;
   user(device: StoredObject, user: StoredObject): UserContent;
+  /** Where, when and how often the user may log in there. */
+  access(device: StoredObject, user: StoredObject): Access;
   /** The content with the version of the replica that answers. */
   versioned<C extends DeviceContent | UserContent>(content: C): C & Pick<DeviceBundle, 'version'>;
 };
+
+type UserAnswer = { readonly content: UserContent; readonly access: Access };
 
 /** Bundles remembered: at ~4 kB each, 80 MB at most; beyond, the oldest are computed anew (well below a millisecond). */
 const MAX_REMEMBERED = 20_000;
@@ -45,10 +50,13 @@ export function createBundles(
 ): Bundles {
   const remember = <T>() => createMemo<T>(() => site.revision(), MAX_REMEMBERED);
   const devices = remember<DeviceContent>();
-  const users = remember<UserContent>();
+  const users = remember<UserAnswer>();
+  const ofUser = (device: StoredObject, user: StoredObject) =>
+    users(`${stamp(device)} ${stamp(user)}`, () => userContent(site, device, user, open));
   return {
     device: device => devices(stamp(device), () => deviceContent(site, device, open, emergencyKey(device))),
-    user: (device, user) => users(`${stamp(device)} ${stamp(user)}`, () => userContent(site, device, user, open)),
+    user: (device, user) => ofUser(device, user).content,
+    access: (device, user) => ofUser(device, user).access,
     versioned(content) {
       const version = replica.site()?.version;
       if (version === undefined) throw new Error('a bundle was made without a replica');
@@ -93,17 +101,19 @@ function deviceContent(site: SiteView, device: StoredObject, open: OpenSecrets, 
 }
 
 /** Device-only settings are in the device's own bundle: here they would only make this one change more often. */
-function userContent(site: SiteView, device: StoredObject, user: StoredObject, open: OpenSecrets): UserContent {
+function userContent(site: SiteView, device: StoredObject, user: StoredObject, open: OpenSecrets): UserAnswer {
   const body = user.body as UserBody;
-  const { settings, profile } = resolved(site, device, user);
+  const { config, subject, settings, profile } = resolved(site, device, user);
+  const access = accessOf(config, subject, settings);
   const values = valuesOf(ofUsers(settings), open);
-  return tagged({
+  const content = tagged({
     user: { id: user.uid, name: user.name, displayName: body.displayName ?? null, groups: [...(body.groups ?? [])] },
     settings: values,
     ...filesOf(site, values),
     profile: { connections: [...profile.connections] },
-    offline: offlineRules(site, body, settings),
+    offline: offlineRules(site, body, settings, access),
   });
+  return { content, access };
 }
 
 /** What holds there, with its variables filled in. */
@@ -113,6 +123,7 @@ function resolved(site: SiteView, device: StoredObject, user?: StoredObject) {
   const matches = matchingAssignments(config, subject);
   const variables = variablesOf(site.settings().siteName, device, user);
   return {
+    ...{ config, subject },
     settings: fillPolicy(resolvePolicy(config, subject, matches), variables),
     profile: fillProfile(resolveProfile(config, subject, matches), variables),
   };

@@ -22,7 +22,7 @@ export type DeviceDeps = {
   readonly identity: Pick<ServerIdentity, 'siteId' | 'instance' | 'name' | 'keyHash' | 'caCertificates'>;
   readonly replica: Replica;
   readonly site: SiteView;
-  readonly journal: Pick<Journal, 'append' | 'remembered' | 'failures' | 'lastGrantMs'>;
+  readonly journal: Pick<Journal, 'append' | 'remembered' | 'failures' | 'lastGrantMs' | 'isEnded'>;
   readonly dataKey: Pick<SiteDataKey, 'mac' | 'open'>;
   readonly sessions: SessionTokens;
   readonly directories: Directories;

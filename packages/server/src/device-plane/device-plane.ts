@@ -7,13 +7,13 @@ import {
   LoginBeginRequest,
   LoginRequest,
   PasswordChangeRequest,
+  PROVED_SESSION_HEADER,
   parseVersion,
   RenewRequest,
   VERSION_HEADER,
   VouchRequest,
 } from '@thinman/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { DeviceSession } from '../admin-plane/admin-deps.ts';
 import type { HttpApp } from '../http/codec.ts';
 import { type Outcome, refusingTrouble } from '../http/outcome.ts';
 import { devicePeer, isExpiredOfSite } from '../http/peer.ts';
@@ -36,10 +36,18 @@ import { createLogin } from './login.ts';
 import { createLoginBegin } from './login-begin.ts';
 import { createLoginGuard } from './login-guard.ts';
 import { createPasswordChange } from './password-change.ts';
+import { createSessionBook, type SessionBook } from './session-book.ts';
+import { momentOf } from './session-gate.ts';
 import { createSessions } from './sessions.ts';
 import { createVouch } from './vouch.ts';
 
 const NOT_MODIFIED = 304;
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+function provedSession({ headers }: FastifyRequest): string | undefined {
+  const said = headers[PROVED_SESSION_HEADER];
+  return typeof said === 'string' && UUID.test(said) ? said : undefined;
+}
 
 /** Everything that devices ask of a server, over HTTPS and over their channels. */
 export type DevicePlane = {
@@ -50,12 +58,14 @@ export type DevicePlane = {
   readonly channelPath: typeof CHANNEL_PATH;
   connectedDevices(): readonly ConnectedDevice[];
   connectedCount(): number;
-  /** Who works on them. */
-  sessions(): readonly DeviceSession[];
+  /** Who works where. */
+  readonly book: SessionBook;
   /** ETag of the bundle that this device would be given now. */
   currentEtag(device: StoredObject): string;
   /** The server's state or the statement has changed: devices are told. */
   announce(): void;
+  /** These sessions are over, and that is written down: their devices are told. */
+  sessionsEnded(loginIds: readonly string[]): void;
   /** A planned stop: devices move if they can. */
   goaway(): void;
   close(): void;
@@ -69,14 +79,28 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
   const guard = createLoginGuard(deps);
   const accounts = createDirectoryAccounts(deps);
   const takeEvents = createEventIntake(deps);
-  const channels = createChannels(deps, bundles, takeEvents, accounts);
+  const book: SessionBook = createSessionBook({
+    name: deps.identity.name,
+    clock: deps.clock,
+    isConnected: deviceId => channels.isConnected(deviceId),
+    isEnded: deps.journal.isEnded,
+  });
+  const channels = createChannels(deps, bundles, takeEvents, accounts, (device, mode, session) => {
+    if (session === null) return book.closed(device.uid);
+    const { loginId, userId } = session;
+    // It was not there when that was told.
+    if (deps.journal.isEnded(loginId)) return channels.sessionsEnded([loginId]);
+    const user = (deps.replica.findByUid('User', userId) ?? accounts.user(userId))?.name ?? null;
+    const sinceMs = Math.min(momentOf(loginId), deps.clock.nowMs());
+    book.opened({ deviceId: device.uid, device: device.name, userId, user, loginId, mode, sinceMs });
+  });
   const channel = createChannelUpgrade(deps, gate, channels);
   const enrolment = createEnrolment(deps, randomUuid);
-  const login = createLogin(deps, bundles, guard, accounts);
-  const vouch = createVouch(deps, bundles, accounts);
+  const login = createLogin(deps, bundles, guard, accounts, book);
+  const vouch = createVouch(deps, bundles, accounts, book);
   const changePassword = createPasswordChange(deps, guard);
   const loginBegin = createLoginBegin(deps, guard);
-  const sessions = createSessions(deps, accounts);
+  const sessions = createSessions(deps, accounts, bundles, book);
 
   const answer = (reply: FastifyReply, outcome: Outcome<unknown>): FastifyReply => {
     reply.header('cache-control', 'no-store');
@@ -127,7 +151,12 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     app.post('/v1/login', { schema: { body: LoginRequest } }, async (request, reply) => {
       const device = gate.deviceOf(request);
       const known = request.headers[KNOWN_SUBJECT_HEADER];
-      const outcome = await login(device, request.body, typeof known === 'string' ? parseVersion(known) : undefined);
+      const outcome = await login(
+        device,
+        request.body,
+        typeof known === 'string' ? parseVersion(known) : undefined,
+        provedSession(request),
+      );
       if (outcome.ok && 'user' in outcome.value.bundle) {
         channels.served(device.uid, outcome.value.bundle.user.id, outcome.value.bundle.etag);
       }
@@ -151,7 +180,7 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
       answer(reply, await sessions.refresh(gate.deviceOf(request), request.headers.authorization)),
     );
     app.post('/v1/session/vouch', { schema: { body: VouchRequest } }, async (request, reply) =>
-      answer(reply, await vouch(gate.deviceOf(request), request.body)),
+      answer(reply, await vouch(gate.deviceOf(request), request.body, provedSession(request))),
     );
     app.post('/v1/logout', async (request, reply) => {
       const ended = await sessions.end(gate.deviceOf(request), request.headers.authorization);
@@ -171,9 +200,10 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     channelPath: CHANNEL_PATH,
     connectedDevices: channels.connected,
     connectedCount: channels.count,
-    sessions: channels.sessions,
+    book,
     currentEtag: device => bundles.device(device).etag,
     announce: channels.announce,
+    sessionsEnded: channels.sessionsEnded,
     goaway: channels.goaway,
     close() {
       channels.stop();

@@ -17,6 +17,8 @@ import type { DirectoryAccounts } from './directory-accounts.ts';
 import { grantToDirectoryUser } from './directory-grant.ts';
 import { isDirectoryUser, ownWords } from './directory-user.ts';
 import type { LoginGuard } from './login-guard.ts';
+import type { SessionBook } from './session-book.ts';
+import { createSessionGate } from './session-gate.ts';
 import { uuidV5 } from './uuid.ts';
 
 export type DirectoryLogin = (device: StoredObject, request: PasswordLoginRequest) => Promise<Outcome<LoginGranted>>;
@@ -51,7 +53,9 @@ export function createDirectoryLogin(
   bundles: Bundles,
   guard: LoginGuard,
   accounts: DirectoryAccounts,
+  book: SessionBook,
 ): DirectoryLogin {
+  const mayOpen = createSessionGate(deps, bundles, book);
   const { directories, identity, journal, clock, replica } = deps;
   const inFlight = new Map<string, { readonly binding: string; readonly answer: Promise<Outcome<LoginGranted>> }>();
   const settled = new Map<string, Settled>();
@@ -95,24 +99,34 @@ export function createDirectoryLogin(
     const { account, warning } = said;
     const refusal = accountRefusal(ownWords(replica, account.name), clock.nowMs());
     if (refusal !== undefined) return deny(attempt, refusal, {});
+    const opening = mayOpen(device, accounts.remember(account), request.loginId, undefined);
+    if (opening.kind === 'not_permitted') return deny(attempt, opening.kind, { more: { why: opening.why } });
+    if (opening.kind !== 'open') return deny(attempt, 'too_many_sessions', {});
+    const ended = opening.ends.map(loginId => ({ loginId, atMs: clock.nowMs() }));
     remember(request.loginId, { binding, kind: 'granted', account, warning });
     const written = await write({
-      events: [answered(attempt, 'granted', account.name)],
+      events: [answered(attempt, 'granted', account.name, ended.length > 0 ? { ended: opening.ends } : {})],
+      ...(ended.length > 0 && { ended }),
       remember: { loginId: request.loginId, binding, outcome: 'granted', subject: NO_VERSION },
       granted: { deviceId: device.uid, user: key, atMs: clock.nowMs() },
     });
+    if (written !== undefined) book.closed(device.uid, request.loginId);
     return written ?? grant(attempt, account, warning);
   }
 
   async function deny(
     attempt: Attempt,
     code: DirectoryDenial,
-    { failure, retryAfterMs }: { readonly failure?: FailureFact; readonly retryAfterMs?: number },
+    {
+      failure,
+      retryAfterMs,
+      more = {},
+    }: { readonly failure?: FailureFact; readonly retryAfterMs?: number; readonly more?: object },
   ): Promise<Outcome<LoginGranted>> {
     const { loginId } = attempt.request;
     const later = retryAfterMs === undefined ? {} : { retryAfterMs };
     const written = await write({
-      events: [answered(attempt, code, attempt.key)],
+      events: [answered(attempt, code, attempt.key, more)],
       remember: { loginId, binding: attempt.binding, outcome: code, subject: NO_VERSION, ...later },
       ...(failure !== undefined && { failure }),
     });
@@ -186,7 +200,7 @@ export function createDirectoryLogin(
     }
   }
 
-  function answered({ device, request }: Attempt, outcome: string, user: string): RecordedEvent {
+  function answered({ device, request }: Attempt, outcome: string, user: string, more: object): RecordedEvent {
     const granted = outcome === 'granted';
     const data = {
       loginId: request.loginId,
@@ -194,6 +208,7 @@ export function createDirectoryLogin(
       verdict: granted ? 'granted' : 'denied',
       reason: granted ? null : outcome,
       subject: null,
+      ...more,
     };
     const at = clock.nowMs();
     const event = { id: uuidV5(request.loginId, identity.name), type: 'login.answered', at, user, data };

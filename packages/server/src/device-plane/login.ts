@@ -27,25 +27,43 @@ import type { DirectoryAccounts } from './directory-accounts.ts';
 import { createDirectoryLogin } from './directory-login.ts';
 import type { LoginGuard } from './login-guard.ts';
 import { proofFits } from './login-proof.ts';
+import type { SessionBook } from './session-book.ts';
+import { createSessionGate } from './session-gate.ts';
 import { derivedMethod, type Standing, standingOf } from './user-credential.ts';
 import { uuidV5 } from './uuid.ts';
 
-/** `known`: the newest version of the User object that the device says it knows. */
+/** `known`: the newest version of the User object that the device says it knows. `proved`: of the session that is open already. */
 export type Login = (
   device: StoredObject,
   request: LoginRequest,
   known?: Version | undefined,
+  proved?: string | undefined,
 ) => Promise<Outcome<LoginGranted>>;
 
 type Verdict =
-  | { readonly kind: 'granted'; readonly user: NonNullable<Standing['user']>; readonly warning?: string }
-  | { readonly kind: 'denied'; readonly code: VerdictCode; readonly counts: boolean; readonly retryAfterMs?: number };
+  | {
+      readonly kind: 'granted';
+      readonly user: NonNullable<Standing['user']>;
+      readonly ends: readonly string[];
+      readonly warning?: string;
+    }
+  | {
+      readonly kind: 'denied';
+      readonly code: Denial;
+      readonly counts: boolean;
+      readonly retryAfterMs?: number;
+      readonly why?: string;
+    };
+
+/** `session_invalid`: of a session that is proved, and has been ended meanwhile. */
+type Denial = VerdictCode | 'session_invalid';
 
 type Attempt = {
   readonly device: StoredObject;
   readonly deviceKeyHash: string;
   readonly request: DerivedLoginRequest;
   readonly standing: Standing;
+  readonly proved: string | undefined;
 };
 
 /**
@@ -53,8 +71,15 @@ type Attempt = {
  * loginId, lockout, salt, proof, and only then what an administrator has said of the account. A verdict is answered when
  * its event, the memory of the loginId, and the failure or grant are on disk, in one write.
  */
-export function createLogin(deps: DeviceDeps, bundles: Bundles, guard: LoginGuard, accounts: DirectoryAccounts): Login {
-  const directoryLogin = createDirectoryLogin(deps, bundles, guard, accounts);
+export function createLogin(
+  deps: DeviceDeps,
+  bundles: Bundles,
+  guard: LoginGuard,
+  accounts: DirectoryAccounts,
+  book: SessionBook,
+): Login {
+  const directoryLogin = createDirectoryLogin(deps, bundles, guard, accounts, book);
+  const mayOpen = createSessionGate(deps, bundles, book);
   const { identity, journal, clock } = deps;
   /** Logins whose verdict is on its way to the disk: a repeat waits for it, another proof is refused. */
   const inFlight = new Map<string, { readonly binding: string; readonly answer: Promise<Outcome<LoginGranted>> }>();
@@ -63,13 +88,14 @@ export function createLogin(deps: DeviceDeps, bundles: Bundles, guard: LoginGuar
     device: StoredObject,
     request: LoginRequest,
     known: Version | undefined,
+    proved: string | undefined,
   ): Promise<Outcome<LoginGranted>> {
     if (request.method === 'password') return directoryLogin(device, request);
     const standing = standingOf(deps, request.user);
     // The device would ignore the verdict: none is given, and nothing that it can learn from, nor is there a failure to count.
     if (known !== undefined && isOlder(standing.subject, known)) return refused('user_outdated', now());
     const deviceKeyHash = (device.system as DeviceSystem).keyHash;
-    const attempt: Attempt = { device, deviceKeyHash, request, standing };
+    const attempt: Attempt = { device, deviceKeyHash, request, standing, proved };
     const { loginId } = request;
     const binding = bindingOf(attempt);
 
@@ -104,7 +130,7 @@ export function createLogin(deps: DeviceDeps, bundles: Bundles, guard: LoginGuar
   }
 
   /** Reasons other than `credentials_invalid` are told only after a right credential. */
-  function judge({ standing, request, deviceKeyHash }: Attempt): Verdict {
+  function judge({ device, standing, request, deviceKeyHash, proved }: Attempt): Verdict {
     const at = { siteId: identity.siteId, serverKeyHash: identity.keyHash, deviceKeyHash };
     const fits = proofFits(standing.credential.publicKey, request, at);
     const { user } = standing;
@@ -113,7 +139,11 @@ export function createLogin(deps: DeviceDeps, bundles: Bundles, guard: LoginGuar
     if (refusal !== undefined) return { kind: 'denied', code: refusal, counts: false };
     const age = passwordAge(user.body, clock.nowMs(), deps.primaryReachable());
     if (age.kind === 'expired') return { kind: 'denied', code: 'password_expired', counts: false };
-    return { kind: 'granted', user, ...(age.warning !== undefined && { warning: age.warning }) };
+    const opening = mayOpen(device, user, request.loginId, proved);
+    if (opening.kind === 'not_permitted')
+      return { kind: 'denied', code: opening.kind, counts: false, why: opening.why };
+    if (opening.kind !== 'open') return { kind: 'denied', code: opening.kind, counts: false };
+    return { kind: 'granted', user, ends: opening.ends, ...(age.warning !== undefined && { warning: age.warning }) };
   }
 
   async function settle(attempt: Attempt, binding: string, verdict: Verdict): Promise<Outcome<LoginGranted>> {
@@ -130,12 +160,17 @@ export function createLogin(deps: DeviceDeps, bundles: Bundles, guard: LoginGuar
     };
     const failure = verdict.kind === 'denied' && verdict.counts ? failureOf(attempt, 'first') : undefined;
     const written = await write({
-      events: [answered(attempt, outcome)],
+      events: [answered(attempt, outcome, moreOf(verdict))],
       remember,
       ...(failure !== undefined && { failure }),
+      ...(verdict.kind === 'granted' &&
+        verdict.ends.length > 0 && { ended: verdict.ends.map(loginId => ({ loginId, atMs: clock.nowMs() })) }),
       ...(verdict.kind === 'granted' && { granted: { deviceId: device.uid, user: name, atMs: clock.nowMs() } }),
     });
-    if (!written.ok) return written;
+    if (!written.ok) {
+      book.closed(device.uid, request.loginId);
+      return written;
+    }
     if (verdict.kind === 'granted') return grant(attempt, verdict);
     return deny(verdict.code, subject, retryAfterMs);
   }
@@ -215,7 +250,7 @@ export function createLogin(deps: DeviceDeps, bundles: Bundles, guard: LoginGuar
     }
   }
 
-  function answered({ device, request, standing }: Attempt, outcome: string): RecordedEvent {
+  function answered({ device, request, standing }: Attempt, outcome: string, more: object): RecordedEvent {
     const granted = outcome === 'granted';
     const data = {
       loginId: request.loginId,
@@ -223,6 +258,7 @@ export function createLogin(deps: DeviceDeps, bundles: Bundles, guard: LoginGuar
       verdict: granted ? 'granted' : 'denied',
       reason: granted ? null : outcome,
       subject: standing.subject,
+      ...more,
     };
     const { name } = identity;
     const at = clock.nowMs();
@@ -245,13 +281,19 @@ export function createLogin(deps: DeviceDeps, bundles: Bundles, guard: LoginGuar
     return { loginId, deviceId: device.uid, user: name, sentHash, atMs: clock.nowMs() };
   }
 
-  return async (device, request, known) => {
+  return async (device, request, known, proved) => {
     const beganMs = clock.monotonicMs();
-    const outcome = await decide(device, request, known);
+    const outcome = await decide(device, request, known, proved);
     const label = outcome.ok ? 'granted' : outcome.problem.code;
     deps.metrics.loginAnswered(label, clock.monotonicMs() - beganMs);
     return outcome;
   };
+}
+
+/** What the event says of it beside the verdict. */
+function moreOf(verdict: Verdict): object {
+  if (verdict.kind === 'granted') return verdict.ends.length > 0 ? { ended: verdict.ends } : {};
+  return verdict.why === undefined ? {} : { why: verdict.why };
 }
 
 function restsOnCurrentSalt(request: DerivedLoginRequest, { credential }: Standing): boolean {

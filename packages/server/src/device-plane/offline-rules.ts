@@ -1,4 +1,5 @@
 import { DEFAULT_OFFLINE_RULES, type OfflineRules, type UserBody } from '@thinman/protocol';
+import type { Access } from '../core/access.ts';
 import type { ResolvedPolicy } from '../core/resolve-policy.ts';
 import { groupDepths } from '../core/site-config.ts';
 import type { SiteView } from './site-view.ts';
@@ -13,6 +14,7 @@ export function offlineRules(
   site: Pick<SiteView, 'settings' | 'config'>,
   user: UserBody,
   settings: ResolvedPolicy,
+  { isPlace, hours }: Pick<Access, 'isPlace' | 'hours'> = { isPlace: true, hours: undefined },
 ): OfflineRules {
   const { allowed = true, maxAgeDays, excludedGroups = [] } = site.settings().offline ?? {};
   const groups = groupDepths(site.config().userGroups, user.groups ?? []);
@@ -20,7 +22,13 @@ export function offlineRules(
   const days = (settings['agent.offline.maxAgeDays']?.value as number | undefined) ?? maxAgeDays;
   return {
     ...DEFAULT_OFFLINE_RULES,
-    allowed: allowed && user.offlineLogin !== false && !excluded && settings['agent.offline.allowed']?.value !== false,
+    allowed:
+      isPlace &&
+      allowed &&
+      user.offlineLogin !== false &&
+      !excluded &&
+      settings['agent.offline.allowed']?.value !== false,
+    ...(hours !== undefined && { hours }),
     ...(days !== undefined && { maxAgeMs: Math.round(days * DAY_MS) }),
   };
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
+import { PROVED_SESSION_HEADER } from '@thinman/protocol';
 import { createDeviceSite, type DeviceSite, PASSWORD, type TestDevice } from '../../../../test/support/device-site.ts';
 
 const MINUTE_MS = 60_000;
@@ -12,9 +14,9 @@ describe('a session', () => {
     device = await site.addDevice('tc-1');
   });
   after(() => site.close());
-  const open = async (user: string, more = {}) => {
+  const open = async (user: string, more = {}, loginId: string = randomUUID()) => {
     await site.addUser(user, more);
-    const body = await site.loginRequest(site.primary, device, user, PASSWORD);
+    const body = await site.loginRequest(site.primary, device, user, PASSWORD, loginId);
     return (await site.primary.call(device, 'POST', '/v1/login', { body })).body.session.token as string;
   };
   const refresh = (token: string, from = device, server = site.primary) =>
@@ -83,4 +85,105 @@ describe('a session', () => {
     assert.equal((await refresh(late)).body.code, 'session_invalid');
     assert.deepEqual((await logout(late)).body, { ended: true });
   });
+  test('belongs to users who may be there: it ends when the place is closed to them, not when their hours are over', async () => {
+    const token = await open('gina');
+    const rule = (settings: object) => site.put('Policy', 'rule', { settings });
+    await rule({ 'access.hours': { times: [] } });
+    await site.put('Assignment', 'rule', { policy: 'rule', to: { user: 'gina' } });
+    assert.equal((await refresh(token)).status, 200);
+    const again = async (user = 'gina') => {
+      const body = await site.loginRequest(site.primary, device, user, PASSWORD);
+      return (await site.primary.call(device, 'POST', '/v1/login', { body })).body;
+    };
+    assert.equal((await again()).code, 'not_permitted');
+    await rule({ 'access.devices': ['tc-2'] });
+    assert.equal((await refresh(token)).body.code, 'not_permitted');
+    assert.equal((await again()).code, 'not_permitted');
+    const whys = site.primary.pending().filter(({ data }) => data.reason === 'not_permitted');
+    assert.deepEqual(
+      whys.map(({ data }) => data.why),
+      ['hours', 'place'],
+    );
+    await rule({ 'access.devices': null, 'access.hours': { timeZone: 'Europe/Rome', times: everyDay() } });
+    const granted = await again();
+    assert.equal(granted.verdict, 'granted');
+    assert.deepEqual(granted.bundle.offline.hours, { timeZone: 'Europe/Rome', times: everyDay() });
+  });
+  test('is told nothing of rules before the password was right', async () => {
+    await site.addUser('hugo');
+    await site.put('Policy', 'never', { settings: { 'access.hours': { times: [] } } });
+    await site.put('Assignment', 'never', { policy: 'never', to: { user: 'hugo' } });
+    const body = await site.loginRequest(site.primary, device, 'hugo', 'a-wrong-password');
+    assert.equal((await site.primary.call(device, 'POST', '/v1/login', { body })).body.code, 'credentials_invalid');
+  });
+  test('is the only one of its user where a policy says so: the older one ends, or the newer login is refused', async () => {
+    const other = await site.addDevice('tc-3');
+    await site.put('Policy', 'one', { settings: { 'access.maxSessions': 1 } });
+    await site.put('Assignment', 'one', { policy: 'one', to: { user: 'ida' } });
+    const first = await open('ida');
+    const loginOn = async (where: TestDevice, headers: Record<string, string> = {}) => {
+      const body = await site.loginRequest(site.primary, where, 'ida', PASSWORD);
+      return (await site.primary.call(where, 'POST', '/v1/login', { body, headers })).body;
+    };
+    const second = (await loginOn(other)).session.token;
+    assert.equal((await refresh(first)).body.code, 'session_invalid');
+    assert.equal((await refresh(second, other)).status, 200);
+    // The same device again is no second session.
+    const third = (await loginOn(other)).session.token;
+    const where = () => site.primary.plane.book.all().flatMap(({ user, device: on }) => (user === 'ida' ? [on] : []));
+    assert.deepEqual(where(), ['tc-3']);
+
+    // What was ended while its device saw nobody is not opened again by proving it.
+    const ended = JSON.parse(Buffer.from(first.split('.')[1] ?? '', 'base64url').toString()).jti;
+    assert.equal((await loginOn(device, { [PROVED_SESSION_HEADER]: ended })).code, 'session_invalid');
+
+    await site.put('Policy', 'one', { settings: { 'access.maxSessions': 1, 'access.whenTooMany': 'refuse' } });
+    assert.equal((await loginOn(device)).code, 'too_many_sessions');
+    await site.primary.call(other, 'POST', '/v1/logout', { token: third });
+    assert.equal((await loginOn(device)).verdict, 'granted');
+    assert.deepEqual(where(), ['tc-1']);
+  });
+  test('of two logins at the same moment one knows of the other', async () => {
+    const other = await site.addDevice('tc-4');
+    await site.addUser('jane');
+    await site.put('Policy', 'refuse', { settings: { 'access.maxSessions': 1, 'access.whenTooMany': 'refuse' } });
+    await site.put('Assignment', 'refuse', { policy: 'refuse', to: { user: 'jane' } });
+    const requests = await Promise.all(
+      [device, other].map(where => site.loginRequest(site.primary, where, 'jane', PASSWORD)),
+    );
+    const answers = await Promise.all(
+      [device, other].map((where, at) => site.primary.call(where, 'POST', '/v1/login', { body: requests[at] })),
+    );
+    assert.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 403]);
+  });
+  test('is over for every server whose journal says so, and its device is told at once', async () => {
+    const loginId = randomUUID();
+    const token = await open('fred', {}, loginId);
+    const channel = await site.primary.channel(device);
+    channel.send({ type: 'hello', agentVersion: '1', users: [], statement: [1, 1] });
+    await channel.next('hello');
+    const [, payload = ''] = token.split('.');
+    const { sub: userId } = JSON.parse(Buffer.from(payload, 'base64url').toString());
+    const session = { loginId, userId };
+    channel.send({ type: 'status', mode: 'online', version: { epoch: 1, generation: 1 }, session, pendingEvents: 0 });
+    await channel.next('changed');
+    await site.primary.deps.journal.append({
+      events: [],
+      heard: { from: 'secondary', failures: [], grants: [], ended: [{ loginId, atMs: site.clock.nowMs() }] },
+    });
+    site.primary.plane.sessionsEnded([loginId]);
+    assert.equal((await channel.next('changed')).userId, userId);
+    const pulled = await site.primary.call(device, 'GET', '/v1/user/bundle', { token });
+    assert.equal(pulled.body.code, 'session_invalid');
+    assert.equal((await refresh(token)).body.code, 'session_invalid');
+    // A device that was not there then is told when it says who works on it.
+    channel.send({ type: 'status', mode: 'online', version: { epoch: 1, generation: 1 }, session, pendingEvents: 0 });
+    assert.equal((await channel.next('changed')).userId, userId);
+    channel.socket.terminate();
+  });
 });
+
+function everyDay() {
+  const days = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'];
+  return [{ days, from: '00:00', to: '00:00' }];
+}

@@ -1,7 +1,6 @@
 import {
   type DeviceSystem,
   NO_VERSION,
-  SESSION_LIFETIME_MS,
   type SessionRefreshed,
   type UserBody,
   type UserSystem,
@@ -11,9 +10,11 @@ import type { DirectoryAccount } from '../directory/directories.ts';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { SessionClaims, StoredObject } from '../ports.ts';
 import { accountRefusal } from './account.ts';
+import type { Bundles } from './bundles.ts';
 import type { DeviceDeps } from './device-deps.ts';
 import type { DirectoryAccounts } from './directory-accounts.ts';
 import { accountOfClaims, claimsOfAccount } from './directory-user.ts';
+import type { SessionBook } from './session-book.ts';
 
 export type OpenSession = { readonly claims: SessionClaims; readonly user: StoredObject; readonly subject: Version };
 
@@ -27,17 +28,13 @@ export type Sessions = {
 
 const BEARER = /^Bearer ([^\s]+)$/i;
 
-/** Tokens live this long at most, and servers' clocks may differ by a minute. */
-const ENDED_KEPT_MS = SESSION_LIFETIME_MS + 60_000;
-
-export function createSessions(deps: DeviceDeps, accounts: DirectoryAccounts): Sessions {
-  const { replica, sessions, clock } = deps;
-  /** Ended here, until their tokens have run out. A session that ended at another server ends here by its device's word. */
-  const ended = new Map<string, number>();
-
-  const forgetOld = () => {
-    for (const [loginId, expiresAt] of ended) if (expiresAt < clock.nowMs()) ended.delete(loginId);
-  };
+export function createSessions(
+  deps: DeviceDeps,
+  accounts: DirectoryAccounts,
+  bundles: Pick<Bundles, 'access'>,
+  book: Pick<SessionBook, 'opened' | 'closed'>,
+): Sessions {
+  const { replica, sessions, journal, clock } = deps;
 
   async function claimsOf(device: StoredObject, authorization: string | undefined, allowExpired: boolean) {
     const token = BEARER.exec(authorization ?? '')?.[1];
@@ -51,10 +48,10 @@ export function createSessions(deps: DeviceDeps, accounts: DirectoryAccounts): S
     const claims = await claimsOf(device, authorization, false);
     const version = replica.site()?.version;
     if (version === undefined) return refused('not_serving');
-    if (claims === undefined || ended.has(claims.loginId)) return refused('session_invalid', { serverTime });
+    if (claims === undefined || journal.isEnded(claims.loginId)) return refused('session_invalid', { serverTime });
 
     const account = accountOfClaims(claims);
-    if (account !== undefined) return checkDirectoryUser(claims, account, serverTime);
+    if (account !== undefined) return checkDirectoryUser(device, claims, account, serverTime);
     const user = replica.findByUid('User', claims.userId);
     const subject = { epoch: version.epoch, generation: (user ?? version).generation };
     const invalid = () => refused('session_invalid', { subject, serverTime });
@@ -66,11 +63,18 @@ export function createSessions(deps: DeviceDeps, accounts: DirectoryAccounts): S
     const held = (user.system as UserSystem).credential?.version ?? 0;
     if (claims.credentialVersion < held) return invalid();
     if (body.sessionsNotBefore !== undefined && claims.startedAt < Date.parse(body.sessionsNotBefore)) return invalid();
+    // The hours are for logins: whoever works goes on.
+    if (!bundles.access(device, user).isPlace) return refused('not_permitted', { subject, serverTime });
     return done({ claims, user, subject });
   }
 
   /** What an administrator has said of the user here; what the directory says is asked at each refresh. */
-  function checkDirectoryUser(claims: SessionClaims, account: DirectoryAccount, serverTime: number) {
+  function checkDirectoryUser(
+    device: StoredObject,
+    claims: SessionClaims,
+    account: DirectoryAccount,
+    serverTime: number,
+  ) {
     const user = accounts.user(claims.userId) ?? accounts.remember(account);
     const { body } = user;
     const refusal = accountRefusal(body, serverTime);
@@ -78,6 +82,7 @@ export function createSessions(deps: DeviceDeps, accounts: DirectoryAccounts): S
     if (body.sessionsNotBefore !== undefined && claims.startedAt < Date.parse(body.sessionsNotBefore)) {
       return refused('session_invalid', { serverTime });
     }
+    if (!bundles.access(device, user).isPlace) return refused('not_permitted', { serverTime });
     return done({ claims, user, subject: NO_VERSION });
   }
 
@@ -113,15 +118,18 @@ export function createSessions(deps: DeviceDeps, accounts: DirectoryAccounts): S
       if (!current.ok) return current;
       const { expiresAt: _, ...claims } = current.value;
       const session = await sessions.issue(claims);
+      const { loginId, userId, user, startedAt: sinceMs } = claims;
+      const { uid: deviceId, name } = device;
+      book.opened({ deviceId, device: name, userId, user, loginId, mode: 'online', sinceMs });
       return done({ session, subject: checked.value.subject, serverTime: clock.nowMs() });
     },
     async end(device, authorization) {
       const claims = await claimsOf(device, authorization, true);
       if (claims === undefined) return false;
-      forgetOld();
-      if (ended.has(claims.loginId)) return false;
-      // A refreshed token may be out that ends later than this one: remember for a whole lifetime from now.
-      ended.set(claims.loginId, Math.max(claims.expiresAt, clock.nowMs()) + ENDED_KEPT_MS);
+      const { loginId } = claims;
+      if (journal.isEnded(loginId)) return false;
+      book.closed(device.uid, loginId);
+      await journal.append({ events: [], ended: [{ loginId, atMs: clock.nowMs() }] });
       return true;
     },
   };

@@ -8,18 +8,21 @@ import type { DeviceDeps } from './device-deps.ts';
 import type { DirectoryAccounts } from './directory-accounts.ts';
 import { grantToDirectoryUser } from './directory-grant.ts';
 import { isDirectoryUser, ownWords } from './directory-user.ts';
+import type { SessionBook } from './session-book.ts';
+import { createSessionGate } from './session-gate.ts';
 import { uuidV5 } from './uuid.ts';
 
-export type Vouch = (device: StoredObject, request: VouchRequest) => Promise<Outcome<LoginGranted>>;
+export type Vouch = (device: StoredObject, request: VouchRequest, proved?: string) => Promise<Outcome<LoginGranted>>;
 
 /**
  * An offline session of a directory's user goes on after the device is back: the directory still has the user, and this device has had
  * the password within the time for which grants are remembered. What a stolen device key alone asks for is nothing.
  */
-export function createVouch(deps: DeviceDeps, bundles: Bundles, accounts: DirectoryAccounts): Vouch {
+export function createVouch(deps: DeviceDeps, bundles: Bundles, accounts: DirectoryAccounts, book: SessionBook): Vouch {
+  const mayOpen = createSessionGate(deps, bundles, book);
   const { directories, journal, clock, replica, identity } = deps;
 
-  return async (device, { loginId, user, userId, held }) => {
+  return async (device, { loginId, user, userId, held }, proved) => {
     const serverTime = clock.nowMs();
     const onlyThePassword = () => refused('session_invalid', { serverTime });
     if (!isDirectoryUser(deps, user)) return refused('bad_request', { detail: 'this user proves sessions by key' });
@@ -31,7 +34,9 @@ export function createVouch(deps: DeviceDeps, bundles: Bundles, accounts: Direct
         if (account.userId !== userId) return onlyThePassword();
         const refusal = accountRefusal(ownWords(replica, account.name), serverTime);
         if (refusal !== undefined) return refused(refusal, { serverTime });
-        const written = await write(granted(device, loginId, account.name));
+        const opening = mayOpen(device, accounts.remember(account), loginId, proved);
+        if (opening.kind !== 'open') return refused(opening.kind, { serverTime });
+        const written = await write(granted(device, loginId, account.name), opening.ends);
         return (
           written ??
           grantToDirectoryUser(deps, bundles, accounts, { device, account, loginId, held, warning: undefined })
@@ -52,9 +57,12 @@ export function createVouch(deps: DeviceDeps, bundles: Bundles, accounts: Direct
   };
 
   /** undefined: it is on the disk. */
-  async function write(event: RecordedEvent): Promise<Outcome<never> | undefined> {
+  async function write(event: RecordedEvent, ends: readonly string[]): Promise<Outcome<never> | undefined> {
     try {
-      await journal.append({ events: [event] });
+      await journal.append({
+        events: [event],
+        ...(ends.length > 0 && { ended: ends.map(loginId => ({ loginId, atMs: clock.nowMs() })) }),
+      });
       return undefined;
     } catch (error) {
       if (!(error instanceof JournalUnavailable)) throw error;

@@ -1,12 +1,12 @@
 import type Database from 'better-sqlite3';
-import type { FailureFact, GrantFact, Journal } from '../ports.ts';
+import type { EndedSession, FailureFact, GrantFact, Journal } from '../ports.ts';
 
 /** `toldBy` of what was seen here. */
 export const SEEN_HERE = '';
 
-/** Failures and grants, from here and from other servers. */
+/** Failures, grants and ended sessions, from here and from other servers. */
 export function prepareFacts(handle: Database.Database) {
-  return { ...prepareFailures(handle), ...prepareGrants(handle) };
+  return { ...prepareFailures(handle), ...prepareGrants(handle), ...prepareEnded(handle) };
 }
 
 function prepareFailures(handle: Database.Database) {
@@ -58,5 +58,22 @@ function prepareGrants(handle: Database.Database) {
     lastGrantMs: (deviceId: string, user: string) => last.get(deviceId, user),
     grantsFor: ({ server, sinceMs, after, limit }: Parameters<Journal['grantsFor']>[0]) =>
       page.all(after?.deviceId ?? '', after?.user ?? '', server, sinceMs, limit),
+  };
+}
+
+function prepareEnded(handle: Database.Database) {
+  // The first who tells it stands: that it comes again makes it no younger.
+  const add = handle.prepare(
+    'INSERT INTO ended (loginId, atMs, toldBy) VALUES (?, ?, ?) ON CONFLICT (loginId) DO NOTHING',
+  );
+  const known = handle.prepare<unknown[], number>('SELECT 1 FROM ended WHERE loginId = ?').pluck();
+  const page = handle.prepare<unknown[], EndedSession>(
+    'SELECT loginId, atMs FROM ended WHERE loginId > ? AND toldBy <> ? AND atMs >= ? ORDER BY loginId LIMIT ?',
+  );
+  return {
+    addEnded: ({ loginId, atMs }: EndedSession, toldBy: string) => void add.run(loginId, atMs, toldBy),
+    isEnded: (loginId: string) => known.get(loginId) !== undefined,
+    endedFor: ({ server, sinceMs, after, limit }: Parameters<Journal['endedFor']>[0]) =>
+      page.all(after?.loginId ?? '', server, sinceMs, limit),
   };
 }

@@ -12,7 +12,7 @@ import { recordedEvent } from '../../../../test/support/record-fixtures.ts';
 import type { FailureFact, RememberedLogin } from '../ports.ts';
 import { entryBytes } from './entries.ts';
 import { type OpenJournal, openJournal } from './journal.ts';
-import { DRAINED_KEPT_MS, FAILURES_KEPT_MS, GRANTS_KEPT_MS } from './prune.ts';
+import { DRAINED_KEPT_MS, ENDED_KEPT_MS, FAILURES_KEPT_MS, GRANTS_KEPT_MS } from './prune.ts';
 import { createFormat1, JOURNAL_APPLICATION_ID, JOURNAL_FORMAT } from './tables.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
@@ -37,6 +37,23 @@ describe('journal', () => {
 
   const append = (...events: RecordedEvent[]) => journal.append({ events });
   const idsOf = (events: readonly RecordedEvent[]) => events.map(({ id }) => id);
+
+  it('remembers over a restart which sessions are over, and for how long servers tell each other of them', async () => {
+    const [here, there] = [randomUUID(), randomUUID()];
+    await journal.append({ events: [], ended: [{ loginId: here, atMs: clock.nowMs() }] });
+    const told = { from: 'secondary', failures: [], grants: [], ended: [{ loginId: there, atMs: clock.nowMs() }] };
+    await journal.append({ events: [], heard: told });
+    journal.close();
+    journal = open();
+    assert.deepEqual([here, there, randomUUID()].map(journal.isEnded), [true, true, false]);
+    // Nobody is told what came from there.
+    const lacks = (server: string) => journal.endedFor({ server, sinceMs: 0, limit: 10 }).map(({ loginId }) => loginId);
+    assert.deepEqual(lacks('secondary'), [here]);
+    assert.deepEqual(lacks('primary'), [here, there].toSorted());
+    clock.setNow(clock.nowMs() + ENDED_KEPT_MS + 1);
+    await append(recordedEvent());
+    assert.equal(journal.isEnded(here), false);
+  });
 
   it('goes on with a file of the next version, and leaves it that', async () => {
     const before = recordedEvent();

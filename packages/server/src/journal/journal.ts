@@ -99,12 +99,14 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
     throw new JournalAtLimit(`${pendingBytes} bytes wait, and ${limit} may`);
   }
 
-  function put({ remember, failure, granted, heard }: JournalEntry, nowMs: number): void {
+  function put({ remember, failure, granted, ended, heard }: JournalEntry, nowMs: number): void {
     if (remember !== undefined) logins.remember(remember, nowMs);
     if (failure !== undefined) facts.addFailure(failure, SEEN_HERE);
     if (granted !== undefined) facts.addGrant(granted, SEEN_HERE);
+    for (const session of ended ?? []) facts.addEnded(session, SEEN_HERE);
     for (const fact of heard?.failures ?? []) facts.addFailure(fact, heard?.from ?? SEEN_HERE);
     for (const fact of heard?.grants ?? []) facts.addGrant(fact, heard?.from ?? SEEN_HERE);
+    for (const session of heard?.ended ?? []) facts.addEnded(session, heard?.from ?? SEEN_HERE);
   }
 
   const group = createGroupCommit<JournalEntry>({
@@ -135,6 +137,8 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
     knowsFailure: facts.knowsFailure,
     failuresFor: facts.failuresFor,
     grantsFor: facts.grantsFor,
+    isEnded: facts.isEnded,
+    endedFor: facts.endedFor,
     pending: () => totals.pending,
     next(limit) {
       let some = entries.next(limit);

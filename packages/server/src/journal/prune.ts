@@ -1,4 +1,4 @@
-import { LOGIN_MEMORY_MS } from '@thinman/protocol';
+import { ENDED_SHARED_MS, LOGIN_MEMORY_MS } from '@thinman/protocol';
 import type Database from 'better-sqlite3';
 
 const DAY_MS = 24 * 60 * 60_000;
@@ -8,6 +8,8 @@ export const DRAINED_KEPT_MS = 7 * DAY_MS;
 export const GRANTS_KEPT_MS = 7 * DAY_MS;
 /** Every limit counts an hour at most; the exponential wait of (user, device) goes up to less than a day. */
 export const FAILURES_KEPT_MS = DAY_MS;
+/** As long as servers tell each other of them (`ENDED_SHARED_MS`): those that did not see each other for a day hear of it still. */
+export const ENDED_KEPT_MS = ENDED_SHARED_MS;
 /** Repeats of a login come within seconds; twice the promise, so that none is forgotten at its edge. */
 export const LOGINS_KEPT_MS = 2 * LOGIN_MEMORY_MS;
 
@@ -21,6 +23,7 @@ const RULES = [
   { table: 'logins', age: 'atMs', keptMs: LOGINS_KEPT_MS },
   { table: 'failures', age: 'atMs', keptMs: FAILURES_KEPT_MS },
   { table: 'grants', age: 'atMs', keptMs: GRANTS_KEPT_MS },
+  { table: 'ended', age: 'atMs', keptMs: ENDED_KEPT_MS },
 ] as const;
 
 /** Forgets what is old enough, inside the caller's transaction; most calls do nothing. Pending entries are never old. */

@@ -113,8 +113,18 @@ const FORMAT_3 = `
   END;
 `;
 
+/** `ended`: sessions that are over, for as long as servers tell each other of it. */
+const FORMAT_4 = `
+  CREATE TABLE ended (
+    loginId TEXT NOT NULL PRIMARY KEY,
+    atMs INTEGER NOT NULL,
+    toldBy TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX ended_by_age ON ended (atMs);
+`;
+
 /** What made each format out of the one before. They only add: the build before must go on reading and writing what they leave. */
-const STEPS = [FORMAT_2, FORMAT_3];
+const STEPS = [FORMAT_2, FORMAT_3, FORMAT_4];
 
 export const JOURNAL_FORMAT = 1 + STEPS.length;
 /** Whoever goes back by one release goes on with the journal (ADR 0028). A newer one holds events that are nowhere else: it is refused, never set aside. */

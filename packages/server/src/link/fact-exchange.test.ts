@@ -184,6 +184,25 @@ describe('facts that servers share', () => {
     assert.deepEqual([primary.lock(), secondary.lock()], ['open', 'open']);
   });
 
+  it('carry the ends of sessions: at once, when the link comes up, and through the Primary', async () => {
+    const [primary, secondary, late] = [host('primary'), host('secondary', { aheadMs: HOUR_MS }), host('late')];
+    const [before, after] = [randomUUID(), randomUUID()];
+    const ends = async ({ journal, facts, clock }: Host, loginId: string) => {
+      const ended = [{ loginId, atMs: clock.nowMs() }];
+      await journal.append({ events: [], ended });
+      facts.happened({ failures: [], grants: [], ended });
+    };
+    await ends(secondary, before);
+    link(primary, secondary);
+    await settle();
+    assert.ok(primary.journal.isEnded(before));
+    await ends(primary, after);
+    link(primary, late);
+    await settle();
+    assert.ok(secondary.journal.isEnded(after));
+    assert.ok(late.journal.isEnded(before) && late.journal.isEnded(after));
+  });
+
   it('are no news when a grant is told again over a slower link', async () => {
     const [primary, secondary] = [host('primary'), host('secondary')];
     await secondary.grants();

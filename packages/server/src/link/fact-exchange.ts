@@ -1,6 +1,6 @@
-import { FAILURES_SHARED_MS, type FactsFrame, GRANTS_SHARED_MS, LINK_FACTS } from '@thinman/protocol';
+import { ENDED_SHARED_MS, FAILURES_SHARED_MS, type FactsFrame, GRANTS_SHARED_MS, LINK_FACTS } from '@thinman/protocol';
 import type { Logger } from 'pino';
-import type { Clock, FailureFact, GrantFact, Journal, LockoutEvidence } from '../ports.ts';
+import type { Clock, EndedSession, FailureFact, GrantFact, Journal, LockoutEvidence } from '../ports.ts';
 import { inChunks } from './chunks.ts';
 
 /**
@@ -28,7 +28,7 @@ export type FactPeer = {
   leave(): void;
 };
 
-/** What counts for the lockout, alike on all servers that see each other (`failover.md`, Lockout). */
+/** What counts for the lockout, and which sessions are over, alike on all servers that see each other (`failover.md`, Lockout). */
 export type FactExchange = {
   /** These were seen here and are written down. */
   happened(evidence: LockoutEvidence): void;
@@ -40,7 +40,10 @@ export type FactExchange = {
 };
 
 export type FactExchangeOptions = {
-  readonly journal: Pick<Journal, 'append' | 'knowsFailure' | 'lastGrantMs' | 'failuresFor' | 'grantsFor'>;
+  readonly journal: Pick<
+    Journal,
+    'append' | 'knowsFailure' | 'lastGrantMs' | 'failuresFor' | 'grantsFor' | 'isEnded' | 'endedFor'
+  >;
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
   /** What this server has heard of: a Secondary cannot know of devices and users that the Primary has not. */
   readonly knows: { device(uid: string): boolean; user(name: string): boolean };
@@ -59,7 +62,7 @@ export function createFactExchange(options: FactExchangeOptions): FactExchange {
 
   /** What comes together goes together: logins of one group commit make one frame. */
   function spread(evidence: LockoutEvidence, from: Peer | undefined): void {
-    if (evidence.failures.length === 0 && evidence.grants.length === 0) return;
+    if (countOf(evidence) === 0) return;
     if (fresh.push({ evidence, from }) === 1) setImmediate(spreadNow);
   }
 
@@ -70,11 +73,12 @@ export function createFactExchange(options: FactExchangeOptions): FactExchange {
       const forIt = news.filter(({ from }) => from !== peer).map(({ evidence }) => evidence);
       const failures = forIt.flatMap(evidence => evidence.failures);
       const grants = forIt.flatMap(evidence => evidence.grants);
-      void send(peer, { failures, grants });
+      const ended = forIt.flatMap(evidence => evidence.ended ?? []);
+      void send(peer, { failures, grants, ended });
     }
   }
 
-  async function send(peer: Peer, { failures, grants }: LockoutEvidence): Promise<void> {
+  async function send(peer: Peer, { failures, grants, ended = [] }: LockoutEvidence): Promise<void> {
     const nowMs = clock.nowMs();
     const age = (atMs: number) => Math.max(0, nowMs - atMs);
     const toldFailures = failures
@@ -83,6 +87,13 @@ export function createFactExchange(options: FactExchangeOptions): FactExchange {
     const toldGrants = grants
       .map(({ atMs, ...fact }) => ({ ...fact, ageMs: age(atMs) }))
       .filter(({ ageMs }) => ageMs <= GRANTS_SHARED_MS);
+    const toldEnds = ended
+      .map(({ loginId, atMs }) => ({ loginId, ageMs: age(atMs) }))
+      .filter(({ ageMs }) => ageMs <= ENDED_SHARED_MS);
+    // First: whoever was sent away somewhere is not to be let on elsewhere.
+    for (const some of inChunks(toldEnds, LINK_FACTS)) {
+      await peer.send({ type: 'facts', failures: [], grants: [], ended: some });
+    }
     for (const some of inChunks(toldFailures, LINK_FACTS)) {
       await peer.send({ type: 'facts', failures: some, grants: [] });
     }
@@ -108,6 +119,16 @@ export function createFactExchange(options: FactExchangeOptions): FactExchange {
         limit: LINK_FACTS,
         ...(after && { after }),
       });
+    const endedAfter = (after: EndedSession | undefined) =>
+      journal.endedFor({
+        server,
+        sinceMs: clock.nowMs() - ENDED_SHARED_MS,
+        limit: LINK_FACTS,
+        ...(after && { after }),
+      });
+    for (let page = endedAfter(undefined); page.length > 0 && peers.has(peer); page = endedAfter(page.at(-1))) {
+      await send(peer, { failures: [], grants: [], ended: page });
+    }
     for (let page = failuresAfter(undefined); page.length > 0 && peers.has(peer); page = failuresAfter(page.at(-1))) {
       await send(peer, { failures: page, grants: [] });
     }
@@ -117,7 +138,7 @@ export function createFactExchange(options: FactExchangeOptions): FactExchange {
   }
 
   /** What is new here of what was told, by this server's own clock. */
-  function newsIn({ failures, grants }: FactsFrame, trust: 'primary' | 'secondary'): LockoutEvidence {
+  function newsIn({ failures, grants, ended = [] }: FactsFrame, trust: 'primary' | 'secondary'): LockoutEvidence {
     const nowMs = clock.nowMs();
     const canKnow = (fact: { readonly deviceId: string }) => trust === 'primary' || knows.device(fact.deviceId);
     return {
@@ -133,6 +154,9 @@ export function createFactExchange(options: FactExchangeOptions): FactExchange {
           const heldMs = journal.lastGrantMs(deviceId, user);
           return heldMs === undefined || atMs > heldMs + GRANT_GRAIN_MS;
         }),
+      ended: ended
+        .filter(({ loginId }) => !journal.isEnded(loginId))
+        .map(({ loginId, ageMs }): EndedSession => ({ loginId, atMs: nowMs - ageMs })),
     };
   }
 
@@ -153,7 +177,7 @@ export function createFactExchange(options: FactExchangeOptions): FactExchange {
         async take(frame) {
           try {
             const news = newsIn(frame, trust);
-            const count = news.failures.length + news.grants.length;
+            const count = countOf(news);
             if (count === 0) return;
             if (trust === 'secondary' && !budgetOf(server).spend(count)) {
               if (!overdrawn) log.error({ server }, 'link: a Secondary tells more facts than logins can make; ignored');
@@ -171,6 +195,8 @@ export function createFactExchange(options: FactExchangeOptions): FactExchange {
     },
   };
 }
+
+const countOf = ({ failures, grants, ended = [] }: LockoutEvidence) => failures.length + grants.length + ended.length;
 
 type Budget = { spend(count: number): boolean };
 

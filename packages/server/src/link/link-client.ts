@@ -25,6 +25,7 @@ import type { FactExchange, FactPeer } from './fact-exchange.ts';
 import { readFrame } from './frames.ts';
 import { primaryTls } from './primary-tls.ts';
 import { watchPulse } from './pulse.ts';
+import type { SessionExchange, SessionPeer } from './session-exchange.ts';
 
 /** Connect, TLS and upgrade together: the agent's own least deadline is 1.5 s, and nobody waits for the link. */
 const HANDSHAKE_DEADLINE_MS = 5_000;
@@ -35,7 +36,7 @@ const STATUS_INTERVAL_MS = 5_000;
 /** The Primary's own deadline towards its database, and a little for the way. */
 const DRAIN_DEADLINE_MS = ADMIN_DATABASE_DEADLINE_MS + 1_000;
 
-const FRAME_TYPES: readonly PrimaryFrame['type'][] = ['committed', 'drained', 'refused', 'facts'];
+const FRAME_TYPES: readonly PrimaryFrame['type'][] = ['committed', 'drained', 'refused', 'facts', 'sessions'];
 
 export type LinkClientOptions = {
   readonly identity: Pick<ServerIdentity, 'name' | 'tls' | 'caCertificates'>;
@@ -49,6 +50,7 @@ export type LinkClientOptions = {
   readonly onCommitted: (version: Version, statement: SignedStatement, touched: Missing | undefined) => void;
   readonly onConnected: () => void;
   readonly facts: Pick<FactExchange, 'meet'>;
+  readonly sessions?: Pick<SessionExchange, 'meet'>;
   readonly clock: Clock;
   /** A draw from [0, 1). */
   readonly random: () => number;
@@ -77,6 +79,7 @@ export function openLink(options: LinkClientOptions): LinkClient {
   const isPrimary = ({ keyHash }: StatementServer) => keyHash === primaryNow()?.keyHash;
   let attempt: { readonly to: StatementServer; readonly socket: WebSocket } | undefined;
   let factPeer: FactPeer | undefined;
+  let sessionPeer: SessionPeer | undefined;
   let socket: WebSocket | undefined;
   let failures = 0;
   let closed = false;
@@ -98,6 +101,8 @@ export function openLink(options: LinkClientOptions): LinkClient {
         return onCommitted(frame.version, frame.statement, frame.touched);
       case 'facts':
         return void factPeer?.take(frame);
+      case 'sessions':
+        return sessionPeer?.take(frame);
       case 'drained':
         return waiting.get(frame.batch)?.('stored');
       case 'refused':
@@ -135,6 +140,7 @@ export function openLink(options: LinkClientOptions): LinkClient {
       const tellFacts = (frame: SecondaryFrame) =>
         new Promise<void>(resolve => mine.send(JSON.stringify(frame), () => resolve()));
       factPeer = facts.meet(primary.name, tellFacts, 'primary');
+      sessionPeer = options.sessions?.meet(primary.name, send, 'primary');
       onConnected();
     });
     mine.on('message', data => {
@@ -148,6 +154,7 @@ export function openLink(options: LinkClientOptions): LinkClient {
       stopPulse();
       stopStatus();
       factPeer?.leave();
+      sessionPeer?.leave();
       if (socket === mine) log.warn({ primary: primary.name }, 'link: the Primary is gone');
       socket = undefined;
       for (const settle of waiting.values()) settle('no_link');

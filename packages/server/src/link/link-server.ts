@@ -23,8 +23,9 @@ import type { Clock } from '../ports.ts';
 import type { FactExchange, FactPeer } from './fact-exchange.ts';
 import { readFrame } from './frames.ts';
 import { watchPulse } from './pulse.ts';
+import type { SessionExchange, SessionPeer } from './session-exchange.ts';
 
-const FRAME_TYPES: readonly SecondaryFrame['type'][] = ['status', 'drain', 'facts'];
+const FRAME_TYPES: readonly SecondaryFrame['type'][] = ['status', 'drain', 'facts', 'sessions'];
 
 /** A Secondary hands on one batch at a time, and for what its journal does not take one more; twice that, for those it gave up waiting for. */
 const BATCHES_UNDER_WAY = 4;
@@ -39,6 +40,7 @@ export type LinkServerOptions = {
   /** What a server lacks that has reached this version. */
   readonly missingSince: (has: Version) => Missing;
   readonly facts: Pick<FactExchange, 'meet'>;
+  readonly sessions?: Pick<SessionExchange, 'meet'>;
   /** Resolves when they are durable in the source of record. */
   readonly storeEvents: (events: readonly RecordedEvent[]) => Promise<unknown>;
   readonly clock: Clock;
@@ -77,6 +79,7 @@ type Peer = {
   readonly keyHash: string;
   readonly socket: WebSocket;
   readonly facts: FactPeer;
+  readonly sessions: SessionPeer | undefined;
   status: ServerStatus | undefined;
   certificate: CertificateFacts | undefined;
   batchesUnderWay: number;
@@ -137,6 +140,7 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
   const drop = (peer: Peer) => {
     peers.delete(peer);
     peer.facts.leave();
+    peer.sessions?.leave();
     peer.socket.terminate();
   };
 
@@ -159,6 +163,8 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
         // One frame at a time: nobody fills this process with what it has not written down yet.
         peer.socket.pause();
         return void peer.facts.take(read.frame).finally(() => peer.socket.resume());
+      case 'sessions':
+        return peer.sessions?.take(read.frame);
     }
   };
 
@@ -172,6 +178,7 @@ export function createLinkServer(options: LinkServerOptions): LinkServer {
       keyHash,
       socket,
       facts: facts.meet(name, tellFacts, 'secondary'),
+      sessions: options.sessions?.meet(name, frame => socket.send(JSON.stringify(frame), () => {}), 'secondary'),
       status: undefined,
       certificate: undefined,
       batchesUnderWay: 0,

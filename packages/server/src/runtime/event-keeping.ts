@@ -26,6 +26,8 @@ export type EventKeepingOptions = {
   readonly onEvents?: (events: readonly RecordedEvent[]) => void;
   /** What counts for the lockout was seen here, and is durable. */
   readonly onEvidence: (evidence: LockoutEvidence) => void;
+  /** These sessions are over, here or by another server's word, and that is durable. */
+  readonly onEnded?: (loginIds: readonly string[]) => void;
   readonly clock: Clock;
   readonly log: Logger;
 };
@@ -55,9 +57,11 @@ export function keepEvents(options: EventKeepingOptions): EventKeeping {
       alarms.turn(turn);
       options.onTurn();
     },
-    onTaken({ events, failure, granted }) {
+    onTaken({ events, failure, granted, ended = [], heard }) {
       options.onEvents?.(events);
-      options.onEvidence({ failures: failure ? [failure] : [], grants: granted ? [granted] : [] });
+      options.onEvidence({ failures: failure ? [failure] : [], grants: granted ? [granted] : [], ended });
+      const over = [...ended, ...(heard?.ended ?? [])].map(({ loginId }) => loginId);
+      if (over.length > 0) options.onEnded?.(over);
     },
     clock,
   });

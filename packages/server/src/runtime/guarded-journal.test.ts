@@ -38,6 +38,8 @@ describe('the guard of the journal', () => {
       failures: () => written.flatMap(({ failure }) => failure ?? []),
       lastGrantMs: () => undefined,
       knowsFailure: () => false,
+      isEnded: () => false,
+      endedFor: () => [],
     } as Partial<Journal> as Journal;
     guard = guardJournal(journal, {
       clock,

@@ -123,6 +123,7 @@ export function guardJournal(journal: Journal, guard: JournalGuard): GuardedJour
         return written === undefined || inMemory === undefined ? (written ?? inMemory) : Math.max(written, inMemory);
       },
       knowsFailure: fact => kept.knowsFailure(fact) || journal.knowsFailure(fact),
+      isEnded: loginId => kept.isEnded(loginId) || journal.isEnded(loginId),
     },
     path: () => path,
     healthy: () => path === 'journal' || (path === 'direct' && wayIsOpen()),

@@ -47,6 +47,7 @@ const agent: GreeterAgent = {
     status = { ...status, session: { user, mode: 'online', since: 1 } };
     return GRANTED;
   },
+  activity: isIdle => void asked.push(isIdle ? 'idle' : 'active'),
   logout: async () => {
     asked.push('logout');
   },

@@ -9,6 +9,8 @@ export const de: Words = {
     account_expired: 'Dieses Konto ist abgelaufen. Bitte den Helpdesk fragen.',
     password_expired: 'Das Passwort ist abgelaufen und muss geändert werden.',
     not_permitted: 'Die Anmeldung an diesem Gerät ist jetzt nicht erlaubt.',
+    too_many_sessions:
+      'Sie sind bereits an so vielen Geräten angemeldet, wie erlaubt ist. Melden Sie sich zuerst dort ab.',
     device_revoked: 'Dieses Gerät wurde aus dem Betrieb genommen. Bitte den Helpdesk fragen.',
     offline_not_allowed: 'Kein Server ist erreichbar, und die Anmeldung ohne Server ist hier nicht erlaubt.',
     no_cached_login: 'Kein Server ist erreichbar, und Sie haben sich hier noch nie angemeldet.',

@@ -9,6 +9,7 @@ export const en: Words = {
     account_expired: 'This account has expired. Ask the helpdesk.',
     password_expired: 'The password has expired and must be changed.',
     not_permitted: 'You may not log in on this device now.',
+    too_many_sessions: 'You are signed in on as many devices as you may be. Sign out there first.',
     device_revoked: 'This device has been withdrawn from use. Ask the helpdesk.',
     offline_not_allowed: 'No server can be reached, and offline login is not allowed here.',
     no_cached_login: 'No server can be reached, and you have not logged in on this device before.',

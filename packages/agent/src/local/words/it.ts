@@ -9,6 +9,7 @@ export const it: Words = {
     account_expired: 'Questo account è scaduto. Rivolgersi all’assistenza.',
     password_expired: 'La password è scaduta e va cambiata.',
     not_permitted: 'In questo momento non è possibile accedere da questo dispositivo.',
+    too_many_sessions: 'È già stato raggiunto il numero di dispositivi consentito. Si disconnetta prima da un altro.',
     device_revoked: 'Questo dispositivo è stato ritirato. Rivolgersi all’assistenza.',
     offline_not_allowed: 'Nessun server è raggiungibile, e qui l’accesso offline non è consentito.',
     no_cached_login: 'Nessun server è raggiungibile, e non è mai stato fatto un accesso da questo dispositivo.',

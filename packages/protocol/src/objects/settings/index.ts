@@ -1,3 +1,4 @@
+import { access } from './access.ts';
 import { agent } from './agent.ts';
 import { appearance, browser } from './appearance.ts';
 import { display } from './display.ts';
@@ -17,6 +18,7 @@ export type { Section, Setting, SettingMerge, SettingScope, SettingUnit } from '
 
 /** The catalogue of policy settings: the one source for validation, resolution, documents and forms. */
 export const SETTING_SECTIONS: readonly Section[] = [
+  access,
   agent,
   appearance,
   audio,

@@ -16,7 +16,7 @@ export function addUserCommands(program: Command, asking: Asking): void {
   const session = program.command('session').description('who works where');
   session
     .command('list')
-    .description('shows who works on the devices that are connected to this server')
+    .description('shows who works where, on the devices of all servers that this one sees')
     .option('-o, --output <format>', 'table, yaml or json', 'table')
     .action(asking((client, { output }) => list(client, parseFormat(output))));
   session
@@ -33,10 +33,15 @@ async function act(client: AdminClient, what: string, name: string, words: strin
 }
 
 async function list(client: AdminClient, format: Format): Promise<string> {
-  const { server, items } = await client.ask(SessionsAnswer, { path: '/sessions' });
+  const { server, items, unseen = [] } = await client.ask(SessionsAnswer, { path: '/sessions' });
   if (format === 'json') return toJson(items);
   if (format === 'yaml') return toYaml(items);
-  if (items.length === 0) return `nobody works on a device that is connected to ${server}\n`;
-  const rows = items.map(({ user, userId, device, mode, since }) => [user ?? userId, device, mode, moment(since)]);
-  return table(['USER', 'DEVICE', 'MODE', 'SINCE'], rows);
+  const gaps = unseen
+    .map(name => `${name} is not seen from ${server}: of its sessions this is what was heard last\n`)
+    .join('');
+  if (items.length === 0) return `nobody works on a device that ${server} knows of\n${gaps}`;
+  const rows = items.map(({ user, userId, device, mode, since, server: at = server }) => {
+    return [user ?? userId, device, mode, moment(since), unseen.includes(at) ? `${at}?` : at];
+  });
+  return `${table(['USER', 'DEVICE', 'MODE', 'SINCE', 'SERVER'], rows)}${gaps}`;
 }

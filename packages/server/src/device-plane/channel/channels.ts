@@ -14,7 +14,6 @@ import {
   type UserWord,
   type Version,
 } from '@thinman/protocol';
-import type { DeviceSession } from '../../admin-plane/admin-deps.ts';
 import { type Outcome, refused } from '../../http/outcome.ts';
 import type { AppliedChange, StoredObject } from '../../ports.ts';
 import type { Bundles } from '../bundles.ts';
@@ -46,13 +45,15 @@ export type Channels = {
   served(deviceUid: string, userId: string | undefined, etag: string): void;
   /** The server's state or the statement has changed. */
   announce(): void;
+  /** These sessions are over: devices that have one of them look after it at once. */
+  sessionsEnded(loginIds: readonly string[]): void;
   /** A planned stop. */
   goaway(): void;
   /** Ends what has been silent for longer than this. */
   dropSilent(silenceMs: number): void;
   connected(): readonly ConnectedDevice[];
   count(): number;
-  sessions(): readonly DeviceSession[];
+  isConnected(deviceUid: string): boolean;
   terminate(): void;
 };
 
@@ -73,6 +74,13 @@ type ChannelDeps = Pick<
   'identity' | 'replica' | 'site' | 'clock' | 'state' | 'statement' | 'events' | 'log' | 'write'
 >;
 
+/** A device says who works on it. */
+export type SessionSaid = (
+  device: StoredObject,
+  mode: AgentMode,
+  session: Extract<DeviceFrame, { type: 'status' }>['session'],
+) => void;
+
 /** What `POST /v1/events` does. */
 export type TakeEvents = (device: StoredObject, batch: EventBatch) => Promise<Outcome<EventBatchAnswer>>;
 
@@ -81,6 +89,7 @@ export function createChannels(
   bundles: Bundles,
   takeEvents: TakeEvents,
   accounts?: DirectoryAccounts,
+  onSession: SessionSaid = () => {},
 ): Channels & { readonly stop: () => void } {
   const { replica, site, clock } = deps;
   const audience = createAudience(site);
@@ -191,7 +200,11 @@ export function createChannels(
     if (touchesConfig(change)) facts.look(audience.all());
     else facts.look(devices.map(({ connection }) => connection));
     const looked = [...new Set([...devices.map(d => d.connection), ...users.keys(), ...reached])];
-    tellNews(looked, connection => (allWords ? connection.users.keys() : (users.get(connection) ?? [])));
+    // In another group other words may hold for everybody there.
+    const moved = new Set(devices.map(({ connection }) => connection));
+    tellNews(looked, connection =>
+      allWords || moved.has(connection) ? connection.users.keys() : (users.get(connection) ?? []),
+    );
   }
 
   /** The first at once; between slices of many, logins are answered. What is told is what holds when it is told. */
@@ -294,6 +307,7 @@ export function createChannels(
             connection.userEtags.set(session.userId, session.bundle);
           }
           connection.sessionLogin = session?.loginId;
+          onSession(connection.device, mode, session);
           if (connection.sessionUser === session?.userId) return;
           connection.sessionUser = session?.userId;
           audience.reindex(connection);
@@ -328,6 +342,14 @@ export function createChannels(
       const text = JSON.stringify(frame);
       for (const { greeted, socket } of audience.all()) if (greeted) socket.send(text);
     },
+    sessionsEnded(loginIds) {
+      const over = new Set(loginIds);
+      for (const connection of audience.all()) {
+        const { sessionLogin, sessionUser } = connection;
+        // The device asks for the user's bundle, and hears with it that the session is none any more.
+        if (sessionLogin !== undefined && over.has(sessionLogin)) tellChanged(connection, sessionUser);
+      }
+    },
     goaway() {
       const text = JSON.stringify({ type: 'goaway' } satisfies ServerFrame);
       for (const { socket } of audience.all()) socket.send(text);
@@ -343,12 +365,7 @@ export function createChannels(
         return { device: device.name, since: connectedAtMs, status, sessionUser };
       }),
     count: () => audience.size(),
-    sessions: () =>
-      [...audience.all()].flatMap(({ device, status, sessionUser: userId, sessionLogin: loginId }) =>
-        userId === undefined || loginId === undefined || status === undefined
-          ? []
-          : [{ device: device.name, userId, loginId, mode: status.mode }],
-      ),
+    isConnected: deviceUid => audience.of(deviceUid) !== undefined,
     terminate() {
       for (const { socket } of [...audience.all()]) socket.terminate();
     },

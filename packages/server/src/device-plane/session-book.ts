@@ -1,0 +1,111 @@
+import { type AgentMode, SESSION_LIFETIME_MS } from '@thinman/protocol';
+import type { Clock } from '../ports.ts';
+
+/** Whoever has not been heard of for a token's life has none that is good: a minute for clocks that differ. */
+const HEARSAY_MS = SESSION_LIFETIME_MS + 60_000;
+
+/** Somebody at work on a device, as far as this server knows. */
+export type KnownSession = {
+  /** uid of the Device. */
+  readonly deviceId: string;
+  readonly device: string;
+  readonly userId: string;
+  /** null: not known here by name. */
+  readonly user: string | null;
+  readonly loginId: string;
+  readonly mode: AgentMode;
+  /** Unix ms by this server's clock. */
+  readonly sinceMs: number;
+  /** Which serves it. */
+  readonly server: string;
+};
+
+export type BookChange = {
+  readonly opened: readonly KnownSession[];
+  /** Devices on which nobody works any more. */
+  readonly closed: readonly string[];
+  /** Who told it; undefined: it was seen here. */
+  readonly from: string | undefined;
+};
+
+/**
+ * Who is where: sessions of devices that this server serves, and what other servers tell of theirs. One a device; the last word
+ * stands, but against a device that is connected here nobody else's counts. In memory: after a start devices tell it anew.
+ */
+export type SessionBook = {
+  opened(session: Omit<KnownSession, 'server'>): void;
+  /** `loginId`: only this one. */
+  closed(deviceId: string, loginId?: string): void;
+  /** Another server said so. `whole`: and that there are no others. */
+  told(from: string, opened: readonly KnownSession[], closed: readonly string[], whole: boolean): void;
+  /** Whether this server is heard from at this moment. */
+  isSeen(server: string, isIt: boolean): void;
+  all(): readonly KnownSession[];
+  ofUser(userId: string): readonly KnownSession[];
+  onChange(listener: (change: BookChange) => void): void;
+};
+
+export function createSessionBook(deps: {
+  readonly name: string;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  isConnected(deviceId: string): boolean;
+  isEnded(loginId: string): boolean;
+}): SessionBook {
+  const { name, clock } = deps;
+  const byDevice = new Map<string, { readonly session: KnownSession; readonly from: string; heardMs: number }>();
+  const seen = new Set<string>();
+  const listeners: ((change: BookChange) => void)[] = [];
+
+  const tell = (change: BookChange) => {
+    if (change.opened.length + change.closed.length > 0) for (const listener of listeners) listener(change);
+  };
+  const isMine = (deviceId: string) => byDevice.get(deviceId)?.from === name && deps.isConnected(deviceId);
+
+  function live(): readonly KnownSession[] {
+    const nowMs = clock.monotonicMs();
+    const sessions: KnownSession[] = [];
+    for (const [deviceId, entry] of byDevice) {
+      const isHeard = entry.from === name ? deps.isConnected(deviceId) : seen.has(entry.from);
+      if (isHeard) entry.heardMs = nowMs;
+      if (deps.isEnded(entry.session.loginId) || nowMs - entry.heardMs > HEARSAY_MS) byDevice.delete(deviceId);
+      else sessions.push(entry.session);
+    }
+    return sessions;
+  }
+
+  return {
+    opened(more) {
+      const held = byDevice.get(more.deviceId);
+      const isSame = held?.session.loginId === more.loginId;
+      // The first word of it knows best when it began.
+      const sinceMs = isSame ? Math.min(held.session.sinceMs, more.sinceMs) : more.sinceMs;
+      const session = { ...more, user: more.user ?? (isSame ? held.session.user : null), sinceMs, server: name };
+      byDevice.set(more.deviceId, { session, from: name, heardMs: clock.monotonicMs() });
+      const isNews = !isSame || held.from !== name || held.session.mode !== more.mode;
+      if (isNews) tell({ opened: [session], closed: [], from: undefined });
+    },
+    closed(deviceId, loginId) {
+      const held = byDevice.get(deviceId);
+      if (held === undefined || (loginId !== undefined && held.session.loginId !== loginId)) return;
+      byDevice.delete(deviceId);
+      tell({ opened: [], closed: [deviceId], from: undefined });
+    },
+    told(from, opened, closed, whole) {
+      if (whole) for (const [deviceId, entry] of byDevice) if (entry.from === from) byDevice.delete(deviceId);
+      const gone = closed.filter(deviceId => byDevice.get(deviceId)?.from === from && byDevice.delete(deviceId));
+      const news = opened.filter(({ deviceId }) => !isMine(deviceId));
+      for (const session of news) {
+        byDevice.set(session.deviceId, { session, from, heardMs: clock.monotonicMs() });
+      }
+      tell({ opened: news, closed: gone, from });
+    },
+    isSeen(server, isIt) {
+      for (const entry of byDevice.values()) if (entry.from === server) entry.heardMs = clock.monotonicMs();
+      if (isIt) seen.add(server);
+      else seen.delete(server);
+    },
+    all: live,
+    ofUser: userId => live().filter(session => session.userId === userId),
+    onChange: listener => void listeners.push(listener),
+  };
+}
