@@ -73,7 +73,7 @@ export function statementOf(names: readonly string[], version = 1): SiteStatemen
     sessionKey: KEY,
     wrappingKey: KEY,
   }));
-  return { siteId: SITE_ID, epoch: 1, version, servers, caPins: [KEY], directorySuffixes: [] };
+  return { siteId: SITE_ID, epoch: 1, version, servers, caPins: [KEY], directorySuffixes: ['lab.test'] };
 }
 
 /** An agent's real runner and core, in a world of simulated servers on a clock that the test moves. */
