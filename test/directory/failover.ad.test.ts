@@ -1,0 +1,41 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { failoverContract, type PairServer } from '../support/directories/failover-contract.ts';
+import {
+  AD_BASE,
+  type AdController,
+  SERVICE,
+  SERVICE_PASSWORD,
+  startAdController,
+} from '../support/directories/samba-ad.ts';
+
+const serverOf = (dc: AdController): PairServer => ({
+  url: dc.url,
+  counted: async user => Number(await dc.attribute(user, 'badPwdCount')),
+  stop: () => dc.process().signal('SIGSTOP'),
+  goOn: () => dc.process().signal('SIGCONT'),
+  kill: async () => void (await dc.process().kill()),
+  start: dc.start,
+});
+
+failoverContract('Active Directory (Samba)', async users => {
+  const folder = mkdtempSync(join(tmpdir(), 'thinman-two-ad-'));
+  const [one, other] = [join(folder, 'first'), join(folder, 'second')];
+  const first = await startAdController(one);
+  for (const user of users) await first.addUser(user);
+  await first.process().kill();
+  const second = await startAdController(other, { copyOf: one });
+  await first.start();
+  return {
+    ...{ first: serverOf(first), second: serverOf(second), atOnce: 2 },
+    given: {
+      ...{ type: 'activeDirectory', baseDn: AD_BASE, suffix: 'lab.test', ca: `${first.ca}\n${second.ca}` },
+      ...{ bindDn: SERVICE, bindPassword: SERVICE_PASSWORD },
+    },
+    async [Symbol.asyncDispose]() {
+      for (const dc of [first, second]) await dc[Symbol.asyncDispose]();
+      rmSync(folder, { recursive: true });
+    },
+  };
+});
