@@ -22,20 +22,20 @@ const serverOf = (dc: AdController): PairServer => ({
 failoverContract('Active Directory (Samba)', async users => {
   const folder = mkdtempSync(join(tmpdir(), 'thinman-two-ad-'));
   const [one, other] = [join(folder, 'first'), join(folder, 'second')];
-  const first = await startAdController(one);
+  await using unfinished = new AsyncDisposableStack();
+  unfinished.defer(() => rmSync(folder, { recursive: true }));
+  const first = unfinished.use(await startAdController(one));
   for (const user of users) await first.addUser(user);
   await first.process().kill();
-  const second = await startAdController(other, { copyOf: one });
+  const second = unfinished.use(await startAdController(other, { copyOf: one }));
   await first.start();
+  const owned = unfinished.move();
   return {
     ...{ first: serverOf(first), second: serverOf(second), atOnce: 2 },
     given: {
       ...{ type: 'activeDirectory', baseDn: AD_BASE, suffix: 'lab.test', ca: `${first.ca}\n${second.ca}` },
       ...{ bindDn: SERVICE, bindPassword: SERVICE_PASSWORD },
     },
-    async [Symbol.asyncDispose]() {
-      for (const dc of [first, second]) await dc[Symbol.asyncDispose]();
-      rmSync(folder, { recursive: true });
-    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 });

@@ -44,6 +44,7 @@ export type AdController = AsyncDisposable & {
 
 /** 2019, in 100 ns since 1601. */
 const YEARS_AGO = '132000000000000000';
+const RUN_FOLDERS = ['pid directory', 'ncalrpc dir', 'winbindd socket directory'] as const;
 const START_PATIENCE_MS = 60_000;
 
 /** `copyOf`: folder of a controller that is stopped; this one has the same domain, with the same users and ids, and counts by itself. */
@@ -54,7 +55,7 @@ export async function startAdController(
   const target = join(folder, 'domain');
   if (copyOf === undefined) await provision(target);
   else copyDomain(join(copyOf, 'domain'), target);
-
+  ownRunFolder(target, join(folder, 'run'));
   const tls = await createDatabaseTls(join(folder, 'tls'));
   chmodSync(tls.serverKeyFile, 0o600);
   const wires: AsyncDisposable[] = [];
@@ -253,6 +254,17 @@ async function provision(target: string): Promise<void> {
     ...[`--adminpass=${ADMIN_PASSWORD}`, `--targetdir=${target}`],
     ...['--option=interfaces=lo', '--option=bind interfaces only=yes'],
   );
+}
+
+/** In the file, as the daemons that samba starts are told no options. By default a second controller takes the first for its own. */
+function ownRunFolder(target: string, folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  const configuration = join(target, 'etc/smb.conf');
+  const lines = RUN_FOLDERS.map(name => `\t${name} = ${folder}\n`).join('');
+  const [head = '', rest = ''] = readFileSync(configuration, 'utf8')
+    .replaceAll(/^\t(?:pid directory|ncalrpc dir|winbindd socket directory) = .*\n/gm, '')
+    .split('[global]\n');
+  writeFileSync(configuration, `${head}[global]\n${lines}${rest}`);
 }
 
 /** Where its files lie stands in its configuration alone. */
