@@ -25,6 +25,8 @@ failoverContract('Active Directory (Samba)', async users => {
   await using unfinished = new AsyncDisposableStack();
   unfinished.defer(() => rmSync(folder, { recursive: true }));
   const first = unfinished.use(await startAdController(one));
+  // Without a threshold nothing is counted.
+  await first.set(AD_BASE, { lockoutThreshold: '50' });
   for (const user of users) await first.addUser(user);
   await first.process().kill();
   const second = unfinished.use(await startAdController(other, { copyOf: one }));
