@@ -22,7 +22,7 @@ export async function createHoldingWire(targetPort: number): Promise<HoldingWire
     };
     ends.add(end);
     for (const socket of [near, far]) socket.setNoDelay(true).on('error', end).on('close', end);
-    near.on('data', data => {
+    near.on('data', (data: Buffer) => {
       const hit = wanted !== undefined && isBind(data) && data.includes(wanted.marker) ? wanted : undefined;
       if (hit !== undefined) {
         wanted = undefined;
