@@ -5,19 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createDeviceSite } from '../support/device-site.ts';
+import { createDeviceSite, type TestDevice } from '../support/device-site.ts';
 import { BASE_DN, SERVICE_DN, SLAPD_PASSWORD, USER_PASSWORD } from '../support/directories/hospital.ts';
 import { openDirectories } from '../support/directories/open-directories.ts';
 import { startSlapd } from '../support/directories/slapd.ts';
 
 const USERS = 10_000;
 const LOGINS = 500;
-/** Of a device, whose own deadline it is. */
-const DEADLINE_MS = 4_000;
 /** A login that is sent away comes back; on a loaded machine often. */
 const ATTEMPTS = 100;
 
-test('500 logins at once, of 10,000 users: none is wrong, and who is sent away gets in later', async () => {
+test('500 logins at once over HTTPS, of 10,000 users: none is wrong, and who is sent away gets in later', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'thinman-many-'));
   try {
     await using slapd = await startSlapd(folder, { users: USERS });
@@ -37,26 +35,34 @@ test('500 logins at once, of 10,000 users: none is wrong, and who is sent away g
       const seen = new Map<string, number>();
       let left = LOGINS;
 
-      const login = async (at: number) => {
-        const user = `u${at * 20}`;
+      const devices: TestDevice[] = [];
+      for (let at = 0; at < LOGINS; at += 1) {
+        const device = await site.addDevice(`tc-${at}`);
+        // As an agent keeps one open: no handshake stands before a login.
+        await site.primary.call(device, 'GET', '/v1/device/bundle');
+        devices.push(device);
+      }
+
+      const login = async (device: TestDevice, at: number) => {
+        const user = `u${at * 20}@lab.test`;
         const password = at % 10 === 9 ? 'wrong-password' : USER_PASSWORD;
         for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-          const beganMs = performance.now();
-          const answer = await directories.login(`${user}@lab.test`, password);
-          const tookMs = performance.now() - beganMs;
-          assert.ok(tookMs < DEADLINE_MS, `${answer.kind} after ${tookMs} ms`);
-          const code = answer.kind === 'denied' ? answer.code : answer.kind;
+          const loginId = randomUUID();
+          const body = { method: 'password', loginId, user, password };
+          const answer = await site.primary.call(device, 'POST', '/v1/login', { body });
+          const code = answer.status === 200 ? 'granted' : answer.body.code;
           seen.set(code, (seen.get(code) ?? 0) + 1);
-          if (answer.kind !== 'overloaded') {
+          if (code !== 'overloaded') {
             assert.equal(code, password === USER_PASSWORD ? 'granted' : 'credentials_invalid', user);
             break;
           }
-          assert.ok(answer.retryAfterMs >= 500);
-          await delay(answer.retryAfterMs);
+          assert.equal(answer.status, 503);
+          assert.ok(answer.body.retryAfterMs >= 500);
+          await delay(answer.body.retryAfterMs);
         }
         left -= 1;
       };
-      const all = Promise.all(Array.from({ length: LOGINS }, (_, at) => login(at)));
+      const all = Promise.all(devices.map(login));
       // Whoever is signed in is served between the logins.
       const { status } = await site.primary.call(quiet, 'GET', '/v1/user/bundle', {
         token: session.body.session.token,

@@ -4,6 +4,7 @@ import {
   type DerivedMethod,
   type LoginGranted,
   type LoginRequest,
+  NO_VERSION,
   type Problem,
   problem,
   type UserBundle,
@@ -23,6 +24,8 @@ export type ModelUser = {
   /** Generation of the last write that touched it. */
   readonly generation: number;
   readonly offlineAllowed: boolean;
+  /** Logs in by the password itself. */
+  readonly ofDirectory?: boolean;
 };
 
 /** What one server holds: a state of the site, the newest or an older one. Immutable. */
@@ -78,13 +81,29 @@ export function answerLogin(view: SiteView, request: LoginRequest, server: Serve
   }
   const user = view.users[request.user];
   const subject = versionOf(subjectOf(view, user));
-  if (request.method === 'password') return problem('bad_request');
-  const method = methodOf(view, request.user);
+  if (request.method === 'password') {
+    if (user?.ofDirectory !== true || user.password !== request.password) {
+      return problem(user?.ofDirectory === true ? 'credentials_invalid' : 'bad_request', { serverTime });
+    }
+    return grantOf(view, user, request, NO_VERSION, server);
+  }
+  const method = derivedMethodOf(view, request.user);
   if (request.salt !== method.salt) return { ...problem('salt_changed', { serverTime }), now: method } as Problem;
   const right =
     user !== undefined && request.proof === modelProof(user.password, user.salt, server.keyHash, request.loginId);
   if (user === undefined || user.deleted || !right) return problem('credentials_invalid', { subject, serverTime });
   if (user.disabled) return problem('account_disabled', { subject, serverTime });
+  return grantOf(view, user, request, subject, server);
+}
+
+function grantOf(
+  view: SiteView,
+  user: ModelUser,
+  request: LoginRequest,
+  subject: Version,
+  server: ServerFacts,
+): LoginGranted {
+  const { nowMs: serverTime } = server;
   const bundle = bundleOf(view, user);
   return {
     verdict: 'granted',
@@ -98,8 +117,12 @@ export function answerLogin(view: SiteView, request: LoginRequest, server: Serve
   };
 }
 
+export function methodOf(view: SiteView, name: string): DerivedMethod | { readonly method: 'password' } {
+  return view.users[name]?.ofDirectory === true ? { method: 'password' } : derivedMethodOf(view, name);
+}
+
 /** Salt and parameters; unknown and deleted users get a false salt of their own. */
-export function methodOf(view: SiteView, name: string): DerivedMethod {
+function derivedMethodOf(view: SiteView, name: string): DerivedMethod {
   const user = view.users[name];
   const salt = user === undefined || user.deleted ? FALSE_SALT : user.salt;
   return { method: 'derived', salt, kdf: DEFAULT_KDF, subject: versionOf(subjectOf(view, user)) };

@@ -2,6 +2,7 @@ import {
   type AgentTimings,
   DEFAULT_AGENT_TIMINGS,
   type DeviceBundle,
+  type LoginBeginAnswer,
   type Problem,
   problem,
   type ServerState,
@@ -73,7 +74,7 @@ export function statementOf(names: readonly string[], version = 1): SiteStatemen
     sessionKey: KEY,
     wrappingKey: KEY,
   }));
-  return { siteId: SITE_ID, epoch: 1, version, servers, caPins: [KEY], directorySuffixes: [] };
+  return { siteId: SITE_ID, epoch: 1, version, servers, caPins: [KEY], directorySuffixes: ['lab.test'] };
 }
 
 /** An agent's real runner and core, in a world of simulated servers on a clock that the test moves. */
@@ -185,7 +186,8 @@ export function simulate(options: {
           schema: 1,
         };
       }),
-    begin: (target, user, signal) => call(target, 'begin', signal, () => methodOf(find(target.name).view, user)),
+    begin: (target, user, signal) =>
+      call<LoginBeginAnswer>(target, 'begin', signal, () => methodOf(find(target.name).view, user)),
     login: (target, request, _known, signal) =>
       call(target, 'login', signal, () => {
         const server = find(target.name);

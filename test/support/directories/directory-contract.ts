@@ -201,7 +201,7 @@ export function directoryContract(name: string, openLab: () => Promise<Directory
   });
 }
 
-async function inLanes<T, R>(lanes: number, tasks: readonly T[], work: (task: T) => Promise<R>): Promise<R[]> {
+export async function inLanes<T, R>(lanes: number, tasks: readonly T[], work: (task: T) => Promise<R>): Promise<R[]> {
   const left = [...tasks];
   const results: R[] = [];
   const lane = async () => {

@@ -39,7 +39,8 @@ export function hospitalLdif(users: number): string {
       ...['objectClass: applicationProcess', 'objectClass: simpleSecurityObject', 'cn: thinman'],
       `userPassword: ${ssha(SLAPD_PASSWORD)}`,
     ],
-    ...people.map(uid => personLines(uid, password)),
+    // As on replicas of one directory: the same ids, wherever it was loaded.
+    ...people.map(uid => [...personLines(uid, password), `entryUUID: ${uuidOf(uid)}`]),
     group('ward-3', [userDn('alice')]),
     group('hospital', [groupDn('ward-3')]),
     group('staff', [groupDn('hospital'), userDn('bob')]),
@@ -60,6 +61,11 @@ function ssha(password: string): string {
   const salt = Buffer.from('a-salt');
   const digest = createHash('sha1').update(password).update(salt).digest();
   return `{SSHA}${Buffer.concat([digest, salt]).toString('base64')}`;
+}
+
+function uuidOf(uid: string): string {
+  const hex = createHash('sha256').update(uid).digest('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-');
 }
 
 function personLines(uid: string, password: string, ...more: readonly string[]): readonly string[] {

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, connect as dial } from 'node:net';
 import { join } from 'node:path';
 import { Attribute, Change, Client } from 'ldapts';
@@ -44,25 +44,18 @@ export type AdController = AsyncDisposable & {
 
 /** 2019, in 100 ns since 1601. */
 const YEARS_AGO = '132000000000000000';
+const RUN_FOLDERS = ['pid directory', 'ncalrpc dir', 'winbindd socket directory'] as const;
 const START_PATIENCE_MS = 60_000;
 
-export async function startAdController(folder: string): Promise<AdController> {
+/** `copyOf`: folder of a controller that is stopped; this one has the same domain, with the same users and ids, and counts by itself. */
+export async function startAdController(
+  folder: string,
+  { copyOf }: { readonly copyOf?: string } = {},
+): Promise<AdController> {
   const target = join(folder, 'domain');
-  mkdirSync(target, { recursive: true });
-  await runProgram(
-    'samba-tool',
-    ...[
-      'domain',
-      'provision',
-      '--use-rfc2307',
-      '--realm=LAB.TEST',
-      '--domain=LAB',
-      '--server-role=dc',
-      '--dns-backend=NONE',
-    ],
-    ...[`--adminpass=${ADMIN_PASSWORD}`, `--targetdir=${target}`],
-    ...['--option=interfaces=lo', '--option=bind interfaces only=yes'],
-  );
+  if (copyOf === undefined) await provision(target);
+  else copyDomain(join(copyOf, 'domain'), target);
+  ownRunFolder(target, join(folder, 'run'));
   const tls = await createDatabaseTls(join(folder, 'tls'));
   chmodSync(tls.serverKeyFile, 0o600);
   const wires: AsyncDisposable[] = [];
@@ -241,8 +234,44 @@ export async function startAdController(folder: string): Promise<AdController> {
     },
   };
   await start();
-  await controller.addUser('thinman', { password: SERVICE_PASSWORD });
+  if (copyOf === undefined) await controller.addUser('thinman', { password: SERVICE_PASSWORD });
   return controller;
+}
+
+async function provision(target: string): Promise<void> {
+  mkdirSync(target, { recursive: true });
+  await runProgram(
+    'samba-tool',
+    ...[
+      'domain',
+      'provision',
+      '--use-rfc2307',
+      '--realm=LAB.TEST',
+      '--domain=LAB',
+      '--server-role=dc',
+      '--dns-backend=NONE',
+    ],
+    ...[`--adminpass=${ADMIN_PASSWORD}`, `--targetdir=${target}`],
+    ...['--option=interfaces=lo', '--option=bind interfaces only=yes'],
+  );
+}
+
+/** In the file, as the daemons that samba starts are told no options. By default a second controller takes the first for its own. */
+function ownRunFolder(target: string, folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  const configuration = join(target, 'etc/smb.conf');
+  const lines = RUN_FOLDERS.map(name => `\t${name} = ${folder}\n`).join('');
+  const [head = '', rest = ''] = readFileSync(configuration, 'utf8')
+    .replaceAll(/^\t(?:pid directory|ncalrpc dir|winbindd socket directory) = .*\n/gm, '')
+    .split('[global]\n');
+  writeFileSync(configuration, `${head}[global]\n${lines}${rest}`);
+}
+
+/** Where its files lie stands in its configuration alone. */
+function copyDomain(from: string, to: string): void {
+  cpSync(from, to, { recursive: true, preserveTimestamps: true, filter: file => !lstatSync(file).isSocket() });
+  const configuration = join(to, 'etc/smb.conf');
+  writeFileSync(configuration, readFileSync(configuration, 'utf8').replaceAll(from, to));
 }
 
 function change(type: string, value: string | Buffer): Change {

@@ -1,20 +1,18 @@
-import {
-  DEFAULT_KDF,
-  type LoginGranted,
-  type LoginRequest,
-  type ThinmanEvent,
-  type UserBundle,
-} from '@thinman/protocol';
+import type { LoginGranted, LoginRequest, ThinmanEvent, UserBundle } from '@thinman/protocol';
 import type { GrantFacts } from '../core/event.ts';
 import { takesBundle } from '../core/held.ts';
 import type { CachedLogin } from '../ports.ts';
 import type { Context } from './context.ts';
 import { type Secrets, withKeys } from './keyring.ts';
-import { unlessTrouble } from './store.ts';
+import { createLateRows, type RowFacts, type RowKey } from './late-rows.ts';
 
-/** What turns a server's grant into a cached login, and back: all that needs keys and bundles together. */
-export function createGrants(context: Context) {
-  const { identity, cache, keyring, sealing, attempts } = context;
+/**
+ * What turns a server's grant into a cached login, and back: all that needs keys and bundles together. `onLateRow`: a row that
+ * waited for its key is on the disk.
+ */
+export function createGrants(context: Context, onLateRow: () => void) {
+  const { identity, cache, sealing, attempts } = context;
+  const late = createLateRows(context, sealedRow, onLateRow);
 
   const about = (userId: string, version: UserBundle['version']) => ({
     siteId: identity.siteId,
@@ -46,18 +44,18 @@ export function createGrants(context: Context) {
     return isOlder ? opened : bundle;
   }
 
-  function rowOf(
-    secrets: Secrets,
-    bundle: UserBundle,
-    facts: Pick<CachedLogin, 'method' | 'subject' | 'credentialVersion' | 'lastOnlineMs'>,
-  ): CachedLogin | undefined {
-    const { salt, kdf, user } = secrets;
-    const base = salt === undefined ? undefined : secrets.ready.get(salt);
-    if (salt === undefined || kdf === undefined || base === undefined) return undefined;
+  function sealedRow({ user, salt, kdf, base }: RowKey, bundle: UserBundle, facts: RowFacts): CachedLogin {
     const userId = bundle.user.id;
     const sealed = withKeys(base, userId, keys => sealing.seal(bundle, keys, about(userId, bundle.version)));
     const { version: bundleVersion, etag: bundleEtag, offline } = bundle;
     return { user, userId, salt, kdf, bundleVersion, bundleEtag, offline, sealed, ...facts };
+  }
+
+  function rowOf(secrets: Secrets, bundle: UserBundle, facts: RowFacts): CachedLogin | undefined {
+    const { salt, kdf, user } = secrets;
+    const base = salt === undefined ? undefined : secrets.ready.get(salt);
+    if (salt === undefined || kdf === undefined || base === undefined) return undefined;
+    return sealedRow({ user, salt, kdf, base }, bundle, facts);
   }
 
   /** A new or renewed cached login; false when there was no key to seal it with. Throws CacheTrouble. */
@@ -71,17 +69,11 @@ export function createGrants(context: Context) {
     });
     const { user } = secrets;
     const clear = { clearFailures: true, clearTombstoneOf: bundle.user.id };
+    if (save !== undefined) late.drop(bundle.user.id);
     cache.commitLogin({ user, ...clear, ...(save !== undefined && { save }), ...(event !== undefined && { event }) });
     secrets.cached = save ?? secrets.cached;
     secrets.opened = bundle;
     return save !== undefined;
-  }
-
-  /** A directory's user, for the first time here: the row follows as soon as a key of this device's own is derived. */
-  async function saveLater(secrets: Secrets, granted: LoginGranted, bundle: UserBundle): Promise<void> {
-    const salt = Buffer.from(context.uuid().replaceAll('-', ''), 'hex').toString('base64url');
-    const base = await keyring.derive(secrets, salt, DEFAULT_KDF);
-    if (base !== undefined) unlessTrouble(() => saveGrant(secrets, granted, bundle));
   }
 
   /** What an answer grants, in facts; undefined: it does not fit the question. */
@@ -114,6 +106,6 @@ export function createGrants(context: Context) {
     return { method: 'derived', loginId, user, salt, kdf, proof };
   }
 
-  return { about, openRow, bundleOf, rowOf, saveGrant, saveLater, grantFacts, derivedRequest };
+  return { about, openRow, bundleOf, rowOf, saveGrant, late, grantFacts, derivedRequest };
 }
 export type Grants = ReturnType<typeof createGrants>;

@@ -60,7 +60,7 @@ export function createKeyring(hasher: Hasher) {
     /** Argon2id, once for each salt; the result is the secrets' as long as they are held. */
     async derive(secrets: Secrets, salt: string, kdf: KdfParameters): Promise<BaseKey | undefined> {
       const { password, bases } = secrets;
-      const name = `${salt} ${kdf.memoryKib} ${kdf.passes} ${kdf.lanes}`;
+      const name = nameOf(salt, kdf);
       let base = bases.get(name);
       if (base === undefined) {
         if (password === undefined) return undefined;
@@ -74,6 +74,18 @@ export function createKeyring(hasher: Hasher) {
       if (bases.get(name) !== base) return undefined;
       secrets.ready.set(salt, key);
       return key;
+    },
+    /** A key that was derived apart, from the same password, becomes the secrets' own; false: they are held no more. */
+    adopt(
+      secrets: Secrets,
+      { salt, kdf, base }: { readonly salt: string; readonly kdf: KdfParameters; readonly base: BaseKey },
+    ): boolean {
+      if (![...byLogin.values()].includes(secrets)) return false;
+      secrets.bases.set(nameOf(salt, kdf), Promise.resolve(base));
+      secrets.ready.set(salt, base);
+      secrets.salt = salt;
+      secrets.kdf = kdf;
+      return true;
     },
     /** Only the password itself; `forSignOn`: a connection of the session that begins takes it. */
     forgetPassword(loginId: string, forSignOn = false): void {
@@ -105,6 +117,8 @@ export function withKeys<T>(base: BaseKey, userId: string, use: (keys: DerivedKe
     keys.dispose();
   }
 }
+
+const nameOf = (salt: string, { memoryKib, passes, lanes }: KdfParameters) => `${salt} ${memoryKib} ${passes} ${lanes}`;
 
 function clear(secrets: Secrets): void {
   secrets.password = undefined;

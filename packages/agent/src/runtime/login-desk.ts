@@ -35,7 +35,7 @@ type Caller = {
 /** Everything about logins that needs a password, a key, a token or the disk. */
 export function createLoginDesk(
   context: Context,
-  { openRow, bundleOf, saveGrant, saveLater, grantFacts, derivedRequest }: Grants,
+  { openRow, bundleOf, saveGrant, late, grantFacts, derivedRequest }: Grants,
   emergency: Pick<EmergencyDesk, 'inForce' | 'used'>,
   passwords: Pick<PasswordDesk, 'raise'>,
 ) {
@@ -70,8 +70,7 @@ export function createLoginDesk(
 
   function commitGrant(secrets: Secrets, granted: LoginGranted, bundle: UserBundle, event: ThinmanEvent): void {
     const saved = unlessTrouble(() => saveGrant(secrets, granted, bundle, event));
-    if (saved?.done === false && secrets.method === 'password')
-      saveLater(secrets, granted, bundle).catch(context.defect);
+    if (saved?.done === false && secrets.method === 'password') late.add(secrets, granted, bundle);
   }
 
   function resultOf(
@@ -222,6 +221,7 @@ export function createLoginDesk(
       } else {
         const { lesson } = outcome;
         const cached = secrets?.cached;
+        if (lesson.kind === 'tombstone') late.drop(lesson.tombstone.userId);
         unlessTrouble(() =>
           cache.commitLogin({
             user,
@@ -249,6 +249,7 @@ export function createLoginDesk(
       for (const caller of callers.values()) caller.reject(new AgentStopped());
       callers.clear();
       given.clear();
+      late.dropAll();
       keyring.forgetAll();
     },
   };

@@ -95,7 +95,8 @@ export function createRunner(options: RunnerOptions) {
     toldByAppliers: options.toldByAppliers ?? false,
   };
   const { attempts, keyring, time } = context;
-  const grants = createGrants(context);
+  // Servers say what became of the users whom the device names: of a new one too.
+  const grants = createGrants(context, () => channels.sayHelloAgain());
   const emergency = createEmergencyDesk(context);
   const primary = () => [...servers.values()].find(({ role }) => role === 'primary');
   const passwords = createPasswordDesk(context, grants, primary);
@@ -196,6 +197,7 @@ export function createRunner(options: RunnerOptions) {
     deliverEvents: keeping.deliverEvents,
     record: ({ type, user, data }) => record(type, data, user),
     setTombstone({ tombstone, erase }) {
+      grants.late.drop(tombstone.userId);
       unlessTrouble(() => cache.setTombstone(tombstone, erase));
     },
     raiseSubject({ user, userId, subject }) {
@@ -206,6 +208,7 @@ export function createRunner(options: RunnerOptions) {
       });
     },
     eraseUsers() {
+      grants.late.dropAll();
       unlessTrouble(() => cache.eraseUsers());
     },
     saveAccepted: ({ version }) => cache.setAcceptedVersion(version),

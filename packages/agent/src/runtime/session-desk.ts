@@ -15,7 +15,7 @@ const LOGOUT_DEADLINE_MS = 5_000;
 /** Everything about open sessions that needs a key, a token or the disk. */
 export function createSessionDesk(context: Context, grants: Grants) {
   const { client, cache, keyring, attempts, dispatch } = context;
-  const { bundleOf, derivedRequest, grantFacts, rowOf, saveGrant } = grants;
+  const { bundleOf, derivedRequest, grantFacts, late, rowOf, saveGrant } = grants;
   const knownSubject = (user: string) => unlessTrouble(() => cache.knownSubject(user))?.done;
 
   return {
@@ -98,6 +98,10 @@ export function createSessionDesk(context: Context, grants: Grants) {
     /** A newer user bundle for the open session, sealed under the keys in memory. */
     keepBundle(loginId: string, bundle: UserBundle): boolean {
       const secrets = keyring.get(loginId);
+      if (secrets !== undefined && late.renew(secrets, bundle)) {
+        secrets.opened = bundle;
+        return true;
+      }
       const cached = secrets === undefined ? undefined : unlessTrouble(() => cache.cachedLogin(secrets.user))?.done;
       if (secrets === undefined || cached === undefined || cached.userId !== bundle.user.id) return false;
       if (!takesBundle(cached.bundleVersion, bundle.version)) return false;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { createDeviceSite, type DeviceSite, type TestDevice } from '../../../../test/support/device-site.ts';
+import { waitFor } from '../../../../test/support/wait.ts';
 import type { Directories, DirectoryAccount, DirectoryAnswer, DirectoryStatus } from '../directory/directories.ts';
 
 const EVE: DirectoryAccount = {
@@ -13,6 +14,8 @@ const EVE: DirectoryAccount = {
   },
 };
 const RIGHT = 'the-right-password';
+/** Failures of one user on one device, until the next one waits. */
+const MAX_GUESSES = 5;
 
 /** A directory that says what a test wants, and counts what it is asked. */
 function fakeDirectory() {
@@ -123,6 +126,41 @@ describe('a login of a directory user', () => {
     }
     fake.says(byPassword);
     assert.equal(codeOf(await login(RIGHT, undefined, other)), 'granted');
+  });
+
+  test('of many guesses sent at once the directory hears no more than of guesses one after the other', async () => {
+    await newDevice();
+    const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
+    fake.says(async password => {
+      await answered;
+      return byPassword(password);
+    });
+    const before = fake.binds();
+    const guesses = Array.from({ length: 30 }, (_, at) => login(`guess-${at}`, 'mallory@lab.test'));
+    let told = 0;
+    for (const guess of guesses) guess.then(() => (told += 1)).catch(() => {});
+    await waitFor(
+      'each to be asked about, or refused',
+      () => told + fake.binds() - before >= guesses.length || undefined,
+    );
+    answer();
+    const codes = (await Promise.all(guesses)).map(codeOf);
+    assert.equal(fake.binds(), before + MAX_GUESSES);
+    assert.equal(codes.filter(code => code === 'credentials_invalid').length, MAX_GUESSES);
+    fake.says(byPassword);
+    assert.equal(
+      codeOf(await login(RIGHT, 'another@lab.test')),
+      'granted',
+      'the others of the device are not concerned',
+    );
+  });
+
+  test('that the directory did not decide is no guess', async () => {
+    await newDevice();
+    fake.says(() => ({ kind: 'unavailable' }));
+    for (let at = 0; at < 2 * MAX_GUESSES; at += 1) assert.equal(codeOf(await login()), 'directory_unavailable');
+    fake.says(byPassword);
+    assert.equal(codeOf(await login()), 'granted');
   });
 
   test('is stopped before the directory hears of it, under whatever form of the name, and opened by the helpdesk', async () => {

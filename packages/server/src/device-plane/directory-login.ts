@@ -76,11 +76,22 @@ export function createDirectoryLogin(
     const lock = guard.decide(device.uid, attempt.key, ownWords(replica, attempt.key).unlockedAt);
     if (lock.kind === 'too_many_attempts') return refused(lock.kind, { retryAfterMs: lock.retryAfterMs, ...now() });
     const answer =
-      lock.kind === 'account_locked'
-        ? deny(attempt, lock.kind, { retryAfterMs: lock.retryAfterMs })
-        : directories.login(user, password).then(said => settle(attempt, said));
+      lock.kind === 'account_locked' ? deny(attempt, lock.kind, { retryAfterMs: lock.retryAfterMs }) : asked(attempt);
     inFlight.set(loginId, { binding, answer });
     return answer.finally(() => inFlight.delete(loginId));
+  }
+
+  /** Guesses that are sent all at once are no more than those sent one after the other. */
+  async function asked(attempt: Attempt): Promise<Outcome<LoginGranted>> {
+    const { user, password } = attempt.request;
+    const over = guard.trying(failureOf(attempt, 'first'));
+    try {
+      const said = await directories.login(user, password);
+      // Before anything else can happen a failure counts by itself.
+      return settle(attempt, said);
+    } finally {
+      over();
+    }
   }
 
   async function settle(attempt: Attempt, said: DirectoryAnswer): Promise<Outcome<LoginGranted>> {

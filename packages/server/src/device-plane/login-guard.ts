@@ -12,6 +12,11 @@ export type LoginGuard = {
    * what to call when it is in the journal.
    */
   counting(fact: FailureFact): () => void;
+  /**
+   * A password on its way to a directory may be a failure: until its answer is here it counts as one, on its device alone, as people
+   * share an account on many. Returns what to call with the answer.
+   */
+  trying(fact: FailureFact): () => void;
 };
 
 type GuardDeps = { readonly journal: Pick<Journal, 'failures' | 'lastGrantMs'>; readonly clock: Pick<Clock, 'nowMs'> };
@@ -21,6 +26,7 @@ export function createLoginGuard({ journal, clock }: GuardDeps, limits = DEFAULT
   const askedByDevice = new Map<string, Map<string, number>>();
 
   const underway = new Set<FailureFact>();
+  const tried = new Set<FailureFact>();
 
   const recentlyAsked = (deviceId: string, nowMs: number) => {
     const names = askedByDevice.get(deviceId) ?? new Map<string, number>();
@@ -39,7 +45,7 @@ export function createLoginGuard({ journal, clock }: GuardDeps, limits = DEFAULT
           user,
           onDevice: [
             ...journal.failures({ sinceMs: nowMs - limits.pairWindowMs, deviceId }),
-            ...[...underway].filter(fact => fact.deviceId === deviceId),
+            ...[...underway, ...tried].filter(fact => fact.deviceId === deviceId),
           ],
           ofUser: [
             ...journal.failures({ sinceMs: nowMs - limits.windowMs, user }),
@@ -62,6 +68,10 @@ export function createLoginGuard({ journal, clock }: GuardDeps, limits = DEFAULT
     counting(fact) {
       underway.add(fact);
       return () => void underway.delete(fact);
+    },
+    trying(fact) {
+      tried.add(fact);
+      return () => void tried.delete(fact);
     },
   };
 }

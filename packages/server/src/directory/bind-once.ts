@@ -3,7 +3,7 @@ import { type BindResult, type Connection, NoAnswer } from './connection.ts';
 import type { LdapServer } from './ldap-server.ts';
 import { Undecided } from './ldap-servers.ts';
 
-/** A bind that takes longer makes the server show that it lives: a controller may ask another one about a wrong password. */
+/** An answer that takes longer makes the server show that it lives: a controller may ask another one about a wrong password. */
 const SUSPICION_MS = 1_000;
 
 /**
@@ -33,6 +33,22 @@ export async function bindOnce(
       throw new NoAnswer('the server died before it answered a bind', { silent: true });
     }
     if (seen.kind === 'failed') throw new Undecided('the server lives and did not answer a bind');
+  }
+}
+
+/** The same for what changes nothing: a long search is waited for as long as its server lives. Rejects with NoAnswer when it is dead. */
+export async function whileAlive<T>(server: Pick<LdapServer, 'lives'>, work: Promise<T>, clock: Clock): Promise<T> {
+  const outcome = work.then(
+    value => ({ kind: 'done', value }) as const,
+    (error: unknown) => ({ kind: 'failed', error }) as const,
+  );
+  for (;;) {
+    const slow = suspicion(clock);
+    const seen = await Promise.race([outcome, slow.begins]);
+    slow.cancel();
+    if (seen.kind === 'done') return seen.value;
+    if (seen.kind === 'failed') throw seen.error;
+    if (!(await server.lives())) throw new NoAnswer('the server died in the middle of a search', { silent: true });
   }
 }
 

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { uuidV5 } from '../device-plane/uuid.ts';
 import type { Clock } from '../ports.ts';
 import { AD_STATE, expiryWarning, LDAP_STATE, mustChange, refusalOf } from './account-state.ts';
-import { bindOnce } from './bind-once.ts';
+import { bindOnce, whileAlive } from './bind-once.ts';
 import { type BindQueue, createBindQueue, type Turn } from './bind-queue.ts';
 import { type BindResult, type Connection, NoAnswer, Refused } from './connection.ts';
 import type {
@@ -146,13 +146,17 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
     readonly entry: Entry | undefined;
   };
 
-  /** One bind with a typed password. `then` runs on the connection that is the user's now. */
+  /**
+   * One bind with a typed password. `then` runs on the connection that is the user's now. `mayGoOn`: what was left to do after the
+   * answer needs neither this connection nor the password, so that another server may do it.
+   */
   async function bindAs<T>(
     server: LdapServer,
     parts: LoginParts,
     password: string,
     time: Deadline,
     then: (bound: Bound, asUser: Connection) => Promise<T>,
+    mayGoOn: (bound: Bound) => boolean = () => false,
   ): Promise<T> {
     const found = await lookUp(await server.service(), parts, time);
     const { name, known } = bindName(found, parts);
@@ -161,9 +165,11 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
       const sent = known ? password : randomBytes(16).toString('hex');
       const result = await bindOnce(server, connection, name, sent, time.left(LOGIN_MS), clock);
       const entry = found.kind === 'entry' ? found.entry : undefined;
+      const bound: Bound = { name, result, known, entry };
       try {
-        return await then({ name, result, known, entry }, connection);
+        return await then(bound, connection);
       } catch (error) {
+        if (error instanceof NoAnswer && mayGoOn(bound)) throw error;
         // The password is out: nothing of this is done again elsewhere.
         if (error instanceof NoAnswer || error instanceof Refused) throw new Undecided(error.message);
         throw error;
@@ -199,10 +205,15 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
     return account;
   }
 
+  /** As the service account sees it. */
+  async function accountBy(server: LdapServer, entry: Entry, parts: LoginParts, time: Deadline) {
+    return whileAlive(server, accountOf(await server.service(), entry, parts, time), clock);
+  }
+
   /** What the bind did not tell: read by the service account, on any server, else as the user. */
   async function completed(bound: Bound, asUser: Connection, server: LdapServer, parts: LoginParts, time: Deadline) {
     if (config.serviceAccount !== undefined && bound.entry !== undefined) {
-      return { entry: bound.entry, account: await accountOf(await server.service(), bound.entry, parts, time) };
+      return { entry: bound.entry, account: await accountBy(server, bound.entry, parts, time) };
     }
     const entry = bound.entry ?? (await ownEntry(asUser, bound.name, parts, time));
     if (entry === undefined) throw new Undecided('a user may not read the own entry, and there is no service account');
@@ -214,20 +225,39 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
     login(parts, password) {
       // From here on, with the time in the queue: the device waits for all of it.
       const time = deadline(LOGIN_MS);
+      /** The password was right, and its server fell silent before it had told of the groups: those can be read on the next one. */
+      let passed: (Bound & { readonly entry: Entry }) | undefined;
+      const grantedTo = (entry: Entry, { result }: Bound, account: DirectoryAccount): DirectoryAnswer => {
+        const refused = refusalOf(entry, clock.nowMs());
+        if (refused !== undefined) return { kind: 'denied', code: refused };
+        const warning = expiryWarning(entry, result.policy, clock.nowMs());
+        return { kind: 'granted', account, ...(warning !== undefined && { warning }) };
+      };
+      const bindOn = (server: LdapServer) =>
+        bindAs(
+          server,
+          parts,
+          password,
+          time,
+          async (bound, asUser) => {
+            const refusal = judged(bound);
+            if (refusal !== undefined) return refusal;
+            const { entry, account } = await completed(bound, asUser, server, parts, time);
+            return grantedTo(entry, bound, account);
+          },
+          bound => {
+            const { entry } = bound;
+            if (entry === undefined || config.serviceAccount === undefined) return false;
+            passed = { ...bound, entry };
+            return true;
+          },
+        );
       return queued(() =>
-        servers.run<DirectoryAnswer>(
-          server =>
-            bindAs(server, parts, password, time, async (bound, asUser) => {
-              const refusal = judged(bound);
-              if (refusal !== undefined) return refusal;
-              const { entry, account } = await completed(bound, asUser, server, parts, time);
-              const refused = refusalOf(entry, clock.nowMs());
-              if (refused !== undefined) return { kind: 'denied', code: refused };
-              const warning = expiryWarning(entry, bound.result.policy, clock.nowMs());
-              return { kind: 'granted', account, ...(warning !== undefined && { warning }) };
-            }),
-          time.untilMs,
-        ),
+        servers.run<DirectoryAnswer>(async server => {
+          if (passed === undefined) return bindOn(server);
+          const { entry } = passed;
+          return grantedTo(entry, passed, await accountBy(server, entry, parts, time));
+        }, time.untilMs),
       );
     },
     async find(parts) {
@@ -249,7 +279,7 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
           if (found.kind !== 'entry') return { kind: 'unknown' };
           const code = refusalOf(found.entry, clock.nowMs());
           if (code !== undefined) return { kind: 'refused', code };
-          return { kind: 'ok', account: await accountOf(connection, found.entry, parts, time) };
+          return { kind: 'ok', account: await accountBy(server, found.entry, parts, time) };
         }, time.untilMs);
       });
     },
