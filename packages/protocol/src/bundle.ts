@@ -16,6 +16,8 @@ export const OfflineRules = Type.Object({
   maxFailures: Type.Integer({ minimum: 1 }),
   /** … first this long, then doubling. */
   waitMs: Type.Integer({ minimum: 0 }),
+  /** Of an excluded group: nothing of this user stays on the device beyond the session. */
+  keep: Type.Optional(Type.Literal(false)),
 });
 export type OfflineRules = Static<typeof OfflineRules>;
 
@@ -60,6 +62,8 @@ export const DeviceBundle = Type.Object({
   timings: AgentTimings,
   /** Under which emergency codes for this device are made (ADR 0058); servers before it give none. */
   emergencyKey: Type.Optional(Base64Url(64)),
+  /** An administrator's word that all users are to be forgotten here: its number, raised with each. Done once (ADR 0070). */
+  wipe: Type.Optional(Type.Integer({ minimum: 1 })),
 });
 export type DeviceBundle = Static<typeof DeviceBundle>;
 

@@ -7,6 +7,7 @@ import {
 } from '@thinman/protocol';
 import type { GrantFacts } from '../core/event.ts';
 import { takesBundle } from '../core/held.ts';
+import { nextUse } from '../core/retention.ts';
 import type { CachedLogin } from '../ports.ts';
 import type { Context } from './context.ts';
 import { type Secrets, withKeys } from './keyring.ts';
@@ -49,7 +50,7 @@ export function createGrants(context: Context) {
   function rowOf(
     secrets: Secrets,
     bundle: UserBundle,
-    facts: Pick<CachedLogin, 'method' | 'subject' | 'credentialVersion' | 'lastOnlineMs'>,
+    facts: Pick<CachedLogin, 'method' | 'subject' | 'credentialVersion' | 'lastOnlineMs' | 'used'>,
   ): CachedLogin | undefined {
     const { salt, kdf, user } = secrets;
     const base = salt === undefined ? undefined : secrets.ready.get(salt);
@@ -68,9 +69,22 @@ export function createGrants(context: Context) {
       subject,
       credentialVersion,
       lastOnlineMs: serverTime,
+      used: nextUse(cache.cachedUsers()),
     });
     const { user } = secrets;
-    const clear = { clearFailures: true, clearTombstoneOf: bundle.user.id };
+    const userId = bundle.user.id;
+    if (bundle.offline.keep === false) {
+      // Nothing of this user stays beyond the session; the version does, so that no older answer counts.
+      const tombstone = { user, userId, reason: 'offline_withdrawn', subject } as const;
+      cache.commitLogin({
+        ...{ user, eraseUser: user, tombstone, clearFailures: true },
+        ...(event !== undefined && { event }),
+      });
+      secrets.cached = save ?? secrets.cached;
+      secrets.opened = bundle;
+      return save !== undefined;
+    }
+    const clear = { clearFailures: true, clearTombstoneOf: userId };
     cache.commitLogin({ user, ...clear, ...(save !== undefined && { save }), ...(event !== undefined && { event }) });
     secrets.cached = save ?? secrets.cached;
     secrets.opened = bundle;
