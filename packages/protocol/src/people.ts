@@ -61,7 +61,10 @@ export const OfflineUsersAnswer = Type.Object({
       /** Unix ms; null: it has not been connected to this server since that started. */
       toldAt: Type.Union([Type.Integer(), Type.Null()]),
       /** null: it was never asked to forget its users. `done`: it has said that it did. */
-      wipe: Type.Union([Type.Object({ requestedAt: Type.Integer(), by: Type.String(), done: Type.Boolean() }), Type.Null()]),
+      wipe: Type.Union([
+        Type.Object({ requestedAt: Type.Integer(), by: Type.String(), done: Type.Boolean() }),
+        Type.Null(),
+      ]),
     }),
   ),
 });

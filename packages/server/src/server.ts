@@ -269,6 +269,11 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     restate,
     drain: () => void drain(),
     sessions: () => devices.sessions(),
+    holdings: {
+      of: uid => devices.holdings.of(uid),
+      ofUser: (user, limit) => devices.holdings.ofUser(user, limit),
+      isConnected: uid => devices.holdings.isConnected(uid),
+    },
     isIsolated: () => isolated(),
     rival: () => statements.rival()?.statement,
     alsoSeen: () => forks.secondaries.known().map(({ position }) => position),

@@ -11,7 +11,16 @@ import {
   type Version,
 } from '@thinman/protocol';
 import type { Emergency } from '../core/emergency.ts';
-import type { Cache, CachedLogin, CachedUser, Clock, ClockMark, DeviceIdentity, OfflineFailures, Tombstone } from '../ports.ts';
+import type {
+  Cache,
+  CachedLogin,
+  CachedUser,
+  Clock,
+  ClockMark,
+  DeviceIdentity,
+  OfflineFailures,
+  Tombstone,
+} from '../ports.ts';
 import { removeSetAside } from './cache-file.ts';
 import type { Row, Rows } from './cache-rows.ts';
 import { openCacheStore, type Tables } from './cache-store.ts';

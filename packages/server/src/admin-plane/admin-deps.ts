@@ -1,5 +1,6 @@
 import type { AgentMode, AssignmentTarget, ServerReport, SiteStatement } from '@thinman/protocol';
 import type { SiteConfig } from '../core/site-config.ts';
+import type { Holdings } from '../device-plane/channel/holdings.ts';
 import type {
   Clock,
   CommitTransaction,
@@ -46,6 +47,8 @@ export type AdminDeps = {
   status(): ServerReport;
   /** Who works on the devices that are connected here. */
   sessions?(): readonly DeviceSession[];
+  /** What devices last told this server of who could log in there without one. */
+  readonly holdings?: Pick<Holdings, 'of' | 'ofUser'> & { isConnected(deviceUid: string): boolean };
   /** A planned stop begins: `goaway` to the devices, then nothing new. */
   drain(): void;
 };
@@ -61,7 +64,7 @@ export type DeviceSession = {
 /** Objects and what becomes of them need no more than this. */
 export type WriteDeps = Omit<
   AdminDeps,
-  'config' | 'configFor' | 'targetsOf' | 'currentEtag' | 'status' | 'drain' | 'sessions'
+  'config' | 'configFor' | 'targetsOf' | 'currentEtag' | 'status' | 'drain' | 'sessions' | 'holdings'
 >;
 
 /** Who administers. `local`: came by the admin socket, which only an owner can open. */
