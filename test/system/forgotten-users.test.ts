@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expectLogin } from '../support/logins.ts';
+import { type Site, waitUntilOn } from '../support/site.ts';
+import { systemTest } from '../support/system-test.ts';
+import { waitFor } from '../support/wait.ts';
+import { ALICE, BOB, user } from '../support/ward.ts';
+
+const CAROL = { name: 'carol', password: 'carols-first-password' } as const;
+
+type Listed = { readonly device: string; readonly user: string; readonly until: number; readonly connected: boolean };
+const listed = async (site: Site, args: readonly string[], server = site.primary) =>
+  JSON.parse(await server.administer(['offline', 'list', ...args, '-o', 'json'])) as Listed[];
+const usersOn = async (site: Site, device: string, server = site.primary) =>
+  (await listed(site, ['--device', device], server)).map(each => each.user).sort();
+const waitForUsers = (site: Site, users: readonly string[], server = site.primary) =>
+  waitFor(`the ${server.name} to be told of ${users.join(' and ') || 'nobody'}`, async () =>
+    (await usersOn(site, 'tc-1', server)).join() === [...users].sort().join() ? true : undefined,
+  );
+const wipes = async (site: Site) =>
+  (await site.primary.events()).filter(({ type, origin }) => type === 'cache.wiped' && origin === 'device:tc-1');
+const keep = (maxUsers: number) => `
+kind: Policy
+name: few-users
+body: { scope: device, settings: { agent: { offline: { maxUsers: ${maxUsers} } } } }
+---
+kind: Assignment
+name: few-users
+body: { policy: few-users, to: { site: true } }`;
+
+systemTest(
+  'the user who was there longest ago makes room; the helpdesk sees who could log in where',
+  { wires: true },
+  async site => {
+    const tc1 = site.agent('tc-1');
+    await site.apply(`${user(CAROL)}\n---\n${keep(2)}`);
+    for (const each of [ALICE, BOB]) await expectLogin(tc1, each, 'granted online by primary');
+    await waitForUsers(site, ['alice', 'bob']);
+    const [row] = await listed(site, ['--user', 'bob']);
+    assert.equal(row?.device, 'tc-1');
+    assert.equal(row.connected, true);
+    assert.ok(row.until > Date.now(), 'until when is told');
+    // An offline login is a use as well: Bob's is the older one then.
+    await site.apart(async () => {
+      await expectLogin(tc1, ALICE, 'granted offline');
+    });
+    await waitUntilOn(tc1, site.primary);
+    await expectLogin(tc1, CAROL, 'granted online by primary');
+    await waitForUsers(site, ['alice', 'carol']);
+    await site.apart(async () => {
+      await expectLogin(tc1, BOB, 'denied no_cached_login offline');
+      await expectLogin(tc1, ALICE, 'granted offline');
+    });
+    await waitUntilOn(tc1, site.primary);
+    // A lower limit takes hold at once; whoever works there stays.
+    await site.apply(keep(0));
+    await waitForUsers(site, ['alice']);
+    assert.equal((await tc1.status()).session?.user, 'alice');
+    const misuse = await site.primary.thinman(['offline', 'list']);
+    assert.equal(misuse.code, 2);
+  },
+);
+
+systemTest(
+  'a user who comes into an excluded group is forgotten by the device, and works on',
+  { wires: true },
+  async site => {
+    const tc1 = site.agent('tc-1');
+    await expectLogin(tc1, BOB, 'granted online by primary');
+    await expectLogin(tc1, ALICE, 'granted online by primary');
+    await waitForUsers(site, ['alice', 'bob']);
+    const settings = (await site.primary.get('SiteSettings', 'site'))[0]?.body;
+    const body = { ...settings, offline: { excludedGroups: ['locums'] } };
+    await site.apply(JSON.stringify({ kind: 'SiteSettings', name: 'site', body }));
+    await site.apply(`
+kind: UserGroup
+name: locums
+body: {}
+---
+kind: User
+name: alice
+body: { groups: [nurses, locums], password: ${ALICE.password} }`);
+    await waitForUsers(site, ['bob']);
+    assert.equal((await tc1.status()).session?.user, 'alice', 'her session goes on');
+    await site.apart(async () => {
+      await expectLogin(tc1, ALICE, 'denied offline_not_allowed offline');
+      await expectLogin(tc1, BOB, 'granted offline');
+    });
+    await waitUntilOn(tc1, site.primary);
+    await expectLogin(tc1, ALICE, 'granted online by primary');
+    await site.apart(async () => {
+      await expectLogin(tc1, ALICE, 'denied offline_not_allowed offline');
+    });
+    await waitUntilOn(tc1, site.primary);
+    // Nothing is kept of her, and she is told of all the same.
+    await expectLogin(tc1, ALICE, 'granted online by primary');
+    await site.apply(user(ALICE, true));
+    await tc1.waitForStatus('to have ended her session', ({ session }) => session === null);
+  },
+);
+
+systemTest(
+  'a wipe is done at the next contact, once, through the Secondary as well, and users log in with a server again',
+  { wires: true },
+  async site => {
+    const tc1 = site.agent('tc-1');
+    await expectLogin(tc1, ALICE, 'granted online by primary');
+    await expectLogin(tc1, BOB, 'granted online by primary');
+    await tc1.logout();
+    // Connected: at once.
+    await site.primary.administer(['device', 'wipe', 'tc-1']);
+    await waitForUsers(site, []);
+    assert.match(await site.primary.administer(['offline', 'list', '--device', 'tc-1']), /wipe asked for .*: done/);
+    await site.apart(async () => {
+      await expectLogin(tc1, ALICE, 'denied no_cached_login offline');
+    });
+    await waitUntilOn(tc1, site.primary);
+    await expectLogin(tc1, ALICE, 'granted online by primary');
+    await expectLogin(tc1, BOB, 'granted online by primary');
+    await tc1.logout();
+
+    // Away, and the Primary dies before it comes back.
+    await tc1.kill();
+    await site.primary.administer(['device', 'wipe', 'tc-1']);
+    assert.match(
+      await site.primary.administer(['offline', 'list', '--device', 'tc-1']),
+      /wipe asked for .*: not done yet/,
+    );
+    const { generation } = await site.primary.status();
+    await site.secondary.waitForStatus('to have the wish', status => status.generation >= generation);
+    await site.primary.kill();
+    await tc1.start();
+    await waitUntilOn(tc1, site.secondary);
+    await waitForUsers(site, [], site.secondary);
+    // Killed right afterwards and started again: it is not done twice.
+    await tc1.kill();
+    await tc1.start();
+    await expectLogin(tc1, ALICE, 'granted online by secondary');
+    await site.primary.start();
+    await waitUntilOn(tc1, site.primary);
+    await site.apart(async () => {
+      await expectLogin(tc1, ALICE, 'granted offline');
+      await expectLogin(tc1, BOB, 'denied no_cached_login offline');
+    });
+    await waitUntilOn(tc1, site.primary);
+    await site.settle();
+    assert.deepEqual(
+      (await wipes(site)).map(({ data }) => data.users),
+      [2, 2],
+    );
+    const asked = (await site.primary.events()).filter(({ type }) => type === 'device.wipe');
+    assert.deepEqual(
+      asked.map(({ data }) => [data.device, data.actor]),
+      [
+        ['tc-1', 'local'],
+        ['tc-1', 'local'],
+      ],
+    );
+    const refused = await site.primary.thinman(['device', 'wipe', 'no-such-device']);
+    assert.equal(refused.code, 2);
+  },
+);
+
+systemTest('a wipe that is killed on its way is finished at the next start', { wires: true }, async site => {
+  const tc1 = site.agent('tc-1');
+  await expectLogin(tc1, ALICE, 'granted online by primary');
+  await tc1.kill();
+  await site.primary.administer(['device', 'wipe', 'tc-1']);
+  for (let delayMs = 0; delayMs < 1_000; delayMs += 150) {
+    await Promise.race([tc1.start().catch(() => {}), new Promise(resolve => setTimeout(resolve, delayMs))]);
+    await tc1.kill();
+  }
+  await tc1.start();
+  await waitUntilOn(tc1, site.primary);
+  await waitForUsers(site, []);
+  await site.settle();
+  assert.equal((await wipes(site)).length, 1, 'however often it was killed, it is told once');
+  const inFolder = readdirSync(tc1.data).filter(name => name.startsWith('cache.db'));
+  assert.ok(inFolder.every(name => !readFileSync(join(tc1.data, name), 'latin1').includes('argon')));
+});
