@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CHOSEN_POINTS, choose, describePoint, killAt, NO_STRACE, passedPoints } from '../support/crash-points.ts';
 import { expectLogin } from '../support/logins.ts';
 import { type Site, waitUntilOn } from '../support/site.ts';
 import { systemTest } from '../support/system-test.ts';
@@ -162,20 +163,52 @@ systemTest(
   },
 );
 
-systemTest('a wipe that is killed on its way is finished at the next start', { wires: true }, async site => {
-  const tc1 = site.agent('tc-1');
-  await expectLogin(tc1, ALICE, 'granted online by primary');
-  await tc1.kill();
-  await site.primary.administer(['device', 'wipe', 'tc-1']);
-  for (let delayMs = 0; delayMs < 1_000; delayMs += 150) {
-    await Promise.race([tc1.start().catch(() => {}), new Promise(resolve => setTimeout(resolve, delayMs))]);
-    await tc1.kill();
-  }
-  await tc1.start();
-  await waitUntilOn(tc1, site.primary);
-  await waitForUsers(site, []);
-  await site.settle();
-  assert.equal((await wipes(site)).length, 1, 'however often it was killed, it is told once');
-  const inFolder = readdirSync(tc1.data).filter(name => name.startsWith('cache.db'));
-  assert.ok(inFolder.every(name => !readFileSync(join(tc1.data, name), 'latin1').includes('argon')));
-});
+/** Of the writes and flushes of one wipe on the device's disk. */
+const WIPE_POINTS = 6;
+
+systemTest(
+  `a wipe is killed just before each write and flush, finished at the next start, and told once, ${CHOSEN_POINTS}`,
+  { skip: NO_STRACE },
+  async site => {
+    const tc1 = site.agent('tc-1');
+    const pid = () => tc1.process().pid;
+    const files = ['cache.db', 'cache.db-wal'].map(file => join(tc1.data, file));
+    const wipe = () => site.primary.administer(['device', 'wipe', 'tc-1']);
+    const cached = () => files.some(file => existsSync(file) && readFileSync(file, 'latin1').includes('"salt"'));
+    const fill = async () => {
+      await expectLogin(tc1, ALICE, 'granted online by primary');
+      await waitForUsers(site, ['alice']);
+      await site.settle();
+      assert.ok(cached(), 'there is something to wipe');
+    };
+    await fill();
+    const passed = await passedPoints(pid(), files, join(site.folder, 'points'), async () => {
+      await wipe();
+      await waitForUsers(site, []);
+      await site.settle();
+    });
+    assert.ok(
+      passed.some(({ call }) => call === 'fsync' || call === 'fdatasync'),
+      'it is flushed',
+    );
+    let count = 1;
+    for (const point of choose(passed, WIPE_POINTS)) {
+      await fill();
+      const watch = await killAt(pid(), point);
+      await wipe();
+      count += 1;
+      const isDone = waitFor('the device to have told of it', async () =>
+        (await wipes(site)).length === count ? true : undefined,
+      );
+      await Promise.race([tc1.process().exited, isDone]);
+      await watch.stop();
+      if (!tc1.isRunning()) await tc1.start();
+      await waitUntilOn(tc1, site.primary);
+      await waitForUsers(site, []);
+      await isDone;
+      await site.settle();
+      assert.equal((await wipes(site)).length, count, describePoint(point));
+      assert.equal(cached(), false, `${describePoint(point)}: nothing of the login is on the disk`);
+    }
+  },
+);
