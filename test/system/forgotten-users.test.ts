@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHOSEN_POINTS, choose, describePoint, killAt, NO_STRACE, passedPoints } from '../support/crash-points.ts';
 import { expectLogin } from '../support/logins.ts';
@@ -21,6 +21,13 @@ const waitForUsers = (site: Site, users: readonly string[], server = site.primar
   );
 const wipes = async (site: Site) =>
   (await site.primary.events()).filter(({ type, origin }) => type === 'cache.wiped' && origin === 'device:tc-1');
+/** A cached login of this user on the disk, deleted or not. */
+const isOnDisk = (folder: string, name: string) =>
+  readdirSync(folder)
+    .filter(file => file.startsWith('cache.db'))
+    .some(file =>
+      new RegExp(`"user":"${name}","userId":"[^"]{36}","salt"`).test(readFileSync(join(folder, file), 'latin1')),
+    );
 const keep = (maxUsers: number) => `
 kind: Policy
 name: few-users
@@ -83,6 +90,7 @@ kind: User
 name: alice
 body: { groups: [nurses, locums], password: ${ALICE.password} }`);
     await waitForUsers(site, ['bob']);
+    assert.deepEqual([isOnDisk(tc1.data, 'alice'), isOnDisk(tc1.data, 'bob')], [false, true]);
     assert.equal((await tc1.status()).session?.user, 'alice', 'her session goes on');
     await site.apart(async () => {
       await expectLogin(tc1, ALICE, 'denied offline_not_allowed offline');
@@ -94,6 +102,7 @@ body: { groups: [nurses, locums], password: ${ALICE.password} }`);
       await expectLogin(tc1, ALICE, 'denied offline_not_allowed offline');
     });
     await waitUntilOn(tc1, site.primary);
+    assert.equal(isOnDisk(tc1.data, 'alice'), false);
     // Nothing is kept of her, and she is told of all the same.
     await expectLogin(tc1, ALICE, 'granted online by primary');
     await site.apply(user(ALICE, true));

@@ -112,6 +112,14 @@ export function openCache(path: string, options: CacheOptions): Cache {
     for (const key of Object.keys(known) as (keyof DeviceValues)[]) unsaved.add(key);
     flush();
   };
+  /** What was deleted is still in the log until then; where that fails, it goes with the next start. */
+  const compact = () => {
+    try {
+      store.compact();
+    } catch (error) {
+      if (!(error instanceof CacheTrouble)) throw error;
+    }
+  };
   const appendUnlessStored = (event: ThinmanEvent) => {
     if (!pendingEvents(Number.MAX_SAFE_INTEGER).some(({ id }) => id === event.id)) overflow = [...overflow, event];
   };
@@ -171,12 +179,17 @@ export function openCache(path: string, options: CacheOptions): Cache {
         rows.put('emergency', user, emergency);
         if (forgive !== undefined) rows.remove('failures', user);
       }),
-    setTombstone: (tombstone, eraseLogin) =>
+    setTombstone(tombstone, eraseLogin) {
       store.runAnew(({ rows }) => {
         putTombstone(rows, tombstone);
         if (eraseLogin) removeLogins(rows, tombstone.userId);
-      }),
-    forgetUsers: users => store.run(({ rows }) => forget(rows, users)),
+      });
+      if (eraseLogin) compact();
+    },
+    forgetUsers(users) {
+      store.run(({ rows }) => forget(rows, users));
+      compact();
+    },
     wipeUsers(number, event) {
       known.wiped = number;
       try {
