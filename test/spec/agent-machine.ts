@@ -523,6 +523,7 @@ function wordOf(word: Partial<UserWord>): UserWord {
     state: word.state ?? 'ok',
     credentialVersion: word.credentialVersion ?? 1,
     offlineAllowed: word.offlineAllowed ?? true,
+    ...(word.keep === false && { keep: word.keep }),
     subject: word.subject ?? version(1),
   };
 }

@@ -11,6 +11,7 @@ export type StoredDevice = {
   bundle: DeviceBundle | undefined;
   accepted: Version;
   mark: ClockMark | undefined;
+  wiped?: number;
   outbox: ThinmanEvent[];
   isFull?: boolean;
 };
@@ -37,6 +38,17 @@ export function memoryCache(device: StoredDevice): Cache {
     cachedLogin: user => device.logins[user],
     cachedUsers: () => Object.values(device.logins),
     tombstone: userId => device.tombstones[userId],
+    tombstoneOf: user => Object.values(device.tombstones).findLast(tombstone => tombstone.user === user),
+    forgetUsers(users) {
+      needsRoom();
+      forgetLogins(device, users);
+    },
+    wipeUsers(number, event) {
+      forgetLogins(device, Object.keys(device.logins));
+      Object.assign(device, { failures: {}, emergencies: {}, wiped: number });
+      device.outbox.push(event);
+    },
+    wiped: () => device.wiped ?? 0,
     knownSubject(user) {
       const login = device.logins[user];
       const ofUser = Object.values(device.tombstones).filter(
@@ -101,4 +113,14 @@ export function memoryCache(device: StoredDevice): Cache {
 
 function removeLogins(device: StoredDevice, userId: string): void {
   for (const [user, login] of Object.entries(device.logins)) if (login.userId === userId) delete device.logins[user];
+}
+
+function forgetLogins(device: StoredDevice, users: readonly string[]): void {
+  for (const user of users) {
+    const login = device.logins[user];
+    if (login === undefined) continue;
+    const { userId, subject } = login;
+    device.tombstones[userId] ??= { userId, user, reason: 'forgotten', subject };
+    delete device.logins[user];
+  }
 }

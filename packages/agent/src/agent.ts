@@ -206,6 +206,7 @@ export function createAgent(options: AgentOptions): Agent {
       connectDeadlineMs = bundle.timings.connectDeadlineMs;
       application.takeDevice(bundle);
     },
+    onWipe: keep => fileCache.keepOnly(keep),
     onSession: application.takeSession,
     addresses: addressFile(paths.addressFile, onDefect),
     toldByAppliers: true,

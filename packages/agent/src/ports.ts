@@ -172,6 +172,8 @@ export type FileCache = {
   pathOf(file: Pick<BundleFile, 'sha256'>): string | undefined;
   /** Removes others, the oldest first, as far as these need their room: a user who comes back finds his own. */
   makeRoom(files: readonly BundleFile[]): void;
+  /** Removes all others. */
+  keepOnly(files: readonly BundleFile[]): void;
 };
 
 /** One WebSocket to one server. Frames are parsed already; a frame that does not parse closes it (`not_our_schema`). */
@@ -242,15 +244,21 @@ export type CachedLogin = {
   readonly offline: OfflineRules;
   /** Trusted time of the last online login, Unix ms. */
   readonly lastOnlineMs: number;
+  /** Rises with each login here (`core/retention.ts`); rows of earlier versions have none. */
+  readonly used?: number;
   /** Sealed UserBundle: wrapped data key, nonce, ciphertext, tag (`adapters/sealing.ts`). */
   readonly sealed: Buffer;
 };
+
+/** What is read of all cached logins at once: nothing sealed. */
+export type CachedUser = Omit<CachedLogin, 'sealed'>;
 
 /** A word about a user that blocks offline login until a newer one lifts it. */
 export type Tombstone = {
   readonly userId: string;
   readonly user: string;
-  readonly reason: 'disabled' | 'deleted' | 'credential_changed' | 'offline_withdrawn';
+  /** `forgotten`: no word, but what is left of a row that made room, or was wiped: no older answer counts after it. */
+  readonly reason: 'disabled' | 'deleted' | 'credential_changed' | 'offline_withdrawn' | 'forgotten';
   readonly subject: Version;
 };
 
@@ -287,8 +295,10 @@ export type Cache = {
   /** As found at opening; it changes when the file turns out damaged later. */
   readonly condition: CacheCondition;
   cachedLogin(user: string): CachedLogin | undefined;
-  cachedUsers(): readonly Pick<CachedLogin, 'user' | 'userId' | 'subject' | 'credentialVersion'>[];
+  cachedUsers(): readonly CachedUser[];
   tombstone(userId: string): Tombstone | undefined;
+  /** By user name: of one who has no cached login any more. */
+  tombstoneOf(user: string): Tombstone | undefined;
   /** By user name: newest subject known, from the cached login or a tombstone. */
   knownSubject(user: string): Version | undefined;
   offlineFailures(user: string): OfflineFailures;
@@ -312,6 +322,15 @@ export type Cache = {
   /** `forgive`: and the failures counted so far. One transaction. */
   setEmergency(user: string, emergency: Emergency, forgive?: 'forgive'): void;
   setTombstone(tombstone: Tombstone, eraseLogin: boolean): void;
+  /** Their cached logins make room: what is left is the version of each, below which no answer counts. */
+  forgetUsers(users: readonly string[]): void;
+  /**
+   * An administrator's wish, done as a whole or not at all: every cached login goes, with failures, calls to the helpdesk and damaged files
+   * that were set aside; versions stay as by `forgetUsers`. `event` tells it. Never throws: on a full disk the file goes as it is.
+   */
+  wipeUsers(number: number, event: ThinmanEvent): void;
+  /** Number of the newest wish that was done; 0: none. */
+  wiped(): number;
   /** Revocation: every cached login, every tombstone, the device bundle. The outbox stays. */
   eraseUsers(): void;
   deviceBundle(): DeviceBundle | undefined;

@@ -286,6 +286,10 @@ export type ApproveRequest = Static<typeof ApproveRequest>;
 export const ReplaceRequest = closed({ device: ObjectName, with: ObjectName });
 export type ReplaceRequest = Static<typeof ReplaceRequest>;
 
+/** `POST /v1/admin/devices/wipe`: the device is to forget all users at its next contact. */
+export const WipeRequest = closed({ device: ObjectName });
+export type WipeRequest = Static<typeof WipeRequest>;
+
 /** A device after an administrative act, and the version of its commit. */
 export const DeviceChangedAnswer = Type.Object({
   epoch: Type.Integer(),

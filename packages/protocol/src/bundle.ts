@@ -19,6 +19,8 @@ export const OfflineRules = Type.Object({
   waitMs: Type.Integer({ minimum: 0 }),
   /** When; left out: at any time. An agent of an earlier release knows no such rule. */
   hours: Type.Optional(LoginHours),
+  /** Of an excluded group: nothing of this user stays on the device beyond the session. */
+  keep: Type.Optional(Type.Literal(false)),
 });
 export type OfflineRules = Static<typeof OfflineRules>;
 
@@ -63,6 +65,8 @@ export const DeviceBundle = Type.Object({
   timings: AgentTimings,
   /** Under which emergency codes for this device are made (ADR 0058); servers before it give none. */
   emergencyKey: Type.Optional(Base64Url(64)),
+  /** An administrator's word that all users are to be forgotten here: its number, raised with each. Done once (ADR 0070). */
+  wipe: Type.Optional(Type.Integer({ minimum: 1 })),
 });
 export type DeviceBundle = Static<typeof DeviceBundle>;
 

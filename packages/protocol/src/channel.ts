@@ -3,7 +3,7 @@ import { DeviceBundle } from './bundle.ts';
 import { Problem } from './errors.ts';
 import { ThinmanEvent } from './events.ts';
 import { MAX_EVENTS_PER_BATCH } from './limits.ts';
-import { ObjectName, Uuid } from './names.ts';
+import { MAX_LOGIN_NAME_LENGTH, ObjectName, Uuid } from './names.ts';
 import { DeviceFacts } from './objects/device.ts';
 import { SignedStatement } from './statement.ts';
 import { AgentMode, ServerState } from './status.ts';
@@ -30,6 +30,8 @@ export const UserWord = Type.Object({
   /** 0 = has no password. Another one than the device's = the password was changed. */
   credentialVersion: Type.Integer({ minimum: 0 }),
   offlineAllowed: Type.Boolean(),
+  /** As in `OfflineRules`: the cached login goes. */
+  keep: Type.Optional(Type.Literal(false)),
   subject: Version,
 });
 export type UserWord = Static<typeof UserWord>;
@@ -87,13 +89,25 @@ export const ServerFrame = Type.Union([
 ]);
 export type ServerFrame = Static<typeof ServerFrame>;
 
+/** Users of one device, at most: of whom it says hello, and who could log in there without a server. */
+export const MAX_USERS_PER_DEVICE = 1000;
+
+/** A user who could log in on the device without a server, by what the device holds. */
+export const OfflineUser = Type.Object({
+  userId: Uuid,
+  user: Type.String({ maxLength: MAX_LOGIN_NAME_LENGTH }),
+  /** Unix milliseconds, to the minute. */
+  until: Type.Integer(),
+});
+export type OfflineUser = Static<typeof OfflineUser>;
+
 /** Device → server. `hello` comes first, and again whenever its list of cached users changes. */
 export const DeviceFrame = Type.Union([
   Type.Object({
     type: Type.Literal('hello'),
     agentVersion: Type.String({ maxLength: 64 }),
-    /** Ids of users with a cached login here. */
-    users: Type.Array(Uuid, { maxItems: 1000 }),
+    /** Ids of users with a cached login here, and of whoever works here. */
+    users: Type.Array(Uuid, { maxItems: MAX_USERS_PER_DEVICE }),
     /** Version of the newest statement held, [epoch, version]; the server sends its own anyway. */
     statement: Type.Tuple([Type.Integer(), Type.Integer()]),
     /** ETag of the device's bundle that is held, empty for none: it may be told, and sent, in frames. */
@@ -111,6 +125,10 @@ export const DeviceFrame = Type.Union([
       Type.Null(),
     ]),
     pendingEvents: Type.Integer({ minimum: 0 }),
+    /** All of them; left out while they are those that this channel was told last. */
+    offlineUsers: Type.Optional(Type.Array(OfflineUser, { maxItems: MAX_USERS_PER_DEVICE })),
+    /** The newest `wipe` of its bundle that was done. */
+    wiped: Type.Optional(Type.Integer({ minimum: 1 })),
   }),
   Type.Object({
     type: Type.Literal('ack'),

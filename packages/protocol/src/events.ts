@@ -12,6 +12,7 @@ import { Version } from './versioned.ts';
  * - `alarm.tls` (a server's certificate or key was refused), `alarm.kdf`, `alarm.statement`.
  * - `bundle.applied` (`BundleApplied`), `cache.damaged`, `events.lost` (how many could not be carried over),
  *   `certificate.renewed` (expiresAt), `trust.held` (while the CA is changed: caPins, issuer of the own certificate).
+ * - `cache.wiped` (number, users): all users were forgotten, as an administrator wished (`device.wipe`); users: how many there were.
  * - `emergency.used` (hours), `emergency.refused` (triesLeft): a code by telephone was right, or not.
  */
 export const DEVICE_EVENT_TYPES = [
@@ -28,6 +29,7 @@ export const DEVICE_EVENT_TYPES = [
   'alarm.statement',
   'bundle.applied',
   'cache.damaged',
+  'cache.wiped',
   'events.lost',
   'certificate.renewed',
   'trust.held',
@@ -51,6 +53,7 @@ export type DeviceEventType = (typeof DEVICE_EVENT_TYPES)[number];
  * - `admin.login`, `admin.commit` (generation, actor, what), `event.quarantined`.
  * - `journal.filling` (percent, pendingBytes, limitBytes), `journal.reserve` (state, bytes: what the full disk has left of it),
  *   `journal.bypassed` (why: events go straight to the source of record), `journal.resumed`.
+ * - `device.wipe` (device, number, actor, epoch, generation): the device is to forget all users.
  * - `emergency.issued` (device, hours, actor): a code for an offline login was given out.
  */
 export const SERVER_EVENT_TYPES = [
@@ -62,6 +65,7 @@ export const SERVER_EVENT_TYPES = [
   'device.cloned',
   'device.approved',
   'device.replaced',
+  'device.wipe',
   'site.rollback',
   'rollout.changed',
   'assignment.activated',

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { ObjectName } from './names.ts';
+import { MAX_LOGIN_NAME_LENGTH, ObjectName } from './names.ts';
 import { closed } from './objects/shape.ts';
 import { AgentMode } from './status.ts';
 
@@ -31,3 +31,45 @@ export const SessionsAnswer = Type.Object({
   unseen: Type.Optional(Type.Array(Type.String())),
 });
 export type SessionsAnswer = Static<typeof SessionsAnswer>;
+
+/** `GET /v1/admin/offline-users`: of one device, or of one user. */
+export const OfflineUsersQuery = Type.Union([
+  closed({ device: ObjectName }),
+  closed({ user: Type.String({ minLength: 1, maxLength: MAX_LOGIN_NAME_LENGTH }) }),
+]);
+export type OfflineUsersQuery = Static<typeof OfflineUsersQuery>;
+
+/** Devices in one answer about one user. */
+export const MAX_OFFLINE_ANSWER = 1000;
+
+/** Who could log in where without a server, as devices last told the server that is asked, since it started. */
+export const OfflineUsersAnswer = Type.Object({
+  server: Type.String(),
+  items: Type.Array(
+    Type.Object({
+      device: Type.String(),
+      user: Type.String(),
+      userId: Type.String(),
+      /** Unix ms. */
+      until: Type.Integer(),
+      /** Unix ms: when the device said so last. */
+      toldAt: Type.Integer(),
+      connected: Type.Boolean(),
+    }),
+  ),
+  /** There are more devices than fit. */
+  more: Type.Boolean(),
+  /** Of the device that was asked about. */
+  device: Type.Optional(
+    Type.Object({
+      /** Unix ms; null: it has not been connected to this server since that started. */
+      toldAt: Type.Union([Type.Integer(), Type.Null()]),
+      /** null: it was never asked to forget its users. `done`: it has said that it did. */
+      wipe: Type.Union([
+        Type.Object({ requestedAt: Type.Integer(), by: Type.String(), done: Type.Boolean() }),
+        Type.Null(),
+      ]),
+    }),
+  ),
+});
+export type OfflineUsersAnswer = Static<typeof OfflineUsersAnswer>;

@@ -290,6 +290,11 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     drain: () => void drain(),
     sessions: () => devices.book.all(),
     unseen: () => unseenServers(),
+    holdings: {
+      of: uid => devices.holdings.of(uid),
+      ofUser: (user, limit) => devices.holdings.ofUser(user, limit),
+      isConnected: uid => devices.holdings.isConnected(uid),
+    },
     isIsolated: () => isolated(),
     rival: () => statements.rival()?.statement,
     alsoSeen: () => forks.secondaries.known().map(({ position }) => position),

@@ -1,6 +1,7 @@
 import {
   canonicalJson,
   DeviceBundle,
+  isOlder,
   lengthPrefixed,
   MAX_BODY_BYTES,
   NO_VERSION,
@@ -10,7 +11,16 @@ import {
   type Version,
 } from '@thinman/protocol';
 import type { Emergency } from '../core/emergency.ts';
-import type { Cache, CachedLogin, Clock, ClockMark, DeviceIdentity, OfflineFailures, Tombstone } from '../ports.ts';
+import type {
+  Cache,
+  CachedLogin,
+  CachedUser,
+  Clock,
+  ClockMark,
+  DeviceIdentity,
+  OfflineFailures,
+  Tombstone,
+} from '../ports.ts';
 import { removeSetAside } from './cache-file.ts';
 import type { Row, Rows } from './cache-rows.ts';
 import { openCacheStore, type Tables } from './cache-store.ts';
@@ -25,10 +35,12 @@ export type CacheOptions = Pick<DeviceIdentity, 'siteId' | 'deviceId' | 'deviceS
 
 const ROW_KEY_LABEL = 'thinman/1/cache-rows';
 const BUNDLE_KEY_LABEL = 'thinman/1/device-bundle';
+/** Versions kept of users who were forgotten: some 200 bytes each, and needed only until every server has what the newest one had. */
+const MAX_FORGOTTEN = 1000;
 const NO_FAILURES: OfflineFailures = { count: 0, lastMs: 0 };
 
 /** Values of the device itself, by the key of their row. */
-type DeviceValues = { bundle: DeviceBundle; accepted: Version; clock: ClockMark };
+type DeviceValues = { bundle: DeviceBundle; accepted: Version; clock: ClockMark; wiped: number };
 
 /**
  * What concerns a user throws CacheTrouble when the disk is full or the file damaged: nothing may be decided without it.
@@ -53,7 +65,7 @@ export function openCache(path: string, options: CacheOptions): Cache {
     else rows.put('device', key, null, { blob: encryptBox(bundleKey, Buffer.from(canonicalJson(value)), bundleAad) });
   };
   const onRebuilt = ({ rows }: Tables) => {
-    for (const key of ['bundle', 'accepted', 'clock'] as const) put(rows, key);
+    for (const key of ['bundle', 'accepted', 'clock', 'wiped'] as const) put(rows, key);
   };
   const store = openCacheStore(path, owner, { clock, isExpected, onRebuilt });
 
@@ -77,7 +89,7 @@ export function openCache(path: string, options: CacheOptions): Cache {
     unsaved.add(key);
     flush();
   };
-  const loadValue = <K extends 'accepted' | 'clock'>(key: K): DeviceValues[K] | undefined => {
+  const loadValue = <K extends 'accepted' | 'clock' | 'wiped'>(key: K): DeviceValues[K] | undefined => {
     if (known[key] === undefined) {
       const row = attempt(({ rows }) => rows.get('device', key))?.done;
       if (row !== undefined) known[key] = read<DeviceValues[K]>(row);
@@ -91,13 +103,35 @@ export function openCache(path: string, options: CacheOptions): Cache {
     return [...stored.filter(({ id }) => !delivered.includes(id)), ...overflow].slice(0, limit);
   };
 
+  /** A full disk has no room for a deletion; the file itself can always go. Its events are kept, and what is the device's own. */
+  const removeFileOfUsers = () => {
+    for (const key of ['accepted', 'clock', 'wiped'] as const) loadValue(key);
+    overflow = pendingEvents(Number.MAX_SAFE_INTEGER);
+    delivered = [];
+    store.remove();
+    for (const key of Object.keys(known) as (keyof DeviceValues)[]) unsaved.add(key);
+    flush();
+  };
+  /** What was deleted is still in the log until then; where that fails, it goes with the next start. */
+  const compact = () => {
+    try {
+      store.compact();
+    } catch (error) {
+      if (!(error instanceof CacheTrouble)) throw error;
+    }
+  };
+  const appendUnlessStored = (event: ThinmanEvent) => {
+    if (!pendingEvents(Number.MAX_SAFE_INTEGER).some(({ id }) => id === event.id)) overflow = [...overflow, event];
+  };
+
   return {
     get condition() {
       return store.condition();
     },
     cachedLogin: user => store.run(({ rows }) => readLogin(rows.get('login', user))),
-    cachedUsers: () => (attempt(({ rows }) => rows.all('login'))?.done ?? []).flatMap(row => readLogin(row) ?? []),
+    cachedUsers: () => (attempt(({ rows }) => rows.all('login'))?.done ?? []).map(row => read<CachedUser>(row)),
     tombstone: userId => store.run(({ rows }) => readTombstone(rows.get('tombstone', userId))),
+    tombstoneOf: user => store.run(({ rows }) => rows.byRef('tombstone', user).map(readTombstone).at(-1)),
     knownSubject: user =>
       store.run(({ rows }) => {
         const login = readLogin(rows.get('login', user));
@@ -145,11 +179,40 @@ export function openCache(path: string, options: CacheOptions): Cache {
         rows.put('emergency', user, emergency);
         if (forgive !== undefined) rows.remove('failures', user);
       }),
-    setTombstone: (tombstone, eraseLogin) =>
+    setTombstone(tombstone, eraseLogin) {
       store.runAnew(({ rows }) => {
         putTombstone(rows, tombstone);
         if (eraseLogin) removeLogins(rows, tombstone.userId);
-      }),
+      });
+      if (eraseLogin) compact();
+    },
+    forgetUsers(users) {
+      store.run(({ rows }) => forget(rows, users));
+      compact();
+    },
+    wipeUsers(number, event) {
+      known.wiped = number;
+      try {
+        // First what can be done twice: whoever is killed meanwhile begins again.
+        removeSetAside(path, 0);
+        store.runAnew(({ rows, outbox }) => {
+          forget(
+            rows,
+            rows.all('login').map(({ key }) => key),
+          );
+          for (const kind of ['failures', 'emergency'] as const) rows.removeKind(kind);
+          put(rows, 'wiped');
+          outbox.append(event);
+        });
+        unsaved.delete('wiped');
+        store.compact();
+      } catch (error) {
+        if (!(error instanceof CacheTrouble)) throw error;
+        appendUnlessStored(event);
+        removeFileOfUsers();
+      }
+    },
+    wiped: () => loadValue('wiped') ?? 0,
     eraseUsers() {
       delete known.bundle;
       unsaved.delete('bundle');
@@ -162,12 +225,7 @@ export function openCache(path: string, options: CacheOptions): Cache {
         removeSetAside(path, 0);
       } catch (error) {
         if (!(error instanceof CacheTrouble)) throw error;
-        // A full disk has no room for a deletion; the file itself can always go. Its events are kept.
-        overflow = pendingEvents(Number.MAX_SAFE_INTEGER);
-        delivered = [];
-        store.remove();
-        for (const key of ['accepted', 'clock'] as const) unsaved.add(key);
-        flush();
+        removeFileOfUsers();
       }
     },
     deviceBundle() {
@@ -219,6 +277,26 @@ function putLogin(rows: Rows, { sealed, ...login }: CachedLogin): void {
   // A user who was renamed has one login, under the new name.
   removeLogins(rows, login.userId);
   rows.put('login', login.user, login, { ref: login.userId, blob: sealed });
+}
+
+/** Rows go, versions stay: as tombstones that say nothing else. The oldest of too many of those go as well. */
+function forget(rows: Rows, users: readonly string[]): void {
+  for (const user of users) {
+    const login = readLogin(rows.get('login', user));
+    if (login === undefined) continue;
+    const { userId, subject } = login;
+    const word = readTombstone(rows.get('tombstone', userId));
+    if (word === undefined) putTombstone(rows, { userId, user, reason: 'forgotten', subject });
+    else putTombstone(rows, { ...word, subject: newestVersion(word.subject, subject) });
+    rows.remove('login', user);
+  }
+  const forgotten = rows.all('tombstone').flatMap(row => {
+    const tombstone = read<Tombstone>(row);
+    return tombstone.reason === 'forgotten' ? [tombstone] : [];
+  });
+  if (forgotten.length <= MAX_FORGOTTEN) return;
+  const oldestFirst = forgotten.toSorted((a, b) => (isOlder(a.subject, b.subject) ? -1 : 1));
+  for (const { userId } of oldestFirst.slice(0, forgotten.length - MAX_FORGOTTEN)) rows.remove('tombstone', userId);
 }
 
 function removeLogins(rows: Rows, userId: string): void {

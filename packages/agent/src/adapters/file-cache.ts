@@ -125,6 +125,13 @@ export function createFileCache({
       await fetch(file, signal);
       return pathOf(file);
     },
+    keepOnly(files) {
+      const wanted = new Set(files.flatMap(({ sha256 }) => [sha256, `${sha256}.part`]));
+      for (const name of readFolder(folder).filter(each => !wanted.has(each))) {
+        verified.delete(name);
+        rmSync(join(folder, name), { force: true });
+      }
+    },
     makeRoom(files) {
       const wanted = new Set(files.flatMap(({ sha256 }) => [sha256, `${sha256}.part`]));
       const needed = files.reduce((sum, { bytes }) => sum + bytes, 0);

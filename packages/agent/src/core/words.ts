@@ -19,13 +19,16 @@ function takeWord(turn: Turn, word: UserWord, known: KnownUser): void {
   const { user, userId, tombstone } = known;
   const { subject } = word;
   const reason = tombstoneReason(word, known.credentialVersion);
+  const isHeld = known.credentialVersion !== undefined;
   if (reason === undefined) {
-    if (tombstone !== undefined || isNewer(subject, known.subject)) {
+    // Without a row there is nothing to let in: a version that is known is not forgotten for that.
+    if (isHeld && (tombstone !== undefined || isNewer(subject, known.subject))) {
       emit(turn, { kind: 'raiseSubject', user, userId, subject });
     }
-  } else if (tombstone?.reason !== reason || isNewer(subject, tombstone.subject)) {
-    // A deleted user's id never comes back; one who is disabled may be enabled again.
-    emit(turn, { kind: 'setTombstone', tombstone: { userId, user, reason, subject }, erase: reason === 'deleted' });
+  } else if (tombstone?.reason !== reason || isNewer(subject, tombstone.subject) || (isHeld && word.keep === false)) {
+    // A deleted user's id never comes back, and of an excluded one nothing is kept; one who is disabled may be enabled again.
+    const erase = reason === 'deleted' || word.keep === false;
+    emit(turn, { kind: 'setTombstone', tombstone: { userId, user, reason, subject }, erase });
   }
   tellSession(turn, word, isNewer(subject, known.subject));
 }

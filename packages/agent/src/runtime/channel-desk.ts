@@ -3,6 +3,7 @@ import {
   type EventBatchAnswer,
   type HelloBundle,
   MAX_FRAME_BYTES,
+  MAX_USERS_PER_DEVICE,
   type ServerFrame,
   type ServerState,
   type SignedStatement,
@@ -16,6 +17,7 @@ import { modeOf } from '../core/state.ts';
 import type { Answer, ChannelHandle } from '../ports.ts';
 import type { Context } from './context.ts';
 import { problemFacts } from './heard.ts';
+import type { RetentionDesk } from './retention-desk.ts';
 import { unlessTrouble } from './store.ts';
 
 type Do<K extends Effect['kind']> = Extract<Effect, { kind: K }>;
@@ -33,6 +35,7 @@ const MAX_SEEN = 8;
 /** The device's end of its channels: frames in, frames out. */
 export function createChannelDesk(
   context: Context,
+  { offlineUsers }: Pick<RetentionDesk, 'offlineUsers'>,
   self: { readonly agentVersion: string; readonly facts?: Pick<DeviceFacts, 'model' | 'os'> },
   onHello: (caCertificates: readonly string[]) => void,
 ) {
@@ -41,6 +44,8 @@ export function createChannelDesk(
   let given = 0;
   const open = new Map<number, ChannelHandle>();
   const greetings = new Map<number, Greeting>();
+  /** What each channel was told last of who is held here. */
+  const toldHeld = new Map<number, string>();
   /** Batches of events that no server has answered yet, by the frame's id. */
   const batches = new Map<string, { readonly channel: number; readonly end: (answer: Stored) => void }>();
   /** Statements seen in hellos, until the core takes or leaves them. */
@@ -131,6 +136,7 @@ export function createChannelDesk(
   function gone(channel: number): void {
     open.delete(channel);
     greetings.delete(channel);
+    toldHeld.delete(channel);
     for (const batch of batches.values()) {
       if (batch.channel === channel)
         batch.end({ kind: 'failed', reason: 'reset', detail: 'the channel closed', elapsedMs: 0 });
@@ -138,7 +144,9 @@ export function createChannelDesk(
   }
 
   function sessionWords({ loginId, userId, user }: { loginId: string; userId: string; user: string }) {
-    const bundle = unlessTrouble(() => cache.cachedLogin(user)?.bundleEtag)?.done;
+    // Of one who is not kept here the session alone has it.
+    const bundle =
+      unlessTrouble(() => cache.cachedLogin(user)?.bundleEtag)?.done ?? context.keyring.get(loginId)?.opened?.etag;
     return { loginId, userId, ...(bundle !== undefined && { bundle }) };
   }
 
@@ -153,9 +161,41 @@ export function createChannelDesk(
     return { attempt: given, version, changed };
   }
 
+  /** Of the newest whom a frame can name, and of whoever works here: of them words are heard. */
+  function usersToName(): string[] {
+    const { session } = context.state();
+    const cached = (unlessTrouble(() => cache.cachedUsers())?.done ?? []).toSorted(
+      (a, b) => (b.used ?? 0) - (a.used ?? 0),
+    );
+    const atWork = session.kind === 'open' ? [session.userId] : [];
+    return [...new Set([...atWork, ...cached.map(({ userId }) => userId)])].slice(0, MAX_USERS_PER_DEVICE);
+  }
+
+  /** With what is held here, if that is news to this channel. */
+  function sendStatus(channel: number, isAsked: boolean): void {
+    const handle = open.get(channel);
+    if (handle === undefined) return;
+    const state = context.state();
+    const { session } = state;
+    const held = { offlineUsers: offlineUsers().slice(0, MAX_USERS_PER_DEVICE), wiped: cache.wiped() };
+    const said = JSON.stringify(held);
+    const isNews = toldHeld.get(channel) !== said;
+    if (!isNews && !isAsked) return;
+    toldHeld.set(channel, said);
+    handle.send({
+      type: 'status',
+      mode: modeOf(state),
+      version: state.held.device,
+      session: session.kind === 'open' ? sessionWords(session) : null,
+      pendingEvents: cache.pendingEventCount(),
+      ...(isNews && { offlineUsers: held.offlineUsers }),
+      ...(isNews && held.wiped > 0 && { wiped: held.wiped }),
+    });
+  }
+
   function sayHello(handle: ChannelHandle | undefined): void {
     const { site } = context.state();
-    const users = (unlessTrouble(() => cache.cachedUsers())?.done ?? []).map(({ userId }) => userId);
+    const users = usersToName();
     const bundle = cache.deviceBundle()?.etag ?? '';
     handle?.send({ type: 'hello', ...self, users, statement: [site.epoch, site.version], bundle });
   }
@@ -186,17 +226,14 @@ export function createChannelDesk(
       handle?.close();
     },
 
-    tellStatus({ channel }: Do<'tellStatus'>): void {
-      const state = context.state();
-      const { session } = state;
-      open.get(channel)?.send({
-        type: 'status',
-        mode: modeOf(state),
-        version: state.held.device,
-        session: session.kind === 'open' ? sessionWords(session) : null,
-        pendingEvents: cache.pendingEventCount(),
-      });
+    tellStatus: ({ channel }: Do<'tellStatus'>): void => sendStatus(channel, true),
+
+    /** Who is held here may be others now. */
+    tellHeld(): void {
+      for (const channel of greetings.keys()) sendStatus(channel, false);
     },
+
+    usersToName,
 
     acknowledge(channel: number, id: string, ok: boolean, detail: string): void {
       open.get(channel)?.send({ type: 'ack', id, ok, detail });

@@ -1,6 +1,7 @@
 import type { LoginGranted, LoginRequest, ThinmanEvent, UserBundle } from '@thinman/protocol';
 import type { GrantFacts } from '../core/event.ts';
 import { takesBundle } from '../core/held.ts';
+import { nextUse } from '../core/retention.ts';
 import type { CachedLogin } from '../ports.ts';
 import type { Context } from './context.ts';
 import { type Secrets, withKeys } from './keyring.ts';
@@ -66,10 +67,23 @@ export function createGrants(context: Context, onLateRow: () => void) {
       subject,
       credentialVersion,
       lastOnlineMs: serverTime,
+      used: nextUse(cache.cachedUsers()),
     });
     const { user } = secrets;
-    const clear = { clearFailures: true, clearTombstoneOf: bundle.user.id };
-    if (save !== undefined) late.drop(bundle.user.id);
+    const userId = bundle.user.id;
+    if (save !== undefined) late.drop(userId);
+    if (bundle.offline.keep === false) {
+      // Nothing of this user stays beyond the session; the version does, so that no older answer counts.
+      const tombstone = { user, userId, reason: 'offline_withdrawn', subject } as const;
+      cache.commitLogin({
+        ...{ user, eraseUser: user, tombstone, clearFailures: true },
+        ...(event !== undefined && { event }),
+      });
+      secrets.cached = save ?? secrets.cached;
+      secrets.opened = bundle;
+      return save !== undefined;
+    }
+    const clear = { clearFailures: true, clearTombstoneOf: userId };
     cache.commitLogin({ user, ...clear, ...(save !== undefined && { save }), ...(event !== undefined && { event }) });
     secrets.cached = save ?? secrets.cached;
     secrets.opened = bundle;

@@ -1,5 +1,6 @@
 import { DEFAULT_KDF, type KdfParameters, type LoginGranted, type UserBundle } from '@thinman/protocol';
 import { takesBundle } from '../core/held.ts';
+import { nextUse } from '../core/retention.ts';
 import type { BaseKey, CachedLogin } from '../ports.ts';
 import type { Context } from './context.ts';
 import type { Secrets } from './keyring.ts';
@@ -12,7 +13,7 @@ export type RowKey = {
   readonly kdf: KdfParameters;
   readonly base: BaseKey;
 };
-export type RowFacts = Pick<CachedLogin, 'method' | 'subject' | 'credentialVersion' | 'lastOnlineMs'>;
+export type RowFacts = Pick<CachedLogin, 'method' | 'subject' | 'credentialVersion' | 'lastOnlineMs' | 'used'>;
 
 /** A grant whose row is not on the disk yet. */
 type Waiting = {
@@ -72,10 +73,13 @@ export function createLateRows(
       if (waiting.get(userId) !== each) return;
       const { user, granted, bundle, secrets } = each;
       const { subject, credentialVersion, serverTime } = granted;
-      const facts = { method: 'password', subject, credentialVersion, lastOnlineMs: serverTime } as const;
+      const used = nextUse(cache.cachedUsers());
+      const facts = { method: 'password', subject, credentialVersion, lastOnlineMs: serverTime, used } as const;
       const save = rowOf({ user, salt, kdf: DEFAULT_KDF, base }, bundle, facts);
       isKept = keyring.adopt(secrets, { salt, kdf: DEFAULT_KDF, base });
       if (isKept) secrets.cached = save;
+      // Of an excluded group: for the session alone.
+      if (bundle.offline.keep === false) return;
       // The grant itself has cleared failures and tombstones: what came since is of others.
       if (unlessTrouble(() => cache.commitLogin({ user, save })) !== undefined) onSaved();
     } finally {

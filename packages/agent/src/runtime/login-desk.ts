@@ -8,6 +8,7 @@ import {
 } from '@thinman/protocol';
 import { wantsPassword } from '../apply/launchers/plan.ts';
 import type { Effect, LoginOutcome } from '../core/effect.ts';
+import { nextUse } from '../core/retention.ts';
 import type { Context } from './context.ts';
 import type { EmergencyDesk } from './emergency-desk.ts';
 import type { Grants } from './grants.ts';
@@ -164,9 +165,11 @@ export function createLoginDesk(
     readOfflineFacts({ loginId, user }: Do<'readOfflineFacts'>): void {
       const read = unlessTrouble(() => {
         const cached = cache.cachedLogin(user);
+        const word = cached === undefined ? cache.tombstoneOf(user) : cache.tombstone(cached.userId);
         return {
           cached: cached === undefined ? undefined : { rules: cached.offline, lastOnlineMs: cached.lastOnlineMs },
-          tombstone: cached === undefined ? undefined : cache.tombstone(cached.userId),
+          // Of one who was here and is not kept, that is said: it is no first login.
+          tombstone: cached !== undefined || word?.reason === 'offline_withdrawn' ? word : undefined,
           failures: cache.offlineFailures(user),
         };
       })?.done ?? { cached: undefined, tombstone: undefined, failures: { count: 0, lastMs: 0 } };
@@ -182,7 +185,9 @@ export function createLoginDesk(
       const nowMs = time.nowMs() ?? emergency.inForce(user)?.nowMs;
       const counted =
         nowMs === undefined ? undefined : unlessTrouble(() => cache.countOfflineFailure(user, Math.round(nowMs)));
-      const cached = secrets?.cached;
+      // Wiped since this login began: what it was read from is not believed any more.
+      const isHeld = unlessTrouble(() => cache.cachedLogin(user))?.done !== undefined;
+      const cached = isHeld ? secrets?.cached : undefined;
       if (secrets === undefined || cached === undefined || counted === undefined) {
         return dispatch({ kind: 'offlineTried', loginId, result: 'damaged' });
       }
@@ -215,22 +220,26 @@ export function createLoginDesk(
         if (secrets?.opened !== undefined) given.set(loginId, { bundle: secrets.opened, warning: asOf(secrets) });
         const clockMark = time.used();
         if (emergency.inForce(user) !== undefined) emergency.used(user);
-        unlessTrouble(() =>
-          cache.commitLogin({ user, clearFailures: true, event, ...(clockMark !== undefined && { clockMark }) }),
-        );
+        unlessTrouble(() => {
+          const row = cache.cachedLogin(user);
+          const save = row === undefined ? {} : { save: { ...row, used: nextUse(cache.cachedUsers()) } };
+          const mark = clockMark === undefined ? {} : { clockMark };
+          cache.commitLogin({ user, clearFailures: true, event, ...save, ...mark });
+        });
       } else {
         const { lesson } = outcome;
-        const cached = secrets?.cached;
         if (lesson.kind === 'tombstone') late.drop(lesson.tombstone.userId);
-        unlessTrouble(() =>
+        unlessTrouble(() => {
+          // As it is now: of one who was forgotten meanwhile nothing comes back.
+          const cached = cache.cachedLogin(user);
           cache.commitLogin({
             user,
             event,
             ...(lesson.kind === 'tombstone' && { tombstone: lesson.tombstone }),
             ...(lesson.kind === 'tombstone' && lesson.erase && { eraseUser: user }),
             ...(lesson.kind === 'subject' && cached !== undefined && { save: { ...cached, subject: lesson.subject } }),
-          }),
-        );
+          });
+        });
       }
     },
 

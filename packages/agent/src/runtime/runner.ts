@@ -1,6 +1,7 @@
 import {
   type AgentStatus,
   type AgentTimings,
+  type BundleFile,
   DEFAULT_AGENT_TIMINGS,
   type DeviceBundle,
   type DeviceEventType,
@@ -29,6 +30,7 @@ import { createKeepingDesk } from './keeping-desk.ts';
 import { createKeyring } from './keyring.ts';
 import { createLoginDesk } from './login-desk.ts';
 import { createPasswordDesk } from './password-desk.ts';
+import { createRetentionDesk } from './retention-desk.ts';
 import { createSessionDesk } from './session-desk.ts';
 import { createSessionWatch, type OpenSession } from './session-watch.ts';
 import { statusOf } from './status.ts';
@@ -45,6 +47,8 @@ export type RunnerOptions = RunnerPorts & {
   readonly onSite?: (statement: SiteStatement, caCertificates: readonly string[]) => void;
   /** A device bundle to apply: the cached one at start, then each new one. */
   readonly onDeviceBundle?: (bundle: DeviceBundle) => void;
+  /** All users are forgotten: files that policies named go, but for these. */
+  readonly onWipe?: (keep: readonly BundleFile[]) => void;
   /** Who works here, and what they may: at login, with each newer bundle, and `null` at the end. */
   readonly onSession?: (session: OpenSession | null) => void;
   /** Where servers last answered; default: only what the statement says is tried. */
@@ -81,6 +85,8 @@ export function createRunner(options: RunnerOptions) {
   let isDraining = false;
   let cancelTimer = () => {};
   let told = '';
+  /** Logins on the disk, words about them, or the rules by which they stay. */
+  let isHeldTouched = true;
 
   const context: Context = {
     ...options,
@@ -96,18 +102,26 @@ export function createRunner(options: RunnerOptions) {
   };
   const { attempts, keyring, time } = context;
   // Servers say what became of the users whom the device names: of a new one too.
-  const grants = createGrants(context, () => channels.sayHelloAgain());
+  const grants = createGrants(context, () => {
+    isHeldTouched = true;
+    settleHeld();
+    channels.sayHelloAgain();
+  });
   const emergency = createEmergencyDesk(context);
   const primary = () => [...servers.values()].find(({ role }) => role === 'primary');
   const passwords = createPasswordDesk(context, grants, primary);
   const logins = createLoginDesk(context, grants, emergency, passwords);
   const sessions = createSessionDesk(context, grants);
+  const retention = createRetentionDesk(context, keep => options.onWipe?.(keep));
   const channels = createChannelDesk(
     context,
+    retention,
     { agentVersion: options.agentVersion, ...(options.facts !== undefined && { facts: options.facts }) },
     offered => options.onSite?.(statement, offered),
   );
   const keeping = createKeepingDesk(context, sessions, channels, takeDeviceBundle);
+  /** Of whom a server was asked last, or will be when it is there. */
+  let named = namedUsers();
   const watch = createSessionWatch(context, session => options.onSession?.(session));
 
   function dispatch(happening: Happening): void {
@@ -119,10 +133,22 @@ export function createRunner(options: RunnerOptions) {
     } finally {
       isDraining = false;
     }
+    settleHeld();
     followAddresses();
     setTimer();
     watch.look();
     tell();
+  }
+
+  /** What is held of users may be another now: room is made, and the server told. */
+  function settleHeld(): void {
+    if (!isHeldTouched) return;
+    isHeldTouched = false;
+    const isWiped = retention.wipe();
+    if (isWiped) grants.late.dropAll();
+    if (retention.tidy() || isWiped) channels.sayHelloAgain();
+    channels.tellHeld();
+    if (isWiped) dispatch({ kind: 'eventRecorded' });
   }
 
   function step(happening: Happening): void {
@@ -179,18 +205,29 @@ export function createRunner(options: RunnerOptions) {
     readOfflineFacts: logins.readOfflineFacts,
     tryOffline: logins.tryOffline,
     commitLogin(effect) {
-      const before = cachedIds();
       logins.commitLogin(effect);
-      if (cachedIds() !== before) channels.sayHelloAgain();
+      isHeldTouched = true;
+      const now = namedUsers();
+      if (now !== named) channels.sayHelloAgain();
+      named = now;
     },
     finishLogin: logins.finishLogin,
     forget: ({ loginId }) => keyring.forget(loginId),
     refreshSession: sessions.refreshSession,
     proveSession: sessions.proveSession,
-    keepProof: sessions.keepProof,
-    endSession: sessions.endSession,
+    keepProof(effect) {
+      sessions.keepProof(effect);
+      isHeldTouched = true;
+    },
+    endSession(effect) {
+      sessions.endSession(effect);
+      isHeldTouched = true;
+    },
     pullBundle: keeping.pullBundle,
-    keepBundle: keeping.keepBundle,
+    keepBundle(effect) {
+      keeping.keepBundle(effect);
+      isHeldTouched = true;
+    },
     dropBundle: ({ attempt }) => {
       attempts.take(attempt);
     },
@@ -199,6 +236,7 @@ export function createRunner(options: RunnerOptions) {
     setTombstone({ tombstone, erase }) {
       grants.late.drop(tombstone.userId);
       unlessTrouble(() => cache.setTombstone(tombstone, erase));
+      isHeldTouched = true;
     },
     raiseSubject({ user, userId, subject }) {
       unlessTrouble(() => {
@@ -206,10 +244,12 @@ export function createRunner(options: RunnerOptions) {
         const save = cached?.userId === userId ? { save: { ...cached, subject } } : {};
         cache.commitLogin({ user, clearTombstoneOf: userId, ...save });
       });
+      isHeldTouched = true;
     },
     eraseUsers() {
       grants.late.dropAll();
       unlessTrouble(() => cache.eraseUsers());
+      isHeldTouched = true;
     },
     saveAccepted: ({ version }) => cache.setAcceptedVersion(version),
     saveStatement(which) {
@@ -231,9 +271,8 @@ export function createRunner(options: RunnerOptions) {
     return unlessTrouble(read)?.done ?? [];
   }
 
-  function cachedIds(): string {
-    const users = unlessTrouble(() => cache.cachedUsers())?.done ?? [];
-    return users.map(({ userId }) => userId).join();
+  function namedUsers(): string {
+    return channels.usersToName().sort().join();
   }
 
   function record(type: string, data: Readonly<Record<string, unknown>>, user?: string): void {

@@ -102,15 +102,24 @@ export function createSessionDesk(context: Context, grants: Grants) {
         secrets.opened = bundle;
         return true;
       }
-      const cached = secrets === undefined ? undefined : unlessTrouble(() => cache.cachedLogin(secrets.user))?.done;
-      if (secrets === undefined || cached === undefined || cached.userId !== bundle.user.id) return false;
+      if (secrets === undefined) return false;
+      const { user } = secrets;
+      const row = unlessTrouble(() => cache.cachedLogin(user))?.done;
+      // Of whom nothing is kept, or nothing any more: for the session all the same.
+      const cached = row ?? secrets.cached;
+      if (cached === undefined || cached.userId !== bundle.user.id) return false;
       if (!takesBundle(cached.bundleVersion, bundle.version)) return false;
-      const { method, subject, credentialVersion, lastOnlineMs } = cached;
-      const save = rowOf(secrets, bundle, { method, subject, credentialVersion, lastOnlineMs });
+      const { method, subject, credentialVersion, lastOnlineMs, used } = cached;
+      const facts = { method, subject, credentialVersion, lastOnlineMs, ...(used !== undefined && { used }) };
+      const save = rowOf(secrets, bundle, facts);
       if (save === undefined) return false;
       secrets.opened = bundle;
       secrets.cached = save;
-      return unlessTrouble(() => cache.commitLogin({ user: secrets.user, save })) !== undefined;
+      if (row === undefined) return true;
+      const isKept = bundle.offline.keep !== false;
+      const tombstone = { user, userId: row.userId, reason: 'offline_withdrawn', subject } as const;
+      const commit = isKept ? { user, save } : { user, eraseUser: user, tombstone };
+      return unlessTrouble(() => cache.commitLogin(commit)) !== undefined;
     },
 
     endSession({ loginId, server }: Do<'endSession'>): void {

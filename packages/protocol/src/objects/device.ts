@@ -35,5 +35,7 @@ export const DeviceSystem = Type.Object({
   caPins: Type.Optional(Type.Array(Sha256)),
   /** Written by the Primary, when a filter of the site would decide otherwise (ADR 0043). */
   facts: Type.Optional(DeviceFacts),
+  /** The last wish that it forget all users. `number` (Unix ms of the wish, or one more than the number before) is in its bundle. */
+  wipe: Type.Optional(Type.Object({ number: Type.Integer({ minimum: 1 }), by: Type.String() })),
 });
 export type DeviceSystem = Static<typeof DeviceSystem>;

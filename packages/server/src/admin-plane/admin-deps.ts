@@ -1,5 +1,6 @@
 import type { AssignmentTarget, ServerReport, SiteStatement } from '@thinman/protocol';
 import type { SiteConfig } from '../core/site-config.ts';
+import type { Holdings } from '../device-plane/channel/holdings.ts';
 import type { KnownSession } from '../device-plane/session-book.ts';
 import type {
   Clock,
@@ -49,6 +50,8 @@ export type AdminDeps = {
   sessions?(): readonly KnownSession[];
   /** Of which it knows no more than what they said last. */
   unseen?(): readonly string[];
+  /** What devices last told this server of who could log in there without one. */
+  readonly holdings?: Pick<Holdings, 'of' | 'ofUser'> & { isConnected(deviceUid: string): boolean };
   /** A planned stop begins: `goaway` to the devices, then nothing new. */
   drain(): void;
 };
@@ -56,7 +59,7 @@ export type AdminDeps = {
 /** Objects and what becomes of them need no more than this. */
 export type WriteDeps = Omit<
   AdminDeps,
-  'config' | 'configFor' | 'targetsOf' | 'currentEtag' | 'status' | 'drain' | 'sessions' | 'unseen'
+  'config' | 'configFor' | 'targetsOf' | 'currentEtag' | 'status' | 'drain' | 'sessions' | 'unseen' | 'holdings'
 >;
 
 /** Who administers. `local`: came by the admin socket, which only an owner can open. */

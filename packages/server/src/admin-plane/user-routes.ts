@@ -1,5 +1,6 @@
 import { parseValue, UserActRequest } from '@thinman/protocol';
 import type { AdminDeps } from './admin-deps.ts';
+import { offlineUsers } from './offline-users.ts';
 import { type AdminRoute, badRequest } from './route.ts';
 import { endSessions, sessionsHere, unlockUser } from './user-acts.ts';
 
@@ -16,6 +17,7 @@ export function userRoutes(deps: AdminDeps): readonly AdminRoute[] {
   });
   return [
     { method: 'GET', url: '/sessions', needs: 'viewer', handle: () => sessionsHere(deps) },
+    { method: 'GET', url: '/offline-users', needs: 'viewer', handle: ({ query }) => offlineUsers(deps, query) },
     act('/users/unlock', unlockUser),
     act('/users/end-sessions', endSessions),
   ];

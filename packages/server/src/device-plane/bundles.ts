@@ -4,6 +4,7 @@ import {
   DEFAULT_AGENT_TIMINGS,
   type DeviceBody,
   type DeviceBundle,
+  type DeviceSystem,
   SETTINGS,
   TIMING_SETTINGS,
   type UserBody,
@@ -88,6 +89,7 @@ function createMemo<T>(revision: () => number, maxEntries: number): (key: string
 
 function deviceContent(site: SiteView, device: StoredObject, open: OpenSecrets, emergencyKey: string): DeviceContent {
   const { group } = device.body as DeviceBody;
+  const { wipe } = device.system as Partial<DeviceSystem>;
   const { settings, profile } = resolved(site, device);
   const values = valuesOf(settings, open);
   return tagged({
@@ -97,6 +99,7 @@ function deviceContent(site: SiteView, device: StoredObject, open: OpenSecrets, 
     profile: { connections: [...profile.connections] },
     timings: timingsOf(site.settings().agent, settings),
     emergencyKey,
+    ...(wipe !== undefined && { wipe: wipe.number }),
   });
 }
 

@@ -24,7 +24,7 @@ import { emergencyKeyText } from '../identity/emergency.ts';
 import type { StoredObject } from '../ports.ts';
 import { createBundles, type DeviceContent, type UserContent } from './bundles.ts';
 import { createChannelUpgrade } from './channel/channel-upgrade.ts';
-import { type ConnectedDevice, createChannels } from './channel/channels.ts';
+import { type Channels, type ConnectedDevice, createChannels } from './channel/channels.ts';
 import type { DeviceDeps } from './device-deps.ts';
 import { checkDevice, createDeviceGate, stateRefusal } from './device-gate.ts';
 import { createDirectoryAccounts } from './directory-accounts.ts';
@@ -60,6 +60,8 @@ export type DevicePlane = {
   connectedCount(): number;
   /** Who works where. */
   readonly book: SessionBook;
+  /** Who could log in where without a server. */
+  readonly holdings: Channels['holdings'];
   /** ETag of the bundle that this device would be given now. */
   currentEtag(device: StoredObject): string;
   /** The server's state or the statement has changed: devices are told. */
@@ -201,6 +203,7 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     connectedDevices: channels.connected,
     connectedCount: channels.count,
     book,
+    holdings: channels.holdings,
     currentEtag: device => bundles.device(device).etag,
     announce: channels.announce,
     sessionsEnded: channels.sessionsEnded,

@@ -8,7 +8,7 @@ const DAY_MS = 24 * 60 * 60_000;
 
 /**
  * Whether and how long this user may log in offline there. All of site, user, groups and policies must allow it; for how long, a
- * policy (`settings`: resolved for this user on this device) stands before the site's settings.
+ * policy (`settings`: resolved for this user on this device) stands before the site's settings. Of excluded groups nothing is kept.
  */
 export function offlineRules(
   site: Pick<SiteView, 'settings' | 'config'>,
@@ -30,5 +30,6 @@ export function offlineRules(
       settings['agent.offline.allowed']?.value !== false,
     ...(hours !== undefined && { hours }),
     ...(days !== undefined && { maxAgeMs: Math.round(days * DAY_MS) }),
+    ...(excluded && { keep: false }),
   };
 }

@@ -3,6 +3,11 @@ import { AgentTimings, DEFAULT_AGENT_TIMINGS } from '../../timings.ts';
 import { MAX_OFFLINE_DAYS } from '../site-settings.ts';
 import type { Section, Setting } from './setting.ts';
 
+/** Twice what Windows keeps at most (`CachedLogonsCount`, 50): the people of a large ward and their locums, at some 10 kB each. */
+export const DEFAULT_OFFLINE_USERS = 100;
+/** All of them fit into one report of the channel, five times. */
+export const MAX_OFFLINE_USERS = 500;
+
 type Timing = keyof AgentTimings & keyof typeof TIMINGS;
 
 /** Of `AgentTimings`, those that may differ between groups: a site on a slow line, a ward that must not wait. */
@@ -54,6 +59,15 @@ export const agent: Section = {
       unit: 'days',
       title: 'Offline login for',
       help: 'How long after the last login with a server; what a policy says stands before the site settings.',
+    },
+    {
+      key: 'agent.offline.maxUsers',
+      scope: 'device',
+      merge: 'replace',
+      schema: Type.Integer({ minimum: 0, maximum: MAX_OFFLINE_USERS }),
+      default: DEFAULT_OFFLINE_USERS,
+      title: 'Users who may log in offline',
+      help: 'How many users the device keeps: the one who was there longest ago goes first, whoever works there stays. 0: nobody but whoever works there.',
     },
     ...timings,
   ],

@@ -13,7 +13,7 @@ import { certificates, privileges } from './trust.ts';
 import { updates } from './updates.ts';
 import { usb } from './usb.ts';
 
-export { TIMING_SETTINGS } from './agent.ts';
+export { DEFAULT_OFFLINE_USERS, MAX_OFFLINE_USERS, TIMING_SETTINGS } from './agent.ts';
 export type { Section, Setting, SettingMerge, SettingScope, SettingUnit } from './setting.ts';
 
 /** The catalogue of policy settings: the one source for validation, resolution, documents and forms. */

@@ -17,6 +17,13 @@ export function addDeviceCommands(program: Command, asking: Asking): void {
     .argument('<name>')
     .action(asking((client, _options, [name = '']) => revoke(client, name)));
   device
+    .command('wipe')
+    .description(
+      'has the device forget all users at its next contact, by whichever server: cached logins, their policies and files. It works on; users log in with a server once, and an open session goes on',
+    )
+    .argument('<name>')
+    .action(asking((client, _options, [name = '']) => wipe(client, name)));
+  device
     .command('reenroll')
     .description(
       'prints a token that gives this device a new key; name, group and all else stay. The key before is unknown from then on, not revoked: an old disk is locked out, and erases nothing',
@@ -71,6 +78,12 @@ async function replace(client: AdminClient, device: string, successor: string): 
     body,
   });
   return `replaced  Device/${device} with Device/${successor}\ngeneration ${epoch}.${generation}\n`;
+}
+
+async function wipe(client: AdminClient, device: string): Promise<string> {
+  const question = { method: 'POST', path: '/devices/wipe', body: { device } } as const;
+  const { epoch, generation } = await client.ask(DeviceChangedAnswer, question);
+  return `wipe asked for  Device/${device}: its event cache.wiped tells when it has done so\ngeneration ${epoch}.${generation}\n`;
 }
 
 async function approve(client: AdminClient, keyHash: string, name: string, group: string | undefined): Promise<string> {

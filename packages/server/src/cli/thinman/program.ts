@@ -12,6 +12,7 @@ import { printEvents } from './event-list.ts';
 import { parseFormat } from './format.ts';
 import { objectKind, readableKind } from './kinds.ts';
 import { login } from './login-command.ts';
+import { addOfflineCommands } from './offline-commands.ts';
 import { getHistory, getObjects, getStatus } from './read-commands.ts';
 import { rollbackObject, rollbackSite } from './rollback-command.ts';
 import { addUserCommands } from './user-commands.ts';
@@ -170,6 +171,7 @@ export function thinmanProgram(out: (text: string) => void): Command {
 
   addDeviceCommands(program, asking);
   addUserCommands(program, asking);
+  addOfflineCommands(program, asking);
   addDeploymentCommands(program, asking);
 
   program

@@ -24,6 +24,7 @@ import { createAudience } from './audience.ts';
 import { createClones } from './clones.ts';
 import { type ChannelSocket, type Connection, newConnection, sendFrame } from './connection.ts';
 import { createFactsDesk, factsOf } from './facts.ts';
+import { createHoldings, type Holdings } from './holdings.ts';
 import { userWord } from './user-word.ts';
 
 export type ConnectedDevice = {
@@ -54,6 +55,7 @@ export type Channels = {
   connected(): readonly ConnectedDevice[];
   count(): number;
   isConnected(deviceUid: string): boolean;
+  readonly holdings: Holdings & { isConnected(deviceUid: string): boolean };
   terminate(): void;
 };
 
@@ -95,10 +97,11 @@ export function createChannels(
   const audience = createAudience(site);
   const tellClone = createClones(deps);
   const facts = createFactsDesk(deps);
+  const holdings = createHoldings();
 
   const wordOf = ({ device }: Connection, userId: string) => {
-    const offlineAllowed = (user: StoredObject) => bundles.user(device, user).offline.allowed;
-    return userWord({ replica, offlineAllowed, nowMs: clock.nowMs() }, userId);
+    const offline = (user: StoredObject) => bundles.user(device, user).offline;
+    return userWord({ replica, offline, nowMs: clock.nowMs() }, userId);
   };
 
   function hello(users: readonly UserWord[], bundle?: HelloBundle): ServerFrame | undefined {
@@ -175,6 +178,7 @@ export function createChannels(
       return true;
     }
     const subject = { epoch: version.epoch, generation: device.generation };
+    holdings.forget(device.uid);
     sendFrame(connection, { type: 'revoked', subject });
     drop(connection, 'revoked');
     return false;
@@ -301,7 +305,8 @@ export function createChannels(
         case 'hello':
           return deviceHello(connection, frame);
         case 'status': {
-          const { mode, version, pendingEvents, session } = frame;
+          const { mode, version, pendingEvents, session, offlineUsers, wiped } = frame;
+          if (offlineUsers !== undefined) holdings.told(connection.device, { offlineUsers, wiped }, clock.nowMs());
           connection.status = { mode, version, pendingEvents };
           if (session?.bundle !== undefined && !connection.userEtags.has(session.userId)) {
             connection.userEtags.set(session.userId, session.bundle);
@@ -366,6 +371,7 @@ export function createChannels(
       }),
     count: () => audience.size(),
     isConnected: deviceUid => audience.of(deviceUid) !== undefined,
+    holdings: { ...holdings, isConnected: deviceUid => audience.of(deviceUid) !== undefined },
     terminate() {
       for (const { socket } of [...audience.all()]) socket.terminate();
     },

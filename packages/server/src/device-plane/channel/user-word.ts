@@ -1,4 +1,4 @@
-import type { UserBody, UserSystem, UserWord } from '@thinman/protocol';
+import type { OfflineRules, UserBody, UserSystem, UserWord } from '@thinman/protocol';
 import type { Replica, StoredObject } from '../../ports.ts';
 import { accountRefusal } from '../account.ts';
 import { isDirectoryUserId } from '../directory-user.ts';
@@ -14,7 +14,7 @@ export function userWord(
   deps: {
     readonly replica: Pick<Replica, 'site' | 'findByUid'>;
     /** By policy, on the device that is told. */
-    readonly offlineAllowed: (user: StoredObject) => boolean;
+    readonly offline: (user: StoredObject) => Pick<OfflineRules, 'allowed' | 'keep'>;
     readonly nowMs: number;
   },
   userId: string,
@@ -31,12 +31,14 @@ export function userWord(
   }
   const body = user.body as UserBody;
   const refusal = accountRefusal(body, deps.nowMs);
+  const { allowed, keep } = deps.offline(user);
   const word: UserWord = {
     userId,
     state: refusal === 'account_disabled' ? 'disabled' : 'ok',
     credentialVersion: (user.system as UserSystem).credential?.version ?? 0,
     // Whom a server would refuse for another reason (locked, expired) must not get in offline either.
-    offlineAllowed: refusal === undefined && deps.offlineAllowed(user),
+    offlineAllowed: refusal === undefined && allowed,
+    ...(keep === false && { keep }),
     subject,
   };
   return { word, name: user.name };

@@ -1,0 +1,51 @@
+import { type BundleFile, DEFAULT_OFFLINE_USERS, type OfflineUser } from '@thinman/protocol';
+import { whomToForget } from '../core/retention.ts';
+import type { Context } from './context.ts';
+import { uuidV7 } from './ids.ts';
+import { unlessTrouble } from './store.ts';
+
+const MINUTE_MS = 60_000;
+
+/** Who is kept on this device, and for how long: by number, and by an administrator's wish to forget all. */
+export function createRetentionDesk(context: Context, forgetFiles: (keep: readonly BundleFile[]) => void) {
+  const { cache, clock, keyring } = context;
+
+  return {
+    /** Makes room. True: somebody was forgotten. */
+    tidy(): boolean {
+      const { session } = context.state();
+      const setting = cache.deviceBundle()?.settings['agent.offline.maxUsers'];
+      const maxUsers = typeof setting === 'number' ? setting : DEFAULT_OFFLINE_USERS;
+      const atWork = session.kind === 'open' ? session.userId : undefined;
+      const gone = whomToForget(cache.cachedUsers(), { maxUsers, atWork });
+      return gone.length > 0 && unlessTrouble(() => cache.forgetUsers(gone)) !== undefined;
+    },
+
+    /** Does what the device's bundle asks for and was not done yet: also after a start, where a kill came between. True: done now. */
+    wipe(): boolean {
+      const bundle = cache.deviceBundle();
+      const number = bundle?.wipe ?? 0;
+      if (number <= cache.wiped()) return false;
+      const { session } = context.state();
+      // The session goes on, and its files with it: `session end` and `device revoke` are there for those who want otherwise.
+      const inUse = session.kind === 'open' ? keyring.get(session.loginId)?.opened?.files : undefined;
+      forgetFiles([...(bundle?.files ?? []), ...(inUse ?? [])]);
+      const data = { number, users: cache.cachedUsers().length };
+      const id = uuidV7(clock.nowMs(), context.uuid());
+      cache.wipeUsers(number, { id, type: 'cache.wiped', at: clock.nowMs(), data });
+      return true;
+    },
+
+    /** Who could log in here without a server, the next to lose that first: cut to the minute, so that a second login soon after is no news. */
+    offlineUsers(): readonly OfflineUser[] {
+      const users = cache.cachedUsers().flatMap(({ user, userId, offline, lastOnlineMs }) => {
+        const isBlocked = unlessTrouble(() => cache.tombstone(userId))?.done !== undefined;
+        if (!offline.allowed || isBlocked) return [];
+        const untilMs = lastOnlineMs + offline.maxAgeMs;
+        return [{ userId, user, until: untilMs - (untilMs % MINUTE_MS) }];
+      });
+      return users.toSorted((a, b) => a.until - b.until || (a.user < b.user ? -1 : 1));
+    },
+  };
+}
+export type RetentionDesk = ReturnType<typeof createRetentionDesk>;
