@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -29,20 +29,36 @@ let result: Partial<LoginResult>;
 /** The name under which the agent signs a person in. */
 let signedInAs: (user: string) => string;
 let troubles: unknown[];
+/** What the service wants done later. */
+let later: (() => void)[];
+let codes: string[];
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'thinman-pam-'));
   writeFileSync(join(folder, 'passwd'), PASSWD);
-  [asked, session, result, troubles, signedInAs] = [[], null, {}, [], user => user];
+  [asked, session, result, troubles, signedInAs, later, codes] = [[], null, {}, [], user => user, [], []];
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
 const agent: LocalAgent = {
-  changePassword: async user => ({ changed: false, reason: 'primary_needed', user }),
-  emergency: () => ({ kind: 'refused', code: 'emergency_invalid' }),
+  changePassword: async (user, password, newPassword) => {
+    asked.push(`change ${user} ${password} ${newPassword}`);
+    if (newPassword !== 'right') return { changed: false, reason: 'password_refused', user };
+    result = {};
+    return { changed: true, reason: null, user };
+  },
+  emergency: (user, code) => {
+    if (code === undefined) {
+      const shown = { device: 'tc-1', user, challenge: '12345678', expiresInMs: 14.2 * 60_000, triesLeft: 4 };
+      return { kind: 'answer', answer: { state: 'challenge', ...shown } };
+    }
+    codes.push(code);
+    if (code !== 'ABCDE01234') return { kind: 'refused', code: 'emergency_invalid' };
+    return { kind: 'answer', answer: { state: 'accepted', user, hours: 8 } };
+  },
   status: () => ({ ...STATUS, session }),
   login: async (user, password) => {
     asked.push(`login ${user}`);
-    const granted = password === 'right';
+    const granted = password === 'right' && result.verdict !== 'denied';
     if (granted) session = { user: signedInAs(user), mode: 'online', since: 0 };
     const verdict = granted ? ('granted' as const) : ('denied' as const);
     const reason = granted ? null : 'credentials_invalid';
@@ -65,15 +81,23 @@ const OWN = () =>
 
 function service(settings: UnixAccountSettings | undefined = SHARED()) {
   const files = { uidsFile: join(folder, 'uids.json'), passwdFile: join(folder, 'passwd') };
-  const answer = createPamService(agent, createUnixAccounts(settings, files), error => troubles.push(error));
+  const after = (_delayMs: number, action: () => void) => {
+    later.push(action);
+    return () => {
+      later = later.filter(each => each !== action);
+    };
+  };
+  const accounts = createUnixAccounts(settings, files);
+  const answer = createPamService(agent, accounts, error => troubles.push(error), { after });
   return (
     type: LocalPamRequest['type'],
     user: string,
     password?: string,
     limit?: ReturnType<typeof createFailureLimit>,
+    changes?: 'yes',
   ) =>
     answer(
-      { type, user, language: 'en', ...(password !== undefined && { password }) },
+      { type, user, language: 'en', ...(password !== undefined && { password }), ...(changes && { changes }) },
       limit === undefined ? {} : { limit },
     );
 }
@@ -180,5 +204,101 @@ describe('a session', () => {
     const { yes, text } = await ask('auth', 'alice', 'right', limit);
     assert.deepEqual([yes, text], [false, 'Too many attempts on this device. Try again in 60 seconds.']);
     assert.ok(!asked.includes('logout'));
+  });
+});
+
+describe('an expired password', () => {
+  const expire = () => {
+    result = { verdict: 'denied', reason: 'password_expired' };
+  };
+
+  test('is told by the record, and changed by the new one, which signs in', async () => {
+    expire();
+    const ask = service();
+    assert.deepEqual(await ask('auth', 'alice', 'old', undefined, 'yes'), { yes: true, text: '' });
+    assert.equal(record('alice.user').passwordChangeNow, true);
+    assert.deepEqual(record('alice.user-privileged'), { privileged: { hashedPassword: ['!*'] } });
+    assert.equal(statSync(join(records(), 'alice.user-privileged')).mode & 0o777, 0o600);
+    assert.deepEqual(await ask('account', 'alice'), { yes: false, text: '' });
+    assert.deepEqual(await ask('password', 'alice', 'right'), { yes: true, text: '' });
+    assert.deepEqual(asked, ['login alice', 'change alice old right', 'login alice']);
+    assert.deepEqual(readdirSync(records()), ['alice.user']);
+    assert.equal(record('alice.user').passwordChangeNow, undefined);
+    assert.equal((await ask('account', 'alice')).yes, true);
+    assert.deepEqual(later, [], 'nothing of it is kept');
+  });
+
+  test('may be tried again while it is refused', async () => {
+    expire();
+    const ask = service();
+    await ask('auth', 'alice', 'old', undefined, 'yes');
+    assert.match((await ask('password', 'alice', 'bad')).text, /^The new password is not accepted/);
+    assert.equal((await ask('password', 'alice', 'right')).yes, true);
+  });
+
+  test('lets nobody in where the account is not looked at, where anybody may ask, and where there are no records', async () => {
+    expire();
+    const text = 'The password has expired and must be changed.';
+    assert.deepEqual(await service()('auth', 'alice', 'old'), { yes: false, text });
+    const limit = createFailureLimit(() => 0);
+    assert.deepEqual(await service()('auth', 'alice', 'old', limit, 'yes'), { yes: false, text });
+    const files = { uidsFile: join(folder, 'uids.json'), passwdFile: join(folder, 'passwd') };
+    const without = createPamService(agent, createUnixAccounts(undefined, files), () => {}, { after: () => () => {} });
+    const asking = { type: 'auth', user: 'alice', password: 'old', language: 'en', changes: 'yes' } as const;
+    assert.deepEqual(await without(asking, {}), { yes: false, text });
+  });
+
+  test('is forgotten after three minutes, at the next login, and changes nobody else’s', async () => {
+    expire();
+    const ask = service();
+    const isForgotten = async (name = 'alice') => {
+      const { yes, text } = await ask('password', name, 'right');
+      return !yes && text.startsWith('At this prompt only');
+    };
+    await ask('auth', 'alice', 'old', undefined, 'yes');
+    assert.ok(await isForgotten('bob'));
+    assert.equal(
+      (
+        await ask(
+          'password',
+          'alice',
+          'right',
+          createFailureLimit(() => 0),
+        )
+      ).yes,
+      false,
+    );
+    for (const action of [...later]) action();
+    assert.ok(await isForgotten());
+    await ask('auth', 'alice', 'old', undefined, 'yes');
+    await ask('auth', 'bob', 'wrong');
+    assert.ok(await isForgotten());
+    assert.ok(asked.every(what => what.startsWith('login')));
+  });
+});
+
+describe('where only a code by telephone helps', () => {
+  for (const reason of ['cached_login_expired', 'offline_attempts_exhausted', 'clock_went_back']) {
+    test(`(${reason}) what to tell the helpdesk is read, and the code is typed in the place of the password`, async () => {
+      result = { verdict: 'denied', reason, mode: 'offline' };
+      const ask = service();
+      const called = await ask('auth', 'alice', 'right');
+      assert.equal(called.yes, false);
+      assert.match(called.text, /device tc-1, user alice, challenge 1234-5678\..*15 min, 4 tries/);
+      assert.deepEqual(codes, []);
+      const wrong = await ask('auth', 'alice', '00000-00000');
+      assert.match(wrong.text, /^The emergency code is wrong, or its time is over\. For a code/);
+      const right = await ask('auth', 'alice', 'abcde-o1234');
+      assert.deepEqual(right, { yes: false, text: 'The code is right. Now type your password.' });
+      assert.deepEqual(codes, ['0000000000', 'ABCDE01234']);
+    });
+  }
+
+  test('with any other refusal nothing of a code is said, and none is tried', async () => {
+    for (const reason of ['credentials_invalid', 'offline_not_allowed', 'no_cached_login', 'account_locked']) {
+      result = { verdict: 'denied', reason, mode: 'offline' };
+      assert.doesNotMatch((await service()('auth', 'alice', 'abcde-o1234')).text, /challenge/);
+    }
+    assert.deepEqual(codes, []);
   });
 });
