@@ -4,8 +4,8 @@
 #   install-pam.sh --data DIR [--account NAME | --own-accounts] SERVICE...     lightdm, gdm-password, login, xscreensaver, ...
 #   install-pam.sh --remove SERVICE...
 #
-# A service keeps its own lines: only `@include common-auth`, `common-account` and `common-password` are replaced, each by a
-# marked block in which the accounts of the machine go on to that include, and all others are asked of the agent.
+# A service keeps its own lines: only `@include common-auth` and `@include common-account` are replaced, each by a marked
+# block in which the accounts of the machine go on to that include, and all others are asked of the agent.
 set -eu
 
 usage() {
@@ -84,16 +84,6 @@ fi
 if ! grep -Eq '^passwd:.*\bsystemd\b' /etc/nsswitch.conf; then
   echo "install-pam.sh: /etc/nsswitch.conf has no \"systemd\" for passwd: people cannot become Unix users (apt-get install libnss-systemd)" >&2
 fi
-# An expired password is changed at the login screen where pam_unix can say so (shadow), and where something asks for the new
-# one twice: pam_exec asks once, and a mistyped password would be set.
-changes=1
-if ! grep -Eq '^shadow:.*\bsystemd\b' /etc/nsswitch.conf; then
-  changes=
-  echo "install-pam.sh: /etc/nsswitch.conf has no \"systemd\" for shadow: expired passwords are not changed at these login screens (apt-get install libnss-systemd)" >&2
-elif ! find /lib /usr/lib -name pam_pwquality.so 2>/dev/null | grep -q .; then
-  changes=
-  echo "install-pam.sh: there is no pam_pwquality.so: expired passwords are not changed at these login screens (apt-get install libpam-pwquality, then run this again)" >&2
-fi
 
 mkdir -p "$(dirname "$helper")"
 cp "$source" "$helper.new"
@@ -110,30 +100,15 @@ if [ -n "$settings" ] && [ ! -e "$data/local.json" ]; then
 fi
 
 # Jumps count modules, and a substack is one. pam_exec makes PAM_SYSTEM_ERR of every no: pam_deny tells it as a wrong password.
-block() { # auth|account, the options of pam_exec, the include that is replaced, arguments of the helper
-  skip=2
-  [ "$1$4" != account\ change ] || skip=3
+block() { # auth|account, the options of pam_exec, the include that is replaced
   echo "# >>> thinman"
   [ -z "$account" ] || echo "$1 [success=1 default=ignore] pam_succeed_if.so quiet user = $account #thinman"
-  echo "$1 [success=$skip default=ignore] pam_localuser.so #thinman"
-  echo "$1 [success=$skip default=ignore] pam_exec.so $2stdout quiet $helper $data$4 #thinman"
-  # The record of whoever must change the password says so; for all others pam_unix is not heard.
-  [ $skip = 2 ] || echo "$1 [new_authtok_reqd=done default=ignore] pam_unix.so quiet #thinman"
+  echo "$1 [success=2 default=ignore] pam_localuser.so #thinman"
+  echo "$1 [success=2 default=ignore] pam_exec.so $2stdout quiet $helper $data #thinman"
   echo "$1 requisite pam_deny.so #thinman"
   echo "$1 substack $3 #thinman"
   echo "$1 required pam_permit.so #thinman"
   echo "#thinman replaces: @include $3"
-  echo "# <<< thinman"
-}
-# The way of the first pass (in which pam_exec says yes) is that of the second: a no there is the no of all.
-password() {
-  echo "# >>> thinman"
-  echo "password [success=2 default=ignore] pam_localuser.so #thinman"
-  echo "password requisite pam_pwquality.so retry=3 dictcheck=0 #thinman"
-  echo "password [success=1 default=die] pam_exec.so expose_authtok stdout quiet $helper $data #thinman"
-  echo "password substack common-password #thinman"
-  echo "password required pam_permit.so #thinman"
-  echo "#thinman replaces: @include common-password"
   echo "# <<< thinman"
 }
 session() {
@@ -144,15 +119,11 @@ session() {
 }
 
 for service in "$@"; do
-  # Without that include nobody is asked for a new password there (a screen locker).
-  change=
-  if [ -n "$changes" ] && without "$folder/$service" | grep -q '^@include common-password'; then change=' change'; fi
   content=$(
     without "$folder/$service" | while IFS= read -r line; do
       case $line in
-        '@include common-auth') block auth 'expose_authtok ' common-auth "$change" ;;
-        '@include common-account') block account '' common-account "$change" ;;
-        '@include common-password') if [ -n "$change" ]; then password; else printf '%s\n' "$line"; fi ;;
+        '@include common-auth') block auth 'expose_authtok ' common-auth ;;
+        '@include common-account') block account '' common-account ;;
         *) printf '%s\n' "$line" ;;
       esac
     done

@@ -11,7 +11,6 @@ const PAM_FOLDER = '/etc/pam.d';
 const SERVICE = `auth optional pam_faildelay.so delay=1
 @include common-auth
 @include common-account
-@include common-password
 @include common-session-noninteractive
 `;
 
@@ -21,7 +20,7 @@ export type PamAnswer = { readonly ok: boolean; readonly said: string; readonly 
 /** A service of PAM on this machine, made by `scripts/install-pam.sh` for one agent. */
 export type PamService = AsyncDisposable & {
   readonly file: string;
-  /** `pamtester SERVICE USER OPERATION…`, with the password (or a line for each question) typed when it is asked for. */
+  /** `pamtester SERVICE USER OPERATION…`, with the password typed when it is asked for. */
   ask(user: string, password: string, ...operations: readonly string[]): Promise<PamAnswer>;
 };
 

@@ -20,15 +20,12 @@ export const LocalPamRequest = closed({
   type: Type.Union([
     Type.Literal('auth'),
     Type.Literal('account'),
-    Type.Literal('password'),
     Type.Literal('open_session'),
     Type.Literal('close_session'),
   ]),
   user: LoginName,
-  /** With `auth`; with `password` it is the new one. */
+  /** With `auth` alone. */
   password: Type.Optional(Type.String({ maxLength: MAX_PASSWORD_LENGTH })),
-  /** With `auth`: this service of PAM looks at the account, and lets whoever must change the password do so (ADR 0073). */
-  changes: Type.Optional(Type.Literal('yes')),
   /** As in LANG (`it_IT.UTF-8`): of the line that is answered. */
   language: Type.Optional(Type.String({ maxLength: 64 })),
 });

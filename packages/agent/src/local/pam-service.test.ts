@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -94,10 +94,9 @@ function service(settings: UnixAccountSettings | undefined = SHARED()) {
     user: string,
     password?: string,
     limit?: ReturnType<typeof createFailureLimit>,
-    changes?: 'yes',
   ) =>
     answer(
-      { type, user, language: 'en', ...(password !== undefined && { password }), ...(changes && { changes }) },
+      { type, user, language: 'en', ...(password !== undefined && { password }) },
       limit === undefined ? {} : { limit },
     );
 }
@@ -208,71 +207,53 @@ describe('a session', () => {
 });
 
 describe('an expired password', () => {
-  const expire = () => {
+  const NEW = 'The password has expired. Type a new one in its place, with at least 8 characters.';
+  const AGAIN = 'Type the new password again.';
+  const expired = () => {
     result = { verdict: 'denied', reason: 'password_expired' };
+    const ask = service();
+    return async (password: string, name = 'alice', limit?: ReturnType<typeof createFailureLimit>) => {
+      const { yes, text } = await ask('auth', name, password, limit);
+      return yes ? 'yes' : text;
+    };
   };
 
-  test('is told by the record, and changed by the new one, which signs in', async () => {
-    expire();
-    const ask = service();
-    assert.deepEqual(await ask('auth', 'alice', 'old', undefined, 'yes'), { yes: true, text: '' });
-    assert.equal(record('alice.user').passwordChangeNow, true);
-    assert.deepEqual(record('alice.user-privileged'), { privileged: { hashedPassword: ['!*'] } });
-    assert.equal(statSync(join(records(), 'alice.user-privileged')).mode & 0o777, 0o600);
-    assert.deepEqual(await ask('account', 'alice'), { yes: false, text: '' });
-    assert.deepEqual(await ask('password', 'alice', 'right'), { yes: true, text: '' });
+  test('is changed in its place, by the new one twice, which signs in', async () => {
+    const type = expired();
+    assert.deepEqual([await type('old'), await type('right'), await type('right')], [NEW, AGAIN, 'yes']);
     assert.deepEqual(asked, ['login alice', 'change alice old right', 'login alice']);
     assert.deepEqual(readdirSync(records()), ['alice.user']);
-    assert.equal(record('alice.user').passwordChangeNow, undefined);
-    assert.equal((await ask('account', 'alice')).yes, true);
     assert.deepEqual(later, [], 'nothing of it is kept');
   });
 
-  test('may be tried again while it is refused', async () => {
-    expire();
-    const ask = service();
-    await ask('auth', 'alice', 'old', undefined, 'yes');
-    assert.match((await ask('password', 'alice', 'bad')).text, /^The new password is not accepted/);
-    assert.equal((await ask('password', 'alice', 'right')).yes, true);
+  test('is not changed by who types it again, two new ones that differ, or one that is refused; by the next ones it is', async () => {
+    const type = expired();
+    const said = [];
+    for (const typed of ['old', 'old', 'one', 'other', 'bad', 'bad', 'right']) said.push(await type(typed));
+    const [differ, refused] = [said.splice(3, 1)[0], said.splice(4, 1)[0]];
+    assert.deepEqual(said, [NEW, NEW, AGAIN, AGAIN, AGAIN]);
+    assert.equal(differ, 'The two new passwords differ. Type them again.');
+    assert.match(refused ?? '', /^The new password is not accepted/);
+    assert.equal(await type('right'), 'yes');
   });
 
-  test('lets nobody in where the account is not looked at, where anybody may ask, and where there are no records', async () => {
-    expire();
-    const text = 'The password has expired and must be changed.';
-    assert.deepEqual(await service()('auth', 'alice', 'old'), { yes: false, text });
-    const limit = createFailureLimit(() => 0);
-    assert.deepEqual(await service()('auth', 'alice', 'old', limit, 'yes'), { yes: false, text });
-    const files = { uidsFile: join(folder, 'uids.json'), passwdFile: join(folder, 'passwd') };
-    const without = createPamService(agent, createUnixAccounts(undefined, files), () => {}, { after: () => () => {} });
-    const asking = { type: 'auth', user: 'alice', password: 'old', language: 'en', changes: 'yes' } as const;
-    assert.deepEqual(await without(asking, {}), { yes: false, text });
-  });
-
-  test('is forgotten after three minutes, at the next login, and changes nobody else’s', async () => {
-    expire();
-    const ask = service();
-    const isForgotten = async (name = 'alice') => {
-      const { yes, text } = await ask('password', name, 'right');
-      return !yes && text.startsWith('At this prompt only');
-    };
-    await ask('auth', 'alice', 'old', undefined, 'yes');
-    assert.ok(await isForgotten('bob'));
-    assert.equal(
-      (
-        await ask(
-          'password',
-          'alice',
-          'right',
-          createFailureLimit(() => 0),
-        )
-      ).yes,
-      false,
-    );
+  test('is forgotten after two minutes, and when anybody else logs in', async () => {
+    const type = expired();
+    await type('old');
+    assert.equal(later.length, 1);
     for (const action of [...later]) action();
-    assert.ok(await isForgotten());
-    await ask('auth', 'alice', 'old', undefined, 'yes');
-    await ask('auth', 'bob', 'wrong');
-    assert.ok(await isForgotten());
+    assert.equal(await type('right'), NEW, 'a login, which is denied as before');
+    await type('wrong', 'bob');
+    assert.equal(await type('right'), NEW);
+    assert.ok(asked.every(what => what.startsWith('login')));
+  });
+
+  test('is told, and not changed, on the socket that anybody may open', async () => {
+    const type = expired();
+    const limit = createFailureLimit(() => 0);
+    for (const typed of ['old', 'right', 'right']) {
+      assert.equal(await type(typed, 'alice', limit), 'The password has expired and must be changed.');
+    }
     assert.ok(asked.every(what => what.startsWith('login')));
   });
 });

@@ -17,8 +17,11 @@ export type PamTime = { readonly after: (delayMs: number, action: () => void) =>
 const NO: PamAnswer = { yes: false, text: '' };
 const YES: PamAnswer = { yes: true, text: '' };
 
-/** From the old password to the new one, typed twice: a person at a login screen. Then the old one is forgotten. */
-export const CHANGE_WITHIN_MS = 3 * 60_000;
+/** From one step of a change to the next: a person at a login screen. Then what was typed is forgotten. */
+const CHANGE_STEP_MS = 2 * 60_000;
+
+/** `password`: the expired one, which was right. `next`: typed once. */
+type Change = { readonly user: string; readonly password: string; readonly next?: string };
 
 /** Answers for pam_exec: who may log in, who has, and when their session is over. */
 export function createPamService(
@@ -31,14 +34,14 @@ export function createPamService(
   const names = new Map<string, string>();
   /** Sessions of Unix that PAM has opened and not closed. */
   const open = new Map<string, number>();
-  /** Whoever has typed an expired password last: pam_exec hands on the new one alone when it is changed (ADR 0073). */
-  let expired: { readonly name: string; readonly user: string; readonly password: string } | undefined;
+  /** Who is changing an expired password: pam_exec asks one thing a login, so each step is a login of its own (ADR 0073). */
+  let changing: Change | undefined;
   let stopForgetting = () => {};
 
-  function remember(who: typeof expired): void {
+  function remember(who: Change | undefined): void {
     stopForgetting();
-    expired = who;
-    stopForgetting = who === undefined ? () => {} : after(CHANGE_WITHIN_MS, () => remember(undefined));
+    changing = who;
+    stopForgetting = who === undefined ? () => {} : after(CHANGE_STEP_MS, () => remember(undefined));
   }
 
   /** The user of ThinMan whom PAM means, or undefined: nobody. */
@@ -63,17 +66,21 @@ export function createPamService(
     }
     // pam_exec hands on an empty one too: no user has it, and no attempt is lost to it.
     if (password === '') return { yes: false, text: words.reasons.credentials_invalid };
-    if (limit === undefined) remember(undefined);
+    // Whoever speaks for the device has a login screen, which shows what comes next.
+    if (limit === undefined && accounts.who(name).kind === 'user') {
+      if (changing?.user === user) return nextStep(changing, password, words);
+      remember(undefined);
+    }
     const run = () => tryLogin(user, password, words);
     const tried = limit === undefined ? { result: await run() } : await limit.attempt(run, ({ yes }) => !yes);
     if ('waitMs' in tried) return { yes: false, text: denial(words, 'too_many_attempts', tried.waitMs) };
-    const { reason = null, ...answer } = tried.result;
-    const mayChange = request.changes === 'yes' && limit === undefined && accounts.who(name).kind === 'user';
-    if (reason === 'password_expired' && mayChange && makeAccount(user, words, true) === undefined) {
-      remember({ name, user, password });
-      return YES;
+    const { reason, ...answer } = tried.result;
+    if (accounts.who(name).kind !== 'user') return answer;
+    if (reason === 'password_expired' && limit === undefined) {
+      remember({ user, password });
+      return { yes: false, text: words.typeNew };
     }
-    if (!answer.yes || accounts.who(name).kind !== 'user') return answer;
+    if (!answer.yes) return answer;
     return makeAccount(user, words) ?? answer;
   }
 
@@ -105,31 +112,33 @@ export function createPamService(
   }
 
   /** undefined: done. */
-  function makeAccount(user: string, words: Words, mustChange = false): PamAnswer | undefined {
+  function makeAccount(user: string, words: Words): PamAnswer | undefined {
     try {
-      // Without records nobody could be told by PAM that the password has to be changed.
-      return accounts.make(user, mustChange) || !mustChange ? undefined : NO;
+      accounts.make(user);
+      return undefined;
     } catch (error) {
       onTrouble(error);
       return { yes: false, text: words.accountTrouble };
     }
   }
 
-  function account(name: string, words: Words): PamAnswer {
-    if (isSignedIn(name)) return YES;
-    // The next module says that the password has to be changed: this one has nothing to add.
-    return expired?.name === name ? NO : { yes: false, text: words.notSignedIn };
-  }
-
-  /** The new password, after an expired one was typed here. Whoever has changed it is signed in. */
-  async function change({ user: name, password = '' }: LocalPamRequest, words: Words): Promise<PamAnswer> {
-    if (expired?.name !== name) return { yes: false, text: words.changeElsewhere };
-    const { user, password: old } = expired;
-    const { changed, reason, retryAfterMs } = await agent.changePassword(user, old, password);
+  /** After an expired password: the new one, then the new one again. Whoever has changed it is signed in. */
+  async function nextStep(change: Change, typed: string, words: Words): Promise<PamAnswer> {
+    const { user, password, next } = change;
+    const again = { user, password };
+    if (next === undefined) {
+      const isOld = typed === password;
+      remember(isOld ? again : { ...again, next: typed });
+      return { yes: false, text: isOld ? words.typeNew : words.typeAgain };
+    }
+    remember(again);
+    if (typed !== next) return { yes: false, text: words.page.newDiffers };
+    const { changed, reason, retryAfterMs } = await agent.changePassword(user, password, next);
+    // Only what is wrong with the new password can be mended here.
+    if (reason !== 'password_refused') remember(undefined);
     if (!changed) return { yes: false, text: denial(words, reason, retryAfterMs) };
-    remember(undefined);
-    const answer = await tryLogin(user, password, words);
-    return (answer.yes ? makeAccount(user, words) : undefined) ?? { yes: answer.yes, text: answer.text };
+    const { yes, text } = await tryLogin(user, next, words);
+    return (yes ? makeAccount(user, words) : undefined) ?? { yes, text };
   }
 
   async function closed(name: string): Promise<PamAnswer> {
@@ -150,9 +159,7 @@ export function createPamService(
       case 'auth':
         return auth(request, words, caller);
       case 'account':
-        return account(request.user, words);
-      case 'password':
-        return speaksForDevice ? change(request, words) : { yes: false, text: words.changeElsewhere };
+        return isSignedIn(request.user) ? YES : { yes: false, text: words.notSignedIn };
       case 'open_session':
         if (!speaksForDevice) return NO;
         open.set(request.user, (open.get(request.user) ?? 0) + 1);

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { removeFile, writeFileAtomic } from '../atomic-file.ts';
+import { writeFileAtomic } from '../atomic-file.ts';
 import type { UnixAccountSettings } from './local-settings.ts';
 import { type PasswdEntry, readPasswd } from './passwd.ts';
 
@@ -8,10 +8,6 @@ import { type PasswdEntry, readPasswd } from './passwd.ts';
 const RECORD_MODE = 0o644;
 const FOLDER_MODE = 0o755;
 const UIDS_MODE = 0o600;
-/** systemd takes this part of a record from root's own files alone. */
-const PRIVILEGED_MODE = 0o600;
-/** A hash that no password has. pam_unix looks at the age of a password only where there is a hash. */
-const NO_PASSWORD = '!*';
 /** What systemd takes for a name of a user, and what may stand in a path: no slash, no colon, nothing unseen, not a number. */
 const UNIX_NAME = /^(?![-.~])(?!\d+$)[^\p{C}\p{Z}/:]{1,255}$/u;
 
@@ -27,11 +23,8 @@ export type PamUser =
 /** Makes Unix users of ThinMan's users, as user records of systemd (`man nss-systemd`). */
 export type UnixAccounts = {
   who(name: string): PamUser;
-  /**
-   * After this `getpwnam` finds them, and where they must change their password pam_unix says so. Throws what stands in the way;
-   * false: ThinMan makes none here.
-   */
-  make(name: string, mustChange?: boolean): boolean;
+  /** After this `getpwnam` finds them. Throws what stands in the way. */
+  make(name: string): void;
 };
 
 export function createUnixAccounts(
@@ -41,28 +34,24 @@ export function createUnixAccounts(
   const { passwdFile, uidsFile } = files;
   const shared = settings?.kind === 'shared' ? settings.account : undefined;
 
-  const write = (folder: string, name: string, record: object, mode = RECORD_MODE) =>
-    writeFileAtomic(join(folder, name), `${JSON.stringify(record)}\n`, mode);
+  const write = (folder: string, name: string, record: object) =>
+    writeFileAtomic(join(folder, name), `${JSON.stringify(record)}\n`, RECORD_MODE);
 
   return {
     who(name) {
       if (name === shared) return { kind: 'shared' };
       return readPasswd(passwdFile).has(name) ? { kind: 'local' } : { kind: 'user', name };
     },
-    make(name, mustChange = false) {
-      if (settings === undefined) return false;
+    make(name) {
+      if (settings === undefined) return;
       if (!UNIX_NAME.test(name)) throw new Error('a user of this name cannot be a Unix user');
       const { folder } = settings;
       mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
-      const more = mustChange ? { passwordChangeNow: true } : {};
-      const privileged = `${name}.user-privileged`;
-      if (mustChange) write(folder, privileged, { privileged: { hashedPassword: [NO_PASSWORD] } }, PRIVILEGED_MODE);
-      else removeFile(join(folder, privileged));
       if (settings.kind === 'shared') {
         const account = readPasswd(passwdFile).get(settings.account);
         if (account === undefined) throw new Error(`there is no account "${settings.account}" on this machine`);
-        write(folder, `${name}.user`, { ...recordOf(name, account), ...more });
-        return true;
+        write(folder, `${name}.user`, recordOf(name, account));
+        return;
       }
       const uid = uidFor(name, settings, uidsFile);
       const { homes, shell } = settings;
@@ -72,8 +61,7 @@ export function createUnixAccounts(
       const record = recordOf(name, { uid, gid: uid, home: join(homes, name), shell });
       // By number too: `ls -l` and `id` ask that way. A shared account is found by its own.
       write(folder, `${uid}.user`, record);
-      write(folder, `${name}.user`, { ...record, ...more });
-      return true;
+      write(folder, `${name}.user`, record);
     },
   };
 }

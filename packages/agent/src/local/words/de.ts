@@ -30,8 +30,8 @@ export const de: Words = {
   ownAccount: 'Das ist ein Konto dieses Geräts selbst: bitte einen anderen Benutzernamen.',
   accountTrouble:
     'Die Anmeldung war richtig, aber das Konto konnte nicht vorbereitet werden. Bitte den Helpdesk fragen.',
-  changeElsewhere:
-    'Hier wird nur ein abgelaufenes Passwort geändert. Bitte die Anmeldeseite dieses Geräts oder `thinman-agent passwd` benutzen.',
+  typeNew: 'Das Passwort ist abgelaufen. Bitte an seiner Stelle ein neues mit mindestens 8 Zeichen eingeben.',
+  typeAgain: 'Bitte das neue Passwort nochmals eingeben.',
   challenge:
     'Für einen Code am Telefon dem Helpdesk sagen: Gerät {device}, Benutzer {user}, Nummer {challenge}. Den Code an Stelle des Passworts eingeben ({minutes} min, {tries} Versuche).',
   codeAccepted: 'Der Code ist richtig. Jetzt das Passwort eingeben.',

@@ -28,8 +28,8 @@ export const en: Words = {
   notSignedIn: 'Nobody is signed in on this device.',
   ownAccount: 'This is an account of this device itself: choose another user name.',
   accountTrouble: 'The login was right, but this device could not prepare the account. Ask the helpdesk.',
-  changeElsewhere:
-    'At this prompt only a password that has expired is changed. Use the login page of this device, or `thinman-agent passwd`.',
+  typeNew: 'The password has expired. Type a new one in its place, with at least 8 characters.',
+  typeAgain: 'Type the new password again.',
   challenge:
     'For a code by telephone tell the helpdesk: device {device}, user {user}, challenge {challenge}. Type the code in place of the password ({minutes} min, {tries} tries).',
   codeAccepted: 'The code is right. Now type your password.',

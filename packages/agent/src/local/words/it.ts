@@ -29,8 +29,8 @@ export const it: Words = {
   ownAccount: 'È un account di questo dispositivo: scegliere un altro nome utente.',
   accountTrouble:
     'L’accesso è corretto, ma il dispositivo non ha potuto preparare l’account. Rivolgersi all’assistenza.',
-  changeElsewhere:
-    'Qui si cambia solo una password scaduta. Usare la pagina di accesso di questo dispositivo, o `thinman-agent passwd`.',
+  typeNew: 'La password è scaduta. Inserirne al suo posto una nuova, di almeno 8 caratteri.',
+  typeAgain: 'Inserire di nuovo la nuova password.',
   challenge:
     'Per un codice per telefono comunicare all’assistenza: dispositivo {device}, utente {user}, numero {challenge}. Inserire il codice al posto della password ({minutes} min, {tries} tentativi).',
   codeAccepted: 'Il codice è corretto. Inserire ora la password.',

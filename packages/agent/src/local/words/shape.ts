@@ -13,8 +13,9 @@ export type Words = {
   readonly notSignedIn: string;
   readonly ownAccount: string;
   readonly accountTrouble: string;
-  /** Where PAM has no old password to change by. */
-  readonly changeElsewhere: string;
+  /** What PAM asks for in the place of an expired password. */
+  readonly typeNew: string;
+  readonly typeAgain: string;
   /** What PAM shows of a challenge, and where the code is typed; and that it was right. */
   readonly challenge: string;
   readonly codeAccepted: string;
