@@ -100,6 +100,8 @@ systemTest(
 
     // A tile starts what `thinman-agent connect` starts: the client comes to the host of the connection.
     const host = createServer(socket => socket.on('error', () => {})).listen(0, '127.0.0.1');
+    await using _host = { [Symbol.asyncDispose]: async () => void host.close() };
+    host.unref();
     await once(host, 'listening');
     const address = host.address();
     assert.ok(typeof address === 'object' && address !== null);
@@ -121,16 +123,15 @@ systemTest(
       () => ward.press('Enter'),
       () => processes.run('thinman-agent', ['connect', 'ward', '--data', tc1.data]),
     ]) {
-      const came = once(host, 'connection');
+      const came = once(host, 'connection', { signal: AbortSignal.timeout(20_000) });
       await open();
       const [socket] = await came;
       const { stdout: told } = await processes.run('thinman-agent', ['session', '--data', tc1.data, '--json']);
       const connection = asPromised(SessionView, told).connections.find(({ name }) => name === 'ward');
-      assert.equal(connection?.state, 'running');
+      assert.equal(connection?.state, 'open');
       await processes.run('thinman-agent', ['disconnect', 'ward', '--data', tc1.data]);
       await once(socket.resume(), 'close');
     }
-    host.close();
     await hand.reads('message', /Ward has been started/);
 
     // Away for longer than is allowed: a call to the helpdesk.

@@ -7,6 +7,7 @@ const MIN_LENGTH = 8;
 
 const form = part('change', HTMLFormElement);
 const oldPassword = part('old-password', HTMLInputElement);
+const oldField = part('old-field', HTMLElement);
 const newPassword = part('new-password', HTMLInputElement);
 const again = part('new-again', HTMLInputElement);
 const mustChange = part('must-change', HTMLElement);
@@ -25,6 +26,8 @@ export function openChange(user, password, outcome) {
   clear();
   oldPassword.value = password ?? '';
   mustChange.hidden = password === undefined;
+  // It was typed a moment ago.
+  oldField.hidden = password !== undefined;
   outcome.closed();
   (password === undefined ? oldPassword : newPassword).focus();
 }
@@ -71,6 +74,7 @@ form.addEventListener('submit', async event => {
       return outcome.changed(user, next);
     }
     const reason = ok ? body.reason : body.code;
+    if (reason === 'credentials_invalid') oldField.hidden = false;
     refuse(reason === 'credentials_invalid' ? oldPassword : newPassword, denial(reason, body.retryAfterMs));
   } catch {
     say(({ page }) => page.agentGone, true);
