@@ -171,6 +171,7 @@ systemTest(
     });
     await waitUntilOn(tc1, site.primary);
     await hand.reads('state-text', /^Online$/);
+    await hand.reads('message', /^$/);
     await page.emulateMedia({ colorScheme: 'dark' });
     await photograph('9-dark');
     for (const language of ['de', 'it']) {

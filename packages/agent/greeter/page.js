@@ -42,6 +42,8 @@ let state;
 let signedIn = sessionStorage.getItem(WHO);
 /** Of whom a code by telephone would help now. @type {string | undefined} */
 let helpless;
+/** Whether the page says that somebody works offline. */
+let saidOffline = false;
 /** Refusals that a code lifts. */
 const LIFTED = ['cached_login_expired', 'offline_attempts_exhausted', 'clock_went_back'];
 
@@ -73,6 +75,7 @@ async function logIn(typed, done) {
       const warning = body.warning ? () => body.warning : done;
       say(body.mode === 'offline' ? ({ grantedOffline }) => grantedOffline : warning);
       take(body.state);
+      saidOffline = body.mode === 'offline';
       return;
     }
     const reason = ok ? body.reason : body.code;
@@ -146,6 +149,7 @@ part('sign-out', HTMLButtonElement).addEventListener('click', async () => {
 
 /** @param {string} name @param {string} title */
 async function open(name, title) {
+  saidOffline = false;
   say(({ page }) => fill(page.starting, { name: title }));
   try {
     const { ok } = await ask('/v1/connect', { name });
@@ -259,6 +263,11 @@ function take(now) {
     remember(null);
   }
   render();
+  // It was true when it was said.
+  if (saidOffline && now.mode !== 'offline') {
+    saidOffline = false;
+    say(undefined);
+  }
   if (first && signedIn === null && !form.contains(document.activeElement)) user.focus();
 }
 
