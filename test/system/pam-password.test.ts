@@ -7,7 +7,7 @@ import { findSecrets } from '../support/canaries.ts';
 import { asPromised } from '../support/contract.ts';
 import { expireCachedLogins, helpdesk } from '../support/emergency.ts';
 import { expectLogin } from '../support/logins.ts';
-import { pamService } from '../support/pam.ts';
+import { LIGHTDM, pamService } from '../support/pam.ts';
 import { type Site, waitUntilOn } from '../support/site.ts';
 import { systemTest } from '../support/system-test.ts';
 import { ALICE } from '../support/ward.ts';
@@ -78,7 +78,7 @@ systemTest('a code by telephone is typed in the place of the password', { wires:
 async function loginScreen(site: Site, agent: Agent) {
   const record = join(RECORDS, `${ALICE.name}.user`);
   assert.ok(!existsSync(record), `${record} is there already: remove it`);
-  const pam = await pamService(agent, KIOSK, RECORDS, site.folder);
+  const pam = await pamService(agent, KIOSK, RECORDS, site.folder, LIGHTDM);
   await agent.stop();
   await agent.start();
   await waitUntilOn(agent, site.primary);
