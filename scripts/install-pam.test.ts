@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { LIGHTDM } from '../test/support/pam.ts';
 
 const SCRIPT = join(import.meta.dirname, 'install-pam.sh');
 const SERVICE = `#%PAM-1.0
@@ -43,6 +44,22 @@ test('ThinMan is put into a service of PAM once, however often, and out again wi
   assert.equal(installed(), once);
   assert.equal(run('--remove', 'lightdm').status, 0);
   assert.equal(installed(), SERVICE);
+});
+
+test('LightDM’s own service takes it, and is as it was afterwards', () => {
+  writeFileSync(service, LIGHTDM);
+  for (let again = 0; again < 2; again++) {
+    assert.equal(run('--data', '/var/lib/thinman', 'lightdm').status, 0);
+    const [auth, account, session] = ['auth', 'account', 'session'].map(
+      type =>
+        installed()
+          .split('\n')
+          .filter(line => line.startsWith(type) && line.includes('pam_exec.so')).length,
+    );
+    assert.deepEqual([auth, account, session], [1, 1, 1]);
+  }
+  assert.equal(run('--remove', 'lightdm').status, 0);
+  assert.equal(installed(), LIGHTDM);
 });
 
 test('with accounts of their own people get a home folder, and no account of the machine is ThinMan’s', () => {

@@ -31,7 +31,7 @@ const NETWORK = /^test\/(?:.*\/)?network\/|^test\/bench\/(?:failover|memory-agen
 const TRACED = /^test\/system\/(?:killed-at-|promotion|restored-database)/;
 const FULL_DISKS = /^test\/(?:system|database)\/(?:full-disk|wrong-files)/;
 const UNIX_USERS = /^test\/security\/other-unix-users/;
-const CLIENTS = /^test\/clients\//;
+const CLIENTS = /^test\/clients\/|^test\/system\/greeter-forms/;
 /** The helper of pam_exec, and PAM itself. */
 const PAM = /^test\/system\/pam\b|^test\/bench\/peers/;
 const DIRECTORIES = /^test\/directory\/|^test\/bench\/peers/;

@@ -79,6 +79,20 @@ describe('a session’s token', () => {
     assert.deepEqual(await codes(device, token), [200, 200]);
   });
 
+  test('of another site is none, though its server, user and device are called the same', async () => {
+    const other = await createDeviceSite();
+    try {
+      await other.addUser('alice');
+      const twin = await other.addDevice(device.name);
+      const body = await other.loginRequest(other.primary, twin, 'alice', PASSWORD);
+      const foreign = (await other.primary.call(twin, 'POST', '/v1/login', { body })).body.session.token;
+      assert.deepEqual(await codes(device, foreign), INVALID);
+      assert.equal((await other.primary.call(twin, 'POST', '/v1/session', { token: foreign })).status, 200);
+    } finally {
+      await other.close();
+    }
+  });
+
   test('is none after a quarter of an hour', async () => {
     site.clock.forward(SESSION_LIFETIME_MS + CLOCK_SKEW_MS);
     assert.deepEqual(await codes(device, token), INVALID);

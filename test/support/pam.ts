@@ -14,6 +14,23 @@ const SERVICE = `auth optional pam_faildelay.so delay=1
 @include common-session-noninteractive
 `;
 
+/** Of the package lightdm 1.26.0-8+deb12u1, without its comments. */
+export const LIGHTDM = `#%PAM-1.0
+auth      requisite pam_nologin.so
+session      required pam_env.so readenv=1
+session      required pam_env.so readenv=1 envfile=/etc/default/locale
+@include common-auth
+-auth  optional pam_gnome_keyring.so
+@include common-account
+session  [success=ok ignore=ignore module_unknown=ignore default=bad] pam_selinux.so close
+session  required        pam_limits.so
+session  required        pam_loginuid.so
+@include common-session
+session [success=ok ignore=ignore module_unknown=ignore default=bad] pam_selinux.so open
+-session optional        pam_gnome_keyring.so auto_start
+@include common-password
+`;
+
 /** What a person saw of one run of `pamtester`. `elapsedMs`: from its start to its end. */
 export type PamAnswer = { readonly ok: boolean; readonly said: string; readonly elapsedMs: number };
 
@@ -24,12 +41,18 @@ export type PamService = AsyncDisposable & {
   ask(user: string, password: string, ...operations: readonly string[]): Promise<PamAnswer>;
 };
 
-/** `account`: the account of this machine with which all sessions run. `records`: where user records go. */
-export async function pamService(agent: Agent, account: string, records: string, folder: string): Promise<PamService> {
+/** `account`: the account of this machine with which all sessions run. `records`: where user records go; `service`: its file. */
+export async function pamService(
+  agent: Agent,
+  account: string,
+  records: string,
+  folder: string,
+  service = SERVICE,
+): Promise<PamService> {
   const name = `thinman-test-${process.pid}`;
   const file = join(PAM_FOLDER, name);
   if (existsSync(file)) throw new Error(`${file} is there already: remove it`);
-  writeFileSync(file, SERVICE);
+  writeFileSync(file, service);
   const unixAccounts = { kind: 'shared', account, folder: records };
   writeFileSync(join(agent.data, 'local.json'), JSON.stringify({ unixAccounts }));
   const options = ['--data', agent.data, '--account', account, '--helper', join(folder, 'thinman-pam')];

@@ -4,126 +4,124 @@
 /** What the agent sends. @typedef {import('../src/local/greeter/page-state.ts').PageState} PageState */
 /** @typedef {import('../src/local/words/shape.ts').Words} Words */
 
+import { dropChange, isChanging, openChange } from './change.js';
+import { isCalling, openEmergency, renderLeft } from './emergency.js';
+import {
+  ask,
+  busyButton,
+  denial,
+  fill,
+  language,
+  languages,
+  part,
+  refuse,
+  say,
+  sayAgain,
+  token,
+  words,
+} from './parts.js';
+
 /** After the connection to the agent is gone, in ms. */
 const RETRY_MS = 1000;
-const TOKEN = 'thinman-token';
 const LANGUAGE = 'thinman-language';
 const WHO = 'thinman-user';
-
-/** @template {HTMLElement} T @param {string} id @param {new () => T} kind @returns {T} */
-function part(id, kind) {
-  const found = document.getElementById(id);
-  if (found instanceof kind) return found;
-  throw new Error(`the page has no ${id}`);
-}
 
 const form = part('login', HTMLFormElement);
 const session = part('session', HTMLElement);
 const user = part('user', HTMLInputElement);
 const password = part('password', HTMLInputElement);
 const show = part('show', HTMLInputElement);
-const signIn = part('sign-in', HTMLButtonElement);
-const language = part('language', HTMLSelectElement);
-const message = part('message', HTMLElement);
+const busy = busyButton(part('sign-in', HTMLButtonElement));
+const askCode = part('ask-code', HTMLButtonElement);
 const tiles = part('tiles', HTMLElement);
 const caps = part('caps', HTMLElement);
 
-// The token came behind the #, which browsers send to nobody. It leaves the address, so that no screen shows it.
-const given = location.hash.slice(1);
-if (given !== '') {
-  sessionStorage.setItem(TOKEN, given);
-  history.replaceState(null, '', '/');
-}
-const token = sessionStorage.getItem(TOKEN) ?? '';
-
-/** @type {Record<string, Words>} */
-const languages = await (await fetch('/words.json')).json();
 /** @type {PageState | undefined} */
 let state;
-/** What `message` says, so that it can be said again in another language. @type {((words: Words) => string) | undefined} */
-let said;
 /** Who signed in on this page, now or before it was loaded again; null: nobody. */
 let signedIn = sessionStorage.getItem(WHO);
-let busy = false;
-
-const words = () => /** @type {Words} */ (languages[language.value] ?? languages.en);
-
-/** @param {string} text @param {Record<string, string | number>} values */
-const fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
-
-/** @param {((words: Words) => string) | undefined} text @param {boolean} [bad] */
-function say(text, bad = false) {
-  said = text;
-  message.classList.toggle('bad', bad);
-  message.textContent = text === undefined ? '' : text(words());
-}
-
-/** @param {string} path @param {unknown} body */
-async function ask(path, body) {
-  const headers = { 'content-type': 'application/json', 'x-thinman-token': token };
-  const response = await fetch(path, { method: 'POST', headers, body: JSON.stringify(body) });
-  return { ok: response.ok, body: await response.json() };
-}
-
-/** @param {string | null} reason @param {number | null | undefined} waitMs */
-function denial(reason, waitMs) {
-  return (/** @type {Words} */ { reasons, tryAgain }) => {
-    const why = Object.hasOwn(reasons, reason ?? '')
-      ? /** @type {Record<string, string>} */ (reasons)[reason ?? '']
-      : '';
-    const text = why || reasons.other;
-    return waitMs ? `${text} ${fill(tryAgain, { seconds: Math.ceil(waitMs / 1000) })}` : text;
-  };
-}
+/** Of whom a code by telephone would help now. @type {string | undefined} */
+let helpless;
+/** Whether the page says that somebody works offline. */
+let saidOffline = false;
+/** Refusals that a code lifts. */
+const LIFTED = ['cached_login_expired', 'offline_attempts_exhausted', 'clock_went_back'];
 
 form.addEventListener('submit', async event => {
   event.preventDefault();
-  if (busy) return;
+  if (busy.isBusy()) return;
   for (const [field, missing] of /** @type {const} */ ([
     [user, 'needUser'],
     [password, 'needPassword'],
   ])) {
     field.setAttribute('aria-invalid', String(field.value === ''));
-    if (field.value !== '') continue;
-    say(({ page }) => page[missing], true);
-    field.focus();
-    return;
+    if (field.value === '') return refuse(field, ({ page }) => page[missing]);
   }
-  setBusy(true);
-  say(({ page }) => page.signingIn);
   const typed = { user: user.value.trim(), password: password.value };
   password.value = '';
+  await logIn(typed);
+});
+
+/** @param {{ user: string; password: string }} typed @param {((words: Words) => string)} [done] said when nothing else is to be said */
+async function logIn(typed, done) {
+  busy.set(true);
+  helpless = undefined;
+  say(({ page }) => page.signingIn);
   try {
     const { ok, body } = await ask('/v1/login', typed);
     if (ok && body.verdict === 'granted') {
       remember(body.state.session?.user ?? null);
       user.value = '';
-      say(
-        body.mode === 'offline'
-          ? ({ grantedOffline }) => grantedOffline
-          : body.warning
-            ? () => body.warning
-            : undefined,
-      );
+      const warning = body.warning ? () => body.warning : done;
+      say(body.mode === 'offline' ? ({ grantedOffline }) => grantedOffline : warning);
       take(body.state);
+      saidOffline = body.mode === 'offline';
       return;
     }
-    say(denial(ok ? body.reason : body.code, body.retryAfterMs), true);
+    const reason = ok ? body.reason : body.code;
+    if (reason === 'password_expired') {
+      say(undefined);
+      openChange(typed.user, typed.password, { changed: (name, next) => signInAnew(name, next), closed: render });
+      return;
+    }
+    if (LIFTED.includes(reason)) helpless = typed.user;
+    say(denial(reason, body.retryAfterMs), true);
   } catch {
     say(({ page }) => page.agentGone, true);
   } finally {
-    setBusy(false);
+    busy.set(false);
+    render();
   }
   password.setAttribute('aria-invalid', 'true');
   password.focus();
+}
+
+/** @param {string} name @param {string} next */
+function signInAnew(name, next) {
+  user.value = name;
+  void logIn({ user: name, password: next }, ({ page }) => page.changed);
+}
+
+askCode.addEventListener('click', () => {
+  if (helpless === undefined) return;
+  say(undefined);
+  void openEmergency(helpless, {
+    closed: render,
+    accepted(name) {
+      helpless = undefined;
+      user.value = name;
+      render();
+      password.focus();
+    },
+  });
 });
 
-/** @param {boolean} now */
-function setBusy(now) {
-  busy = now;
-  // Not `disabled`: that would take the focus away from whoever works by keyboard.
-  signIn.setAttribute('aria-disabled', String(now));
-}
+/** By choice, of whoever is signed in; back to the tiles afterwards. */
+part('change-open', HTMLButtonElement).addEventListener('click', () => {
+  if (signedIn === null) return;
+  say(undefined);
+  openChange(signedIn, undefined, { changed: render, closed: render });
+});
 
 show.addEventListener('change', () => {
   password.type = show.checked ? 'text' : 'password';
@@ -132,6 +130,10 @@ password.addEventListener('keyup', event => {
   caps.hidden = !event.getModifierState('CapsLock');
 });
 for (const field of [user, password]) field.addEventListener('input', () => field.removeAttribute('aria-invalid'));
+user.addEventListener('input', () => {
+  helpless = undefined;
+  askCode.hidden = true;
+});
 
 part('sign-out', HTMLButtonElement).addEventListener('click', async () => {
   remember(null);
@@ -147,6 +149,7 @@ part('sign-out', HTMLButtonElement).addEventListener('click', async () => {
 
 /** @param {string} name @param {string} title */
 async function open(name, title) {
+  saidOffline = false;
   say(({ page }) => fill(page.starting, { name: title }));
   try {
     const { ok } = await ask('/v1/connect', { name });
@@ -184,19 +187,24 @@ function render() {
   const stateLine = part('state-text', HTMLElement);
   if (stateLine.textContent !== text) stateLine.textContent = text;
   part('light', HTMLElement).className = state?.mode ?? 'offline';
-  message.textContent = said === undefined ? '' : said(words());
+  sayAgain();
+  renderLeft();
 
   const who = state?.session?.user;
   const mine = who !== undefined && who === signedIn;
-  const changed = session.hidden === mine;
-  form.hidden = mine;
-  session.hidden = !mine;
+  const isFree = !isChanging() && !isCalling();
+  const changed = session.hidden === (mine && isFree);
+  form.hidden = mine || !isFree;
+  session.hidden = !mine || !isFree;
+  part('change', HTMLElement).hidden = !isChanging();
+  part('emergency', HTMLElement).hidden = !isCalling();
+  askCode.hidden = helpless === undefined;
   const elsewhere = part('elsewhere', HTMLElement);
   part('offline', HTMLElement).hidden = state?.mode !== 'offline';
   elsewhere.hidden = who === undefined;
   elsewhere.textContent = fill(page.elsewhere, { user: who ?? '' });
   part('welcome', HTMLElement).textContent = fill(page.welcome, { user: who ?? '' });
-  if (changed && mine) part('welcome', HTMLElement).focus();
+  if (changed && mine && isFree) part('welcome', HTMLElement).focus();
   drawTiles(mine ? (state?.connections ?? []) : []);
 }
 
@@ -250,8 +258,16 @@ function take(now) {
   const first = state === undefined;
   state = now;
   // Ended elsewhere: by an administrator, by another login, by the session of Unix.
-  if (!busy && now.session?.user !== signedIn) remember(null);
+  if (!busy.isBusy() && now.session?.user !== signedIn) {
+    if (signedIn !== null) dropChange();
+    remember(null);
+  }
   render();
+  // It was true when it was said.
+  if (saidOffline && now.mode !== 'offline') {
+    saidOffline = false;
+    say(undefined);
+  }
   if (first && signedIn === null && !form.contains(document.activeElement)) user.focus();
 }
 

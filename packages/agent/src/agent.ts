@@ -272,6 +272,7 @@ export function createAgent(options: AgentOptions): Agent {
       agent,
       unixAccounts: unixAccounts && unixAccountSettings(unixAccounts),
       onTrouble: onDefect,
+      after: (delayMs, action) => clock.after(delayMs, action),
       greeterUrl: () => greeter?.url,
     });
   };

@@ -24,6 +24,9 @@ export const EMERGENCY_TRIES = 5;
 /** Wrong passwords within the time of one code, after which it is over: a thief who has talked a code out of the helpdesk gets no more. */
 export const EMERGENCY_MAX_FAILURES = 20;
 
+/** Refusals of an offline login that a code lifts. */
+export const EMERGENCY_LIFTS = ['cached_login_expired', 'offline_attempts_exhausted', 'clock_went_back'] as const;
+
 /** Letters and digits of a code: 50 bits. */
 export const EMERGENCY_CODE_LENGTH = 10;
 const BITS_PER_DIGIT = 5;

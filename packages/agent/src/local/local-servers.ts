@@ -53,6 +53,8 @@ export async function createLocalServers(options: {
   readonly greeterUrl?: () => string | undefined;
   /** Something of the machine that stands in the way of a login. */
   readonly onTrouble?: (error: unknown) => void;
+  /** Runs something later; gives how to stop it. */
+  readonly after?: (delayMs: number, action: () => void) => () => void;
 }): Promise<LocalServers> {
   const { agent } = options;
   const paths = agentPaths(options.dataDir);

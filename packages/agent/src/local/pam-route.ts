@@ -6,6 +6,7 @@ import type { createFailureLimit } from './failure-limit.ts';
 import { sendText, takeBody } from './http-json.ts';
 import type { LocalAgent } from './local-agent.ts';
 import type { UnixAccountSettings } from './local-settings.ts';
+import type { PamTime } from './pam-service.ts';
 
 const PASSWD_FILE = '/etc/passwd';
 const YES = 200;
@@ -18,15 +19,16 @@ export function createPamRoute(options: {
   readonly unixAccounts?: UnixAccountSettings | undefined;
   readonly passwdFile?: string;
   readonly onTrouble?: (error: unknown) => void;
+  readonly after?: PamTime['after'];
 }) {
-  const { agent, unixAccounts, passwdFile = PASSWD_FILE, onTrouble = () => {} } = options;
+  const { agent, unixAccounts, passwdFile = PASSWD_FILE, onTrouble = () => {}, after = later } = options;
   const { uidsFile } = agentPaths(options.dataDir);
   const load = async () => {
     const [{ createPamService }, { createUnixAccounts }] = await Promise.all([
       import('./pam-service.ts'),
       import('./unix-accounts.ts'),
     ]);
-    return createPamService(agent, createUnixAccounts(unixAccounts, { uidsFile, passwdFile }), onTrouble);
+    return createPamService(agent, createUnixAccounts(unixAccounts, { uidsFile, passwdFile }), onTrouble, { after });
   };
   let service: ReturnType<typeof load> | undefined;
 
@@ -45,3 +47,8 @@ export function createPamRoute(options: {
     sendText(response, text, yes ? YES : NO);
   };
 }
+
+const later: PamTime['after'] = (delayMs, action) => {
+  const timer = setTimeout(action, delayMs).unref();
+  return () => clearTimeout(timer);
+};

@@ -29,20 +29,36 @@ let result: Partial<LoginResult>;
 /** The name under which the agent signs a person in. */
 let signedInAs: (user: string) => string;
 let troubles: unknown[];
+/** What the service wants done later. */
+let later: (() => void)[];
+let codes: string[];
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'thinman-pam-'));
   writeFileSync(join(folder, 'passwd'), PASSWD);
-  [asked, session, result, troubles, signedInAs] = [[], null, {}, [], user => user];
+  [asked, session, result, troubles, signedInAs, later, codes] = [[], null, {}, [], user => user, [], []];
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
 const agent: LocalAgent = {
-  changePassword: async user => ({ changed: false, reason: 'primary_needed', user }),
-  emergency: () => ({ kind: 'refused', code: 'emergency_invalid' }),
+  changePassword: async (user, password, newPassword) => {
+    asked.push(`change ${user} ${password} ${newPassword}`);
+    if (newPassword !== 'right') return { changed: false, reason: 'password_refused', user };
+    result = {};
+    return { changed: true, reason: null, user };
+  },
+  emergency: (user, code) => {
+    if (code === undefined) {
+      const shown = { device: 'tc-1', user, challenge: '12345678', expiresInMs: 14.2 * 60_000, triesLeft: 4 };
+      return { kind: 'answer', answer: { state: 'challenge', ...shown } };
+    }
+    codes.push(code);
+    if (code !== 'ABCDE01234') return { kind: 'refused', code: 'emergency_invalid' };
+    return { kind: 'answer', answer: { state: 'accepted', user, hours: 8 } };
+  },
   status: () => ({ ...STATUS, session }),
   login: async (user, password) => {
     asked.push(`login ${user}`);
-    const granted = password === 'right';
+    const granted = password === 'right' && result.verdict !== 'denied';
     if (granted) session = { user: signedInAs(user), mode: 'online', since: 0 };
     const verdict = granted ? ('granted' as const) : ('denied' as const);
     const reason = granted ? null : 'credentials_invalid';
@@ -66,7 +82,14 @@ const OWN = () =>
 
 function service(settings: UnixAccountSettings | undefined = SHARED()) {
   const files = { uidsFile: join(folder, 'uids.json'), passwdFile: join(folder, 'passwd') };
-  const answer = createPamService(agent, createUnixAccounts(settings, files), error => troubles.push(error));
+  const after = (_delayMs: number, action: () => void) => {
+    later.push(action);
+    return () => {
+      later = later.filter(each => each !== action);
+    };
+  };
+  const accounts = createUnixAccounts(settings, files);
+  const answer = createPamService(agent, accounts, error => troubles.push(error), { after });
   return (
     type: LocalPamRequest['type'],
     user: string,
@@ -181,5 +204,83 @@ describe('a session', () => {
     const { yes, text } = await ask('auth', 'alice', 'right', limit);
     assert.deepEqual([yes, text], [false, 'Too many attempts on this device. Try again in 60 seconds.']);
     assert.ok(!asked.includes('logout'));
+  });
+});
+
+describe('an expired password', () => {
+  const NEW = 'The password has expired. Type a new one in its place, with at least 8 characters.';
+  const AGAIN = 'Type the new password again.';
+  const expired = () => {
+    result = { verdict: 'denied', reason: 'password_expired' };
+    const ask = service();
+    return async (password: string, name = 'alice', limit?: ReturnType<typeof createFailureLimit>) => {
+      const { yes, text } = await ask('auth', name, password, limit);
+      return yes ? 'yes' : text;
+    };
+  };
+
+  test('is changed in its place, by the new one twice, which signs in', async () => {
+    const type = expired();
+    assert.deepEqual([await type('old'), await type('right'), await type('right')], [NEW, AGAIN, 'yes']);
+    assert.deepEqual(asked, ['login alice', 'change alice old right', 'login alice']);
+    assert.deepEqual(readdirSync(records()), ['alice.user']);
+    assert.deepEqual(later, [], 'nothing of it is kept');
+  });
+
+  test('is not changed by who types it again, two new ones that differ, or one that is refused; by the next ones it is', async () => {
+    const type = expired();
+    const said = [];
+    for (const typed of ['old', 'old', 'one', 'other', 'bad', 'bad', 'right']) said.push(await type(typed));
+    const [differ, refused] = [said.splice(3, 1)[0], said.splice(4, 1)[0]];
+    assert.deepEqual(said, [NEW, NEW, AGAIN, AGAIN, AGAIN]);
+    assert.equal(differ, 'The two new passwords differ. Type them again.');
+    assert.match(refused ?? '', /^The new password is not accepted/);
+    assert.equal(await type('right'), 'yes');
+  });
+
+  test('is forgotten after two minutes, and when anybody else logs in', async () => {
+    const type = expired();
+    await type('old');
+    assert.equal(later.length, 1);
+    for (const action of [...later]) action();
+    assert.equal(await type('right'), NEW, 'a login, which is denied as before');
+    await type('wrong', 'bob');
+    assert.equal(await type('right'), NEW);
+    assert.ok(asked.every(what => what.startsWith('login')));
+  });
+
+  test('is told, and not changed, on the socket that anybody may open', async () => {
+    const type = expired();
+    const limit = createFailureLimit(() => 0);
+    for (const typed of ['old', 'right', 'right']) {
+      assert.equal(await type(typed, 'alice', limit), 'The password has expired and must be changed.');
+    }
+    assert.ok(asked.every(what => what.startsWith('login')));
+  });
+});
+
+describe('where only a code by telephone helps', () => {
+  for (const reason of ['cached_login_expired', 'offline_attempts_exhausted', 'clock_went_back']) {
+    test(`(${reason}) what to tell the helpdesk is read, and the code is typed in the place of the password`, async () => {
+      result = { verdict: 'denied', reason, mode: 'offline' };
+      const ask = service();
+      const called = await ask('auth', 'alice', 'right');
+      assert.equal(called.yes, false);
+      assert.match(called.text, /device tc-1, user alice, challenge 1234-5678\..*15 min, 4 tries/);
+      assert.deepEqual(codes, []);
+      const wrong = await ask('auth', 'alice', '00000-00000');
+      assert.match(wrong.text, /^The emergency code is wrong, or its time is over\. For a code/);
+      const right = await ask('auth', 'alice', 'abcde-o1234');
+      assert.deepEqual(right, { yes: false, text: 'The code is right. Now type your password.' });
+      assert.deepEqual(codes, ['0000000000', 'ABCDE01234']);
+    });
+  }
+
+  test('with any other refusal nothing of a code is said, and none is tried', async () => {
+    for (const reason of ['credentials_invalid', 'offline_not_allowed', 'no_cached_login', 'account_locked']) {
+      result = { verdict: 'denied', reason, mode: 'offline' };
+      assert.doesNotMatch((await service()('auth', 'alice', 'abcde-o1234')).text, /challenge/);
+    }
+    assert.deepEqual(codes, []);
   });
 });

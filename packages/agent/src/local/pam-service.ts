@@ -1,9 +1,9 @@
-import type { LocalPamRequest } from '@thinman/protocol';
+import { EMERGENCY_LIFTS, type LocalPamRequest, readEmergencyCode } from '@thinman/protocol';
 import type { createFailureLimit } from './failure-limit.ts';
 import type { LocalAgent } from './local-agent.ts';
 import type { UnixAccounts } from './unix-accounts.ts';
 import type { Words } from './words/shape.ts';
-import { denial, LANGUAGES, languageOf } from './words/words.ts';
+import { denial, emergencyWords, LANGUAGES, languageOf } from './words/words.ts';
 
 /** What PAM is told. `text`: one line for the person, or nothing. */
 export type PamAnswer = { readonly yes: boolean; readonly text: string };
@@ -11,15 +11,38 @@ export type PamAnswer = { readonly yes: boolean; readonly text: string };
 /** Who asks. `limit`: of the socket that anybody may open; whoever has no limit speaks for the device. */
 type Caller = { readonly limit?: ReturnType<typeof createFailureLimit> };
 
+/** Where time comes from. `after` runs something later, and gives how to stop it. */
+export type PamTime = { readonly after: (delayMs: number, action: () => void) => () => void };
+
 const NO: PamAnswer = { yes: false, text: '' };
 const YES: PamAnswer = { yes: true, text: '' };
 
+/** From one step of a change to the next: a person at a login screen. Then what was typed is forgotten. */
+const CHANGE_STEP_MS = 2 * 60_000;
+
+/** `password`: the expired one, which was right. `next`: typed once. */
+type Change = { readonly user: string; readonly password: string; readonly next?: string };
+
 /** Answers for pam_exec: who may log in, who has, and when their session is over. */
-export function createPamService(agent: LocalAgent, accounts: UnixAccounts, onTrouble: (error: unknown) => void) {
+export function createPamService(
+  agent: LocalAgent,
+  accounts: UnixAccounts,
+  onTrouble: (error: unknown) => void,
+  { after }: PamTime,
+) {
   /** The name that PAM knows, and under which the agent signed that person in (`LAB\alice`, `alice@lab.test`). */
   const names = new Map<string, string>();
   /** Sessions of Unix that PAM has opened and not closed. */
   const open = new Map<string, number>();
+  /** Who is changing an expired password: pam_exec asks one thing a login, so each step is a login of its own (ADR 0073). */
+  let changing: Change | undefined;
+  let stopForgetting = () => {};
+
+  function remember(who: Change | undefined): void {
+    stopForgetting();
+    changing = who;
+    stopForgetting = who === undefined ? () => {} : after(CHANGE_STEP_MS, () => remember(undefined));
+  }
 
   /** The user of ThinMan whom PAM means, or undefined: nobody. */
   function meant(name: string): string | undefined {
@@ -35,28 +58,87 @@ export function createPamService(agent: LocalAgent, accounts: UnixAccounts, onTr
     return user !== undefined && session !== null && (session.user === user || session.user === names.get(user));
   }
 
-  async function auth({ user: name, password = '' }: LocalPamRequest, words: Words, { limit }: Caller) {
+  async function auth(request: LocalPamRequest, words: Words, { limit }: Caller): Promise<PamAnswer> {
+    const { user: name, password = '' } = request;
     const user = meant(name);
     if (user === undefined) {
       return { yes: false, text: accounts.who(name).kind === 'local' ? words.ownAccount : words.notSignedIn };
     }
     // pam_exec hands on an empty one too: no user has it, and no attempt is lost to it.
     if (password === '') return { yes: false, text: words.reasons.credentials_invalid };
-    const run = () => agent.login(user, password);
-    const tried =
-      limit === undefined ? { result: await run() } : await limit.attempt(run, ({ verdict }) => verdict === 'denied');
+    // Whoever speaks for the device has a login screen, which shows what comes next.
+    if (limit === undefined && accounts.who(name).kind === 'user') {
+      if (changing?.user === user) return nextStep(changing, password, words);
+      remember(undefined);
+    }
+    const run = () => tryLogin(user, password, words);
+    const tried = limit === undefined ? { result: await run() } : await limit.attempt(run, ({ yes }) => !yes);
     if ('waitMs' in tried) return { yes: false, text: denial(words, 'too_many_attempts', tried.waitMs) };
-    const { result } = tried;
-    if (result.verdict === 'denied') return { yes: false, text: denial(words, result.reason, result.retryAfterMs) };
+    const { reason, ...answer } = tried.result;
+    if (accounts.who(name).kind !== 'user') return answer;
+    if (reason === 'password_expired' && limit === undefined) {
+      remember({ user, password });
+      return { yes: false, text: words.typeNew };
+    }
+    if (!answer.yes) return answer;
+    return makeAccount(user, words) ?? answer;
+  }
+
+  /** One login; where only a code by telephone helps, what was typed may be one. */
+  async function tryLogin(
+    user: string,
+    password: string,
+    words: Words,
+  ): Promise<PamAnswer & { reason?: string | null }> {
+    const { verdict, reason, retryAfterMs, mode, warning = '' } = await agent.login(user, password);
+    if (verdict === 'denied') {
+      const helped = EMERGENCY_LIFTS.some(lifted => lifted === reason) ? byTelephone(user, password, words) : undefined;
+      return { yes: false, reason, text: helped ?? denial(words, reason, retryAfterMs) };
+    }
     const signedIn = agent.status().session?.user;
     if (signedIn !== undefined && signedIn !== user) names.set(user, signedIn);
+    return { yes: true, text: mode === 'offline' ? words.grantedOffline : warning };
+  }
+
+  /** PAM asks for one thing alone: the code is typed in the place of the password, and the password after it. */
+  function byTelephone(user: string, typed: string, words: Words): string | undefined {
+    const code = readEmergencyCode(typed);
+    const redeemed = code === undefined ? undefined : agent.emergency(user, code);
+    if (redeemed?.kind === 'answer' && redeemed.answer.state === 'accepted') return words.codeAccepted;
+    const called = agent.emergency(user);
+    if (called.kind === 'refused' || called.answer.state === 'accepted') return undefined;
+    const challenge = emergencyWords(words, called.answer);
+    return redeemed === undefined ? challenge : `${words.reasons.emergency_invalid} ${challenge}`;
+  }
+
+  /** undefined: done. */
+  function makeAccount(user: string, words: Words): PamAnswer | undefined {
     try {
-      if (accounts.who(name).kind === 'user') accounts.make(user);
+      accounts.make(user);
+      return undefined;
     } catch (error) {
       onTrouble(error);
       return { yes: false, text: words.accountTrouble };
     }
-    return { yes: true, text: result.mode === 'offline' ? words.grantedOffline : (result.warning ?? '') };
+  }
+
+  /** After an expired password: the new one, then the new one again. Whoever has changed it is signed in. */
+  async function nextStep(change: Change, typed: string, words: Words): Promise<PamAnswer> {
+    const { user, password, next } = change;
+    const again = { user, password };
+    if (next === undefined) {
+      const isOld = typed === password;
+      remember(isOld ? again : { ...again, next: typed });
+      return { yes: false, text: isOld ? words.typeNew : words.typeAgain };
+    }
+    remember(again);
+    if (typed !== next) return { yes: false, text: words.page.newDiffers };
+    const { changed, reason, retryAfterMs } = await agent.changePassword(user, password, next);
+    // Only what is wrong with the new password can be mended here.
+    if (reason !== 'password_refused') remember(undefined);
+    if (!changed) return { yes: false, text: denial(words, reason, retryAfterMs) };
+    const { yes, text } = await tryLogin(user, next, words);
+    return (yes ? makeAccount(user, words) : undefined) ?? { yes, text };
   }
 
   async function closed(name: string): Promise<PamAnswer> {

@@ -44,5 +44,8 @@ function hindranceOf({ replica, clock }: Pick<AdminDeps, 'replica' | 'clock'>, t
 }
 
 function wrong(field: string, message: string): Outcome<never> {
-  return refused('bad_request', { problems: [{ field, message }] });
+  return refused('bad_request', {
+    detail: `No code is given: this ${field} ${message}.`,
+    problems: [{ field, message }],
+  });
 }

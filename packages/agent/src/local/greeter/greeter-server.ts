@@ -4,9 +4,11 @@ import { LocalLoginRequest } from '@thinman/protocol';
 import Type from 'typebox';
 import { createServer } from '../../node-http.ts';
 import { createConnectionRoom } from '../connection-room.ts';
+import { emergencyRoute } from '../emergency-route.ts';
 import { createEventStream } from '../event-stream.ts';
 import { createFailureLimit } from '../failure-limit.ts';
 import { sendJson, sendProblem, takeBody } from '../http-json.ts';
+import { passwordRoute } from '../password-route.ts';
 import { greeterUrl } from './boot-token.ts';
 import { hasToken, isOwnAddress, setHeaders } from './guard.ts';
 import { readPageFiles } from './page-files.ts';
@@ -83,6 +85,8 @@ export async function createGreeter(options: {
   const routes: Readonly<Record<string, Handler>> = {
     'GET /v1/events': listen,
     'POST /v1/login': login,
+    'POST /v1/emergency': (request, response) => emergencyRoute(agent, request, response, room, limit),
+    'POST /v1/password': (request, response) => passwordRoute(agent, request, response, room, limit),
     'POST /v1/logout': logout,
     'POST /v1/connect': connect,
   };

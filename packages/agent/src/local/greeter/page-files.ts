@@ -6,6 +6,9 @@ const TYPES = {
   'index.html': 'text/html; charset=utf-8',
   'page.css': 'text/css; charset=utf-8',
   'page.js': 'text/javascript; charset=utf-8',
+  'parts.js': 'text/javascript; charset=utf-8',
+  'change.js': 'text/javascript; charset=utf-8',
+  'emergency.js': 'text/javascript; charset=utf-8',
 } as const;
 
 export type PageFile = { readonly type: string; readonly content: Buffer };

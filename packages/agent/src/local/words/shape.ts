@@ -1,7 +1,7 @@
 import type { OfflineCode, VerdictCode } from '@thinman/protocol';
 
 /** Why a login is denied, as far as people meet it. `other`: whatever else. */
-export type Reason = VerdictCode | OfflineCode | 'too_many_attempts' | 'other';
+export type Reason = VerdictCode | OfflineCode | 'too_many_attempts' | 'password_refused' | 'other';
 
 /** What a login screen says. `{…}` is filled in. */
 export type Words = {
@@ -13,6 +13,12 @@ export type Words = {
   readonly notSignedIn: string;
   readonly ownAccount: string;
   readonly accountTrouble: string;
+  /** What PAM asks for in the place of an expired password. */
+  readonly typeNew: string;
+  readonly typeAgain: string;
+  /** What PAM shows of a challenge, and where the code is typed; and that it was right. */
+  readonly challenge: string;
+  readonly codeAccepted: string;
   readonly page: Readonly<
     Record<
       | 'title'
@@ -40,7 +46,38 @@ export type Words = {
       | 'needUser'
       | 'needPassword'
       | 'signedOut'
-      | 'elsewhere',
+      | 'elsewhere'
+      | 'changePassword'
+      | 'changeTitle'
+      | 'mustChange'
+      | 'oldPassword'
+      | 'newPassword'
+      | 'newAgain'
+      | 'newRules'
+      | 'change'
+      | 'changing'
+      | 'changed'
+      | 'changedSignIn'
+      | 'needOld'
+      | 'needNew'
+      | 'newShort'
+      | 'newSame'
+      | 'newDiffers'
+      | 'cancel'
+      | 'askCode'
+      | 'codeTitle'
+      | 'codeHint'
+      | 'codeDevice'
+      | 'codeUser'
+      | 'codeChallenge'
+      | 'codeLeft'
+      | 'codeOver'
+      | 'code'
+      | 'useCode'
+      | 'needCode'
+      | 'codeShape'
+      | 'codeAnew'
+      | 'codeAccepted',
       string
     >
   >;

@@ -1,3 +1,4 @@
+import { inHalves, type LocalEmergencyAnswer } from '@thinman/protocol';
 import { de } from './de.ts';
 import { en } from './en.ts';
 import { it } from './it.ts';
@@ -24,6 +25,18 @@ export function denial(words: Words, reason: string | null, retryAfterMs?: numbe
   const text = reason !== null && isReason(words, reason) ? reasons[reason] : reasons.other;
   if (retryAfterMs === undefined || retryAfterMs <= 0) return text;
   return `${text} ${fill(tryAgain, { seconds: Math.ceil(retryAfterMs / 1000) })}`;
+}
+
+const MS_PER_MINUTE = 60_000;
+
+/** One line: what to tell the helpdesk, and how long it is good for. */
+export function emergencyWords(
+  { challenge }: Words,
+  shown: Extract<LocalEmergencyAnswer, { state: 'challenge' }>,
+): string {
+  const { device, user, triesLeft: tries, expiresInMs } = shown;
+  const minutes = Math.ceil(expiresInMs / MS_PER_MINUTE);
+  return fill(challenge, { device, user, challenge: inHalves(shown.challenge), minutes, tries });
 }
 
 const isReason = (words: Words, reason: string): reason is Reason => Object.hasOwn(words.reasons, reason);
