@@ -31,7 +31,12 @@ function fakeDirectory() {
       return answer(password);
     },
     status: async () => status,
-    changePassword: async () => ({ kind: 'unavailable' }),
+    async changePassword(_user, password) {
+      binds += 1;
+      const said = await answer(password);
+      if (said.kind === 'granted') return { kind: 'changed' };
+      return said.kind === 'denied' ? { kind: 'denied', code: said.code } : { kind: 'unavailable' };
+    },
     close() {},
   };
   return {
@@ -153,6 +158,36 @@ describe('a login of a directory user', () => {
       'granted',
       'the others of the device are not concerned',
     );
+  });
+
+  test('guesses at a change of password are guesses, sent all at once or not, and the helpdesk opens it again', async () => {
+    await newDevice();
+    const change = (password: string) =>
+      post('/v1/password', {
+        ...{ changeId: randomUUID(), user: 'eve@lab.test', method: 'password' },
+        ...{ password, newPassword: 'another-password' },
+      });
+    const before = fake.binds();
+    const waiting: (() => void)[] = [];
+    fake.says(password => new Promise(resolve => waiting.push(() => resolve(byPassword(password)))));
+    let told = 0;
+    const guesses = Array.from({ length: 3 * MAX_GUESSES }, () =>
+      change('wrong').then(answer => {
+        told += 1;
+        return answer;
+      }),
+    );
+    await waitFor('every guess to be under way or refused', () => told + waiting.length >= guesses.length || undefined);
+    for (const answer of waiting) answer();
+    const codes = (await Promise.all(guesses)).map(codeOf);
+    assert.equal(fake.binds(), before + MAX_GUESSES);
+    assert.equal(codes.filter(code => code === 'credentials_invalid').length, MAX_GUESSES);
+    fake.says(byPassword);
+    assert.equal((await change(RIGHT)).body.code, 'account_locked');
+    await site.put('User', 'eve@lab.test', { unlockedAt: new Date(site.clock.nowMs() + 1).toISOString() });
+    site.clock.forward(10);
+    assert.equal((await change(RIGHT)).status, 200);
+    await site.put('User', 'eve@lab.test', {});
   });
 
   test('that the directory did not decide is no guess', async () => {

@@ -23,6 +23,7 @@ import { JournalUnavailable } from '../journal/errors.ts';
 import type { FailureFact, StoredObject } from '../ports.ts';
 import { accountRefusal } from './account.ts';
 import type { DeviceDeps } from './device-deps.ts';
+import { ownWords } from './directory-user.ts';
 import type { LoginGuard } from './login-guard.ts';
 import { derivedMethod, type Standing, standingOf } from './user-credential.ts';
 
@@ -43,9 +44,13 @@ export function createPasswordChange(deps: DeviceDeps, guard: LoginGuard): Chang
   const { identity, journal, clock } = deps;
   const now = () => ({ serverTime: clock.nowMs() });
 
-  async function failed(device: StoredObject, user: string, changeId: string): Promise<Outcome<never> | undefined> {
+  function failureOf(device: StoredObject, user: string, changeId: string): FailureFact {
     const sentHash = deps.dataKey.mac('failure-fact', device.uid, user, changeId).toString('base64url');
-    const failure: FailureFact = { loginId: changeId, deviceId: device.uid, user, sentHash, atMs: clock.nowMs() };
+    return { loginId: changeId, deviceId: device.uid, user, sentHash, atMs: clock.nowMs() };
+  }
+
+  async function failed(device: StoredObject, user: string, changeId: string): Promise<Outcome<never> | undefined> {
+    const failure = failureOf(device, user, changeId);
     const counted = guard.counting(failure);
     try {
       await journal.append({ events: [], failure });
@@ -70,9 +75,25 @@ export function createPasswordChange(deps: DeviceDeps, guard: LoginGuard): Chang
     const { user, password, newPassword, changeId } = request;
     if (deps.directories.claims(user) === 'none') return refused('bad_request', { detail: 'this user signs' });
     const key = deps.directories.keyOf(user);
-    const lock = locked(device, key);
+    const lock = locked(device, key, ownWords(deps.replica, key).unlockedAt);
     if (lock !== undefined) return lock;
-    const changed = await deps.directories.changePassword(user, password, newPassword);
+    // As at a login: guesses that are sent all at once are no more than those sent one after the other.
+    const over = guard.trying(failureOf(device, key, changeId));
+    try {
+      const changed = await deps.directories.changePassword(user, password, newPassword);
+      // Before anything else can happen a failure counts by itself.
+      return settle(device, key, changeId, changed);
+    } finally {
+      over();
+    }
+  }
+
+  async function settle(
+    device: StoredObject,
+    key: string,
+    changeId: string,
+    changed: Awaited<ReturnType<typeof deps.directories.changePassword>>,
+  ): Promise<Outcome<PasswordChanged>> {
     switch (changed.kind) {
       case 'changed':
         return done({ credentialVersion: 0, ...now() });
