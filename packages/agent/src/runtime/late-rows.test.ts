@@ -38,7 +38,10 @@ function make() {
     },
   };
   const keyring = createKeyring(hasher);
-  const cache = { commitLogin: ({ save }: { save?: CachedLogin }) => void (save && saved.push(save)) };
+  const cache = {
+    commitLogin: ({ save }: { save?: CachedLogin }) => void (save && saved.push(save)),
+    cachedUsers: () => saved,
+  };
   let ids = 0;
   const late = createLateRows(
     {
@@ -123,4 +126,13 @@ test('what fails or was forbidden meanwhile leaves no row, and the next one its 
   );
   assert.equal(defects.length, 1);
   assert.deepEqual(cleared, ['password of dan']);
+});
+
+test('of an excluded group the session has its key, and the disk nothing', async () => {
+  const { grant, derivations, saved } = make();
+  const bundle = bundleOf('eve');
+  const open = grant('l-1', 'eve', 'a password', { ...bundle, offline: { ...bundle.offline, keep: false } });
+  await derivations[0]?.end();
+  assert.deepEqual(saved, []);
+  assert.equal(open.cached?.user, 'eve');
 });

@@ -73,8 +73,11 @@ export function createLateRows(
       if (waiting.get(userId) !== each) return;
       const { user, granted, bundle, secrets } = each;
       const { subject, credentialVersion, serverTime } = granted;
-      const used = nextUse(cache.cachedUsers());
-      const facts = { method: 'password', subject, credentialVersion, lastOnlineMs: serverTime, used } as const;
+      const used = unlessTrouble(() => nextUse(cache.cachedUsers()))?.done;
+      const facts = {
+        ...{ method: 'password' as const, subject, credentialVersion, lastOnlineMs: serverTime },
+        ...(used !== undefined && { used }),
+      };
       const save = rowOf({ user, salt, kdf: DEFAULT_KDF, base }, bundle, facts);
       isKept = keyring.adopt(secrets, { salt, kdf: DEFAULT_KDF, base });
       if (isKept) secrets.cached = save;
