@@ -50,6 +50,7 @@ import {
   ObjectName,
   ObjectOutput,
   ObjectPage,
+  OfflineUsersAnswer,
   PasswordChanged,
   PasswordChangeRequest,
   PROTOCOL_HEADER,
@@ -79,6 +80,7 @@ import {
   UserActRequest,
   UserBundle,
   VouchRequest,
+  WipeRequest,
 } from '@thinman/protocol';
 import fc, { type Arbitrary } from 'fast-check';
 import Type, { type TSchema } from 'typebox';
@@ -176,6 +178,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
   { method: 'POST', path: '/v1/admin/rollback', body: RollbackRequest, answer: RollbackAnswer },
   { method: 'POST', path: '/v1/admin/emergency-code', body: EmergencyCodeRequest, answer: EmergencyCodeAnswer },
   { method: 'GET', path: '/v1/admin/sessions', answer: SessionsAnswer },
+  { method: 'GET', path: '/v1/admin/offline-users', query: ['device', 'user'], answer: OfflineUsersAnswer },
   { method: 'POST', path: '/v1/admin/users/unlock', body: UserActRequest, answer: UserActAnswer },
   { method: 'POST', path: '/v1/admin/users/end-sessions', body: UserActRequest, answer: UserActAnswer },
   { method: 'PUT', path: '/v1/admin/files/:name', body: FilePutRequest, answer: FilePutAnswer },
@@ -187,6 +190,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
   { method: 'GET', path: '/v1/admin/unknown-devices', answer: UnknownDevicesAnswer },
   { method: 'POST', path: '/v1/admin/devices/approve', body: ApproveRequest, answer: DeviceChangedAnswer },
   { method: 'POST', path: '/v1/admin/devices/replace', body: ReplaceRequest, answer: DeviceChangedAnswer },
+  { method: 'POST', path: '/v1/admin/devices/wipe', body: WipeRequest, answer: DeviceChangedAnswer },
   { method: 'POST', path: '/v1/admin/drain', answer: ServerStatus },
   { method: 'POST', path: '/v1/admin/login', body: AdminLoginRequest, answer: AdminLoginAnswer },
   { method: 'POST', path: '/v1/admin/logout', answer: Type.Object({}) },
