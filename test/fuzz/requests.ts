@@ -1,6 +1,7 @@
 import {
   AcceptDatabaseAnswer,
   AcceptDatabaseRequest,
+  ActivityReport,
   AdminLoginAnswer,
   AdminLoginRequest,
   AgentStatus,
@@ -140,6 +141,7 @@ export const CONTROL_ROUTES: readonly Route[] = [
   { method: 'POST', path: LOCAL_PATHS.login, body: LocalLoginRequest, answer: LoginResult },
   { method: 'POST', path: LOCAL_PATHS.logout, answer: Type.Object({}) },
   { method: 'POST', path: LOCAL_PATHS.pam, body: LocalPamRequest, answer: 'text' },
+  { method: 'POST', path: LOCAL_PATHS.activity, body: ActivityReport, answer: Type.Object({}) },
   { method: 'GET', path: LOCAL_PATHS.session, answer: SessionView },
   { method: 'POST', path: LOCAL_PATHS.connect, body: ConnectionRequest, answer: ConnectionStatus },
   { method: 'POST', path: LOCAL_PATHS.disconnect, body: ConnectionRequest, answer: ConnectionStatus },
@@ -148,6 +150,7 @@ export const LOGIN_ROUTES: readonly Route[] = [
   { method: 'GET', path: LOCAL_PATHS.status, answer: PublicAgentStatus },
   { method: 'POST', path: LOCAL_PATHS.login, body: LocalLoginRequest, answer: LoginResult },
   { method: 'POST', path: LOCAL_PATHS.pam, body: LocalPamRequest, answer: 'text' },
+  { method: 'POST', path: LOCAL_PATHS.activity, body: ActivityReport, answer: Type.Object({}) },
 ];
 
 /** Objects as `apply` takes them: most with a body of their own kind. */
