@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, type Stats, statSync } from 'node:fs';
 import { enableCompileCache, flushCompileCache } from 'node:module';
 import { agentPaths } from '../config.ts';
 
@@ -10,14 +10,22 @@ const COMPILED_DIR_MODE = 0o700;
  * lives: in any other folder nothing is made. Never fails: what cannot be read or kept is compiled anew.
  */
 export function reuseCompiled(dataDir: string): void {
-  const { identityDir, compiledDir } = agentPaths(dataDir);
-  if (!existsSync(identityDir)) return;
+  const { dataDir: folder, identityDir, compiledDir } = agentPaths(dataDir);
+  if (!existsSync(identityDir) || !isOurs(statSync(folder))) return;
   try {
     mkdirSync(compiledDir, { mode: COMPILED_DIR_MODE });
   } catch {
     // It is there, or cannot be.
   }
-  if (statSync(compiledDir, { throwIfNoEntry: false })?.isDirectory() === true) enableCompileCache(compiledDir);
+  if (isOurs(lstatSync(compiledDir, { throwIfNoEntry: false }))) enableCompileCache(compiledDir);
+}
+
+const WRITABLE_BY_OTHERS = 0o022;
+
+/** An agent that runs as root in the folder of another user would else run what that user has written. */
+function isOurs(found: Stats | undefined): boolean {
+  if (found?.isDirectory() !== true || (found.mode & WRITABLE_BY_OTHERS) !== 0) return false;
+  return process.geteuid === undefined || found.uid === process.geteuid();
 }
 
 /** For the next start, which need not come after an orderly end of this one. */
