@@ -18,6 +18,16 @@ const fields = [oldPassword, newPassword, again];
 /** @type {{ user: string; outcome: Outcome } | undefined} */
 let who;
 
+/** Who walks off leaves no password behind: as at PAM (ADR 0073). */
+const KEPT_MS = 2 * 60_000;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let forgetting;
+
+function stillThere() {
+  clearTimeout(forgetting);
+  forgetting = setTimeout(() => (busy.isBusy() ? stillThere() : close()), KEPT_MS);
+}
+
 export const isChanging = () => who !== undefined;
 
 /** `password`: the one that has just been found to have expired. @param {string} user @param {string | undefined} password @param {Outcome} outcome */
@@ -28,12 +38,14 @@ export function openChange(user, password, outcome) {
   mustChange.hidden = password === undefined;
   // It was typed a moment ago.
   oldField.hidden = password !== undefined;
+  stillThere();
   outcome.closed();
   (password === undefined ? oldPassword : newPassword).focus();
 }
 
 /** Whoever it was is gone. */
 export function dropChange() {
+  clearTimeout(forgetting);
   who = undefined;
   clear();
 }
@@ -82,7 +94,12 @@ form.addEventListener('submit', async event => {
     busy.set(false);
   }
 });
-for (const field of fields) field.addEventListener('input', () => field.removeAttribute('aria-invalid'));
+for (const field of fields) {
+  field.addEventListener('input', () => {
+    field.removeAttribute('aria-invalid');
+    stillThere();
+  });
+}
 
 part('change-cancel', HTMLButtonElement).addEventListener('click', () => {
   say(undefined);

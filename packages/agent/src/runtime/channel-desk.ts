@@ -42,6 +42,8 @@ export function createChannelDesk(
   const { cache, channels, identity, dispatch, verifyStatement, attempts } = context;
   /** Bundles that came by themselves are kept as answers are, under numbers that no attempt has. */
   let given = 0;
+  /** Whom the last hello named: of nobody else do servers say anything. */
+  let named = '';
   const open = new Map<number, ChannelHandle>();
   const greetings = new Map<number, Greeting>();
   /** What each channel was told last of who is held here. */
@@ -196,6 +198,7 @@ export function createChannelDesk(
   function sayHello(handle: ChannelHandle | undefined): void {
     const { site } = context.state();
     const users = usersToName();
+    named = users.toSorted().join();
     const bundle = cache.deviceBundle()?.etag ?? '';
     handle?.send({ type: 'hello', ...self, users, statement: [site.epoch, site.version], bundle });
   }
@@ -232,8 +235,6 @@ export function createChannelDesk(
     tellHeld(): void {
       for (const channel of greetings.keys()) sendStatus(channel, false);
     },
-
-    usersToName,
 
     acknowledge(channel: number, id: string, ok: boolean, detail: string): void {
       open.get(channel)?.send({ type: 'ack', id, ok, detail });
@@ -293,6 +294,12 @@ export function createChannelDesk(
         heldWords.delete(userId);
         for (const handle of open.values()) sayHello(handle);
       };
+    },
+
+    /** Only if the last hello, whatever it was said for, named others than there are now. */
+    sayHelloOfOthers(): void {
+      if (usersToName().toSorted().join() === named) return;
+      for (const handle of open.values()) sayHello(handle);
     },
 
     /** The list of cached users has changed: the server is to say what it knows of them. */

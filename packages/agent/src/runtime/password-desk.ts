@@ -168,15 +168,18 @@ export function createPasswordDesk(
       secrets.kdf = kdf;
       const { opened, cached } = secrets;
       if (opened === undefined || cached === undefined) return;
-      const { method, credentialVersion, lastOnlineMs } = cached;
+      const { method, credentialVersion, lastOnlineMs, used } = cached;
       const save = grants.rowOf(secrets, opened, {
         method,
         credentialVersion,
         lastOnlineMs,
         subject: answer.value.subject,
+        ...(used !== undefined && { used }),
       });
       secrets.cached = save ?? cached;
-      if (save !== undefined) unlessTrouble(() => cache.commitLogin({ user, save }));
+      if (save === undefined || opened.offline.keep === false) return;
+      // Of one who was forgotten meanwhile nothing comes back.
+      unlessTrouble(() => cache.cachedLogin(user) !== undefined && cache.commitLogin({ user, save }));
     },
   };
 }

@@ -120,8 +120,6 @@ export function createRunner(options: RunnerOptions) {
     offered => options.onSite?.(statement, offered),
   );
   const keeping = createKeepingDesk(context, sessions, channels, takeDeviceBundle);
-  /** Of whom a server was asked last, or will be when it is there. */
-  let named = namedUsers();
   const watch = createSessionWatch(context, session => options.onSession?.(session));
 
   function dispatch(happening: Happening): void {
@@ -207,9 +205,7 @@ export function createRunner(options: RunnerOptions) {
     commitLogin(effect) {
       logins.commitLogin(effect);
       isHeldTouched = true;
-      const now = namedUsers();
-      if (now !== named) channels.sayHelloAgain();
-      named = now;
+      channels.sayHelloOfOthers();
     },
     finishLogin: logins.finishLogin,
     forget: ({ loginId }) => keyring.forget(loginId),
@@ -269,10 +265,6 @@ export function createRunner(options: RunnerOptions) {
   function cachedVersions(): readonly Version[] {
     const read = () => cache.cachedUsers().map(({ user }) => cache.cachedLogin(user)?.bundleVersion ?? NO_VERSION);
     return unlessTrouble(read)?.done ?? [];
-  }
-
-  function namedUsers(): string {
-    return channels.usersToName().sort().join();
   }
 
   function record(type: string, data: Readonly<Record<string, unknown>>, user?: string): void {

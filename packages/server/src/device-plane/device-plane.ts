@@ -96,7 +96,14 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     const sinceMs = Math.min(momentOf(loginId), deps.clock.nowMs());
     book.opened({ deviceId: device.uid, device: device.name, userId, user, loginId, mode, sinceMs });
   });
-  const channel = createChannelUpgrade(deps, gate, channels);
+  const channel = createChannelUpgrade(deps, gate, {
+    ...channels,
+    dropSilent(silenceMs) {
+      channels.dropSilent(silenceMs);
+      // Looked at now and then, it notes who is still here, and lets go of who has not been for long.
+      book.all();
+    },
+  });
   const enrolment = createEnrolment(deps, randomUuid);
   const login = createLogin(deps, bundles, guard, accounts, book);
   const vouch = createVouch(deps, bundles, accounts, book);

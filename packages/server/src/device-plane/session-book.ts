@@ -33,7 +33,8 @@ export type BookChange = {
  * stands, but against a device that is connected here nobody else's counts. In memory: after a start devices tell it anew.
  */
 export type SessionBook = {
-  opened(session: Omit<KnownSession, 'server'>): void;
+  /** `isSaid`: by its device, which keeps it for as long as it is connected; a device may have given up on the answer to its login. */
+  opened(session: Omit<KnownSession, 'server'>, isSaid?: boolean): void;
   /** `loginId`: only this one. */
   closed(deviceId: string, loginId?: string): void;
   /** Another server said so. `whole`: and that there are no others. */
@@ -52,7 +53,8 @@ export function createSessionBook(deps: {
   isEnded(loginId: string): boolean;
 }): SessionBook {
   const { name, clock } = deps;
-  const byDevice = new Map<string, { readonly session: KnownSession; readonly from: string; heardMs: number }>();
+  type Entry = { readonly session: KnownSession; readonly from: string; readonly isSaid: boolean; heardMs: number };
+  const byDevice = new Map<string, Entry>();
   const seen = new Set<string>();
   const listeners: ((change: BookChange) => void)[] = [];
 
@@ -64,23 +66,28 @@ export function createSessionBook(deps: {
   function live(): readonly KnownSession[] {
     const nowMs = clock.monotonicMs();
     const sessions: KnownSession[] = [];
+    const gone: string[] = [];
     for (const [deviceId, entry] of byDevice) {
-      const isHeard = entry.from === name ? deps.isConnected(deviceId) : seen.has(entry.from);
+      const isHeard = entry.from === name ? entry.isSaid && deps.isConnected(deviceId) : seen.has(entry.from);
       if (isHeard) entry.heardMs = nowMs;
-      if (deps.isEnded(entry.session.loginId) || nowMs - entry.heardMs > HEARSAY_MS) byDevice.delete(deviceId);
-      else sessions.push(entry.session);
+      const isOver = deps.isEnded(entry.session.loginId) || nowMs - entry.heardMs > HEARSAY_MS;
+      if (!isOver) sessions.push(entry.session);
+      else if (byDevice.delete(deviceId) && entry.from === name) gone.push(deviceId);
     }
+    // Other servers believe us for as long as they see us: of a device that was switched off they hear from nobody else.
+    tell({ opened: [], closed: gone, from: undefined });
     return sessions;
   }
 
   return {
-    opened(more) {
+    opened(more, isSaid = true) {
       const held = byDevice.get(more.deviceId);
       const isSame = held?.session.loginId === more.loginId;
       // The first word of it knows best when it began.
       const sinceMs = isSame ? Math.min(held.session.sinceMs, more.sinceMs) : more.sinceMs;
       const session = { ...more, user: more.user ?? (isSame ? held.session.user : null), sinceMs, server: name };
-      byDevice.set(more.deviceId, { session, from: name, heardMs: clock.monotonicMs() });
+      const wasSaid = isSame && held.from === name && held.isSaid;
+      byDevice.set(more.deviceId, { session, from: name, isSaid: isSaid || wasSaid, heardMs: clock.monotonicMs() });
       const isNews = !isSame || held.from !== name || held.session.mode !== more.mode;
       if (isNews) tell({ opened: [session], closed: [], from: undefined });
     },
@@ -95,7 +102,7 @@ export function createSessionBook(deps: {
       const gone = closed.filter(deviceId => byDevice.get(deviceId)?.from === from && byDevice.delete(deviceId));
       const news = opened.filter(({ deviceId }) => !isMine(deviceId));
       for (const session of news) {
-        byDevice.set(session.deviceId, { session, from, heardMs: clock.monotonicMs() });
+        byDevice.set(session.deviceId, { session, from, isSaid: true, heardMs: clock.monotonicMs() });
       }
       tell({ opened: news, closed: gone, from });
     },

@@ -41,7 +41,7 @@ export function createSessionGate(
     if (decision.kind === 'too_many') return { kind: 'too_many_sessions' };
     const sinceMs = proved === undefined ? nowMs : Math.min(momentOf(proved), nowMs);
     const { uid: deviceId, name } = device;
-    book.opened({ deviceId, device: name, userId: user.uid, user: user.name, loginId, mode: 'online', sinceMs });
+    book.opened({ deviceId, device: name, userId: user.uid, user: user.name, loginId, mode: 'online', sinceMs }, false);
     return decision;
   };
 

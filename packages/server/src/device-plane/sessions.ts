@@ -116,6 +116,8 @@ export function createSessions(
       const { claims: held } = checked.value;
       const current = held.directory === undefined ? done(held) : await askDirectory(held);
       if (!current.ok) return current;
+      // While the directory was asked it may have been ended.
+      if (journal.isEnded(held.loginId)) return refused('session_invalid', { serverTime: clock.nowMs() });
       const { expiresAt: _, ...claims } = current.value;
       const session = await sessions.issue(claims);
       const { loginId, userId, user, startedAt: sinceMs } = claims;

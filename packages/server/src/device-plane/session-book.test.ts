@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SESSION_LIFETIME_MS } from '@thinman/protocol';
+import { type BookChange, createSessionBook } from './session-book.ts';
+
+const LONG_MS = SESSION_LIFETIME_MS + 2 * 60_000;
+
+function make() {
+  let nowMs = 0;
+  const connected = new Set<string>();
+  const told: BookChange[] = [];
+  const book = createSessionBook({
+    name: 'primary',
+    clock: { monotonicMs: () => nowMs },
+    isConnected: deviceId => connected.has(deviceId),
+    isEnded: () => false,
+  });
+  book.onChange(change => void told.push(change));
+  const session = (device: string) => ({
+    ...{ deviceId: device, device, userId: 'alice', user: 'alice', loginId: `login on ${device}` },
+    ...{ mode: 'online' as const, sinceMs: 0 },
+  });
+  const devices = () => book.all().map(({ device }) => device);
+  return { book, connected, told, session, devices, later: (ms: number) => (nowMs += ms) };
+}
+
+test('a session stays for as long as its device is connected, and a token’s life after it was last seen', () => {
+  const { book, connected, session, devices, later } = make();
+  connected.add('tc-1');
+  book.opened(session('tc-1'));
+  later(10 * LONG_MS);
+  assert.deepEqual(devices(), ['tc-1']);
+  connected.delete('tc-1');
+  later(SESSION_LIFETIME_MS);
+  assert.deepEqual(devices(), ['tc-1']);
+  later(LONG_MS);
+  assert.deepEqual(devices(), []);
+});
+
+test('of a device that was switched off the other servers hear: they believe this one for as long as they see it', () => {
+  const { book, told, session, devices, later } = make();
+  book.opened(session('tc-1'));
+  later(LONG_MS);
+  assert.deepEqual(devices(), []);
+  assert.deepEqual(told.at(-1), { opened: [], closed: ['tc-1'], from: undefined });
+});
+
+test('what another server told is not told on as ended here', () => {
+  const { book, told, session, devices, later } = make();
+  book.told('secondary', [{ ...session('tc-1'), server: 'secondary' }], [], true);
+  const before = told.length;
+  later(LONG_MS);
+  assert.deepEqual(devices(), []);
+  assert.equal(told.length, before);
+});
+
+test('a login whose device never speaks of it is no session for ever, though the device is connected', () => {
+  const { book, connected, session, devices, later } = make();
+  connected.add('tc-1').add('tc-2');
+  book.opened(session('tc-1'), false);
+  book.opened(session('tc-2'), false);
+  book.opened(session('tc-2'));
+  assert.deepEqual(devices(), ['tc-1', 'tc-2']);
+  later(LONG_MS);
+  assert.deepEqual(devices(), ['tc-2']);
+});
