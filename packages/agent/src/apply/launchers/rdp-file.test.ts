@@ -71,6 +71,11 @@ test('every setting of a .rdp file is there when it is read back', () => {
   );
 });
 
+test('a line separator of Unicode is a character like others', () => {
+  const settings = [{ name: 'domain', type: 's', value: 'LAB\u2028ward\u2029' }] as const;
+  assert.deepEqual(readRdp(writeRdp(settings)), settings);
+});
+
 test('no field of a connection is lost on the way into the file', () => {
   const full: ConnectionOf<'rdp'> = {
     name: 'ward',

@@ -67,7 +67,8 @@ export function writeRdp(settings: readonly RdpSetting[]): string {
 /** Reads what `writeRdp` and Microsoft's clients write; lines that are no setting are left out. */
 export function readRdp(content: string): readonly RdpSetting[] {
   return content.split(/\r?\n/).flatMap((line): readonly RdpSetting[] => {
-    const found = /^([^:]+):([si]):(.*)$/u.exec(line);
+    // `s`: line separators of Unicode end no line here, and may stand in a name.
+    const found = /^([^:]+):([si]):(.*)$/su.exec(line);
     const [, name = '', type, value = ''] = found ?? [];
     if (type === 's') return [{ name, type, value }];
     return type === 'i' && /^-?\d+$/.test(value) ? [{ name, type, value: Number(value) }] : [];

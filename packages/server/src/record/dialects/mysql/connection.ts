@@ -1,7 +1,7 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { type Connection, createConnection, type SslOptions } from 'mysql2';
 import type { MysqlAddress } from './address.ts';
-import { ConnectionLost, SqlError } from './sql-errors.ts';
+import { ConnectionLost, refusalToConnect, SqlError } from './sql-errors.ts';
 
 /**
  * An attempt to connect ends after this. Longer than anybody waits for it: whoever asks next takes the same attempt, so a
@@ -60,7 +60,7 @@ export function openConnection(
       signal.removeEventListener('abort', giveUp);
       raw.on('error', () => {});
       socket.destroy();
-      reject(sqlErrorOf(error));
+      reject(refusalToConnect(sqlErrorOf(error)));
     };
     const giveUp = () => fail(new Error('it was given up'));
     signal.addEventListener('abort', giveUp);
@@ -151,9 +151,18 @@ function watchSilence(socket: Socket, silenceMs: number, onSilence: () => void):
 /** mysql2's errors carry the statement with its values: those must not be passed on. */
 function sqlErrorOf(error: unknown): Error {
   const { errno, sqlState, message, code } = error as NodeJS.ErrnoException & { sqlState?: unknown };
-  if (typeof sqlState === 'string' && typeof errno === 'number') return new SqlError(errno, message);
+  const answered = typeof sqlState === 'string' && typeof errno === 'number';
+  if (answered && !isOfProxy(errno)) return new SqlError(errno, message);
+  if (answered) return new ConnectionLost(`the connection failed: a proxy in front of it says "${message}" (${errno})`);
   return new ConnectionLost(`the connection failed: ${LOST_WORDS[code ?? ''] ?? message}`);
 }
+
+/**
+ * No database sends these numbers; proxies do, of a database that they do not reach or have lost in the middle: MySQL Router
+ * those that clients give to errors of their own (CR_…), ProxySQL 9001 and what follows.
+ * @see https://dev.mysql.com/doc/mysql-errors/9.0/en/client-error-reference.html
+ */
+const isOfProxy = (errno: number) => (errno >= 2_000 && errno < 3_000) || (errno >= 9_000 && errno < 10_000);
 
 /** What does not explain itself. */
 const LOST_WORDS: Readonly<Record<string, string>> = {

@@ -158,12 +158,22 @@ export function unavailableBy(error: unknown, at: AtHand): DatabaseUnavailable |
       error,
     );
   if (!(error instanceof SqlError)) return undefined;
-  const meaning = MEANINGS.find(({ of }) => of.includes(error.errno));
+  const meaning = meaningOf(error);
   if (meaning === undefined) return undefined;
   const { trouble, words } = meaning;
   const mend = mendOf(error.errno, at);
   const text = `${where}: ${words} (${error.errno}: ${error.message})${mend === undefined ? '' : `. Run there: ${mend}`}`;
   return new DatabaseUnavailable(trouble, text, error);
+}
+
+/** Whatever it says to a login, and in whatever number: there is no connection, and no statement of ours was at fault. */
+export function refusalToConnect(error: unknown): unknown {
+  if (!(error instanceof SqlError) || meaningOf(error) !== undefined) return error;
+  return new ConnectionLost(`it refuses the connection: ${error.message} (${error.errno})`, { cause: error });
+}
+
+function meaningOf({ errno }: SqlError): Words | undefined {
+  return MEANINGS.find(({ of }) => of.includes(errno));
 }
 
 function mendOf(errno: number, { database, account, readOnly }: AtHand): string | undefined {
