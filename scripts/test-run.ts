@@ -2,6 +2,7 @@
 import { relative, resolve } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { CI_SEED } from '../test/support/ci-seed.ts';
 
 export interface Totals {
   readonly passed: number;
@@ -15,6 +16,11 @@ export interface TestRun {
   /** How many files run at the same time. */
   readonly concurrency: number;
 }
+
+/** A build tries the same random cases each time: `test/support/ci-seed.ts`. */
+const IS_CI = process.env.CI === 'true';
+const SEEDED = IS_CI ? [`--import=${import.meta.resolve('../test/support/ci-seed.ts')}`] : [];
+const SEEDS = IS_CI ? { THINMAN_FUZZ_SEED: String(CI_SEED) } : {};
 
 /** For one test that does not set its own: all faults on one site of real databases take two minutes on a quiet machine. */
 const TEST_TIMEOUT_MS = 480_000;
@@ -47,8 +53,8 @@ export async function runTests(files: readonly string[], { concurrency }: TestRu
     files: [...files],
     concurrency,
     timeout: TEST_TIMEOUT_MS,
-    execArgv: ['--conditions=source'],
-    env: { ...process.env, NODE_COMPILE_CACHE: resolve(COMPILE_CACHE) },
+    execArgv: ['--conditions=source', ...SEEDED],
+    env: { ...SEEDS, ...process.env, NODE_COMPILE_CACHE: resolve(COMPILE_CACHE) },
     signal: stop.signal,
   });
   const withTests = new Set<string>();
