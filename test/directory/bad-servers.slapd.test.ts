@@ -27,7 +27,7 @@ before(async () => {
 });
 after(async () => {
   await slapd[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
 const given = () => ({

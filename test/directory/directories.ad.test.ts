@@ -60,13 +60,13 @@ directoryContract('Active Directory (Samba)', async (): Promise<DirectoryLab> =>
       'not-here': { make: setting({ userWorkstations: 'ELSEWHERE' }), code: 'not_permitted' },
       locked: { make: dc.lockOut, ...{ code: 'account_locked', whoever: true } },
     },
-    stop: () => dc.process().signal('SIGSTOP'),
+    stop: () => dc.process().freeze(),
     goOn: () => dc.process().signal('SIGCONT'),
     kill: async () => void (await dc.process().kill()),
     start: dc.start,
     async [Symbol.asyncDispose]() {
       await dc[Symbol.asyncDispose]();
-      rmSync(folder, { recursive: true });
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 });

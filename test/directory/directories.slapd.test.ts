@@ -28,13 +28,13 @@ directoryContract('OpenLDAP', async (): Promise<DirectoryLab> => {
         ...{ code: 'account_locked', whoever: true },
       },
     },
-    stop: () => slapd.process().signal('SIGSTOP'),
+    stop: () => slapd.process().freeze(),
     goOn: () => slapd.process().signal('SIGCONT'),
     kill: async () => void (await slapd.process().kill()),
     start: slapd.start,
     async [Symbol.asyncDispose]() {
       await slapd[Symbol.asyncDispose]();
-      rmSync(folder, { recursive: true });
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 });

@@ -13,7 +13,7 @@ import {
 const serverOf = (dc: AdController): PairServer => ({
   url: dc.url,
   counted: async user => Number(await dc.attribute(user, 'badPwdCount')),
-  stop: () => dc.process().signal('SIGSTOP'),
+  stop: () => dc.process().freeze(),
   goOn: () => dc.process().signal('SIGCONT'),
   kill: async () => void (await dc.process().kill()),
   start: dc.start,
@@ -23,7 +23,7 @@ failoverContract('Active Directory (Samba)', async users => {
   const folder = mkdtempSync(join(tmpdir(), 'thinman-two-ad-'));
   const [one, other] = [join(folder, 'first'), join(folder, 'second')];
   await using unfinished = new AsyncDisposableStack();
-  unfinished.defer(() => rmSync(folder, { recursive: true }));
+  unfinished.defer(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   const first = unfinished.use(await startAdController(one));
   // Without a threshold nothing is counted.
   await first.set(AD_BASE, { lockoutThreshold: '50' });

@@ -8,7 +8,7 @@ import { type Slapd, startSlapd } from '../support/directories/slapd.ts';
 const serverOf = (slapd: Slapd): PairServer => ({
   url: slapd.ldapsUrl,
   counted: async user => slapd.binds(`uid=${user},`),
-  stop: () => slapd.process().signal('SIGSTOP'),
+  stop: () => slapd.process().freeze(),
   goOn: () => slapd.process().signal('SIGCONT'),
   kill: async () => void (await slapd.process().kill()),
   start: slapd.start,
@@ -29,7 +29,7 @@ failoverContract('OpenLDAP', async users => {
     },
     async [Symbol.asyncDispose]() {
       for (const slapd of [first, second]) await slapd[Symbol.asyncDispose]();
-      rmSync(folder, { recursive: true });
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 });

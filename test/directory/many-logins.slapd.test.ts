@@ -78,6 +78,6 @@ test('500 logins at once over HTTPS, of 10,000 users: none is wrong, and who is 
       await site.close();
     }
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 });

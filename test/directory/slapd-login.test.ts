@@ -42,7 +42,7 @@ before(async () => {
 after(async () => {
   await site.close();
   await slapd[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
 const login = (user: string, password = USER_PASSWORD) => device.running().login(user, password);

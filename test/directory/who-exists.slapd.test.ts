@@ -53,6 +53,6 @@ test('who exists in a directory is told neither by the answer nor by its time, t
     assert.ok(seen.isSure, `a delay of ${DELAY_MS} ms was not seen: ${JSON.stringify(seen)}`);
     assert.ok(!found.isSure, `who exists can be told by time: ${JSON.stringify(found)}`);
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 });

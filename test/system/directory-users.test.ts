@@ -140,7 +140,7 @@ const STORIES: Stories = {
   ) => {
     const tc1 = await online(site);
     await loginAndKeep(tc1, ALICE, ONLINE);
-    slapd.process().signal('SIGSTOP');
+    await slapd.process().freeze();
     try {
       await expectLogin(tc1, ALICE, 'granted offline');
       await expectLogin(tc1, { ...ALICE, name: 'u2@lab.test' }, 'denied no_cached_login offline');

@@ -26,7 +26,7 @@ export type DirectoryLab = AsyncDisposable & {
   readonly atOnce: number;
   /** A password that the policy does not take. */
   readonly weakPassword: string;
-  stop(): void;
+  stop(): Promise<void>;
   goOn(): void;
   kill(): Promise<void>;
   start(): Promise<void>;
@@ -189,7 +189,7 @@ export function directoryContract(name: string, openLab: () => Promise<Directory
         return answer;
       };
       assert.equal(await tryNow(), 'granted');
-      lab.stop();
+      await lab.stop();
       assert.equal(await tryNow(), 'unavailable');
       lab.goOn();
       await waitFor('a login', async () => ((await tryNow()) === 'granted' ? true : undefined));

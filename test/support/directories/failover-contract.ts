@@ -12,7 +12,7 @@ export type PairServer = {
   readonly url: string;
   /** Wrong passwords of this user that this server has counted. */
   counted(user: string): Promise<number>;
-  stop(): void;
+  stop(): Promise<void>;
   goOn(): void;
   kill(): Promise<void>;
   start(): Promise<void>;
@@ -109,7 +109,7 @@ export function failoverContract(name: string, openPair: (users: readonly string
 
     test('both hang: no answer at all, and never a wrong password', async () => {
       using directories = both();
-      for (const server of [pair.first, pair.second]) server.stop();
+      for (const server of [pair.first, pair.second]) await server.stop();
       try {
         assert.equal(said(await login(directories, 'alice', 'wrong-password')), 'unavailable');
       } finally {
@@ -121,12 +121,16 @@ export function failoverContract(name: string, openPair: (users: readonly string
       const port = Number(new URL(pair.first.url).port);
       let hits = 0;
       for (const chunk of CHUNKS) {
-        await using wire = await createFaultyWire(port, chunk, 'none', pair.first.stop);
+        let stopped = Promise.resolve();
+        await using wire = await createFaultyWire(port, chunk, 'none', () => {
+          stopped = pair.first.stop();
+        });
         using directories = open(`ldaps://127.0.0.1:${wire.port}`, pair.second.url);
         try {
           assert.equal(said(await login(directories)), 'granted', `chunk ${chunk}`);
           if (wire.hit()) hits += 1;
         } finally {
+          await stopped;
           pair.first.goOn();
         }
       }
