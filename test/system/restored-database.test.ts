@@ -92,8 +92,10 @@ systemTest(
       await restoreOlder(site, `at-${at}`);
       const { epoch } = await primary.status();
       const watch = await killAt(primary.process().pid, point);
-      await accept();
-      await Promise.race([primary.process().exited, site.settle()]);
+      const attempt = await accept();
+      await Promise.race([primary.process().exited, site.settle()]).catch((error: unknown) => {
+        throw new Error(`${told}: ${JSON.stringify(attempt)}`, { cause: error });
+      });
       await watch.stop();
       if (!primary.isRunning()) await primary.start();
       const found = await primary.waitForStatus(told, ({ state, why }) => state === 'serving' || why === 'forked');
