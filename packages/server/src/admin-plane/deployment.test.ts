@@ -13,7 +13,8 @@ import type {
 } from '@thinman/protocol';
 import { type AdminSite, createAdminSite } from '../../../../test/support/admin-site.ts';
 import { PRIMARY, recordedEvent } from '../../../../test/support/record-fixtures.ts';
-import { createRolloutDriver, ROLLOUT_LOOK_MS } from '../runtime/rollout-driver.ts';
+import type { StoredObject } from '../ports.ts';
+import { createRolloutDriver, DEVICES_A_LOOK, ROLLOUT_LOOK_MS, type RolloutDriver } from '../runtime/rollout-driver.ts';
 
 const withSite = async (work: (site: AdminSite) => Promise<void>) => {
   const site = await createAdminSite();
@@ -43,6 +44,8 @@ async function addDevices(site: AdminSite, group: string, names: readonly string
 }
 
 let told = 0;
+/** The driver that is told of what is stored, as a server's event store tells it. */
+let heard: RolloutDriver['heard'] = () => {};
 async function tell(site: AdminSite, device: string, result: SectionResult, section = 'power', etag = 'unknown') {
   const version = { epoch: 1, generation: site.deps.replica.position()?.version.generation ?? 0 };
   const event = recordedEvent({
@@ -52,6 +55,7 @@ async function tell(site: AdminSite, device: string, result: SectionResult, sect
     data: { which: 'device', etag, version, sections: { [section]: result } },
   });
   await site.deps.record.storeEvents([event]);
+  heard([event]);
 }
 const APPLIED: SectionResult = { result: 'applied' };
 const FAILED: SectionResult = { result: 'failed', why: 'xset is not there' };
@@ -174,6 +178,7 @@ async function stagedSite(site: AdminSite, more: object = {}) {
     ...{ write: site.deps, site: site.deps, mayDrive: () => true },
     log: { warn: () => assert.fail('a rollout was in trouble'), info: () => {} },
   });
+  heard = driver.heard;
   const standing = async () => {
     const { status } = (await site.ask('GET', '/objects/Rollout/r')).body as ObjectOutput;
     return `${status?.state} ${status?.stage ?? ''} ${status?.why ?? ''}`.trim();
@@ -212,6 +217,48 @@ test('a rollout goes from stage to stage as devices tell that they have it, and 
     );
     // Over, it holds nothing any more.
     assert.equal((await site.ask('DELETE', '/objects/Rollout/r')).status, 200);
+    await driver.stop();
+  }));
+
+test('one look at a large stage costs no more than its limit, and nothing is decided before all have been looked at', () =>
+  withSite(async site => {
+    const { driver, standing } = await stagedSite(site, {
+      stages: [{ deviceGroups: ['pilot'] }, { deviceGroups: ['ward'] }],
+    });
+    const many = Array.from({ length: DEVICES_A_LOOK }, (_, at) => `many-${at}`);
+    await addDevices(site, 'pilot', many);
+    await driver.look();
+    for (const name of ['a', 'b', ...many.slice(1)]) await tell(site, name, APPLIED);
+    await tell(site, 'many-0', FAILED);
+    const { driver: limited, asked } = (() => {
+      let etags = 0;
+      const currentEtag = (device: StoredObject) => {
+        etags += 1;
+        return site.deps.currentEtag(device);
+      };
+      const options = { write: site.deps, site: { ...site.deps, currentEtag }, mayDrive: () => true };
+      const log = { warn: () => assert.fail('a rollout was in trouble'), info: () => {} };
+      return { driver: createRolloutDriver({ ...options, log }), asked: () => etags };
+    })();
+    await limited.look();
+    assert.deepEqual([asked(), await standing()], [DEVICES_A_LOOK, 'running 0']);
+    assert.equal(limited.standing('r')?.isCounting, true);
+    await limited.look();
+    assert.deepEqual([asked(), await standing()], [DEVICES_A_LOOK + 2, 'running 1']);
+    const { status } = (await site.ask('GET', '/objects/Rollout/r')).body as ObjectOutput;
+    assert.deepEqual(status?.devices, { applied: DEVICES_A_LOOK + 1, pending: 0, failed: 1, waiting: 0 });
+    await limited.stop();
+    await driver.stop();
+  }));
+
+test('what get gives of a rollout is taken back, however far it has gone meanwhile', () =>
+  withSite(async site => {
+    const { driver } = await stagedSite(site);
+    await driver.look();
+    const given = (await site.ask('GET', '/objects/Rollout/r')).body as ObjectOutput;
+    await driver.look();
+    await site.apply([{ ...given, status: { ...given.status, state: 'finished' } }]);
+    assert.equal(((await site.ask('GET', '/objects/Rollout/r')).body as ObjectOutput).status?.state, 'running');
     await driver.stop();
   }));
 

@@ -1,4 +1,4 @@
-import type { ObjectKind, ObjectOutput } from '@thinman/protocol';
+import { type ObjectKind, type ObjectOutput, visible } from '@thinman/protocol';
 import { moment, table } from './table.ts';
 
 type Column = readonly [header: string, cell: (body: Readonly<Record<string, unknown>>, status: Status) => unknown];
@@ -10,6 +10,7 @@ const parts = (value: unknown) =>
   Object.entries((value ?? {}) as object)
     .map(([key, inner]) => (inner === true ? key : `${key}=${inner}`))
     .join(' + ');
+const told = (devices: unknown, how: string) => ((devices ?? {}) as Record<string, unknown>)[how] ?? '';
 const date = (value: unknown) => (typeof value === 'number' ? moment(value) : '');
 
 /** What is worth a column, by kind. Everything is in `-o yaml`. */
@@ -58,9 +59,13 @@ const COLUMNS: Record<ObjectKind, readonly Column[]> = {
   ],
   Rollout: [
     ['OF', ({ of }) => parts(of)],
-    ['STATE', (_, { state }) => state],
+    ['STATE', (_, { state, counting }) => `${state}${counting === true ? ' (counting)' : ''}`],
     ['STAGE', ({ stages }, { stage }) => (typeof stage === 'number' ? `${stage + 1} of ${count(stages)}` : '')],
-    ['WHY', (_, { why }) => why ?? ''],
+    ['HAVE IT', (_, { devices }) => told(devices, 'applied')],
+    ['PENDING', (_, { devices }) => told(devices, 'pending')],
+    ['FAILED', (_, { devices }) => told(devices, 'failed')],
+    ['WAITING', (_, { devices }) => told(devices, 'waiting')],
+    ['WHY', (_, { why }) => visible(String(why ?? ''))],
   ],
   EnrollmentToken: [
     ['FOR', ({ purpose, group, device, serverName }) => [purpose, group, device, serverName].filter(Boolean).join(' ')],
