@@ -10,11 +10,10 @@ import { createRolloutCount, type RolloutCount, type RolloutCountDeps } from './
 const DEVICES = 12_345;
 const LIMIT = 1_000;
 
-const group = (name: string, parent?: string) =>
-  ({
-    ...{ kind: 'DeviceGroup', name, deleted: false, system: {} },
-    body: parent === undefined ? {} : { parent },
-  }) as const;
+const group = (name: string, parent?: string) => ({
+  ...{ kind: 'DeviceGroup' as const, name, deleted: false, system: {} },
+  body: { ...(parent !== undefined && { parent }) },
+});
 const config: SiteConfig = createSiteIndex([group('ward'), group('room', 'ward'), group('other')]).config;
 const RUNNING: RolloutSystem = { state: 'running', stage: 0, stageSince: 0, began: 7, base: 5 };
 const rollout = (): Rollout =>
