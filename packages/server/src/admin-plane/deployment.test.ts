@@ -251,6 +251,20 @@ test('one look at a large stage costs no more than its limit, and nothing is dec
     await driver.stop();
   }));
 
+test('a rollout that has begun may get other limits, and no other object', () =>
+  withSite(async site => {
+    const { driver, standing } = await stagedSite(site);
+    await site.apply([{ kind: 'Policy', name: 'other', body: NEW_BODY }]);
+    await site.apply([rollout({ of: { policy: 'other' } })]);
+    await site.apply([rollout()]);
+    await driver.look();
+    await site.apply([rollout({ advanceAtPercent: 50 })]);
+    const { problems = [] }: Problem = await site.refused([rollout({ of: { policy: 'other' } })]);
+    assert.match(problems[0]?.message ?? '', /cannot change once it has begun/);
+    assert.equal(await standing(), 'running 0');
+    await driver.stop();
+  }));
+
 test('what get gives of a rollout is taken back, however far it has gone meanwhile', () =>
   withSite(async site => {
     const { driver } = await stagedSite(site);
@@ -280,6 +294,13 @@ test('it stops by itself when a section that it touches fails, goes on when told
     assert.equal(await standing(), 'paused 0');
     assert.equal((await act('roll_back')).status.state, 'rolled_back');
     assert.equal(minutes('pilot'), 5);
+    // What stays to be seen of it, also by a server that counts nothing.
+    const { status } = (await site.ask('GET', '/objects/Rollout/r')).body as ObjectOutput;
+    assert.deepEqual(status?.devices, { applied: 0, pending: 0, failed: 1, waiting: 1 });
+    // It would change, and nothing would come of it.
+    const over: Problem = await site.refused([rollout({ advanceAtPercent: 50 })]);
+    assert.match(over.problems?.[0]?.message ?? '', /cannot change: this rollout is over \(rolled_back\)/);
+    await site.apply([rollout()]);
     assert.equal((await site.ask('POST', '/rollouts/r/resume')).status, 422);
     assert.equal((await site.ask('POST', '/rollouts/x/pause')).status, 404);
     assert.equal((await site.ask('POST', '/rollouts/r/jump')).status, 400);

@@ -15,7 +15,7 @@ import { losesLastOwner } from './owners.ts';
 import { present } from './present.ts';
 import { at, type InputsRead, objectKey } from './read-inputs.ts';
 import { referencesOf } from './references.ts';
-import { checkRollouts } from './rollout-clashes.ts';
+import { checkBegun, checkRollouts } from './rollout-clashes.ts';
 import { type Sealer, takeSecrets } from './secrets.ts';
 import type { SiteView, ValidInput } from './site-view.ts';
 
@@ -62,6 +62,7 @@ export function planApply(read: InputsRead, view: SiteView, tools: PlanTools): A
     ...checkCircles(read.inputs, view),
     ...checkContradictions(read.inputs, view),
     ...checkRollouts(read.inputs, view),
+    ...checkBegun(drafts),
     ...checkOwners(drafts, view),
   ];
   const stale = drafts.flatMap(checkGeneration);

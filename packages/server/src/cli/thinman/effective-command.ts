@@ -86,7 +86,7 @@ function changeLine({ what, name, before, after }: EffectiveChange): string {
   return `  ${label}: ${say(before)} → ${say(after)}`;
 }
 
-function effectiveTable({ settings, profile }: EffectiveAnswer): string {
+export function effectiveTable({ settings, profile }: EffectiveAnswer): string {
   const rows = Object.entries(settings).map(([key, { value, origin, enforced, overrides, united = [], leftOut }]) => [
     key,
     JSON.stringify(value),
@@ -96,8 +96,10 @@ function effectiveTable({ settings, profile }: EffectiveAnswer): string {
   ]);
   const connections = profile.connections.map(connection => {
     const { name, type } = connection as { name: string; type: string };
-    const origin = profile.origins[name];
-    return [name, type, origin === undefined ? '' : fromWords(origin), weakerNames(profile.overrides[name] ?? [])];
+    // A connection may be called `toString`.
+    const origin = Object.hasOwn(profile.origins, name) ? profile.origins[name] : undefined;
+    const overrides = Object.hasOwn(profile.overrides, name) ? profile.overrides[name] : undefined;
+    return [name, type, origin === undefined ? '' : fromWords(origin), weakerNames(overrides ?? [])];
   });
   const missing = Object.entries(profile.leftOut ?? {}).map(([name, why]) => [name, 'left out', '', why]);
   return `${table(['SETTING', 'VALUE', '', 'FROM', 'INSTEAD OF'], rows)}\n${table(['CONNECTION', 'TYPE', 'FROM', 'INSTEAD OF'], [...connections, ...missing])}`;

@@ -10,6 +10,7 @@ const parts = (value: unknown) =>
   Object.entries((value ?? {}) as object)
     .map(([key, inner]) => (inner === true ? key : `${key}=${inner}`))
     .join(' + ');
+const moments = (activateAt: unknown) => Object.values((activateAt ?? {}) as object).join(' ');
 const told = (devices: unknown, how: string) => ((devices ?? {}) as Record<string, unknown>)[how] ?? '';
 const date = (value: unknown) => (typeof value === 'number' ? moment(value) : '');
 
@@ -51,6 +52,7 @@ const COLUMNS: Record<ObjectKind, readonly Column[]> = {
     ['WHAT', ({ policy, profile }) => (policy === undefined ? `profile ${profile}` : `policy ${policy}`)],
     ['TO', ({ to }) => parts(to)],
     ['PRIORITY', ({ priority }) => priority ?? 0],
+    ['STATE', ({ activateAt }, { active }) => (active === false ? `from ${moments(activateAt)}` : '')],
   ],
   File: [
     ['BYTES', ({ bytes }) => bytes],

@@ -11,6 +11,7 @@ import { bodyDifference } from './body-difference.ts';
 import { CommandError, EXIT, exitCodeOf, misuse, refusalLines } from './command-error.ts';
 import { serverUrl } from './connection.ts';
 import { parseFile } from './documents.ts';
+import { effectiveTable } from './effective-command.ts';
 import { toJson, toYaml } from './format.ts';
 import { objectKind, readableKind } from './kinds.ts';
 import { findSession, keepSession, sessionFolder } from './session-store.ts';
@@ -34,6 +35,17 @@ test('a kind is understood in any case and in the plural', () => {
   }
   assert.equal(readableKind('events'), 'Event');
   for (const word of ['', 'usr', 'Event', 'constructor']) assert.throws(() => objectKind(word), isMisuse, word);
+});
+
+test('a connection may be called like what every object has', () => {
+  const origin = { kind: 'Profile', name: 'p', assignment: 'a' };
+  const connections = ['toString', 'constructor'].map(name => ({ name, type: 'web', url: 'https://x' }));
+  const shown = effectiveTable({
+    settings: {},
+    profile: { connections, origins: { toString: origin } as never, overrides: {} },
+  });
+  assert.match(shown, /^toString +web +Profile p by a *$/m);
+  assert.match(shown, /^constructor +web *$/m);
 });
 
 test('times and counts are what they say, or wrong use', () => {
