@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { CONNECTION_TYPES, type Connection } from '@thinman/protocol';
 import { avdUri } from './avd.ts';
 import { horizonUri } from './horizon.ts';
-import { type Launch, meaningOf, type Person } from './launch.ts';
+import { FILE, type Launch, meaningOf, type Person } from './launch.ts';
 import { planOf, wantsPassword } from './plan.ts';
 
 const ALICE = { user: 'alice', canSignOn: true };
@@ -66,7 +66,10 @@ test('Citrix: a store, an application of it, or a file; never a password', () =>
   assert.deepEqual(application.args, ['--launch', 'Notes', storeUrl]);
   assert.deepEqual(application.first?.args, ['--addstore', storeUrl]);
   assert.equal(planOf({ ...base, storeUrl, application: '-P' }, ALICE).kind, 'unfit');
-  assert.deepEqual(launch({ ...base, icaUrl: 'https://x.example/a.ica' }).args, ['https://x.example/a.ica']);
+  const ica = launch({ ...base, icaUrl: 'https://x.example/a.ica' });
+  // It takes the name of a file alone, which is put in front of its arguments.
+  assert.deepEqual([ica.args, ica.file?.name, ica.first?.isNeeded], [[], 'session.ica', true]);
+  assert.deepEqual(ica.first?.args.slice(-4), ['--output', FILE, '--', 'https://x.example/a.ica']);
   assert.equal(launch({ ...base, storeUrl }).password, 'none');
   assert.equal(wantsPassword({ ...base, storeUrl }), false);
   assert.equal(planOf(base, ALICE).kind, 'unfit');

@@ -55,7 +55,7 @@ function kindAndName(given: string): { readonly kind: string; readonly name: str
   return { kind: given.slice(0, at), name: given.slice(at + 1) };
 }
 
-function differenceLines({ changes, devices, users, placesLeftOut = 0 }: IfAppliedAnswer): string {
+function differenceLines({ changes, devices, users, placesLeftOut = 0, later = [] }: IfAppliedAnswer): string {
   const lines = changes.filter(({ change }) => change !== 'unchanged').map(describeChange);
   for (const { device, changes: told } of devices.items) lines.push(`device ${device}`, ...told.map(changeLine));
   for (const { user, on, changes: told } of users.items)
@@ -64,6 +64,10 @@ function differenceLines({ changes, devices, users, placesLeftOut = 0 }: IfAppli
     `devices that would change: ${devices.affected} of ${devices.of}${notNamed(devices)}`,
     `users who would see a change: ${users.affected} of ${users.of}${notNamed(users)}`,
   );
+  for (const { kind, name, at } of later) {
+    const when = kind === 'Rollout' ? `after its last stage${at === null ? '' : `, begun at ${at}`}` : `from ${at}`;
+    lines.push(`${kind}/${name} does not count at once: above it is as it will be ${when}`);
+  }
   if (placesLeftOut > 0) {
     lines.push(`NOT LOOKED AT: users in ${placesLeftOut} more groups or devices; ask with --device NAME --user NAME`);
   }
