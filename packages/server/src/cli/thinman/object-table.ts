@@ -61,7 +61,13 @@ const COLUMNS: Record<ObjectKind, readonly Column[]> = {
   ],
   Rollout: [
     ['OF', ({ of }) => parts(of)],
-    ['STATE', (_, { state, counting }) => `${state}${counting === true ? ' (counting)' : ''}`],
+    [
+      'STATE',
+      ({ activateAt }, { state, counting }) => {
+        if (state === 'scheduled' && activateAt !== undefined) return `scheduled, from ${moments(activateAt)}`;
+        return `${state}${counting === true ? ' (counting)' : ''}`;
+      },
+    ],
     ['STAGE', ({ stages }, { stage }) => (typeof stage === 'number' ? `${stage + 1} of ${count(stages)}` : '')],
     ['HAVE IT', (_, { devices }) => told(devices, 'applied')],
     ['PENDING', (_, { devices }) => told(devices, 'pending')],
