@@ -62,6 +62,7 @@ export function createRolloutDriver({ write, site, mayDrive, log }: RolloutDrive
   let cancel = () => {};
   const counts = new Map<string, RolloutCount>();
   let countedAtMs = 0;
+  let momentsAtMs = Number.NEGATIVE_INFINITY;
   const unfollow = replica.onApplied(change => {
     if (counts.size > 0) follow(change);
   });
@@ -86,6 +87,8 @@ export function createRolloutDriver({ write, site, mayDrive, log }: RolloutDrive
       if (!stopped) await count(rollout, stored, Math.ceil(DEVICES_A_LOOK / out.length));
     }
     for (const { rollout, stored } of rollouts) if (!isOver(rollout)) await drive(rollout, stored);
+    if (clock.nowMs() - momentsAtMs < ROLLOUT_LOOK_MS) return;
+    momentsAtMs = clock.nowMs();
     for (const object of replica.list('Assignment')) if (isDue(object, clock.nowMs())) await activate(object.name);
   }
 
@@ -164,12 +167,16 @@ export function createRolloutDriver({ write, site, mayDrive, log }: RolloutDrive
 
   function look(): Promise<void> {
     cancel();
+    let inTrouble = false;
     round ??= lookAtAll()
-      .catch(error => log.warn({ err: error }, 'rollouts could not be looked at; they are looked at again'))
+      .catch(error => {
+        inTrouble = true;
+        log.warn({ err: error }, 'rollouts could not be looked at; they are looked at again');
+      })
       .finally(() => {
         round = undefined;
-        const soon = [...counts.values()].some(own => own.isBusy());
-        if (!stopped) cancel = clock.after(soon ? COUNT_ON_MS : ROLLOUT_LOOK_MS, () => void look());
+        const goesOn = !inTrouble && [...counts.values()].some(own => own.isBusy());
+        if (!stopped) cancel = clock.after(goesOn ? COUNT_ON_MS : ROLLOUT_LOOK_MS, () => void look());
       });
     return round;
   }
