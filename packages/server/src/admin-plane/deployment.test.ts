@@ -13,6 +13,7 @@ import type {
 } from '@thinman/protocol';
 import { type AdminSite, createAdminSite } from '../../../../test/support/admin-site.ts';
 import { PRIMARY, recordedEvent } from '../../../../test/support/record-fixtures.ts';
+import { openSecrets } from '../core/sealed.ts';
 import type { StoredObject } from '../ports.ts';
 import { createRolloutDriver, DEVICES_A_LOOK, ROLLOUT_LOOK_MS, type RolloutDriver } from '../runtime/rollout-driver.ts';
 
@@ -325,6 +326,62 @@ test('it takes itself back where it is told to, and never writes over what someb
     await driver.look();
     const { status } = (await site.ask('GET', '/objects/Rollout/r2')).body as ObjectOutput;
     assert.match(String(status?.why), /changed by somebody else/);
+    await driver.stop();
+  }));
+
+test('a secret in a rollout is sealed, shown to nobody, and is the policy’s when it is given', () =>
+  withSite(async site => {
+    const wifi = (ssid: string, passphrase: unknown) => ({
+      settings: { network: { wifi: { networks: [{ ssid, passphrase }] } } },
+    });
+    const field = 'network.wifi.networks.a.passphrase';
+    const rolloutOf = (name: string, to: object, more: object = {}) => ({
+      kind: 'Rollout',
+      name,
+      body: { of: { policy: 'w' }, to, stages: [{ deviceGroups: ['pilot'], holdMinutes: 10 }], ...more },
+    });
+    const heldBy = (kind: 'Policy' | 'Rollout', name: string) => {
+      const { system } = site.deps.replica.get(kind, name) ?? assert.fail();
+      const sealed = (system.secrets as Record<string, string> | undefined)?.[field];
+      return sealed && site.deps.dataKey.open(sealed, `Policy/w/${field}`);
+    };
+    const { driver } = await stagedSite(site);
+    await site.apply([{ kind: 'Policy', name: 'w', body: wifi('a', 'first-passphrase') }]);
+    await site.apply([rolloutOf('w1', wifi('a', 'second-passphrase'))]);
+    const stored = async () =>
+      JSON.stringify([
+        ...site.deps.replica.list('Rollout'),
+        ...site.deps.replica.list('Policy'),
+        ...(await site.deps.record.history('Rollout', 'w1', 9)),
+        ...(await site.deps.record.history('Policy', 'w', 9)),
+        (await site.ask('GET', '/objects/Rollout/w1')).body,
+      ]);
+    assert.doesNotMatch(await stored(), /second-passphrase/);
+    assert.deepEqual([heldBy('Policy', 'w'), heldBy('Rollout', 'w1')], ['first-passphrase', 'second-passphrase']);
+    const given = (await site.ask('GET', '/objects/Rollout/w1')).body as ObjectOutput;
+    assert.equal((await site.apply([given])).changes[0]?.change, 'unchanged');
+    assert.equal((await site.apply([rolloutOf('w1', wifi('a', 'second-passphrase'))])).changes[0]?.change, 'unchanged');
+
+    // While it runs the devices of its stages have the new one.
+    await driver.look();
+    const opened = (group: string) => {
+      const networks = site.deps.configFor(group).policies.get('w')?.settings.get('network.wifi.networks');
+      return openSecrets(networks, (sealed, context) => site.deps.dataKey.open(sealed, context));
+    };
+    assert.deepEqual(opened('pilot'), [{ ssid: 'a', passphrase: 'second-passphrase' }]);
+    assert.deepEqual(opened('ward'), [{ ssid: 'a', passphrase: 'first-passphrase' }]);
+    await site.ask('POST', '/rollouts/w1/roll_back');
+
+    // What is said to be set stays what the policy holds; what nobody holds is refused.
+    await site.apply([rolloutOf('w2', { ...wifi('a', { secret: 'set' }), description: 'kept' }, { stages: [] })]);
+    await driver.look();
+    assert.equal(heldBy('Policy', 'w'), 'first-passphrase');
+    const { problems = [] }: Problem = await site.refused([rolloutOf('w3', wifi('b', { secret: 'set' }))]);
+    assert.match(problems[0]?.message ?? '', /none is held/);
+    await site.apply([rolloutOf('w4', wifi('a', 'third-passphrase'), { stages: [] })]);
+    await driver.look();
+    assert.equal(heldBy('Policy', 'w'), 'third-passphrase');
+    assert.doesNotMatch(await stored(), /third-passphrase/);
     await driver.stop();
   }));
 

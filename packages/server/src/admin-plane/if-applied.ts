@@ -14,6 +14,7 @@ import {
   type UserBody,
 } from '@thinman/protocol';
 import { isOver, readRollout, subjectOf } from '../core/rollout.ts';
+import { systemWith } from '../core/sealed.ts';
 import { createStagedIndex, isActive, isStagedKind, momentText, STAGED_KINDS } from '../core/staged-index.ts';
 import { offlineRules } from '../device-plane/offline-rules.ts';
 import { done, type Outcome, refused } from '../http/outcome.ts';
@@ -174,7 +175,13 @@ function foresee(
     const { activateAt, to } = rollout.body;
     later.push({ kind, name, at: activateAt === undefined ? null : momentText(activateAt) });
     const through: RolloutSystem = { ...(rollout.progress ?? UNBEGUN), state: 'finished' };
-    given.push({ ...of, body: to, system: subject.system, change: 'updated', index: item.index });
+    given.push({
+      ...of,
+      body: to,
+      system: systemWith(of.kind, to, subject.system, rollout.secrets),
+      change: 'updated',
+      index: item.index,
+    });
     return { ...item, system: { ...system, rollout: through } };
   });
   return { items: [...seen, ...given], later };

@@ -19,11 +19,13 @@ export type Rollout = {
   readonly body: RolloutBody;
   /** undefined: not begun. */
   readonly progress: RolloutSystem | undefined;
+  /** Of the policy's new body, sealed for it, by field. */
+  readonly secrets?: Readonly<Record<string, unknown>> | undefined;
 };
 
 export const readRollout = (name: string, body: unknown, system: unknown): Rollout => {
-  const progress = (system as { readonly rollout?: RolloutSystem }).rollout;
-  return { name, body: body as RolloutBody, progress };
+  const { rollout, secrets } = system as Pick<Rollout, 'secrets'> & { readonly rollout?: RolloutSystem };
+  return { name, body: body as RolloutBody, progress: rollout, secrets };
 };
 
 export type SubjectKind = Extract<ObjectKind, 'Policy' | 'Profile' | 'Assignment'>;

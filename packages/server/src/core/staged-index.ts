@@ -8,6 +8,7 @@ import {
 } from '@thinman/protocol';
 import type { StoredObject } from '../ports.ts';
 import { groupsReached, isOut, type Rollout, readRollout, subjectOf } from './rollout.ts';
+import { systemWith } from './sealed.ts';
 import { groupChain, type SiteConfig } from './site-config.ts';
 import { CONFIG_KINDS, createSiteIndex, isConfigKind, type SiteIndex } from './site-index.ts';
 
@@ -54,7 +55,9 @@ export function createStagedIndex(): StagedIndex {
     for (const rollout of reached) {
       const of = subjectOf(rollout.body.of);
       const now = of && objects.get(keyOf(of));
-      if (now !== undefined) index.update(asCounted({ ...now, system: now.system, body: rollout.body.to }));
+      if (now === undefined) continue;
+      const system = systemWith(now.kind, rollout.body.to, now.system, rollout.secrets);
+      index.update(asCounted({ ...now, system, body: rollout.body.to }));
     }
     staged.set(key, index);
     return index;

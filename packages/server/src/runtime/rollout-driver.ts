@@ -12,6 +12,7 @@ import {
   readRollout,
   subjectOf,
 } from '../core/rollout.ts';
+import { systemWith } from '../core/sealed.ts';
 import { isActive, momentText } from '../core/staged-index.ts';
 import { momentOf } from '../core/wall-time.ts';
 import { touchesConfig } from '../device-plane/site-view.ts';
@@ -125,7 +126,8 @@ export function createRolloutDriver({ write, site, mayDrive, log }: RolloutDrive
       if (step.kind === 'finish' || (step.kind === 'begin' && rollout.body.stages.length === 0)) {
         if (subject?.generation !== facts.subjectGeneration || subject === undefined)
           return { result: undefined, touched: [] };
-        await transaction.put(of.kind, of.name, { ...rollout.body.to }, { ...subject.system });
+        const system = systemWith(of.kind, rollout.body.to, subject.system, rollout.secrets);
+        await transaction.put(of.kind, of.name, { ...rollout.body.to }, { ...system });
         touched.push({ kind: of.kind, name: of.name, change: 'updated' });
       }
       await transaction.put('Rollout', rollout.name, { ...now.body }, { ...now.system, rollout: progress });
