@@ -118,3 +118,19 @@ test('a file reaches whom the policies reach that name it', () => {
   }
   assert.deepEqual(index.targetsOf({ kind: 'File', name: 'other' }), []);
 });
+
+test('filters that are to come count among those for which devices say what they are', () => {
+  const of = { assignment: 'everywhere' };
+  const to = { policy: 'quiet', to: { site: true }, where: { model: ['Dell*'] } };
+  const filtersOf = (...more: readonly Indexed[]) => indexOf(...SITE, ...more).config.filters.size;
+  assert.equal(filtersOf(), 0);
+  for (const given of [undefined, {}, { state: 'stopped' }] as const)
+    assert.equal(filtersOf(rollout(given, { of, to })), 1);
+  for (const state of ['finished', 'rolled_back'] as const) assert.equal(filtersOf(rollout({ state }, { of, to })), 0);
+  const activateAt = { at: '2026-12-01T06:00', timeZone: 'UTC' };
+  const planned = object('Assignment', 'planned', { ...to, activateAt });
+  assert.equal(filtersOf(planned), 1);
+  const index = indexOf(...SITE, planned);
+  index.update({ ...planned, system: planned.system, deleted: true });
+  assert.equal(index.config.filters.size, 0);
+});

@@ -7,7 +7,8 @@ import {
   SETTINGS,
 } from '@thinman/protocol';
 import type { StoredObject } from '../ports.ts';
-import { groupsReached, isOut, type Rollout, readRollout, subjectOf } from './rollout.ts';
+import { compileFilter, type Filter } from './filter.ts';
+import { groupsReached, isOut, isOver, type Rollout, readRollout, subjectOf } from './rollout.ts';
 import { systemWith } from './sealed.ts';
 import { groupChain, type SiteConfig } from './site-config.ts';
 import { CONFIG_KINDS, createSiteIndex, isConfigKind, type SiteIndex } from './site-index.ts';
@@ -46,6 +47,31 @@ export function createStagedIndex(): StagedIndex {
   /** By the rollouts that have reached a device; made when first asked for, void after a change. */
   const staged = new Map<string, SiteIndex>();
   let out: readonly Rollout[] = [];
+  /** Void after a change. */
+  let filters: ReadonlySet<Filter> | undefined;
+  const config: SiteConfig = {
+    ...base.config,
+    get filters() {
+      filters ??= new Set([...base.config.filters, ...filtersToCome()]);
+      return filters;
+    },
+  };
+
+  /**
+   * Of assignments whose moment has not come, and of those that rollouts give: what devices are must be known before it decides, or
+   * a filter that begins to count would leave out everybody.
+   */
+  function filtersToCome(): readonly Filter[] {
+    const planned = Array.from(objects.values()).filter(object => object.kind === 'Assignment' && !isActive(object));
+    const given = Array.from(rollouts.values()).filter(
+      rollout => !isOver(rollout) && rollout.body.of.assignment !== undefined,
+    );
+    const bodies = [...planned.map(({ body }) => body), ...given.map(({ body }) => body.to)];
+    return bodies.flatMap(body => {
+      const { where } = body as AssignmentBody;
+      return where === undefined ? [] : [compileFilter(where)];
+    });
+  }
 
   function indexWith(reached: readonly Rollout[]): SiteIndex {
     const key = reached.map(({ name }) => name).join('/');
@@ -93,14 +119,15 @@ export function createStagedIndex(): StagedIndex {
   }
 
   return {
-    config: base.config,
+    config,
     configFor(group) {
       const reached = reaching(group);
-      return reached.length === 0 ? base.config : indexWith(reached).config;
+      return reached.length === 0 ? config : indexWith(reached).config;
     },
     files,
     update(object) {
       const { kind, name, body, deleted } = object;
+      filters = undefined;
       if (kind === 'File') {
         if (deleted) files.delete(name);
         else files.set(name, body as FileBody);
@@ -140,6 +167,7 @@ export function createStagedIndex(): StagedIndex {
       base.clear();
       for (const map of [objects, files, rollouts, staged]) map.clear();
       out = [];
+      filters = undefined;
     },
   };
 }
