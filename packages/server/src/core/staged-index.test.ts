@@ -134,3 +134,15 @@ test('filters that are to come count among those for which devices say what they
   index.update({ ...planned, system: planned.system, deleted: true });
   assert.equal(index.config.filters.size, 0);
 });
+
+test('a change reaches those who have it by a rollout alone, also when nobody has asked since the last change', () => {
+  const wallpaper = { settings: { appearance: { wallpaper: 'new.png' } } };
+  const toPilot = { policy: 'other', to: { deviceGroup: 'pilot' } };
+  const other = object('Policy', 'other', policy(1));
+  const file = object('File', 'new.png', { sha256: 'a', bytes: 1 });
+  const byFile = indexOf(...SITE, file, rollout({}, { to: wallpaper }));
+  assert.deepEqual(byFile.targetsOf(file), [{ site: true }, { site: true }]);
+  const byAssignment = indexOf(...SITE, other, rollout({}, { of: { assignment: 'everywhere' }, to: toPilot }));
+  assert.deepEqual(byAssignment.targetsOf(other), [{ deviceGroup: 'pilot' }]);
+  assert.deepEqual(indexOf(...SITE, other, file, rollout(undefined, { to: wallpaper })).targetsOf(file), []);
+});

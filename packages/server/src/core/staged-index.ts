@@ -109,13 +109,16 @@ export function createStagedIndex(): StagedIndex {
       });
   }
 
+  /**
+   * The site without rollouts, and with all that are out: a device has each object as it is in one of the two. Made here and not only for
+   * devices that ask: what nobody has asked for since the last change reaches them as well.
+   */
+  const both = (): readonly SiteIndex[] => (out.length === 0 ? [base] : [base, indexWith(out)]);
+
   function usersOf(file: string): readonly AssignmentTarget[] {
-    const every = [base, ...staged.values()];
-    return every.flatMap(index =>
-      Array.from(index.config.policies.values())
-        .filter(({ settings }) => namesFile(settings, file))
-        .flatMap(({ name }) => index.targetsOf({ kind: 'Policy', name })),
-    );
+    const policies = both().flatMap(index => Array.from(index.config.policies.values()));
+    const names = new Set(policies.filter(({ settings }) => namesFile(settings, file)).map(({ name }) => name));
+    return [...names].flatMap(name => both().flatMap(index => index.targetsOf({ kind: 'Policy', name })));
   }
 
   return {
@@ -146,16 +149,16 @@ export function createStagedIndex(): StagedIndex {
     targetsOf(object) {
       if (object.kind === 'File') return usersOf(object.name);
       if (object.kind !== 'Rollout') {
-        return [base, ...staged.values()].flatMap(index => index.targetsOf(object));
+        return both().flatMap(index => index.targetsOf(object));
       }
       const rollout = rollouts.get(object.name);
       const of = rollout && subjectOf(rollout.body.of);
       if (rollout === undefined || of === undefined) return [];
       const to = of.kind === 'Assignment' ? (rollout.body.to as AssignmentBody).to : undefined;
-      return [...base.targetsOf(of), ...(to === undefined ? [] : [to])];
+      return [...both().flatMap(index => index.targetsOf(of)), ...(to === undefined ? [] : [to])];
     },
     saysOffline(object) {
-      if (object.kind !== 'Rollout') return [base, ...staged.values()].some(index => index.saysOffline(object));
+      if (object.kind !== 'Rollout') return both().some(index => index.saysOffline(object));
       const rollout = rollouts.get(object.name);
       const of = rollout && subjectOf(rollout.body.of);
       if (rollout === undefined || of === undefined) return false;
