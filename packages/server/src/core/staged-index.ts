@@ -1,6 +1,7 @@
 import {
   type AssignmentBody,
   type AssignmentTarget,
+  canonicalJson,
   type FileBody,
   filesNamed,
   type ObjectKind,
@@ -115,10 +116,13 @@ export function createStagedIndex(): StagedIndex {
    */
   const both = (): readonly SiteIndex[] => (out.length === 0 ? [base] : [base, indexWith(out)]);
 
+  const targetsIn = (object: Pick<StoredObject, 'kind' | 'name'>) =>
+    distinct(both().flatMap(index => index.targetsOf(object)));
+
   function usersOf(file: string): readonly AssignmentTarget[] {
     const policies = both().flatMap(index => Array.from(index.config.policies.values()));
     const names = new Set(policies.filter(({ settings }) => namesFile(settings, file)).map(({ name }) => name));
-    return [...names].flatMap(name => both().flatMap(index => index.targetsOf({ kind: 'Policy', name })));
+    return [...names].flatMap(name => targetsIn({ kind: 'Policy', name }));
   }
 
   return {
@@ -149,13 +153,13 @@ export function createStagedIndex(): StagedIndex {
     targetsOf(object) {
       if (object.kind === 'File') return usersOf(object.name);
       if (object.kind !== 'Rollout') {
-        return both().flatMap(index => index.targetsOf(object));
+        return targetsIn(object);
       }
       const rollout = rollouts.get(object.name);
       const of = rollout && subjectOf(rollout.body.of);
       if (rollout === undefined || of === undefined) return [];
       const to = of.kind === 'Assignment' ? (rollout.body.to as AssignmentBody).to : undefined;
-      return [...both().flatMap(index => index.targetsOf(of)), ...(to === undefined ? [] : [to])];
+      return distinct([...targetsIn(of), ...(to === undefined ? [] : [to])]);
     },
     saysOffline(object) {
       if (object.kind !== 'Rollout') return both().some(index => index.saysOffline(object));
@@ -173,6 +177,11 @@ export function createStagedIndex(): StagedIndex {
       filters = undefined;
     },
   };
+}
+
+/** Most are in both. */
+function distinct(targets: readonly AssignmentTarget[]): readonly AssignmentTarget[] {
+  return targets.length < 2 ? targets : [...new Map(targets.map(target => [canonicalJson(target), target])).values()];
 }
 
 const keyOf = ({ kind, name }: { readonly kind: string; readonly name: string }) => `${kind}/${name}`;
