@@ -89,3 +89,25 @@ test('the example in the document does what the document says', async () => {
     else assert.equal(answer.code, 0, answer.printed);
   }
 });
+
+test('what docs/deployment.md writes is taken, and its commands are there', async () => {
+  const deployment = readFileSync(join(import.meta.dirname, '../../docs/deployment.md'), 'utf8');
+  const [, rollout = ''] = /```yaml\n(.*?)```/s.exec(deployment) ?? [];
+  const groups = ['pilot', 'ward-3', 'ward-4'].map(name => `kind: DeviceGroup\nname: ${name}\nbody: {}\n`);
+  const policy = 'kind: Policy\nname: quiet-screens\nbody: { settings: {} }\n';
+  writeFileSync(join(root, 'rollout.yaml'), [...groups, policy, rollout].join('---\n'));
+  const applied = await thinman(['apply', '-f', 'rollout.yaml']);
+  assert.equal(applied.code, 0, applied.printed);
+  const header = (text: string) => text.split('\n', 1)[0]?.split(/ {2,}/);
+  const [, shown = ''] = /^\$ thinman rollout list\n(.*)$/m.exec(deployment) ?? [];
+  assert.deepEqual(header((await thinman(['rollout', 'list'])).printed), header(shown));
+  const asked = [...deployment.matchAll(/^thinman ([a-z]+)( [a-z]+)?/gm)].map(([, one = '', two = '']) => [
+    one,
+    two.trim(),
+  ]);
+  assert.ok(asked.length > 8);
+  for (const [one = '', two = ''] of asked) {
+    const help = await thinman([one, ...(two === '' ? [] : [two]), '--help']);
+    assert.match(help.printed, new RegExp(`^Usage: thinman ${one}`), `${one} ${two}`);
+  }
+});

@@ -82,7 +82,7 @@ export function plannedSite(objects: readonly Partial<StoredObject>[] = []) {
       return made.items.map(({ change }) => change);
     },
     /** As `GET` gives them. */
-    given: () => [...held.values()].map(present),
+    given: () => [...held.values()].map(object => present(object)),
     held: (kind: ObjectKind, name: string) => held.get(`${kind}/${name}`),
   };
 }

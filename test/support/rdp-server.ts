@@ -13,18 +13,22 @@ export type RdpServer = AsyncDisposable & { start(): Promise<void>; kill(): Prom
 
 /**
  * A real RDP server on loopback that shows what is on `display` (FreeRDP's shadow server), to those with a right password
- * alone: it asks for network level authentication, and knows one user. Needs freerdp2-shadow-x11 and winpr-utils.
+ * alone: it asks for network level authentication, and knows one user; without `user`: to anybody. Needs freerdp2-shadow-x11 and
+ * winpr-utils.
  */
 export async function createRdpServer(options: {
   readonly folder: string;
   readonly display: string;
   readonly port: number;
-  readonly user: { readonly name: string; readonly password: string };
+  readonly user?: { readonly name: string; readonly password: string };
 }): Promise<RdpServer> {
   const { folder, display, port, user } = options;
   const users = join(folder, 'rdp-users');
-  const { stdout: hash } = await execute('winpr-hash', ['-u', user.name, '-p', user.password]);
-  writeFileSync(users, `${user.name}:::${hash.trim()}:::\n`, { mode: 0o600 });
+  if (user !== undefined) {
+    const { stdout: hash } = await execute('winpr-hash', ['-u', user.name, '-p', user.password]);
+    writeFileSync(users, `${user.name}:::${hash.trim()}:::\n`, { mode: 0o600 });
+  }
+  const who = user === undefined ? ['/sec:tls', '-auth'] : ['/sec:nla', `/sam-file:${users}`];
   let server: Running | undefined;
   const kill = async () => {
     await server?.kill();
@@ -33,10 +37,7 @@ export async function createRdpServer(options: {
     async start() {
       server = startProgram({
         name: 'rdp-server',
-        command: [
-          ...(['freerdp-shadow-cli', `/port:${port}`, '/bind-address:127.0.0.1', '/sec:nla'] as const),
-          `/sam-file:${users}`,
-        ],
+        command: [...(['freerdp-shadow-cli', `/port:${port}`, '/bind-address:127.0.0.1'] as const), ...who],
         logs: join(folder, 'logs'),
         env: { DISPLAY: display, HOME: folder },
       });

@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
-import { hash } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:https';
 import { join } from 'node:path';
 import type { DeploymentRow, SectionResult } from '@thinman/protocol';
 import Database from 'better-sqlite3';
 import type { Agent } from '../support/agent-commands.ts';
 import { canMountDisk, mountSmallDisk, NO_DISK } from '../support/disk.ts';
 import { expectLogin } from '../support/logins.ts';
+import { freePort } from '../support/loopback.ts';
 import { type Site, waitUntilOn } from '../support/site.ts';
 import { systemTests } from '../support/system-test.ts';
+import { createTrust } from '../support/trust.ts';
 import { waitFor } from '../support/wait.ts';
 import { ALICE, GROUP } from '../support/ward.ts';
 
@@ -64,8 +68,117 @@ systemTests(
       const sha256 = path.split('/').at(-1) ?? '';
       await waitFor('the right content', () => (digestOf(path) === sha256 ? true : undefined));
     },
+
+    async 'larger than a site holds, at a URL: no server at first, a cut, the rest by itself; a wrong hash is refused, an unknown CA too'(
+      site,
+    ) {
+      const content = randomBytes(6 * 1024 * 1024);
+      const sha256 = hash('sha256', content, 'hex');
+      const web = await createWebServer(site.folder, content);
+      try {
+        const device = await site.addAgent('tc-url', GROUP, { NODE_EXTRA_CA_CERTS: web.caFile });
+        await device.start();
+        await waitUntilOn(device, site.primary);
+        const fileAt = (of: string) =>
+          JSON.stringify({ kind: 'File', name: 'film.png', body: { url: web.url, sha256: of, bytes: content.length } });
+
+        await site.apply(fileAt(sha256));
+        await site.apply(policy('film.png', 4));
+        assert.match(
+          whyOf(await sectionOf(site, 'tc-url', 'failed')),
+          /127\.0\.0\.1:\d+ cannot be reached \(ECONNREFUSED\)/,
+        );
+        assert.equal(policyOn(device).settings['power.screenOffAfterMinutes'], 4, 'everything else is applied');
+        await expectLogin(device, ALICE, 'granted online by primary');
+
+        await web.start();
+        web.cutAfter(4 * 1024 * 1024);
+        // By itself, after 10 s; and once more, from where the wire was cut.
+        await site.apply(policy('film.png', 5));
+        await waitFor('the cut', () => (web.asked.length > 0 ? true : undefined));
+        await site.apply(policy('film.png', 6));
+        await holds(device, 'film.png', sha256);
+        await sectionOf(site, 'tc-url', 'applied');
+        const [first, ...more] = web.asked.map(({ range }) => range);
+        assert.equal(first, undefined);
+        const [, from = '0'] = /^bytes=(\d+)-$/.exec(more.at(-1) ?? '') ?? [];
+        assert.ok(Number(from) > 0 && Number(from) <= 4 * 1024 * 1024, `it went on at ${more.at(-1)}`);
+        assert.match(whyOf(await sectionOf(site, 'tc-1', 'failed')), /this device does not trust its certificate/);
+
+        await site.apply(fileAt('0'.repeat(64)));
+        assert.match(whyOf(await sectionOf(site, 'tc-url', 'failed')), /has another content than the site says/);
+        assert.equal(policyOn(device).files['film.png'], undefined);
+        const asked = web.asked.length;
+        await site.apply(policy('film.png', 7));
+        await waitFor('the next policy', () => {
+          return policyOn(device).settings['power.screenOffAfterMinutes'] === 7 ? true : undefined;
+        });
+        assert.equal(web.asked.length, asked, 'it is not fetched again for an hour');
+        await site.apply(fileAt(sha256));
+        await holds(device, 'film.png', sha256);
+      } finally {
+        await web.stop();
+      }
+    },
   },
 );
+
+const whyOf = (result: SectionResult) => (result.result === 'failed' ? result.why : result.result);
+
+type WebServer = {
+  readonly url: string;
+  /** Of a CA that is nobody else's. */
+  readonly caFile: string;
+  /** Of each answer to somebody who trusts it. */
+  readonly asked: { readonly range: string | undefined }[];
+  start(): Promise<void>;
+  /** The next answer breaks off after so many bytes. */
+  cutAfter(bytes: number): void;
+  stop(): Promise<void>;
+};
+
+/** A hospital's web server, with a certificate of the hospital's CA. It does not listen yet. */
+async function createWebServer(folder: string, content: Buffer): Promise<WebServer> {
+  const trust = await createTrust();
+  const { key, certificate } = await trust.server();
+  const caFile = join(folder, 'hospital-ca.crt');
+  writeFileSync(caFile, trust.caCertificate);
+  const port = await freePort();
+  const asked: { readonly range: string | undefined }[] = [];
+  let cut: number | undefined;
+  const server = createServer({ key, cert: certificate }, ({ headers: { range } }, response) => {
+    asked.push({ range });
+    const [, from] = /^bytes=(\d+)-$/.exec(range ?? '') ?? [];
+    const rest = content.subarray(Number(from ?? 0));
+    const answered = { 'content-length': rest.length };
+    if (from === undefined) response.writeHead(200, answered);
+    else
+      response.writeHead(206, {
+        ...answered,
+        'content-range': `bytes ${from}-${content.length - 1}/${content.length}`,
+      });
+    if (cut === undefined) {
+      response.end(rest);
+      return;
+    }
+    response.write(rest.subarray(0, cut), () => response.destroy());
+    cut = undefined;
+  });
+  return {
+    ...{ url: `https://127.0.0.1:${port}/film.png`, caFile, asked },
+    async start() {
+      server.listen(port, '127.0.0.1');
+      await once(server, 'listening');
+    },
+    cutAfter(bytes) {
+      cut = bytes;
+    },
+    async stop() {
+      server.closeAllConnections();
+      await new Promise(resolve => server.close(resolve));
+    },
+  };
+}
 
 /** Less than the file and what stays free for logins need together. */
 const DISK_BYTES = 64 * 1024 * 1024;

@@ -188,6 +188,10 @@ export const IfAppliedAnswer = Type.Object({
   ),
   /** Places (groups, devices) in which users were not looked at, because there are too many; left out: none. */
   placesLeftOut: Type.Optional(Type.Integer()),
+  /** What does not count at once: shown as it will be when a rollout is through, or a moment has come. */
+  later: Type.Optional(
+    Type.Array(Type.Object({ kind: Type.String(), name: Type.String(), at: Type.Union([Type.String(), Type.Null()]) })),
+  ),
   /** Where a device was named: all that would hold there. */
   effective: Type.Optional(EffectiveAnswer),
 });

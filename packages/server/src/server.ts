@@ -285,6 +285,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     ...{ record, replica, identity, hasher: createPasswordHasher(), dataKey, events, clock },
     ...{ config: site.config, configFor: site.configFor, targetsOf: site.targetsOf },
     currentEtag: device => devices.currentEtag(device),
+    rolloutStanding: name => rollouts.standing(name),
     ...{ syncNow: sync.syncNow, status: report, statement: () => statements.current().statement },
     restate,
     drain: () => void drain(),
@@ -314,7 +315,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     ...{ write: admin, site: admin, log },
     mayDrive: () => role() === 'primary' && wayIsOpen() && !stopping,
   });
-  const storeEvents = createEventStore({ record, tell, log, isForked: forks.forked });
+  const storeEvents = createEventStore({ record, tell, log, onStored: rollouts.heard, isForked: forks.forked });
   const linkServer = createLinkServer({
     isPrimary: () => role() === 'primary',
     statement: statements.current,

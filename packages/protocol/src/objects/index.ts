@@ -67,10 +67,18 @@ export const MADE_ELSEWHERE: readonly ObjectKind[] = ['Device', 'Server', 'Enrol
 /** The secrets in a body of this kind: at its top, and among the settings of a policy. */
 export function secretsIn(kind: ObjectKind, body: Readonly<Record<string, unknown>>): readonly SecretPlace[] {
   if (kind === 'Policy') return secretsInSettings(body.settings, ['settings']);
+  if (kind === 'Rollout') return secretsInRollout(body);
   const properties: Readonly<Record<string, TSchema>> = OBJECT_KINDS[kind].properties;
   return Object.entries(properties).flatMap(([key, schema]) =>
     isSecret(schema) ? secretPlaces(schema, body[key], key, [key]) : [],
   );
+}
+
+/** Those of the policy that it gives a new body, under the names that they have there. */
+function secretsInRollout({ of, to }: Readonly<Record<string, unknown>>): readonly SecretPlace[] {
+  const { policy } = (of ?? {}) as Readonly<Record<string, unknown>>;
+  const { settings } = (to ?? {}) as Readonly<Record<string, unknown>>;
+  return policy === undefined ? [] : secretsInSettings(settings, ['to', 'settings']);
 }
 
 /** Settings may be written nested or dotted: the stored name of a secret is the same. */
@@ -85,5 +93,5 @@ function secretsInSettings(settings: unknown, path: readonly string[], key = '')
 
 /** Whether objects of this kind can have secrets. */
 export function canHaveSecrets(kind: ObjectKind): boolean {
-  return kind === 'Policy' || holdsSecrets(OBJECT_KINDS[kind]);
+  return kind === 'Policy' || kind === 'Rollout' || holdsSecrets(OBJECT_KINDS[kind]);
 }

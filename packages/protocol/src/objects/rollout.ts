@@ -51,6 +51,19 @@ export const DEFAULT_ADVANCE_AT_PERCENT = 90;
 /** Of the devices that have told: above it a rollout stops by itself. */
 export const DEFAULT_FAILED_PERCENT = 5;
 
+/** Devices that a rollout has reached, by what they told of it last; users on them count like devices once they have told. */
+export const RolloutDevices = Type.Object({
+  /** It is in effect. */
+  applied: Type.Integer({ minimum: 0 }),
+  /** They have it: it takes effect after a reboot or a logout. */
+  pending: Type.Integer({ minimum: 0 }),
+  /** A section that the rollout touches failed. */
+  failed: Type.Integer({ minimum: 0 }),
+  /** They have told nothing of it yet. */
+  waiting: Type.Integer({ minimum: 0 }),
+});
+export type RolloutDevices = Static<typeof RolloutDevices>;
+
 /** How far a rollout is; kept by servers. Without it: not begun. */
 export const RolloutSystem = Type.Object({
   state: Type.Union([
@@ -70,5 +83,7 @@ export const RolloutSystem = Type.Object({
   base: Type.Integer({ minimum: 0 }),
   /** For people: why it stopped. */
   why: Type.Optional(Type.String()),
+  /** As they stood when it took its last step by itself. */
+  devices: Type.Optional(RolloutDevices),
 });
 export type RolloutSystem = Static<typeof RolloutSystem>;

@@ -14,6 +14,7 @@ import type {
   SourceOfRecord,
   StoredObject,
 } from '../ports.ts';
+import type { StandingOf } from './present.ts';
 
 /** What the admin plane stands on. */
 export type AdminDeps = {
@@ -52,6 +53,8 @@ export type AdminDeps = {
   unseen?(): readonly string[];
   /** What devices last told this server of who could log in there without one. */
   readonly holdings?: Pick<Holdings, 'of' | 'ofUser'> & { isConnected(deviceUid: string): boolean };
+  /** How far the devices of a rollout are; the Primary alone counts them. */
+  rolloutStanding?(rollout: string): ReturnType<StandingOf>;
   /** A planned stop begins: `goaway` to the devices, then nothing new. */
   drain(): void;
 };

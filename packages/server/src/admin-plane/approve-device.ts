@@ -28,7 +28,8 @@ export async function approveDevice(
   if (notHere !== undefined) return notHere;
   const { keyHash, name, group } = request;
   const wrongName = newNameProblem(name);
-  if (wrongName !== undefined) return refused('bad_request', { problems: [{ field: 'name', message: wrongName }] });
+  if (wrongName !== undefined)
+    return refused('bad_request', { problems: [{ field: 'name', message: `cannot be used: ${wrongName}` }] });
 
   const listed = await unknownDevices(deps);
   if (!listed.ok) return listed;

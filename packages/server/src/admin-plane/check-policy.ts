@@ -32,11 +32,11 @@ export function checkPolicy({ scope, settings, enforced }: PolicyBody): readonly
     for (const { field, message } of checkTemplated(setting.schema, value, { deviceOnly, plain: {} })) {
       problems.push({ field: `body.settings.${key}${field === '' ? '' : `.${field}`}`, message });
     }
-    const zone = key === 'access.hours' ? (value as LoginHours | null)?.timeZone : undefined;
-    if (typeof zone === 'string' && !isTimeZone(zone)) {
+    const zone = zoneIn(key, value);
+    if (zone !== undefined && !isTimeZone(zone.name)) {
       problems.push({
-        field: `body.settings.${key}.timeZone`,
-        message: `"${zone}" is no time zone; write one like Europe/Rome`,
+        field: `body.settings.${zone.field}`,
+        message: `"${zone.name}" is no time zone; write one like Europe/Rome`,
       });
     }
     if (scope !== undefined && setting.scope !== 'both' && setting.scope !== scope) {
@@ -54,4 +54,12 @@ export function checkPolicy({ scope, settings, enforced }: PolicyBody): readonly
     problems.push({ field: `body.enforced.${at}`, message });
   }
   return problems;
+}
+
+/** A time zone that a setting names; undefined: it names none, or a variable does. */
+function zoneIn(key: string, value: unknown): { readonly field: string; readonly name: string } | undefined {
+  const [field, name] =
+    key === 'access.hours' ? [`${key}.timeZone`, (value as LoginHours | null)?.timeZone] : [key, value];
+  if (key !== 'access.hours' && key !== 'locale.timeZone') return undefined;
+  return typeof name === 'string' && !name.includes('${') ? { field, name } : undefined;
 }

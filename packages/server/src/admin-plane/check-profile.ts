@@ -1,4 +1,11 @@
-import { CONNECTION_TYPES, type Connection, type FieldProblem, ProfileBody, parseValue } from '@thinman/protocol';
+import {
+  CONNECTION_TYPES,
+  type Connection,
+  type FieldProblem,
+  ProfileBody,
+  parseValue,
+  visible,
+} from '@thinman/protocol';
 import { checkTemplated } from './check-variables.ts';
 import { circleOf } from './group-cycles.ts';
 import { didYouMean } from './nearest.ts';
@@ -28,11 +35,28 @@ function checkConnections(connections: readonly unknown[]): readonly FieldProble
     problems.push(...checkConnection(field, connection));
     const name = (connection as { name?: unknown } | null)?.name;
     if (typeof name !== 'string') continue;
+    const odd = oddName(name);
+    if (odd !== undefined) problems.push({ field: `${field}.name`, message: odd });
     const first = firstAt.get(name);
     if (first === undefined) firstAt.set(name, at);
     else problems.push({ field: `${field}.name`, message: `"${name}" is the name of connection ${first + 1} already` });
   }
   return problems.length > 0 ? problems : checkFallbackCircles(connections as readonly Connection[]);
+}
+
+/** Names are keys of what `effective` answers, and what a person chooses by: two of them never look alike. */
+function oddName(name: string): string | undefined {
+  if (name === '__proto__') return 'is a name that no field can have: choose another one';
+  return visible(name) === name ? undefined : `"${visible(name)}" has a character that nobody sees: leave it out`;
+}
+
+/** In a client's file of settings it would begin a line of its own: the device would refuse to open the connection. */
+function controlCharacters(connection: unknown): readonly FieldProblem[] {
+  return Object.entries(connection as object).flatMap(([field, value]) =>
+    typeof value === 'string' && /\p{Cc}/u.test(value)
+      ? [{ field, message: 'holds a control character: take it out' }]
+      : [],
+  );
 }
 
 /** One that leads back to itself by others: nothing would ever be said to have failed. */
@@ -55,7 +79,10 @@ function checkConnection(field: string, connection: unknown): readonly FieldProb
     const hint = typeof type === 'string' ? didYouMean(type, types) : '';
     return [{ field: `${field}.type`, message: `must be one of ${types.join(', ')}${hint}` }];
   }
-  const problems = checkTemplated(CONNECTION_TYPES[type], connection, { deviceOnly: false, plain: PLAIN_FIELDS });
+  const problems = [
+    ...checkTemplated(CONNECTION_TYPES[type], connection, { deviceOnly: false, plain: PLAIN_FIELDS }),
+    ...controlCharacters(connection),
+  ];
   if (problems.length === 0) {
     return contradictions(connection as Connection).map(found => ({ ...found, field: `${field}.${found.field}` }));
   }

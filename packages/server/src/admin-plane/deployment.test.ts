@@ -13,7 +13,9 @@ import type {
 } from '@thinman/protocol';
 import { type AdminSite, createAdminSite } from '../../../../test/support/admin-site.ts';
 import { PRIMARY, recordedEvent } from '../../../../test/support/record-fixtures.ts';
-import { createRolloutDriver, ROLLOUT_LOOK_MS } from '../runtime/rollout-driver.ts';
+import { openSecrets } from '../core/sealed.ts';
+import type { StoredObject } from '../ports.ts';
+import { createRolloutDriver, DEVICES_A_LOOK, ROLLOUT_LOOK_MS, type RolloutDriver } from '../runtime/rollout-driver.ts';
 
 const withSite = async (work: (site: AdminSite) => Promise<void>) => {
   const site = await createAdminSite();
@@ -43,6 +45,8 @@ async function addDevices(site: AdminSite, group: string, names: readonly string
 }
 
 let told = 0;
+/** The driver that is told of what is stored, as a server's event store tells it. */
+let heard: RolloutDriver['heard'] = () => {};
 async function tell(site: AdminSite, device: string, result: SectionResult, section = 'power', etag = 'unknown') {
   const version = { epoch: 1, generation: site.deps.replica.position()?.version.generation ?? 0 };
   const event = recordedEvent({
@@ -52,6 +56,7 @@ async function tell(site: AdminSite, device: string, result: SectionResult, sect
     data: { which: 'device', etag, version, sections: { [section]: result } },
   });
   await site.deps.record.storeEvents([event]);
+  heard([event]);
 }
 const APPLIED: SectionResult = { result: 'applied' };
 const FAILED: SectionResult = { result: 'failed', why: 'xset is not there' };
@@ -174,6 +179,7 @@ async function stagedSite(site: AdminSite, more: object = {}) {
     ...{ write: site.deps, site: site.deps, mayDrive: () => true },
     log: { warn: () => assert.fail('a rollout was in trouble'), info: () => {} },
   });
+  heard = driver.heard;
   const standing = async () => {
     const { status } = (await site.ask('GET', '/objects/Rollout/r')).body as ObjectOutput;
     return `${status?.state} ${status?.stage ?? ''} ${status?.why ?? ''}`.trim();
@@ -215,6 +221,62 @@ test('a rollout goes from stage to stage as devices tell that they have it, and 
     await driver.stop();
   }));
 
+test('one look at a large stage costs no more than its limit, and nothing is decided before all have been looked at', () =>
+  withSite(async site => {
+    const { driver, standing } = await stagedSite(site, {
+      stages: [{ deviceGroups: ['pilot'] }, { deviceGroups: ['ward'] }],
+    });
+    const many = Array.from({ length: DEVICES_A_LOOK }, (_, at) => `many-${at}`);
+    await addDevices(site, 'pilot', many);
+    await driver.look();
+    for (const name of ['a', 'b', ...many.slice(1)]) await tell(site, name, APPLIED);
+    await tell(site, 'many-0', FAILED);
+    const { driver: limited, asked } = (() => {
+      let etags = 0;
+      const currentEtag = (device: StoredObject) => {
+        etags += 1;
+        return site.deps.currentEtag(device);
+      };
+      const options = { write: site.deps, site: { ...site.deps, currentEtag }, mayDrive: () => true };
+      const log = { warn: () => assert.fail('a rollout was in trouble'), info: () => {} };
+      return { driver: createRolloutDriver({ ...options, log }), asked: () => etags };
+    })();
+    await limited.look();
+    assert.deepEqual([asked(), await standing()], [DEVICES_A_LOOK, 'running 0']);
+    assert.equal(limited.standing('r')?.isCounting, true);
+    await limited.look();
+    assert.deepEqual([asked(), await standing()], [DEVICES_A_LOOK + 2, 'running 1']);
+    const { status } = (await site.ask('GET', '/objects/Rollout/r')).body as ObjectOutput;
+    assert.deepEqual(status?.devices, { applied: DEVICES_A_LOOK + 1, pending: 0, failed: 1, waiting: 0 });
+    await limited.stop();
+    await driver.stop();
+  }));
+
+test('a rollout that has begun may get other limits, and no other object', () =>
+  withSite(async site => {
+    const { driver, standing } = await stagedSite(site);
+    await site.apply([{ kind: 'Policy', name: 'other', body: NEW_BODY }]);
+    await site.apply([rollout({ of: { policy: 'other' } })]);
+    await site.apply([rollout()]);
+    await driver.look();
+    await site.apply([rollout({ advanceAtPercent: 50 })]);
+    const { problems = [] }: Problem = await site.refused([rollout({ of: { policy: 'other' } })]);
+    assert.match(problems[0]?.message ?? '', /cannot change once it has begun/);
+    assert.equal(await standing(), 'running 0');
+    await driver.stop();
+  }));
+
+test('what get gives of a rollout is taken back, however far it has gone meanwhile', () =>
+  withSite(async site => {
+    const { driver } = await stagedSite(site);
+    await driver.look();
+    const given = (await site.ask('GET', '/objects/Rollout/r')).body as ObjectOutput;
+    await driver.look();
+    await site.apply([{ ...given, status: { ...given.status, state: 'finished' } }]);
+    assert.equal(((await site.ask('GET', '/objects/Rollout/r')).body as ObjectOutput).status?.state, 'running');
+    await driver.stop();
+  }));
+
 test('it stops by itself when a section that it touches fails, goes on when told to, and is taken back when told to', () =>
   withSite(async site => {
     const { driver, standing, minutes } = await stagedSite(site);
@@ -233,6 +295,13 @@ test('it stops by itself when a section that it touches fails, goes on when told
     assert.equal(await standing(), 'paused 0');
     assert.equal((await act('roll_back')).status.state, 'rolled_back');
     assert.equal(minutes('pilot'), 5);
+    // What stays to be seen of it, also by a server that counts nothing.
+    const { status } = (await site.ask('GET', '/objects/Rollout/r')).body as ObjectOutput;
+    assert.deepEqual(status?.devices, { applied: 0, pending: 0, failed: 1, waiting: 1 });
+    // It would change, and nothing would come of it.
+    const over: Problem = await site.refused([rollout({ advanceAtPercent: 50 })]);
+    assert.match(over.problems?.[0]?.message ?? '', /cannot change: this rollout is over \(rolled_back\)/);
+    await site.apply([rollout()]);
     assert.equal((await site.ask('POST', '/rollouts/r/resume')).status, 422);
     assert.equal((await site.ask('POST', '/rollouts/x/pause')).status, 404);
     assert.equal((await site.ask('POST', '/rollouts/r/jump')).status, 400);
@@ -257,6 +326,62 @@ test('it takes itself back where it is told to, and never writes over what someb
     await driver.look();
     const { status } = (await site.ask('GET', '/objects/Rollout/r2')).body as ObjectOutput;
     assert.match(String(status?.why), /changed by somebody else/);
+    await driver.stop();
+  }));
+
+test('a secret in a rollout is sealed, shown to nobody, and is the policy’s when it is given', () =>
+  withSite(async site => {
+    const wifi = (ssid: string, passphrase: unknown) => ({
+      settings: { network: { wifi: { networks: [{ ssid, passphrase }] } } },
+    });
+    const field = 'network.wifi.networks.a.passphrase';
+    const rolloutOf = (name: string, to: object, more: object = {}) => ({
+      kind: 'Rollout',
+      name,
+      body: { of: { policy: 'w' }, to, stages: [{ deviceGroups: ['pilot'], holdMinutes: 10 }], ...more },
+    });
+    const heldBy = (kind: 'Policy' | 'Rollout', name: string) => {
+      const { system } = site.deps.replica.get(kind, name) ?? assert.fail();
+      const sealed = (system.secrets as Record<string, string> | undefined)?.[field];
+      return sealed && site.deps.dataKey.open(sealed, `Policy/w/${field}`);
+    };
+    const { driver } = await stagedSite(site);
+    await site.apply([{ kind: 'Policy', name: 'w', body: wifi('a', 'first-passphrase') }]);
+    await site.apply([rolloutOf('w1', wifi('a', 'second-passphrase'))]);
+    const stored = async () =>
+      JSON.stringify([
+        ...site.deps.replica.list('Rollout'),
+        ...site.deps.replica.list('Policy'),
+        ...(await site.deps.record.history('Rollout', 'w1', 9)),
+        ...(await site.deps.record.history('Policy', 'w', 9)),
+        (await site.ask('GET', '/objects/Rollout/w1')).body,
+      ]);
+    assert.doesNotMatch(await stored(), /second-passphrase/);
+    assert.deepEqual([heldBy('Policy', 'w'), heldBy('Rollout', 'w1')], ['first-passphrase', 'second-passphrase']);
+    const given = (await site.ask('GET', '/objects/Rollout/w1')).body as ObjectOutput;
+    assert.equal((await site.apply([given])).changes[0]?.change, 'unchanged');
+    assert.equal((await site.apply([rolloutOf('w1', wifi('a', 'second-passphrase'))])).changes[0]?.change, 'unchanged');
+
+    // While it runs the devices of its stages have the new one.
+    await driver.look();
+    const opened = (group: string) => {
+      const networks = site.deps.configFor(group).policies.get('w')?.settings.get('network.wifi.networks');
+      return openSecrets(networks, (sealed, context) => site.deps.dataKey.open(sealed, context));
+    };
+    assert.deepEqual(opened('pilot'), [{ ssid: 'a', passphrase: 'second-passphrase' }]);
+    assert.deepEqual(opened('ward'), [{ ssid: 'a', passphrase: 'first-passphrase' }]);
+    await site.ask('POST', '/rollouts/w1/roll_back');
+
+    // What is said to be set stays what the policy holds; what nobody holds is refused.
+    await site.apply([rolloutOf('w2', { ...wifi('a', { secret: 'set' }), description: 'kept' }, { stages: [] })]);
+    await driver.look();
+    assert.equal(heldBy('Policy', 'w'), 'first-passphrase');
+    const { problems = [] }: Problem = await site.refused([rolloutOf('w3', wifi('b', { secret: 'set' }))]);
+    assert.match(problems[0]?.message ?? '', /none is held/);
+    await site.apply([rolloutOf('w4', wifi('a', 'third-passphrase'), { stages: [] })]);
+    await driver.look();
+    assert.equal(heldBy('Policy', 'w'), 'third-passphrase');
+    assert.doesNotMatch(await stored(), /third-passphrase/);
     await driver.stop();
   }));
 

@@ -23,7 +23,8 @@ export async function putFile(
   { content, description }: FilePutRequest,
 ): Promise<Outcome<FilePutAnswer>> {
   const wrong = newNameProblem(name);
-  if (wrong !== undefined) return refused('invalid_object', { problems: [{ field: 'name', message: wrong }] });
+  if (wrong !== undefined)
+    return refused('invalid_object', { problems: [{ field: 'name', message: `cannot be used: ${wrong}` }] });
   const bytes = Buffer.from(content, 'base64');
   if (!fitsSite(bytes.length)) {
     return refused('too_large', {

@@ -50,6 +50,25 @@ describe('what a change would do', () => {
     assert.equal(generation(), before);
   });
 
+  test('a rollout and what is planned for a moment: as they will be in the end, and that is said', async () => {
+    const before = generation();
+    await site.apply([{ kind: 'Device', name: 'tc-1', body: { group: 'ward-3' } }]);
+    const to = { settings: { power: { screenOffAfterMinutes: 9 } } };
+    const rollout = { kind: 'Rollout', name: 'r', body: { of: { policy: 'quiet' }, to, stages: [] } };
+    const change = { what: 'setting', name: 'power.screenOffAfterMinutes', before: 5, after: 9 };
+    const staged = await ask([rollout]);
+    assert.deepEqual(staged.devices.items, [{ device: 'tc-1', changes: [change] }]);
+    assert.deepEqual(staged.later, [{ kind: 'Rollout', name: 'r', at: null }]);
+    const activateAt = { at: '2099-12-01T06:00', timeZone: 'Europe/Rome' };
+    const planned = { policy: 'large', to: { site: true }, activateAt };
+    const later = await ask([{ kind: 'Assignment', name: 'large', body: planned }]);
+    assert.equal(later.devices.affected, 1);
+    assert.deepEqual(later.later, [{ kind: 'Assignment', name: 'large', at: '2099-12-01T06:00 Europe/Rome' }]);
+    assert.equal((await ask([{ kind: 'Policy', name: 'quiet', body: to }])).later, undefined);
+    await site.apply([{ kind: 'Device', name: 'tc-1', body: {} }]);
+    assert.equal(generation(), Number(before) + 2);
+  });
+
   test('a policy on users of a ward: for them there, and not for others', async () => {
     const { devices, users } = await ask([
       { kind: 'Policy', name: 'large', body: { settings: { display: { scale: 3 } } } },

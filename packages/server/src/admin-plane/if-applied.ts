@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
+  type AssignmentBody,
   canonicalJson,
   type EffectiveAnswer,
   type EffectiveChange,
@@ -7,11 +8,14 @@ import {
   type IfAppliedRequest,
   isObjectKind,
   OBJECT_KINDS,
+  type RolloutSystem,
   SITE_SETTINGS_NAME,
   type SiteSettingsBody,
   type UserBody,
 } from '@thinman/protocol';
-import { createStagedIndex, isStagedKind, STAGED_KINDS } from '../core/staged-index.ts';
+import { isOver, readRollout, subjectOf } from '../core/rollout.ts';
+import { systemWith } from '../core/sealed.ts';
+import { createStagedIndex, isActive, isStagedKind, momentText, STAGED_KINDS } from '../core/staged-index.ts';
 import { offlineRules } from '../device-plane/offline-rules.ts';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { StoredObject } from '../ports.ts';
@@ -48,7 +52,9 @@ export async function ifApplied(
   const removed = await planRemovals(deps, deleted, written);
   if (!removed.ok) return removed;
   const items: readonly Change[] = [...written, ...removed.value];
-  const sites = sitesOf(deps, items);
+  const foreseen = foresee(deps, items);
+  const sites = sitesOf(deps, foreseen.items);
+  const later = foreseen.later.length === 0 ? {} : { later: [...foreseen.later] };
   const changes = [...planned.value, ...removed.value].map(({ kind, name, change }) => ({ kind, name, change }));
   const devices = pairsOf(deps, 'Device', items);
   const users = pairsOf(deps, 'User', items);
@@ -62,12 +68,18 @@ export async function ifApplied(
     const pair = { before: devices.get(device)?.before, after: here };
     const effective = effectiveAt(sites.after, here, person?.after);
     if (user === undefined) {
-      return answer({ changes, devices: tally([deviceChange(sites, pair)], 1), users: tally([], 0), effective });
+      return answer({
+        changes,
+        devices: tally([deviceChange(sites, pair)], 1),
+        users: tally([], 0),
+        effective,
+        ...later,
+      });
     }
     const told = userChange(sites, person ?? NOBODY, { on: { device }, ...pair });
-    return answer({ changes, devices: tally([], 0), users: tally([told], 1), effective });
+    return answer({ changes, devices: tally([], 0), users: tally([told], 1), effective, ...later });
   }
-  const { places, leftOut } = userPlaces(sites, items);
+  const { places, leftOut } = userPlaces(sites, foreseen.items);
   const toldDevices = await inTurns([...devices.values()], pair => [deviceChange(sites, pair)]);
   const toldUsers = await inTurns([...users.values()], pair => places.map(place => userChange(sites, pair, place)));
   return answer({
@@ -75,6 +87,7 @@ export async function ifApplied(
     devices: tally(toldDevices, devices.size),
     users: tally(toldUsers, users.size),
     ...(leftOut > 0 && { placesLeftOut: leftOut }),
+    ...later,
   });
 }
 
@@ -132,6 +145,49 @@ async function planRemovals(
 }
 
 const OBJECT_KIND_NAMES = Object.keys(OBJECT_KINDS);
+
+type Later = NonNullable<IfAppliedAnswer['later']>[number];
+
+/**
+ * A rollout and an assignment with a moment change nothing at once: they are shown as they will be in the end, for who applies them
+ * wants to know what comes of them.
+ */
+function foresee(
+  { replica }: AdminDeps,
+  items: readonly Change[],
+): { readonly items: readonly Change[]; readonly later: readonly Later[] } {
+  const later: Later[] = [];
+  const given: Change[] = [];
+  const seen = items.map((item): Change => {
+    if (item.gone === true) return item;
+    const { kind, name, body, system } = item;
+    if (kind === 'Assignment' && !isActive(item)) {
+      const moment = momentText((body as Required<AssignmentBody>).activateAt);
+      later.push({ kind, name, at: moment });
+      return { ...item, system: { ...system, activatedFor: moment } };
+    }
+    if (kind !== 'Rollout') return item;
+    const rollout = readRollout(name, body, system);
+    const of = subjectOf(rollout.body.of);
+    const subject =
+      of && (items.find(one => one.kind === of.kind && one.name === of.name) ?? replica.get(of.kind, of.name));
+    if (isOver(rollout) || of === undefined || subject === undefined) return item;
+    const { activateAt, to } = rollout.body;
+    later.push({ kind, name, at: activateAt === undefined ? null : momentText(activateAt) });
+    const through: RolloutSystem = { ...(rollout.progress ?? UNBEGUN), state: 'finished' };
+    given.push({
+      ...of,
+      body: to,
+      system: systemWith(of.kind, to, subject.system, rollout.secrets),
+      change: 'updated',
+      index: item.index,
+    });
+    return { ...item, system: { ...system, rollout: through } };
+  });
+  return { items: [...seen, ...given], later };
+}
+
+const UNBEGUN = { stage: 0, stageSince: 0, began: 0, base: 0 } as const;
 
 /** The site now, and as it would be: the index of that is made anew, and thrown away. */
 function sitesOf(deps: AdminDeps, items: readonly Change[]): Sites {

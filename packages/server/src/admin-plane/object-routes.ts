@@ -59,7 +59,7 @@ export function objectRoutes(deps: AdminDeps): readonly AdminRoute[] {
       handle: ({ params }) =>
         withKind(params.kind, kind => {
           const object = deps.replica.get(kind, params.name ?? '');
-          return object === undefined ? noSuchObject(kind, params.name) : done(present(object));
+          return object === undefined ? noSuchObject(kind, params.name) : done(present(object, deps.rolloutStanding));
         }),
     },
     {
@@ -117,7 +117,10 @@ function list(deps: AdminDeps, kind: ObjectKind, query: Readonly<Record<string, 
   const after = text(query.after);
   const found = deps.replica.list(kind, { limit: limit + 1, ...(after === undefined ? {} : { after }) });
   const page = found.slice(0, limit);
-  return done({ items: page.map(present), next: found.length > limit ? (page.at(-1)?.name ?? null) : null });
+  return done({
+    items: page.map(object => present(object, deps.rolloutStanding)),
+    next: found.length > limit ? (page.at(-1)?.name ?? null) : null,
+  });
 }
 
 async function history(

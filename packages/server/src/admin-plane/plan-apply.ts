@@ -5,6 +5,7 @@ import {
   MADE_ELSEWHERE,
   newNameProblem,
   type ObjectKind,
+  type RolloutBody,
 } from '@thinman/protocol';
 import type { StoredObject } from '../ports.ts';
 import { conflictOf, MAX_CONFLICTS_SHOWN } from './conflict.ts';
@@ -15,7 +16,7 @@ import { losesLastOwner } from './owners.ts';
 import { present } from './present.ts';
 import { at, type InputsRead, objectKey } from './read-inputs.ts';
 import { referencesOf } from './references.ts';
-import { checkRollouts } from './rollout-clashes.ts';
+import { checkBegun, checkRollouts } from './rollout-clashes.ts';
 import { type Sealer, takeSecrets } from './secrets.ts';
 import type { SiteView, ValidInput } from './site-view.ts';
 
@@ -54,7 +55,9 @@ export type PlanTools = {
  * and the same inputs in any order give the same plan.
  */
 export function planApply(read: InputsRead, view: SiteView, tools: PlanTools): ApplyPlan {
-  const drafts = read.inputs.map(input => draftOf(input, view.get(input.kind, input.name), tools));
+  const drafts = read.inputs.map(input =>
+    draftOf(input, view.get(input.kind, input.name), tools, heldByPolicy(input, view)),
+  );
   const invalid = [
     ...read.problems,
     ...drafts.flatMap(draft => [...draft.problems, ...checkWritable(draft)]),
@@ -62,6 +65,7 @@ export function planApply(read: InputsRead, view: SiteView, tools: PlanTools): A
     ...checkCircles(read.inputs, view),
     ...checkContradictions(read.inputs, view),
     ...checkRollouts(read.inputs, view),
+    ...checkBegun(drafts),
     ...checkOwners(drafts, view),
   ];
   const stale = drafts.flatMap(checkGeneration);
@@ -85,8 +89,20 @@ type Draft = {
   readonly problems: readonly FieldProblem[];
 };
 
-function draftOf(input: ValidInput, stored: StoredObject | undefined, tools: PlanTools): Draft {
-  const taken = takeSecrets(input, stored, tools.sealer);
+/** Secrets of the policy that a rollout gives a new body: there it may say of them that they are set. */
+function heldByPolicy({ kind, body }: ValidInput, view: SiteView): Readonly<Record<string, unknown>> {
+  const policy = kind === 'Rollout' ? (body as RolloutBody).of.policy : undefined;
+  const held = policy === undefined ? undefined : view.get('Policy', policy)?.system.secrets;
+  return (held ?? {}) as Readonly<Record<string, unknown>>;
+}
+
+function draftOf(
+  input: ValidInput,
+  stored: StoredObject | undefined,
+  tools: PlanTools,
+  elsewhere: Readonly<Record<string, unknown>>,
+): Draft {
+  const taken = takeSecrets(input, stored, tools.sealer, elsewhere);
   const { secrets: _heldSecrets, ...others } = stored?.system ?? {};
   let system: Record<string, unknown> = taken.secrets === undefined ? others : { ...others, secrets: taken.secrets };
   let body: Record<string, unknown> = { ...taken.body };
@@ -128,7 +144,13 @@ function checkWritable({ input, stored }: Draft): readonly FieldProblem[] {
     if (!MADE_ELSEWHERE.includes(input.kind)) return [];
     return [at(input, 'name', `does not exist, and apply cannot create it: ${HOW_MADE[input.kind] ?? ''}`)];
   }
-  if (input.status === undefined || canonicalJson(input.status) === canonicalJson(present(stored).status)) return [];
+  // How far a rollout is moves by itself: what was read a moment ago is taken back, and says nothing.
+  if (
+    input.kind === 'Rollout' ||
+    input.status === undefined ||
+    canonicalJson(input.status) === canonicalJson(present(stored).status)
+  )
+    return [];
   return [at(input, 'status', 'is read-only and differs from what the server holds: leave it out')];
 }
 

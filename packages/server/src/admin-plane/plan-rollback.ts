@@ -88,6 +88,13 @@ export function draftRollback(
       }
       if (before === undefined) return draft('as_now', 'was enrolled since');
       return draftOfDiffering(now, withRevocation(before.body, now), draft);
+    case 'Rollout':
+      // How far it was is not in the history: it would begin anew, also one that was taken back for good reason.
+      if (now === null) {
+        if (before === undefined) return undefined;
+        return draft('as_now', 'is not made again: it would begin anew; apply it where that is wanted');
+      }
+      return before === undefined ? draft(null) : draftOfDiffering(now, before.body, draft);
     default:
       if (before === undefined) return now === null ? undefined : draft(null);
       return now === null ? draft(before.body) : draftOfDiffering(now, before.body, draft);

@@ -4,6 +4,7 @@ import type {
   DeviceSystem,
   EnrollmentTokenSystem,
   ObjectOutput,
+  RolloutDevices,
   RolloutSystem,
   ServerSystem,
   UserSystem,
@@ -11,9 +12,14 @@ import type {
 import { isActive } from '../core/staged-index.ts';
 import type { StoredObject } from '../ports.ts';
 
+/** What is known of a rollout beside its object: by the Primary alone, which counts. */
+export type StandingOf = (
+  rollout: string,
+) => { readonly devices: RolloutDevices; readonly isCounting: boolean } | undefined;
+
 /** An object as it is given out. What servers keep beside the body is shown only where it is safe and of use. */
-export function present(object: StoredObject): ObjectOutput {
-  const status = statusOf(object);
+export function present(object: StoredObject, standingOf?: StandingOf): ObjectOutput {
+  const status = statusOf(object, standingOf);
   return {
     kind: object.kind,
     name: object.name,
@@ -24,7 +30,10 @@ export function present(object: StoredObject): ObjectOutput {
 }
 
 /** Read-only facts of an object; undefined where there are none. */
-function statusOf({ kind, body, system, uid }: StoredObject): Record<string, unknown> | undefined {
+function statusOf(
+  { kind, name, body, system, uid }: StoredObject,
+  standingOf?: StandingOf,
+): Record<string, unknown> | undefined {
   switch (kind) {
     case 'Device': {
       const { keyHash, certificateExpiresAt, enrolledAt, enrolledBy, facts } = system as DeviceSystem;
@@ -45,7 +54,11 @@ function statusOf({ kind, body, system, uid }: StoredObject): Record<string, unk
     }
     case 'Rollout': {
       const { rollout } = system as { readonly rollout?: RolloutSystem };
-      return rollout === undefined ? { state: 'scheduled' } : { ...rollout };
+      if (rollout === undefined) return { state: 'scheduled' };
+      const standing = standingOf?.(name);
+      if (standing === undefined) return { ...rollout };
+      const { devices, isCounting } = standing;
+      return { ...rollout, devices: { ...devices }, ...(isCounting && { counting: true }) };
     }
     case 'Assignment':
       return (body as AssignmentBody).activateAt === undefined ? undefined : { active: isActive({ body, system }) };

@@ -1,5 +1,5 @@
 import { canHaveSecrets, type DeleteAnswer, OBJECT_KINDS, type ObjectKind, type ServerSystem } from '@thinman/protocol';
-import { secretContext } from '../core/sealed.ts';
+import { contextIn } from '../core/sealed.ts';
 import type { CommitTransaction, SiteDataKey } from '../ports.ts';
 import type { WriteDeps } from './admin-deps.ts';
 import type { Touched } from './commit.ts';
@@ -35,7 +35,7 @@ export async function renewDataKey(
       for (const field of Object.keys(held)) secrets.push({ kind, name, field });
       const sealed = Object.entries(held).map(([field, text]) => [
         field,
-        anew(next, text, secretContext(kind, name, field)),
+        anew(next, text, contextIn(kind, name, body, field)),
       ]);
       await transaction.put(kind, name, { ...body }, { ...system, secrets: Object.fromEntries(sealed) });
       touched.push({ kind, name, change: 'updated' });

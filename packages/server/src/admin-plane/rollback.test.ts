@@ -61,6 +61,22 @@ const WARD = [
   object('Assignment', 'desk-alice', { profile: 'desk', to: { user: 'alice', device: 'tc-1' } }),
 ];
 
+test('a rollout that was deleted since does not begin anew, and one that was made since is gone', () =>
+  withSite(async site => {
+    const rollout = (name: string, policy: string) =>
+      object('Rollout', name, { of: { policy }, to: { settings: {} }, stages: [{ deviceGroups: ['hospital'] }] });
+    await site.apply([...WARD, object('Policy', 'loud', { settings: {} }), rollout('first', 'quiet')]);
+    const to = generation(site);
+    assert.equal((await site.ask('DELETE', '/objects/Rollout/first')).status, 200);
+    await site.apply([rollout('second', 'loud')]);
+    const answer = await rollback(site, to);
+    assert.deepEqual(lines(answer), ['deleted Rollout/second']);
+    assert.deepEqual(kept(answer), [
+      'Rollout/first is not made again: it would begin anew; apply it where that is wanted',
+    ]);
+    assert.equal(bodyOf(site, 'Rollout', 'first'), undefined);
+  }));
+
 test('the site is what it was: made since goes, deleted since comes back, changed is changed back; in one commit', () =>
   withSite(async site => {
     await site.apply(WARD);

@@ -21,8 +21,11 @@ export async function actOnRollout(
     const stored = await transaction.get('Rollout', name);
     if (stored === undefined) return { result: undefined, touched: [] };
     const { body, system, kind } = stored;
-    const next = afterAct(readRollout(name, body, system), act, deps.clock.nowMs());
-    if (typeof next === 'string') return { result: next, touched: [] };
+    const after = afterAct(readRollout(name, body, system), act, deps.clock.nowMs());
+    if (typeof after === 'string') return { result: after, touched: [] };
+    // What is over is counted no more: this is what stays to be seen of it.
+    const standing = deps.rolloutStanding?.(name);
+    const next = standing === undefined || standing.isCounting ? after : { ...after, devices: { ...standing.devices } };
     await transaction.put('Rollout', name, { ...body }, { ...system, rollout: next });
     return { result: next, touched: [{ kind, name, change: 'updated' }] };
   });

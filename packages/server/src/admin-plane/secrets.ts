@@ -1,5 +1,5 @@
 import { type ObjectKind, replaceAt, SECRET_IS_SET, secretsIn, valueAt } from '@thinman/protocol';
-import { secretContext } from '../core/sealed.ts';
+import { contextIn } from '../core/sealed.ts';
 import type { SiteDataKey, StoredObject } from '../ports.ts';
 
 export type Sealer = Pick<SiteDataKey, 'seal' | 'open'>;
@@ -18,29 +18,41 @@ export function withoutSecrets(kind: ObjectKind, body: Readonly<Record<string, u
   return secretsIn(kind, body).reduce((shown, { path }) => put(shown, path, SECRET_IS_SET), { ...body });
 }
 
-/** Takes the secrets out of a body, sealed; keeps what is stored where the same is given again. */
+/**
+ * Takes the secrets out of a body, sealed; keeps what is stored where the same is given again. `elsewhere`: what the policy of a
+ * rollout holds; what the rollout's new body says of it stays there.
+ */
 export function takeSecrets(
   input: { readonly kind: ObjectKind; readonly name: string; readonly body: Readonly<Record<string, unknown>> },
   stored: StoredObject | undefined,
   sealer: Sealer,
+  elsewhere: Readonly<Record<string, unknown>> = {},
 ): SecretsTaken {
   const places = secretsIn(input.kind, input.body);
-  const held = (stored?.system.secrets ?? {}) as Readonly<Record<string, string>>;
+  const held = isOfAnother(input, stored) ? {} : ((stored?.system.secrets ?? {}) as Readonly<Record<string, string>>);
   const secrets: Record<string, string> = {};
   const missing: string[] = [];
   let body: Record<string, unknown> = { ...input.body };
   for (const { field, path } of places) {
     const given = valueAt(input.body, path);
     const sealed = Object.hasOwn(held, field) ? held[field] : undefined;
-    const context = secretContext(input.kind, input.name, field);
+    const context = contextIn(input.kind, input.name, input.body, field);
     body = put(body, path, SECRET_IS_SET);
     if (typeof given === 'string') {
       const same = sealed !== undefined && opens(sealer, sealed, context) === given;
       secrets[field] = same ? sealed : sealer.seal(given, context);
-    } else if (sealed === undefined) missing.push(path.join('.'));
-    else secrets[field] = sealed;
+    } else if (sealed !== undefined) secrets[field] = sealed;
+    else if (!Object.hasOwn(elsewhere, field)) missing.push(path.join('.'));
   }
   return { body, secrets: places.length > 0 ? secrets : undefined, missing };
+}
+
+/** A rollout that is to change another policy: what it holds is sealed for the one of before. */
+function isOfAnother(
+  { kind, name, body }: Parameters<typeof takeSecrets>[0],
+  stored: StoredObject | undefined,
+): boolean {
+  return stored !== undefined && contextIn(kind, name, body, '') !== contextIn(kind, name, stored.body, '');
 }
 
 /** `system` for a body of the past: its secrets as they are now, else as they were then, and none that it does not name. */

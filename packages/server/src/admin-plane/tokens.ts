@@ -30,7 +30,8 @@ type TokenRefusal = 'no_group' | 'no_device' | 'device_revoked' | 'server_exists
 /** Makes an enrolment token. Its secret is in the answer alone; the site keeps the hash. */
 export async function makeToken(deps: WriteDeps, actor: Actor, request: TokenRequest): Promise<Outcome<TokenAnswer>> {
   const badName = request.for === 'server' ? newNameProblem(request.name) : undefined;
-  if (badName !== undefined) return refused('bad_request', { problems: [{ field: 'name', message: badName }] });
+  if (badName !== undefined)
+    return refused('bad_request', { problems: [{ field: 'name', message: `cannot be used: ${badName}` }] });
   const secret = newTokenSecret();
   const body = bodyOf(request, deps.clock.nowMs());
   const name = `${request.for}-${randomUUID().slice(0, 8)}`;

@@ -28,10 +28,13 @@ const rollout = (body: Partial<RolloutBody> = {}, progress: Partial<RolloutSyste
   body: { ...BODY, ...body },
   progress: progress === null ? undefined : { ...RUNNING, ...progress },
 });
-const facts = (given: Partial<RolloutFacts> = {}, tally: Partial<RolloutFacts['tally']> = {}): RolloutFacts => ({
+const facts = (
+  given: Partial<RolloutFacts> = {},
+  tally: Partial<NonNullable<RolloutFacts['tally']>> = {},
+): RolloutFacts => ({
   nowMs: NOW_MS + 10 * MINUTE_MS,
   subjectGeneration: 5,
-  tally: { applied: 10, failed: 0, waiting: 0, ...tally },
+  tally: { applied: 10, pending: 0, failed: 0, waiting: 0, ...tally },
   ...given,
 });
 
@@ -48,6 +51,14 @@ describe('the next step of a rollout', () => {
     ['not without what it changes', rollout({}, null), facts({ subjectGeneration: undefined }), 'wait'],
     ['goes on when a stage is through', rollout(), facts(), 'advance'],
     ['not before its hold is over', rollout(), facts({ nowMs: NOW_MS + 10 * MINUTE_MS - 1 }), 'wait'],
+    ['not before all have been looked at', rollout(), facts({ tally: undefined }), 'wait'],
+    ['what waits for a reboot has it', rollout(), facts({}, { applied: 0, pending: 90, waiting: 10 }), 'advance'],
+    [
+      'stops without looking at them when it was changed by hand',
+      rollout(),
+      facts({ tally: undefined, subjectGeneration: 6 }),
+      'stop',
+    ],
     ['not while too many wait', rollout(), facts({}, { applied: 89, waiting: 11 }), 'wait'],
     ['though some wait', rollout(), facts({}, { applied: 90, waiting: 10 }), 'advance'],
     [
@@ -132,7 +143,7 @@ test('what administrators may ask', () => {
 });
 
 test('whatever devices tell, no stage is left out, and none begins above the limits', () => {
-  const tallies = fc.record({ applied: fc.nat(50), failed: fc.nat(5), waiting: fc.nat(20) });
+  const tallies = fc.record({ applied: fc.nat(50), pending: fc.nat(9), failed: fc.nat(5), waiting: fc.nat(20) });
   fc.assert(
     fc.property(fc.array(tallies, { maxLength: 30 }), fc.integer({ min: 0, max: 4 }), (told, stages) => {
       const body = { ...BODY, stages: Array.from({ length: stages }, (_, n) => ({ deviceGroups: [`g${n}`] })) };
@@ -140,7 +151,7 @@ test('whatever devices tell, no stage is left out, and none begins above the lim
       for (const tally of told) {
         const now: Rollout = { name: 'r', body, progress };
         const step = nextStep(now, { nowMs: NOW_MS, subjectGeneration: 5, tally });
-        const tooMany = tally.failed * 100 > 5 * (tally.failed + tally.applied);
+        const tooMany = tally.failed * 100 > 5 * (tally.failed + tally.pending + tally.applied);
         if (tooMany) assert.equal(step.kind, 'stop');
         if (step.kind === 'advance') assert.equal(step.stage, progress.stage + 1);
         if (step.kind === 'finish') assert.ok(progress.stage >= stages - 1);

@@ -1,11 +1,16 @@
 import {
+  type AssignmentBody,
   DEFAULT_ADVANCE_AT_PERCENT,
   DEFAULT_FAILED_PERCENT,
+  flattenSettings,
   type ObjectKind,
+  type PolicyBody,
   type RolloutBody,
+  type RolloutDevices,
   type RolloutSubject,
   type RolloutSystem,
 } from '@thinman/protocol';
+import type { SiteConfig } from './site-config.ts';
 import { momentOf } from './wall-time.ts';
 
 /** A rollout as it stands: what was asked for, and how far it is. Immutable. */
@@ -14,11 +19,13 @@ export type Rollout = {
   readonly body: RolloutBody;
   /** undefined: not begun. */
   readonly progress: RolloutSystem | undefined;
+  /** Of the policy's new body, sealed for it, by field. */
+  readonly secrets?: Readonly<Record<string, unknown>> | undefined;
 };
 
 export const readRollout = (name: string, body: unknown, system: unknown): Rollout => {
-  const progress = (system as { readonly rollout?: RolloutSystem }).rollout;
-  return { name, body: body as RolloutBody, progress };
+  const { rollout, secrets } = system as Pick<Rollout, 'secrets'> & { readonly rollout?: RolloutSystem };
+  return { name, body: body as RolloutBody, progress: rollout, secrets };
 };
 
 export type SubjectKind = Extract<ObjectKind, 'Policy' | 'Profile' | 'Assignment'>;
@@ -51,19 +58,14 @@ export function groupsReached(rollout: Rollout): readonly string[] {
 }
 
 /** Devices that the rollout has reached and whose bundle it concerns, by what they have reported of it. */
-export type RolloutTally = {
-  readonly applied: number;
-  readonly failed: number;
-  /** Reported nothing of it yet. */
-  readonly waiting: number;
-};
+export type RolloutTally = Readonly<RolloutDevices>;
 
 export type RolloutFacts = {
   readonly nowMs: number;
   /** Of the object; undefined: it is gone. */
   readonly subjectGeneration: number | undefined;
-  /** Of the devices in the stages that have begun; looked at only while it runs. */
-  readonly tally: RolloutTally;
+  /** Of the devices in the stages that have begun; undefined: not all of them have been looked at yet. */
+  readonly tally: RolloutTally | undefined;
 };
 
 /** What is to become of it now. */
@@ -86,6 +88,7 @@ export function nextStep(rollout: Rollout, facts: RolloutFacts): RolloutStep {
   if (facts.subjectGeneration !== progress.base) {
     return { kind: 'stop', why: 'what it changes was changed by somebody else since it began' };
   }
+  if (facts.tally === undefined) return WAIT;
   const excess = excessOf(body, facts.tally);
   if (excess !== undefined) return { kind: body.onFailure ?? 'stop', why: excess };
   const stage = body.stages[progress.stage];
@@ -106,9 +109,9 @@ function beginning({ activateAt }: RolloutBody, { nowMs, subjectGeneration }: Ro
 }
 
 /** Why too many have failed; undefined: they have not. Both limits count where both are given. */
-function excessOf({ limits = {} }: RolloutBody, { applied, failed }: RolloutTally): string | undefined {
+function excessOf({ limits = {} }: RolloutBody, { applied, pending, failed }: RolloutTally): string | undefined {
   const { failedDevices, failedPercent } = limits;
-  const told = applied + failed;
+  const told = applied + pending + failed;
   if (failed === 0) return undefined;
   if (failedDevices !== undefined && failed > failedDevices) {
     return `${failed} devices failed to apply it, and ${failedDevices} may`;
@@ -120,8 +123,9 @@ function excessOf({ limits = {} }: RolloutBody, { applied, failed }: RolloutTall
 
 /** A stage without devices is through. */
 function isThrough({ advanceAtPercent = DEFAULT_ADVANCE_AT_PERCENT }: RolloutBody, tally: RolloutTally): boolean {
-  const { applied, failed, waiting } = tally;
-  return (applied + failed) * 100 >= advanceAtPercent * (applied + failed + waiting);
+  const { applied, pending, failed, waiting } = tally;
+  const told = applied + pending + failed;
+  return told * 100 >= advanceAtPercent * (told + waiting);
 }
 
 /** What administrators may ask of it. */
@@ -148,4 +152,20 @@ export function afterAct(rollout: Rollout, act: RolloutAct, nowMs: number): Roll
     default:
       return act satisfies never;
   }
+}
+
+/** Sections that the old body or the new one sets: a printer that failed before has nothing to do with a wallpaper. */
+export function sectionsTouched({ body }: Rollout, config: SiteConfig): ReadonlySet<string> {
+  const sections = new Set(['files']);
+  const add = (keys: Iterable<string>) => {
+    for (const key of keys) sections.add(key.split('.', 1)[0] ?? key);
+  };
+  const { policy, profile } = body.of;
+  const assigned = body.of.assignment === undefined ? {} : (body.to as Partial<AssignmentBody>);
+  if (profile !== undefined || assigned.profile !== undefined) sections.add('connections');
+  for (const name of [policy, assigned.policy]) {
+    if (name !== undefined) add(config.policies.get(name)?.settings.keys() ?? []);
+  }
+  if (policy !== undefined) add(flattenSettings((body.to as PolicyBody).settings).known.keys());
+  return sections;
 }

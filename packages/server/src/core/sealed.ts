@@ -1,8 +1,27 @@
-import { type ObjectKind, replaceAt, SECRET_IS_SET, secretsIn, valueAt } from '@thinman/protocol';
+import { type ObjectKind, type RolloutSubject, replaceAt, SECRET_IS_SET, secretsIn, valueAt } from '@thinman/protocol';
 
 /** Binds a sealed value to its place: it opens nowhere else. */
 export function secretContext(kind: ObjectKind, name: string, field: string): string {
   return `${kind}/${name}/${field}`;
+}
+
+/**
+ * The same for what stands in an object. Secrets of a rollout are sealed for the policy that gets them: they go where its body goes,
+ * and nobody has to open them on the way.
+ */
+export function contextIn(kind: ObjectKind, name: string, body: Body, field: string): string {
+  const policy = kind === 'Rollout' ? (body.of as RolloutSubject | undefined)?.policy : undefined;
+  return policy === undefined ? secretContext(kind, name, field) : secretContext('Policy', policy, field);
+}
+
+/** `system` of what a rollout changes, with its new body: the secrets that this has, the rollout's before those that are held. */
+export function systemWith(kind: ObjectKind, to: Body, system: Body, ofRollout: Body | undefined): Body {
+  if (kind !== 'Policy') return system;
+  const { secrets, ...others } = system;
+  const known = { ...(secrets as Body | undefined), ...ofRollout };
+  const wanted = secretsIn('Policy', to).filter(({ field }) => Object.hasOwn(known, field));
+  if (wanted.length === 0) return others;
+  return { ...others, secrets: Object.fromEntries(wanted.map(({ field }) => [field, known[field]])) };
 }
 
 /** A secret in a policy as resolution carries it: still sealed. */

@@ -13,7 +13,7 @@ export type SiteConfig = {
   readonly profiles: ReadonlyMap<string, Profile>;
   /** Assignments by the side of their target that a device fixes, then by the side that a user fixes. */
   readonly assignments: ReadonlyMap<TargetSide, ReadonlyMap<TargetSide, readonly Assignment[]>>;
-  /** Of all assignments that have one. */
+  /** Of all assignments that have one; where a rollout or a moment is to come, of those too. */
   readonly filters: ReadonlySet<Filter>;
 };
 

@@ -78,7 +78,7 @@ test('an assignment rolls out as well: its priority, and to whom', () => {
   const given = { of: { assignment: 'everywhere' }, to: { policy: 'loud', to: { site: true } } };
   const index = indexOf(...SITE, loud, rollout({}, given));
   assert.deepEqual(all(index), [10, 10, 5, 5, 10]);
-  assert.deepEqual(index.targetsOf({ kind: 'Rollout', name: 'r' }), [{ site: true }, { site: true }]);
+  assert.deepEqual(index.targetsOf({ kind: 'Rollout', name: 'r' }), [{ site: true }]);
 });
 
 test('of two rollouts of one object the one whose name sorts first counts, in whatever order they came', () => {
@@ -117,4 +117,32 @@ test('a file reaches whom the policies reach that name it', () => {
     assert.deepEqual(index.targetsOf({ kind: 'File', name }), [{ deviceGroup: 'ward' }], name);
   }
   assert.deepEqual(index.targetsOf({ kind: 'File', name: 'other' }), []);
+});
+
+test('filters that are to come count among those for which devices say what they are', () => {
+  const of = { assignment: 'everywhere' };
+  const to = { policy: 'quiet', to: { site: true }, where: { model: ['Dell*'] } };
+  const filtersOf = (...more: readonly Indexed[]) => indexOf(...SITE, ...more).config.filters.size;
+  assert.equal(filtersOf(), 0);
+  for (const given of [undefined, {}, { state: 'stopped' }] as const)
+    assert.equal(filtersOf(rollout(given, { of, to })), 1);
+  for (const state of ['finished', 'rolled_back'] as const) assert.equal(filtersOf(rollout({ state }, { of, to })), 0);
+  const activateAt = { at: '2026-12-01T06:00', timeZone: 'UTC' };
+  const planned = object('Assignment', 'planned', { ...to, activateAt });
+  assert.equal(filtersOf(planned), 1);
+  const index = indexOf(...SITE, planned);
+  index.update({ ...planned, system: planned.system, deleted: true });
+  assert.equal(index.config.filters.size, 0);
+});
+
+test('a change reaches those who have it by a rollout alone, also when nobody has asked since the last change', () => {
+  const wallpaper = { settings: { appearance: { wallpaper: 'new.png' } } };
+  const toPilot = { policy: 'other', to: { deviceGroup: 'pilot' } };
+  const other = object('Policy', 'other', policy(1));
+  const file = object('File', 'new.png', { sha256: 'a', bytes: 1 });
+  const byFile = indexOf(...SITE, file, rollout({}, { to: wallpaper }));
+  assert.deepEqual(byFile.targetsOf(file), [{ site: true }]);
+  const byAssignment = indexOf(...SITE, other, rollout({}, { of: { assignment: 'everywhere' }, to: toPilot }));
+  assert.deepEqual(byAssignment.targetsOf(other), [{ deviceGroup: 'pilot' }]);
+  assert.deepEqual(indexOf(...SITE, other, file, rollout(undefined, { to: wallpaper })).targetsOf(file), []);
 });

@@ -1,13 +1,16 @@
 import {
   type AssignmentBody,
   type AssignmentTarget,
+  canonicalJson,
   type FileBody,
   filesNamed,
   type ObjectKind,
   SETTINGS,
 } from '@thinman/protocol';
 import type { StoredObject } from '../ports.ts';
-import { groupsReached, isOut, type Rollout, readRollout, subjectOf } from './rollout.ts';
+import { compileFilter, type Filter } from './filter.ts';
+import { groupsReached, isOut, isOver, type Rollout, readRollout, subjectOf } from './rollout.ts';
+import { systemWith } from './sealed.ts';
 import { groupChain, type SiteConfig } from './site-config.ts';
 import { CONFIG_KINDS, createSiteIndex, isConfigKind, type SiteIndex } from './site-index.ts';
 
@@ -45,6 +48,31 @@ export function createStagedIndex(): StagedIndex {
   /** By the rollouts that have reached a device; made when first asked for, void after a change. */
   const staged = new Map<string, SiteIndex>();
   let out: readonly Rollout[] = [];
+  /** Void after a change. */
+  let filters: ReadonlySet<Filter> | undefined;
+  const config: SiteConfig = {
+    ...base.config,
+    get filters() {
+      filters ??= new Set([...base.config.filters, ...filtersToCome()]);
+      return filters;
+    },
+  };
+
+  /**
+   * Of assignments whose moment has not come, and of those that rollouts give: what devices are must be known before it decides, or
+   * a filter that begins to count would leave out everybody.
+   */
+  function filtersToCome(): readonly Filter[] {
+    const planned = Array.from(objects.values()).filter(object => object.kind === 'Assignment' && !isActive(object));
+    const given = Array.from(rollouts.values()).filter(
+      rollout => !isOver(rollout) && rollout.body.of.assignment !== undefined,
+    );
+    const bodies = [...planned.map(({ body }) => body), ...given.map(({ body }) => body.to)];
+    return bodies.flatMap(body => {
+      const { where } = body as AssignmentBody;
+      return where === undefined ? [] : [compileFilter(where)];
+    });
+  }
 
   function indexWith(reached: readonly Rollout[]): SiteIndex {
     const key = reached.map(({ name }) => name).join('/');
@@ -54,7 +82,9 @@ export function createStagedIndex(): StagedIndex {
     for (const rollout of reached) {
       const of = subjectOf(rollout.body.of);
       const now = of && objects.get(keyOf(of));
-      if (now !== undefined) index.update(asCounted({ ...now, system: now.system, body: rollout.body.to }));
+      if (now === undefined) continue;
+      const system = systemWith(now.kind, rollout.body.to, now.system, rollout.secrets);
+      index.update(asCounted({ ...now, system, body: rollout.body.to }));
     }
     staged.set(key, index);
     return index;
@@ -80,24 +110,31 @@ export function createStagedIndex(): StagedIndex {
       });
   }
 
+  /**
+   * The site without rollouts, and with all that are out: a device has each object as it is in one of the two. Made here and not only for
+   * devices that ask: what nobody has asked for since the last change reaches them as well.
+   */
+  const both = (): readonly SiteIndex[] => (out.length === 0 ? [base] : [base, indexWith(out)]);
+
+  const targetsIn = (object: Pick<StoredObject, 'kind' | 'name'>) =>
+    distinct(both().flatMap(index => index.targetsOf(object)));
+
   function usersOf(file: string): readonly AssignmentTarget[] {
-    const every = [base, ...staged.values()];
-    return every.flatMap(index =>
-      Array.from(index.config.policies.values())
-        .filter(({ settings }) => namesFile(settings, file))
-        .flatMap(({ name }) => index.targetsOf({ kind: 'Policy', name })),
-    );
+    const policies = both().flatMap(index => Array.from(index.config.policies.values()));
+    const names = new Set(policies.filter(({ settings }) => namesFile(settings, file)).map(({ name }) => name));
+    return [...names].flatMap(name => targetsIn({ kind: 'Policy', name }));
   }
 
   return {
-    config: base.config,
+    config,
     configFor(group) {
       const reached = reaching(group);
-      return reached.length === 0 ? base.config : indexWith(reached).config;
+      return reached.length === 0 ? config : indexWith(reached).config;
     },
     files,
     update(object) {
       const { kind, name, body, deleted } = object;
+      filters = undefined;
       if (kind === 'File') {
         if (deleted) files.delete(name);
         else files.set(name, body as FileBody);
@@ -116,16 +153,16 @@ export function createStagedIndex(): StagedIndex {
     targetsOf(object) {
       if (object.kind === 'File') return usersOf(object.name);
       if (object.kind !== 'Rollout') {
-        return [base, ...staged.values()].flatMap(index => index.targetsOf(object));
+        return targetsIn(object);
       }
       const rollout = rollouts.get(object.name);
       const of = rollout && subjectOf(rollout.body.of);
       if (rollout === undefined || of === undefined) return [];
       const to = of.kind === 'Assignment' ? (rollout.body.to as AssignmentBody).to : undefined;
-      return [...base.targetsOf(of), ...(to === undefined ? [] : [to])];
+      return distinct([...targetsIn(of), ...(to === undefined ? [] : [to])]);
     },
     saysOffline(object) {
-      if (object.kind !== 'Rollout') return [base, ...staged.values()].some(index => index.saysOffline(object));
+      if (object.kind !== 'Rollout') return both().some(index => index.saysOffline(object));
       const rollout = rollouts.get(object.name);
       const of = rollout && subjectOf(rollout.body.of);
       if (rollout === undefined || of === undefined) return false;
@@ -137,8 +174,14 @@ export function createStagedIndex(): StagedIndex {
       base.clear();
       for (const map of [objects, files, rollouts, staged]) map.clear();
       out = [];
+      filters = undefined;
     },
   };
+}
+
+/** Most are in both. */
+function distinct(targets: readonly AssignmentTarget[]): readonly AssignmentTarget[] {
+  return targets.length < 2 ? targets : [...new Map(targets.map(target => [canonicalJson(target), target])).values()];
 }
 
 const keyOf = ({ kind, name }: { readonly kind: string; readonly name: string }) => `${kind}/${name}`;

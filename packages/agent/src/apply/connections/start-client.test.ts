@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { waitFor } from '../../../../../test/support/wait.ts';
 import { systemClock } from '../../adapters/clock.ts';
-import type { Launch } from '../launchers/launch.ts';
+import { FILE, type Launch } from '../launchers/launch.ts';
+import { openMemoryFolder } from '../memory-folder.ts';
 import { createStartClient } from './start-client.ts';
 
 let dir: string;
@@ -53,6 +54,28 @@ test('where the first program is not there the client is started all the same', 
   const { ended } = start({ programs: [client], args: ['x'], first: { programs: ['/nowhere'], args: ['y'] } });
   assert.deepEqual(await ended, { kind: 'ended' });
   assert.equal(said(), 'client:x\n');
+});
+
+test('what runs first fills the file of the client; without it the client is not started', {
+  skip: !existsSync('/dev/shm'),
+}, async () => {
+  const memory = mkdtempSync('/dev/shm/thinman-client-');
+  try {
+    const first = program('first', 'echo "of the session" > "$2"');
+    const client = program('client', `cat "$1" > "${'$'}{0%/*}/said"`);
+    const startIn = createStartClient(systemClock, { display: ':99', folder: openMemoryFolder(join(memory, 'run')) });
+    const launch = (programs: readonly string[]): Launch => ({
+      ...{ programs: [client], args: [], password: 'none', exits: {} },
+      file: { name: 'session.ica', content: '' },
+      first: { programs, args: ['--output', FILE], isNeeded: true },
+    });
+    assert.deepEqual(await startIn(launch([first]), undefined).ended, { kind: 'ended' });
+    assert.equal(said(), 'of the session\n');
+    const end = await startIn(launch(['/nowhere']), undefined).ended;
+    assert.equal(end.kind === 'unfit' && end.why, 'none of /nowhere is on this device: install one of them');
+  } finally {
+    rmSync(memory, { recursive: true, force: true });
+  }
 });
 
 test('both end when the connection is closed', async () => {

@@ -6,7 +6,7 @@ import type { ClientEnd } from '../../core/connection.ts';
 import { errorCode } from '../../error-code.ts';
 import type { Clock } from '../../ports.ts';
 import { brief } from '../brief.ts';
-import { type Launch, meaningOf } from '../launchers/launch.ts';
+import { FILE, type Launch, meaningOf } from '../launchers/launch.ts';
 import type { MemoryFolder } from '../memory-folder.ts';
 
 /** A client saves nothing that takes longer; then it is killed. */
@@ -74,6 +74,10 @@ export function createStartClient(clock: Pick<Clock, 'after'>, surroundings: Cli
     if (program === undefined) {
       return unfit(`none of ${launch.programs.join(', ')} is on this device: install one of them`);
     }
+    const { first } = launch;
+    if (first?.isNeeded === true && findProgram(first.programs) === undefined) {
+      return unfit(`none of ${first.programs.join(', ')} is on this device: install one of them`);
+    }
     let path: string | undefined;
     try {
       path = writeFile(launch);
@@ -82,7 +86,7 @@ export function createStartClient(clock: Pick<Clock, 'after'>, surroundings: Cli
     }
     const command = [
       ...become(user),
-      ...beforehand(launch.first),
+      ...beforehand(first, path),
       program,
       ...(path === undefined ? [] : [path]),
       ...launch.args,
@@ -144,10 +148,10 @@ function become(user: ClientOptions['user']): readonly string[] {
 }
 
 /** A shell that runs a first program with its arguments, then becomes the client: one process group, ended as one. */
-function beforehand(first: Launch['first']): readonly string[] {
+function beforehand(first: Launch['first'], path = ''): readonly string[] {
   const program = first && findProgram(first.programs);
   if (first === undefined || program === undefined) return [];
-  const words = [program, ...first.args];
+  const words = [program, ...first.args.map(word => (word === FILE ? path : word))];
   const quoted = words.map((_, at) => `"$\{${at + 1}}"`).join(' ');
   // Neither has standard input: that is the client's, where a password may stand.
   return ['/bin/sh', '-c', `${quoted} </dev/null; shift ${words.length}; exec "$@"`, 'sh', ...words];

@@ -25,8 +25,13 @@ export type Launch = {
   /** The first of them that the device has is started. */
   readonly programs: readonly string[];
   readonly args: readonly string[];
-  /** Run to its end before; where that fails the client is started all the same, and says itself what is wrong. */
-  readonly first?: { readonly programs: readonly string[]; readonly args: readonly string[] };
+  /** Run to its end before; `FILE` among its arguments is the path of the file. Where that fails the client is started all the same, and says itself what is wrong. */
+  readonly first?: {
+    readonly programs: readonly string[];
+    readonly args: readonly string[];
+    /** Without it there is nothing to open: where none of the programs is there, the client is not started. */
+    readonly isNeeded?: true;
+  };
   /** Its path is put in front of the arguments. */
   readonly file?: LaunchFile | undefined;
   /** `stdin`: the password of the login is written there, with a line feed; `none`: the client asks the person, if it must. */
@@ -41,6 +46,9 @@ export type LaunchPlan =
   | { readonly kind: 'launch'; readonly launch: Launch }
   /** It cannot be opened as it is; `why` names the field and says what to do. */
   | { readonly kind: 'unfit'; readonly why: string };
+
+/** Among the arguments of what runs first: the path of the file. No value of a connection holds a NUL. */
+export const FILE = '\u0000file';
 
 /** A connection of one type. */
 export type ConnectionOf<T extends Connection['type']> = Extract<Connection, { type: T }>;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CONNECTION_TYPES, type Connection } from '@thinman/protocol';
+import { CONNECTION_TYPES, type Connection, parseValue } from '@thinman/protocol';
 import { avdUri } from './avd.ts';
 import { horizonUri } from './horizon.ts';
-import { type Launch, meaningOf, type Person } from './launch.ts';
+import { FILE, type Launch, meaningOf, type Person } from './launch.ts';
 import { planOf, wantsPassword } from './plan.ts';
 
 const ALICE = { user: 'alice', canSignOn: true };
@@ -66,7 +66,10 @@ test('Citrix: a store, an application of it, or a file; never a password', () =>
   assert.deepEqual(application.args, ['--launch', 'Notes', storeUrl]);
   assert.deepEqual(application.first?.args, ['--addstore', storeUrl]);
   assert.equal(planOf({ ...base, storeUrl, application: '-P' }, ALICE).kind, 'unfit');
-  assert.deepEqual(launch({ ...base, icaUrl: 'https://x.example/a.ica' }).args, ['https://x.example/a.ica']);
+  const ica = launch({ ...base, icaUrl: 'https://x.example/a.ica' });
+  // It takes the name of a file alone, which is put in front of its arguments.
+  assert.deepEqual([ica.args, ica.file?.name, ica.first?.isNeeded], [[], 'session.ica', true]);
+  assert.deepEqual(ica.first?.args.slice(-4), ['--output', FILE, '--', 'https://x.example/a.ica']);
   assert.equal(launch({ ...base, storeUrl }).password, 'none');
   assert.equal(wantsPassword({ ...base, storeUrl }), false);
   assert.equal(planOf(base, ALICE).kind, 'unfit');
@@ -163,6 +166,50 @@ test('what a client would take for an option of its own is refused', () => {
   for (const type of ['rdp', 'horizon', 'ssh', 'vnc'] as const) {
     assert.equal(planOf({ name: 'x', type, host: '-oProxyCommand' }, NOBODY).kind, 'unfit', type);
   }
+});
+
+test('no text of a connection becomes an argument of its own, whatever it is: only the value of an option, or behind the last of them', () => {
+  /** They take what comes next as their value, whatever it begins with. */
+  const takesValue = ['-T', '-l', '-o', '-p', '--launch', '--addstore', '--output'];
+  const places: readonly Connection[] = [
+    { name: 'x', type: 'rdp', host: 'h', remoteApp: 'r', sso: true },
+    { name: 'x', type: 'citrix', storeUrl: 'https://s' },
+    { name: 'x', type: 'citrix', icaUrl: 'https://s' },
+    { name: 'x', type: 'horizon', host: 'h', sso: true },
+    { name: 'x', type: 'avd', workspaceUrl: 'https://w' },
+    { name: 'x', type: 'web', url: 'https://w', kiosk: true },
+    { name: 'x', type: 'ssh', host: 'h' },
+    { name: 'x', type: 'vnc', host: 'h' },
+  ];
+  let looked = 0;
+  for (const hostile of [
+    '-x',
+    '--password=a',
+    '/v:evil',
+    '+drives',
+    '-oProxyCommand=x',
+    '$(reboot)',
+    '; reboot',
+    '||x',
+  ]) {
+    for (const connection of places) {
+      for (const field of Object.keys(CONNECTION_TYPES[connection.type].properties)) {
+        const given = { ...connection, [field]: hostile };
+        if (field === 'type' || !parseValue(CONNECTION_TYPES[connection.type], given).ok) continue;
+        const plan = planOf(given as Connection, { user: 'alice', canSignOn: true });
+        if (plan.kind === 'unfit') continue;
+        looked += 1;
+        for (const args of [plan.launch.args, plan.launch.first?.args ?? []]) {
+          const end = args.indexOf('--');
+          for (const [at, arg] of args.entries()) {
+            const isValue = takesValue.includes(args[at - 1] ?? '') || (end !== -1 && at > end);
+            assert.ok(arg !== hostile || isValue, `${connection.type} ${field}: ${args.join(' ')}`);
+          }
+        }
+      }
+    }
+  }
+  assert.ok(looked > 100, `${looked} were looked at`);
 });
 
 test('every type of connection has a launcher', () => {

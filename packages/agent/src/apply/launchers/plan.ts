@@ -10,6 +10,10 @@ import { launchRdp } from './rdp.ts';
 export function planOf(connection: Connection, person: Person, settings: EffectiveSettings = {}): LaunchPlan {
   const broken = brokenField(connection);
   if (broken !== undefined) return unfit(`${broken} holds a control character: take it out`);
+  // A directory says how its people are called.
+  if (person.user !== null && /\p{Cc}/u.test(person.user)) {
+    return unfit('the name of who is signed in holds a control character');
+  }
   // A client would take it for an option.
   if ('host' in connection && connection.host.startsWith('-')) return unfit('host begins with a dash: no host does');
   switch (connection.type) {

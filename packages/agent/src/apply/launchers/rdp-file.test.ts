@@ -134,4 +134,9 @@ test('a value that would begin a setting of its own is refused by name', () => {
     kind: 'unfit',
     why: 'remoteAppArguments holds a control character: take it out',
   });
+  const signedIn = { user: 'LAB\\alice\r\nalternate shell:s:cmd.exe', canSignOn: true };
+  assert.deepEqual(planOf({ name: 'a', type: 'rdp', host: 'h', sso: true }, signedIn), {
+    kind: 'unfit',
+    why: 'the name of who is signed in holds a control character',
+  });
 });

@@ -86,6 +86,11 @@ export function addDeploymentCommands(program: Command, asking: Asking): void {
     );
 
   const rollout = program.command('rollout').description('takes a staged change in hand; it is made by apply');
+  rollout
+    .command('list')
+    .description('the rollouts of the site: how far each is, who has it, who failed, and why it stopped')
+    .option(...output)
+    .action(asking((client, { output: format }) => getObjects(client, 'Rollout', undefined, parseFormat(format))));
   for (const [name, act, description] of [
     ['pause', 'pause', 'no further stage begins; devices keep what they have'],
     ['resume', 'resume', 'goes on with one that is paused or has stopped'],

@@ -55,7 +55,7 @@ function kindAndName(given: string): { readonly kind: string; readonly name: str
   return { kind: given.slice(0, at), name: given.slice(at + 1) };
 }
 
-function differenceLines({ changes, devices, users, placesLeftOut = 0 }: IfAppliedAnswer): string {
+function differenceLines({ changes, devices, users, placesLeftOut = 0, later = [] }: IfAppliedAnswer): string {
   const lines = changes.filter(({ change }) => change !== 'unchanged').map(describeChange);
   for (const { device, changes: told } of devices.items) lines.push(`device ${device}`, ...told.map(changeLine));
   for (const { user, on, changes: told } of users.items)
@@ -64,6 +64,10 @@ function differenceLines({ changes, devices, users, placesLeftOut = 0 }: IfAppli
     `devices that would change: ${devices.affected} of ${devices.of}${notNamed(devices)}`,
     `users who would see a change: ${users.affected} of ${users.of}${notNamed(users)}`,
   );
+  for (const { kind, name, at } of later) {
+    const when = kind === 'Rollout' ? `after its last stage${at === null ? '' : `, begun at ${at}`}` : `from ${at}`;
+    lines.push(`${kind}/${name} does not count at once: above it is as it will be ${when}`);
+  }
   if (placesLeftOut > 0) {
     lines.push(`NOT LOOKED AT: users in ${placesLeftOut} more groups or devices; ask with --device NAME --user NAME`);
   }
@@ -86,7 +90,7 @@ function changeLine({ what, name, before, after }: EffectiveChange): string {
   return `  ${label}: ${say(before)} → ${say(after)}`;
 }
 
-function effectiveTable({ settings, profile }: EffectiveAnswer): string {
+export function effectiveTable({ settings, profile }: EffectiveAnswer): string {
   const rows = Object.entries(settings).map(([key, { value, origin, enforced, overrides, united = [], leftOut }]) => [
     key,
     JSON.stringify(value),
@@ -96,8 +100,10 @@ function effectiveTable({ settings, profile }: EffectiveAnswer): string {
   ]);
   const connections = profile.connections.map(connection => {
     const { name, type } = connection as { name: string; type: string };
-    const origin = profile.origins[name];
-    return [name, type, origin === undefined ? '' : fromWords(origin), weakerNames(profile.overrides[name] ?? [])];
+    // A connection may be called `toString`.
+    const origin = Object.hasOwn(profile.origins, name) ? profile.origins[name] : undefined;
+    const overrides = Object.hasOwn(profile.overrides, name) ? profile.overrides[name] : undefined;
+    return [name, type, origin === undefined ? '' : fromWords(origin), weakerNames(overrides ?? [])];
   });
   const missing = Object.entries(profile.leftOut ?? {}).map(([name, why]) => [name, 'left out', '', why]);
   return `${table(['SETTING', 'VALUE', '', 'FROM', 'INSTEAD OF'], rows)}\n${table(['CONNECTION', 'TYPE', 'FROM', 'INSTEAD OF'], [...connections, ...missing])}`;

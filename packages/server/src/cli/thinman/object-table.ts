@@ -1,4 +1,4 @@
-import type { ObjectKind, ObjectOutput } from '@thinman/protocol';
+import { type ObjectKind, type ObjectOutput, visible } from '@thinman/protocol';
 import { moment, table } from './table.ts';
 
 type Column = readonly [header: string, cell: (body: Readonly<Record<string, unknown>>, status: Status) => unknown];
@@ -10,6 +10,8 @@ const parts = (value: unknown) =>
   Object.entries((value ?? {}) as object)
     .map(([key, inner]) => (inner === true ? key : `${key}=${inner}`))
     .join(' + ');
+const moments = (activateAt: unknown) => Object.values((activateAt ?? {}) as object).join(' ');
+const told = (devices: unknown, how: string) => ((devices ?? {}) as Record<string, unknown>)[how] ?? '';
 const date = (value: unknown) => (typeof value === 'number' ? moment(value) : '');
 
 /** What is worth a column, by kind. Everything is in `-o yaml`. */
@@ -50,6 +52,7 @@ const COLUMNS: Record<ObjectKind, readonly Column[]> = {
     ['WHAT', ({ policy, profile }) => (policy === undefined ? `profile ${profile}` : `policy ${policy}`)],
     ['TO', ({ to }) => parts(to)],
     ['PRIORITY', ({ priority }) => priority ?? 0],
+    ['STATE', ({ activateAt }, { active }) => (active === false ? `from ${moments(activateAt)}` : '')],
   ],
   File: [
     ['BYTES', ({ bytes }) => bytes],
@@ -58,9 +61,19 @@ const COLUMNS: Record<ObjectKind, readonly Column[]> = {
   ],
   Rollout: [
     ['OF', ({ of }) => parts(of)],
-    ['STATE', (_, { state }) => state],
+    [
+      'STATE',
+      ({ activateAt }, { state, counting }) => {
+        if (state === 'scheduled' && activateAt !== undefined) return `scheduled, from ${moments(activateAt)}`;
+        return `${state}${counting === true ? ' (counting)' : ''}`;
+      },
+    ],
     ['STAGE', ({ stages }, { stage }) => (typeof stage === 'number' ? `${stage + 1} of ${count(stages)}` : '')],
-    ['WHY', (_, { why }) => why ?? ''],
+    ['HAVE IT', (_, { devices }) => told(devices, 'applied')],
+    ['PENDING', (_, { devices }) => told(devices, 'pending')],
+    ['FAILED', (_, { devices }) => told(devices, 'failed')],
+    ['WAITING', (_, { devices }) => told(devices, 'waiting')],
+    ['WHY', (_, { why }) => visible(String(why ?? ''))],
   ],
   EnrollmentToken: [
     ['FOR', ({ purpose, group, device, serverName }) => [purpose, group, device, serverName].filter(Boolean).join(' ')],

@@ -24,7 +24,8 @@ export async function getObjects(
 ): Promise<string> {
   const objects = name === undefined ? await allObjects(client, kind) : [await oneObject(client, kind, name)];
   if (format === 'table') return objectTable(kind, objects);
-  const plain = objects.map(({ status: _status, ...object }) => object);
+  // Of a rollout its status is what is asked for; of others only the table has it, and what `apply` takes stays what it was.
+  const plain = kind === 'Rollout' ? objects : objects.map(({ status: _status, ...object }) => object);
   return format === 'json' ? toJson(plain) : toYaml(plain);
 }
 

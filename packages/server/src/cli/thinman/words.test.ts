@@ -11,8 +11,10 @@ import { bodyDifference } from './body-difference.ts';
 import { CommandError, EXIT, exitCodeOf, misuse, refusalLines } from './command-error.ts';
 import { serverUrl } from './connection.ts';
 import { parseFile } from './documents.ts';
+import { effectiveTable } from './effective-command.ts';
 import { toJson, toYaml } from './format.ts';
 import { objectKind, readableKind } from './kinds.ts';
+import { objectTable } from './object-table.ts';
 import { findSession, keepSession, sessionFolder } from './session-store.ts';
 import { table } from './table.ts';
 import { parsePin } from './trust.ts';
@@ -34,6 +36,40 @@ test('a kind is understood in any case and in the plural', () => {
   }
   assert.equal(readableKind('events'), 'Event');
   for (const word of ['', 'usr', 'Event', 'constructor']) assert.throws(() => objectKind(word), isMisuse, word);
+});
+
+test('a line of a rollout and of an assignment says what waits, who has it, and why it stopped', () => {
+  const activateAt = { at: '2026-12-01T06:00', timeZone: 'Europe/Rome' };
+  const of = { policy: 'quiet' };
+  const stages = [{ deviceGroups: ['a'] }, { deviceGroups: ['b'] }];
+  const devices = { applied: 17, pending: 1, failed: 2, waiting: 6 };
+  const line = (kind: 'Rollout' | 'Assignment', body: object, status: object) =>
+    objectTable(kind, [{ kind, name: 'x', generation: 7, body: { ...body }, status: { ...status } }])
+      .split('\n')[1]
+      ?.trimEnd()
+      .split(/ {2,}/);
+  assert.deepEqual(
+    line('Rollout', { of, stages, activateAt }, { state: 'scheduled' })?.[3],
+    'scheduled, from 2026-12-01T06:00 Europe/Rome',
+  );
+  assert.deepEqual(
+    line('Rollout', { of, stages }, { state: 'stopped', stage: 0, why: 'too many', devices, counting: true }),
+    [...['x', '7', 'policy=quiet', 'stopped (counting)', '1 of 2', '17', '1', '2', '6', 'too many']],
+  );
+  const assigned = { policy: 'quiet', to: { site: true }, activateAt };
+  assert.equal(line('Assignment', assigned, { active: false })?.at(-1), 'from 2026-12-01T06:00 Europe/Rome');
+  assert.equal(line('Assignment', assigned, { active: true })?.at(-1), '0');
+});
+
+test('a connection may be called like what every object has', () => {
+  const origin = { kind: 'Profile', name: 'p', assignment: 'a' };
+  const connections = ['toString', 'constructor'].map(name => ({ name, type: 'web', url: 'https://x' }));
+  const shown = effectiveTable({
+    settings: {},
+    profile: { connections, origins: { toString: origin } as never, overrides: {} },
+  });
+  assert.match(shown, /^toString +web +Profile p by a *$/m);
+  assert.match(shown, /^constructor +web *$/m);
 });
 
 test('times and counts are what they say, or wrong use', () => {
