@@ -17,6 +17,7 @@ import type {
   ChannelListener,
   Clock,
   FailureReason,
+  OpenSessionWords,
   Sealing,
   ServerClient,
 } from '../../packages/agent/src/ports.ts';
@@ -48,6 +49,8 @@ export type SimulatedServer = {
   refusesChannels: boolean;
   /** What it was asked, in order. */
   readonly asked: string[];
+  /** Logins that proved an open session: the id of each, and what was said of the session. */
+  readonly proofs: { readonly loginId: string; readonly proved: OpenSessionWords }[];
   readonly events: ThinmanEvent[];
   /** Cuts channels, as a kill does. */
   kill(): void;
@@ -84,10 +87,12 @@ export function simulate(options: {
   readonly view: SiteView;
   readonly device?: StoredDevice;
   readonly timings?: Partial<AgentTimings>;
+  /** What servers take for the time, Unix ms; default: what the device's own clock says. */
+  readonly serverNowMs?: () => number;
   /** What deriving a key takes, ms; 0: nothing. */
   readonly deriveMs?: number;
 }): Simulation {
-  const { clock } = options;
+  const { clock, serverNowMs = clock.nowMs } = options;
   const statement = statementOf(options.servers);
   const device = options.device ?? emptyDevice();
   const channels = new Map<string, Set<ChannelListener>>();
@@ -109,6 +114,7 @@ export function simulate(options: {
       takesFrames: true,
       refusesChannels: false,
       asked: [],
+      proofs: [],
       events: [],
       kill() {
         this.condition = 'dead';
@@ -166,7 +172,7 @@ export function simulate(options: {
   const facts = (server: SimulatedServer, target: StatementServer) => ({
     name: server.name,
     keyHash: target.keyHash,
-    nowMs: clock.nowMs(),
+    nowMs: serverNowMs(),
   });
 
   const client: ServerClient = {
@@ -188,9 +194,10 @@ export function simulate(options: {
       }),
     begin: (target, user, signal) =>
       call<LoginBeginAnswer>(target, 'begin', signal, () => methodOf(find(target.name).view, user)),
-    login: (target, request, _known, signal) =>
+    login: (target, request, _known, signal, proved) =>
       call(target, 'login', signal, () => {
         const server = find(target.name);
+        if (proved !== undefined) server.proofs.push({ loginId: request.loginId, proved });
         return answerLogin(server.view, request, facts(server, target));
       }),
     deviceBundle: (target, _etag, signal) =>
@@ -205,9 +212,9 @@ export function simulate(options: {
       })),
     refreshSession: (target, token, signal) =>
       call(target, 'session', signal, () => ({
-        session: { token, expiresAt: clock.nowMs() + 900_000 },
+        session: { token, expiresAt: serverNowMs() + 900_000 },
         subject: versionOf(find(target.name).view.generation),
-        serverTime: clock.nowMs(),
+        serverTime: serverNowMs(),
       })),
     vouch: (target, _request, signal) => call<never>(target, 'vouch', signal, () => problem('session_invalid')),
     logout: (target, _token, signal) => call(target, 'logout', signal, () => ({ ended: true })),
@@ -266,7 +273,7 @@ export function simulate(options: {
             state,
             version: versionOf(view.generation),
             statement: { statement: JSON.stringify(statement), signature: '', signedBy: KEY },
-            serverTime: clock.nowMs(),
+            serverTime: serverNowMs(),
             users: [...wordsOf(view, frame.users)],
             ...(server.takesFrames && { takesEvents: true }),
           });

@@ -57,7 +57,7 @@ function make() {
     () => {},
   );
   const grant = (loginId: string, user: string, password = `password of ${user}`, bundle = bundleOf(user)) => {
-    const secrets = keyring.open(loginId, user, password);
+    const secrets = keyring.open(loginId, user, password, 0);
     late.add(secrets, GRANTED, bundle);
     keyring.forgetPassword(loginId);
     return secrets;

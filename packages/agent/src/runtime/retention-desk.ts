@@ -1,14 +1,13 @@
 import { type BundleFile, DEFAULT_OFFLINE_USERS, type OfflineUser } from '@thinman/protocol';
 import { whomToForget } from '../core/retention.ts';
 import type { Context } from './context.ts';
-import { uuidV7 } from './ids.ts';
 import { unlessTrouble } from './store.ts';
 
 const MINUTE_MS = 60_000;
 
 /** Who is kept on this device, and for how long: by number, and by an administrator's wish to forget all. */
 export function createRetentionDesk(context: Context, forgetFiles: (keep: readonly BundleFile[]) => void) {
-  const { cache, clock, keyring } = context;
+  const { cache, keyring } = context;
 
   return {
     /** Makes room. True: somebody was forgotten. */
@@ -31,8 +30,7 @@ export function createRetentionDesk(context: Context, forgetFiles: (keep: readon
       const inUse = session.kind === 'open' ? keyring.get(session.loginId)?.opened?.files : undefined;
       forgetFiles([...(bundle?.files ?? []), ...(inUse ?? [])]);
       const data = { number, users: cache.cachedUsers().length };
-      const id = uuidV7(clock.nowMs(), context.uuid());
-      cache.wipeUsers(number, { id, type: 'cache.wiped', at: clock.nowMs(), data });
+      cache.wipeUsers(number, { id: context.newId(), type: 'cache.wiped', at: context.nowMs(), data });
       return true;
     },
 

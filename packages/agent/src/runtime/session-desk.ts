@@ -14,7 +14,7 @@ const LOGOUT_DEADLINE_MS = 5_000;
 
 /** Everything about open sessions that needs a key, a token or the disk. */
 export function createSessionDesk(context: Context, grants: Grants) {
-  const { client, cache, keyring, attempts, dispatch } = context;
+  const { client, cache, clock, keyring, attempts, dispatch } = context;
   const { bundleOf, derivedRequest, grantFacts, late, rowOf, saveGrant } = grants;
   const knownSubject = (user: string) => unlessTrouble(() => cache.knownSubject(user))?.done;
 
@@ -37,8 +37,12 @@ export function createSessionDesk(context: Context, grants: Grants) {
       );
     },
 
-    proveSession({ attempt, server, loginId, newLoginId }: Do<'proveSession'>): void {
+    proveSession({ attempt, server, loginId }: Do<'proveSession'>): void {
       const secrets = keyring.get(loginId);
+      // By the time that is trusted now: the one that its login was dated by may have been wrong.
+      const beganMs = context.nowMs() - Math.round(clock.monotonicMs() - (secrets?.typedAtMs ?? clock.monotonicMs()));
+      const newLoginId = context.newId(beganMs);
+      const session = { loginId, beganMs };
       const known = knownSubject(secrets?.user ?? '');
       const proved = (answer: Extract<Event, { kind: 'sessionProved' }>['answer']) =>
         dispatch({
@@ -58,7 +62,7 @@ export function createSessionDesk(context: Context, grants: Grants) {
           attempt,
           server,
           undefined,
-          (target, signal) => client.vouch(target, { ...request, ...held }, signal, loginId),
+          (target, signal) => client.vouch(target, { ...request, ...held }, signal, session),
           answer => {
             const facts = heard(answer, granted => grantFacts(secrets, newLoginId, attempt, granted));
             // Nobody can vouch for it: the password must be typed.
@@ -76,7 +80,7 @@ export function createSessionDesk(context: Context, grants: Grants) {
           const request = derivedRequest(secrets, newLoginId, target.keyHash);
           if (request === undefined) return { kind: 'failed', reason: 'aborted', detail: 'no keys', elapsedMs: 0 };
           const held = opened === undefined ? {} : { held: opened.etag };
-          return client.login(target, { ...request, ...held }, known, signal, loginId);
+          return client.login(target, { ...request, ...held }, known, signal, session);
         },
         answer => {
           const facts = heard(answer, granted => grantFacts(secrets, newLoginId, attempt, granted));

@@ -21,12 +21,15 @@ export async function grantToDirectoryUser(
     loginId,
     held,
     warning,
+    beganMs,
   }: {
     readonly device: StoredObject;
     readonly account: DirectoryAccount;
     readonly loginId: string;
     readonly held: string | undefined;
     readonly warning: string | undefined;
+    /** When the session began; Unix ms. */
+    readonly beganMs: number;
   },
 ): Promise<Outcome<LoginGranted>> {
   const { clock, identity } = deps;
@@ -39,7 +42,7 @@ export async function grantToDirectoryUser(
     user: account.name,
     deviceKeyHash: (device.system as DeviceSystem).keyHash,
     credentialVersion: NO_CREDENTIAL,
-    startedAt: clock.nowMs(),
+    startedAt: beganMs,
     directory: claimsOfAccount(deps.site, account),
   });
   return done<LoginGranted>({

@@ -28,7 +28,7 @@ import { createDirectoryLogin } from './directory-login.ts';
 import type { LoginGuard } from './login-guard.ts';
 import { proofFits } from './login-proof.ts';
 import type { SessionBook } from './session-book.ts';
-import { createSessionGate } from './session-gate.ts';
+import { createSessionGate, type ProvedSession } from './session-gate.ts';
 import { derivedMethod, type Standing, standingOf } from './user-credential.ts';
 import { uuidV5 } from './uuid.ts';
 
@@ -37,7 +37,7 @@ export type Login = (
   device: StoredObject,
   request: LoginRequest,
   known?: Version | undefined,
-  proved?: string | undefined,
+  proved?: ProvedSession | undefined,
 ) => Promise<Outcome<LoginGranted>>;
 
 type Verdict =
@@ -45,6 +45,7 @@ type Verdict =
       readonly kind: 'granted';
       readonly user: NonNullable<Standing['user']>;
       readonly ends: readonly string[];
+      readonly beganMs: number;
       readonly warning?: string;
     }
   | {
@@ -63,7 +64,7 @@ type Attempt = {
   readonly deviceKeyHash: string;
   readonly request: DerivedLoginRequest;
   readonly standing: Standing;
-  readonly proved: string | undefined;
+  readonly proved: ProvedSession | undefined;
 };
 
 /**
@@ -88,7 +89,7 @@ export function createLogin(
     device: StoredObject,
     request: LoginRequest,
     known: Version | undefined,
-    proved: string | undefined,
+    proved: ProvedSession | undefined,
   ): Promise<Outcome<LoginGranted>> {
     if (request.method === 'password') return directoryLogin(device, request);
     const standing = standingOf(deps, request.user);
@@ -143,7 +144,8 @@ export function createLogin(
     if (opening.kind === 'not_permitted')
       return { kind: 'denied', code: opening.kind, counts: false, why: opening.why };
     if (opening.kind !== 'open') return { kind: 'denied', code: opening.kind, counts: false };
-    return { kind: 'granted', user, ends: opening.ends, ...(age.warning !== undefined && { warning: age.warning }) };
+    const { ends, beganMs } = opening;
+    return { kind: 'granted', user, ends, beganMs, ...(age.warning !== undefined && { warning: age.warning }) };
   }
 
   async function settle(attempt: Attempt, binding: string, verdict: Verdict): Promise<Outcome<LoginGranted>> {
@@ -198,7 +200,7 @@ export function createLogin(
     return written.ok ? refused('login_id_reused', now()) : written;
   }
 
-  async function grant(attempt: Attempt, { user, warning }: Extract<Verdict, { kind: 'granted' }>) {
+  async function grant(attempt: Attempt, { user, warning, beganMs }: Extract<Verdict, { kind: 'granted' }>) {
     const { device, deviceKeyHash, request, standing } = attempt;
     guard.granted(device.uid, standing.name);
     const content = bundles.user(device, user);
@@ -211,7 +213,7 @@ export function createLogin(
       user: user.name,
       deviceKeyHash,
       credentialVersion,
-      startedAt: clock.nowMs(),
+      startedAt: beganMs,
     });
     return done<LoginGranted>({
       verdict: 'granted',

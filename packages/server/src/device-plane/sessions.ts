@@ -122,7 +122,7 @@ export function createSessions(
       const session = await sessions.issue(claims);
       const { loginId, userId, user, startedAt: sinceMs } = claims;
       const { uid: deviceId, name } = device;
-      book.opened({ deviceId, device: name, userId, user, loginId, mode: 'online', sinceMs });
+      book.opened({ deviceId, device: name, userId, user, loginId, mode: 'online', sinceMs }, 'refresh');
       return done({ session, subject: checked.value.subject, serverTime: clock.nowMs() });
     },
     async end(device, authorization) {
