@@ -30,7 +30,10 @@ async function world(device = {}) {
 }
 
 const isNear = (ms: number, trueMs: number, what: string) =>
-  assert.ok(Math.abs(ms - trueMs) <= NEAR_MS, `${what}: ${new Date(ms).toISOString()}, not ${new Date(trueMs).toISOString()}`);
+  assert.ok(
+    Math.abs(ms - trueMs) <= NEAR_MS,
+    `${what}: ${new Date(ms).toISOString()}, not ${new Date(trueMs).toISOString()}`,
+  );
 
 // A cached login holds for a week: two days ahead it still lets its user in.
 for (const days of [-30, 2]) {
@@ -43,7 +46,9 @@ for (const days of [-30, 2]) {
     assert.equal(await login(), 'online');
     runner.logout();
     await clock.advance(10_000);
-    const events = [...device.outbox, ...server('primary').events].filter(({ type }) => ['login', 'logout'].includes(type));
+    const events = [...device.outbox, ...server('primary').events].filter(({ type }) =>
+      ['login', 'logout'].includes(type),
+    );
     assert.equal(events.length, 2);
     for (const { id, at, type } of events) {
       isNear(at, type === 'login' ? atMs : atMs + 5_000, `${type} at`);

@@ -180,7 +180,14 @@ export function createDirectoryLogin(
   function grant({ device, request, key }: Attempt, account: DirectoryAccount, warning: string | undefined) {
     guard.granted(device.uid, key);
     const { loginId, held } = request;
-    return grantToDirectoryUser(deps, bundles, accounts, { device, account, loginId, held, warning, beganMs: clock.nowMs() });
+    return grantToDirectoryUser(deps, bundles, accounts, {
+      device,
+      account,
+      loginId,
+      held,
+      warning,
+      beganMs: clock.nowMs(),
+    });
   }
 
   async function refuseReuse(attempt: Attempt): Promise<Outcome<LoginGranted>> {

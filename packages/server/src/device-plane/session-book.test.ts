@@ -54,6 +54,21 @@ test('what another server told is not told on as ended here', () => {
   assert.equal(told.length, before);
 });
 
+test('when a session began a server knows better than its device', () => {
+  const { book, session } = make();
+  const since = () => book.all().map(({ sinceMs }) => sinceMs);
+  book.opened({ ...session('tc-1'), sinceMs: 1_000 }, 'grant');
+  for (const sinceMs of [0, 5_000]) book.opened({ ...session('tc-1'), sinceMs }, 'device');
+  assert.deepEqual(since(), [1_000]);
+  // A server that has just started hears of it from the device first.
+  book.opened({ ...session('tc-1'), loginId: 'another', sinceMs: 0 }, 'device');
+  assert.deepEqual(since(), [0]);
+  book.opened({ ...session('tc-1'), loginId: 'another', sinceMs: 7_000 }, 'refresh');
+  assert.deepEqual(since(), [7_000]);
+  book.opened({ ...session('tc-1'), loginId: 'another', sinceMs: 9_000 }, 'refresh');
+  assert.deepEqual(since(), [7_000]);
+});
+
 test('a login whose device never speaks of it is no session for ever, though the device is connected', () => {
   const { book, connected, session, devices, later } = make();
   connected.add('tc-1').add('tc-2');

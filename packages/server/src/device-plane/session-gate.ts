@@ -15,7 +15,7 @@ export type Opening =
   | { readonly kind: 'session_invalid' };
 
 /** A session that its device has open already, as it says: opened without a server, or for longer than a token lives without one. */
-export type ProvedSession = { readonly loginId: string; /** Unix ms. */ readonly beganMs: number };
+export type ProvedSession = { readonly loginId: string /** Unix ms. */; readonly beganMs: number };
 
 /**
  * May this user, whose credential is right, open a session on this device now, or go on with the one that is `proved`? Of that one the

@@ -12,7 +12,11 @@ import type { SessionBook } from './session-book.ts';
 import { createSessionGate, type ProvedSession } from './session-gate.ts';
 import { uuidV5 } from './uuid.ts';
 
-export type Vouch = (device: StoredObject, request: VouchRequest, proved?: ProvedSession) => Promise<Outcome<LoginGranted>>;
+export type Vouch = (
+  device: StoredObject,
+  request: VouchRequest,
+  proved?: ProvedSession,
+) => Promise<Outcome<LoginGranted>>;
 
 /**
  * An offline session of a directory's user goes on after the device is back: the directory still has the user, and this device has had
