@@ -479,6 +479,16 @@ export type SiteDataKey = {
   heldIn(wrapped: string): SiteDataKey;
 };
 
+/** What a directory said of a user: the groups that the site knows, and the name to show. */
+export type DirectoryClaims = {
+  readonly groups: readonly string[];
+  readonly displayName?: string;
+  /** When it said so, by the clock of the server that asked; Unix ms. Tokens of earlier releases do not say. */
+  readonly saidAt?: number;
+  /** There are more groups than a token has room for: what rests on all of them must not be decided by these. */
+  readonly isCut?: true;
+};
+
 /** What a session token says. */
 export type SessionClaims = {
   readonly loginId: string;
@@ -489,8 +499,8 @@ export type SessionClaims = {
   /** Unix milliseconds. */
   readonly startedAt: number;
   readonly expiresAt: number;
-  /** A directory's user, who has no object: the groups that the site knows, and the name to show. */
-  readonly directory?: { readonly groups: readonly string[]; readonly displayName?: string };
+  /** A directory's user, who has no object. */
+  readonly directory?: DirectoryClaims;
 };
 export type SessionTokens = {
   issue(claims: Omit<SessionClaims, 'expiresAt'>): Promise<{ readonly token: string; readonly expiresAt: number }>;

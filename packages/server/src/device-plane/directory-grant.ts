@@ -33,7 +33,8 @@ export async function grantToDirectoryUser(
   },
 ): Promise<Outcome<LoginGranted>> {
   const { clock, identity } = deps;
-  const user = accounts.remember(account);
+  const saidMs = clock.nowMs();
+  const user = accounts.remember(account, saidMs);
   const content = bundles.user(device, user);
   const { version } = bundles.versioned(content);
   const session = await deps.sessions.issue({
@@ -43,7 +44,7 @@ export async function grantToDirectoryUser(
     deviceKeyHash: (device.system as DeviceSystem).keyHash,
     credentialVersion: NO_CREDENTIAL,
     startedAt: beganMs,
-    directory: claimsOfAccount(deps.site, account),
+    directory: claimsOfAccount(deps.site, account, saidMs),
   });
   return done<LoginGranted>({
     verdict: 'granted',
