@@ -23,7 +23,7 @@ import type {
 } from '../../packages/agent/src/ports.ts';
 import { createRunner, type Runner } from '../../packages/agent/src/runtime/runner.ts';
 import { emptyDevice, memoryCache, type StoredDevice } from './memory-cache.ts';
-import { answerLogin, methodOf, modelProof, type SiteView, versionOf, wordsOf } from './model-site.ts';
+import { answerLogin, bundleOf, methodOf, modelProof, type SiteView, versionOf, wordsOf } from './model-site.ts';
 
 /** How a simulated server behaves at the moment. */
 export type Condition =
@@ -49,11 +49,17 @@ export type SimulatedServer = {
   refusesChannels: boolean;
   /** What it was asked, in order. */
   readonly asked: string[];
+  /** Whom its hellos named, by id. */
+  readonly hellos: (readonly string[])[];
   /** Logins that proved an open session: the id of each, and what was said of the session. */
   readonly proofs: { readonly loginId: string; readonly proved: OpenSessionWords }[];
   readonly events: ThinmanEvent[];
   /** Cuts channels, as a kill does. */
   kill(): void;
+  /** Tells devices that a bundle has changed: the device's own, or a user's. */
+  tellChanged(userId?: string): void;
+  /** Tells devices to forget all users. */
+  wipe(number: number): void;
   goaway(): void;
 };
 
@@ -115,10 +121,21 @@ export function simulate(options: {
       refusesChannels: false,
       asked: [],
       proofs: [],
+      hellos: [],
       events: [],
       kill() {
         this.condition = 'dead';
         for (const listener of [...listeners]) closeChannel(name, listener, 'reset');
+      },
+      tellChanged(userId) {
+        const version = versionOf(this.view.generation);
+        const more = userId === undefined ? {} : { userId };
+        for (const listener of listeners) listener.onFrame({ type: 'changed', version, ...more });
+      },
+      wipe(number) {
+        const version = versionOf(this.view.generation);
+        const bundle = { ...deviceBundle(version, timings), etag: `wipe-${number}`, wipe: number };
+        for (const listener of listeners) listener.onFrame({ type: 'changed', version, bundle });
       },
       goaway() {
         this.state = 'draining';
@@ -205,11 +222,15 @@ export function simulate(options: {
         const version = versionOf(find(target.name).view.generation);
         return { changed: true, bundle: deviceBundle(version, timings) };
       }),
-    userBundle: (target, _token, _etag, signal) =>
-      call(target, 'user bundle', signal, () => ({
-        changed: false,
-        version: versionOf(find(target.name).view.generation),
-      })),
+    userBundle: (target, _token, etag, signal) =>
+      call(target, 'user bundle', signal, () => {
+        const { view } = find(target.name);
+        const user = Object.values(view.users).find(each => etag?.startsWith(`etag-${each.userId.at(-1)}-`));
+        const bundle = user === undefined ? undefined : bundleOf(view, user);
+        if (bundle === undefined || bundle.etag === etag)
+          return { changed: false, version: versionOf(view.generation) };
+        return { changed: true, bundle };
+      }),
     refreshSession: (target, token, signal) =>
       call(target, 'session', signal, () => ({
         session: { token, expiresAt: serverNowMs() + 900_000 },
@@ -267,6 +288,7 @@ export function simulate(options: {
           }
           if (frame.type !== 'hello' || server.condition !== 'up' || !listeners.has(listener)) return;
           const { name, state, view } = server;
+          server.hellos.push(frame.users);
           listener.onFrame({
             type: 'hello',
             server: name,

@@ -308,7 +308,8 @@ export type Cache = {
   /** One transaction: the login's row (or a new subject alone), what it clears, and its event. */
   commitLogin(commit: {
     readonly save?: CachedLogin;
-    readonly eraseUser?: string;
+    /** Forgets the row of the name and, whatever name it is under, that of the tombstone's user; out of the file's log too. */
+    readonly erase?: boolean;
     readonly clearTombstoneOf?: string;
     readonly tombstone?: Tombstone;
     readonly clearFailures?: boolean;

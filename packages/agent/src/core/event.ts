@@ -35,6 +35,8 @@ export type ProblemFacts = {
   readonly subject?: Version | undefined;
   readonly retryAfterMs?: number | undefined;
   readonly serverTime?: number | undefined;
+  /** With `account_disabled`, of a directory's user. */
+  readonly userId?: string | undefined;
   /** With `salt_changed`. */
   readonly now?: { readonly salt: string; readonly kdf: KdfParameters; readonly subject: Version } | undefined;
 };

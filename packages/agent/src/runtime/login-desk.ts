@@ -236,7 +236,7 @@ export function createLoginDesk(
             user,
             event,
             ...(lesson.kind === 'tombstone' && { tombstone: lesson.tombstone }),
-            ...(lesson.kind === 'tombstone' && lesson.erase && { eraseUser: user }),
+            ...(lesson.kind === 'tombstone' && { erase: lesson.erase }),
             ...(lesson.kind === 'subject' && cached !== undefined && { save: { ...cached, subject: lesson.subject } }),
           });
         });

@@ -190,6 +190,23 @@ describe('a login of a directory user', () => {
     await site.put('User', 'eve@lab.test', {});
   });
 
+  test('of a disabled account says whose it is, whatever name was typed, also when it is asked again; nothing else does', async () => {
+    await newDevice();
+    const loginId = randomUUID();
+    fake.says(() => ({ kind: 'denied', code: 'account_disabled', userId: EVE.userId }));
+    for (let time = 0; time < 2; time += 1) {
+      const { body } = await login(RIGHT, 'LAB\\eve', loginId);
+      assert.deepEqual([body.code, body.userId], ['account_disabled', EVE.userId]);
+    }
+    fake.says(byPassword);
+    await site.put('User', 'eve@lab.test', { disabled: true });
+    assert.equal((await login(RIGHT, 'eve')).body.userId, EVE.userId, 'by an administrator’s word');
+    assert.equal((await login('wrong', 'eve')).body.userId, undefined);
+    await site.put('User', 'eve@lab.test', {});
+    fake.says(() => ({ kind: 'denied', code: 'account_expired', userId: EVE.userId }));
+    assert.equal((await login()).body.userId, undefined);
+  });
+
   test('that the directory did not decide is no guess', async () => {
     await newDevice();
     fake.says(() => ({ kind: 'unavailable' }));

@@ -34,6 +34,8 @@ type Attempt = {
 /** Answers whose password is out and counted, or may be: a repeat gets them again, and no second bind. */
 type Settled =
   | { readonly binding: string; readonly kind: 'undecided' }
+  /** Whose account it is, the journal does not know. */
+  | { readonly binding: string; readonly kind: 'disabled'; readonly userId: string }
   | {
       readonly binding: string;
       readonly kind: 'granted';
@@ -97,11 +99,9 @@ export function createDirectoryLogin(
   async function settle(attempt: Attempt, said: DirectoryAnswer): Promise<Outcome<LoginGranted>> {
     const { device, key, request, binding } = attempt;
     if (said.kind === 'denied') {
-      return deny(
-        attempt,
-        said.code,
-        said.code === 'credentials_invalid' ? { failure: failureOf(attempt, 'first') } : {},
-      );
+      const { code, userId } = said;
+      if (code === 'credentials_invalid') return deny(attempt, code, { failure: failureOf(attempt, 'first') });
+      return deny(attempt, code, userId === undefined ? {} : { userId });
     }
     if (said.kind !== 'granted') {
       if (said.kind === 'undecided') remember(request.loginId, { binding, kind: said.kind });
@@ -109,7 +109,7 @@ export function createDirectoryLogin(
     }
     const { account, warning } = said;
     const refusal = accountRefusal(ownWords(replica, account.name), clock.nowMs());
-    if (refusal !== undefined) return deny(attempt, refusal, {});
+    if (refusal !== undefined) return deny(attempt, refusal, { userId: account.userId });
     const opening = mayOpen(device, accounts.remember(account), request.loginId, undefined);
     if (opening.kind === 'not_permitted') return deny(attempt, opening.kind, { more: { why: opening.why } });
     if (opening.kind !== 'open') return deny(attempt, 'too_many_sessions', {});
@@ -131,8 +131,14 @@ export function createDirectoryLogin(
     {
       failure,
       retryAfterMs,
+      userId,
       more = {},
-    }: { readonly failure?: FailureFact; readonly retryAfterMs?: number; readonly more?: object },
+    }: {
+      readonly failure?: FailureFact;
+      readonly retryAfterMs?: number;
+      readonly userId?: string;
+      readonly more?: object;
+    },
   ): Promise<Outcome<LoginGranted>> {
     const { loginId } = attempt.request;
     const later = retryAfterMs === undefined ? {} : { retryAfterMs };
@@ -141,7 +147,10 @@ export function createDirectoryLogin(
       remember: { loginId, binding: attempt.binding, outcome: code, subject: NO_VERSION, ...later },
       ...(failure !== undefined && { failure }),
     });
-    return written ?? refused(code, { ...now(), ...later });
+    if (written !== undefined) return written;
+    if (code !== 'account_disabled' || userId === undefined) return refused(code, { ...now(), ...later });
+    remember(loginId, { binding: attempt.binding, kind: 'disabled', userId });
+    return refused(code, { ...now(), userId });
   }
 
   /** The stored verdict again; a grant only if it would be one now. */
@@ -153,12 +162,15 @@ export function createDirectoryLogin(
     if (remembered !== undefined && remembered.outcome !== 'granted') {
       const { outcome, retryAfterMs } = remembered;
       const code = isErrorCode(outcome) ? outcome : 'internal';
-      return refused(code, { ...now(), ...(retryAfterMs !== undefined && { retryAfterMs }) });
+      const more = { ...(retryAfterMs !== undefined && { retryAfterMs }), ...userOf(held) };
+      return refused(code, { ...now(), ...more });
     }
-    const account = held?.account ?? (await accountNow(user));
+    const account = held?.kind === 'granted' ? held.account : await accountNow(user);
+    const warning = held?.kind === 'granted' ? held.warning : undefined;
     if (account === undefined) return troubled({ kind: 'undecided' });
     const refusal = accountRefusal(ownWords(replica, account.name), clock.nowMs());
-    return refusal === undefined ? grant(attempt, account, held?.warning) : refused(refusal, now());
+    if (refusal === undefined) return grant(attempt, account, warning);
+    return refused(refusal, { ...now(), ...(refusal === 'account_disabled' && { userId: account.userId }) });
   }
 
   async function accountNow(user: string): Promise<DirectoryAccount | undefined> {
@@ -241,6 +253,10 @@ export function createDirectoryLogin(
   }
 
   return decide;
+}
+
+function userOf(held: Settled | undefined): { readonly userId?: string } {
+  return held?.kind === 'disabled' ? { userId: held.userId } : {};
 }
 
 type DirectoryDenial = Extract<DirectoryAnswer, { kind: 'denied' }>['code'];
