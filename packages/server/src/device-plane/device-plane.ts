@@ -33,6 +33,7 @@ import { createEnrolment } from './enrolment.ts';
 import { noneMatch } from './etag.ts';
 import { createEventIntake } from './event-intake.ts';
 import { fileRoute } from './file-route.ts';
+import { forgetGoneDevices } from './gone-devices.ts';
 import { createLogin } from './login.ts';
 import { createLoginBegin } from './login-begin.ts';
 import { createLoginGuard } from './login-guard.ts';
@@ -93,6 +94,7 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     isConnected: deviceId => channels.isConnected(deviceId),
     isEnded: deps.journal.isEnded,
   });
+  const stopForgetting = forgetGoneDevices(deps.replica, book);
   const channels = createChannels(deps, bundles, takeEvents, accounts, (device, mode, session) => {
     if (session === null) return book.closed(device.uid);
     const { loginId, userId } = session;
@@ -222,6 +224,7 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     sessionsEnded: channels.sessionsEnded,
     goaway: channels.goaway,
     close() {
+      stopForgetting();
       channels.stop();
       channel.stop();
     },

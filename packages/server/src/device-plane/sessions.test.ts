@@ -187,6 +187,32 @@ describe('a session', () => {
     );
     assert.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 403]);
   });
+  test('is in no book any more once its device is revoked, deleted, or has another key: other servers hear it at once', async () => {
+    await site.addUser('leo');
+    const told: string[] = [];
+    site.primary.plane.book.onChange(({ closed, from }) => {
+      if (from === undefined) told.push(...closed);
+    });
+    const ends: [string, (name: string) => Promise<unknown>][] = [
+      ['revoked', name => site.put('Device', name, { revoked: true })],
+      ['deleted', name => site.remove('Device', name)],
+      ['enrolled again', name => site.put('Device', name, {}, { keyHash: 'k'.repeat(43) })],
+    ];
+    for (const [how, end] of ends) {
+      const gone = await site.addDevice(`gone-${how.replace(' ', '-')}`);
+      const body = await site.loginRequest(site.primary, gone, 'leo', PASSWORD);
+      assert.equal((await site.primary.call(gone, 'POST', '/v1/login', { body })).status, 200);
+      const where = () => site.primary.plane.book.all().filter(session => session.device === gone.name);
+      // What does not concern it leaves it alone.
+      await site.put('Device', 'tc-1', {});
+      await site.put('Device', gone.name, { displayName: how });
+      assert.equal(where().length, 1, how);
+      const [{ deviceId } = { deviceId: '' }] = where();
+      await end(gone.name);
+      assert.deepEqual(where(), [], how);
+      assert.equal(told.at(-1), deviceId);
+    }
+  });
   test('is over for every server whose journal says so, and its device is told at once', async () => {
     const loginId = randomUUID();
     const token = await open('fred', {}, loginId);
