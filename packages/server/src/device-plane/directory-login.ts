@@ -8,8 +8,7 @@ import {
 } from '@thinman/protocol';
 import type { DirectoryAccount, DirectoryAnswer, DirectoryTrouble } from '../directory/directories.ts';
 import { type Outcome, refused } from '../http/outcome.ts';
-import { JournalUnavailable } from '../journal/errors.ts';
-import type { FailureFact, Journal, StoredObject } from '../ports.ts';
+import type { FailureFact, StoredObject } from '../ports.ts';
 import { accountRefusal } from './account.ts';
 import type { Bundles } from './bundles.ts';
 import type { DeviceDeps } from './device-deps.ts';
@@ -17,9 +16,9 @@ import type { DirectoryAccounts } from './directory-accounts.ts';
 import { grantToDirectoryUser } from './directory-grant.ts';
 import { isDirectoryUser, ownWords } from './directory-user.ts';
 import type { LoginGuard } from './login-guard.ts';
+import { createLoginJournal } from './login-journal.ts';
 import type { SessionBook } from './session-book.ts';
 import { createSessionGate } from './session-gate.ts';
-import { uuidV5 } from './uuid.ts';
 
 export type DirectoryLogin = (device: StoredObject, request: PasswordLoginRequest) => Promise<Outcome<LoginGranted>>;
 
@@ -58,7 +57,9 @@ export function createDirectoryLogin(
   book: SessionBook,
 ): DirectoryLogin {
   const mayOpen = createSessionGate(deps, bundles, book);
-  const { directories, identity, journal, clock, replica } = deps;
+  const loginJournal = createLoginJournal(deps, guard);
+  const { write } = loginJournal;
+  const { directories, journal, clock, replica } = deps;
   const inFlight = new Map<string, { readonly binding: string; readonly answer: Promise<Outcome<LoginGranted>> }>();
   const settled = new Map<string, Settled>();
   const now = () => ({ serverTime: clock.nowMs() });
@@ -215,34 +216,8 @@ export function createDirectoryLogin(
     settled.set(loginId, what);
   }
 
-  /** undefined: it is on the disk. */
-  async function write(entry: Parameters<Journal['append']>[0]): Promise<Outcome<never> | undefined> {
-    const counted = entry.failure === undefined ? undefined : guard.counting(entry.failure);
-    try {
-      await journal.append(entry);
-      return undefined;
-    } catch (error) {
-      if (!(error instanceof JournalUnavailable)) throw error;
-      deps.log.error({ err: error }, 'a login cannot be written down and is not answered');
-      return refused('not_serving');
-    } finally {
-      counted?.();
-    }
-  }
-
   function answered({ device, request }: Attempt, outcome: string, user: string, more: object): RecordedEvent {
-    const granted = outcome === 'granted';
-    const data = {
-      loginId: request.loginId,
-      device: device.name,
-      verdict: granted ? 'granted' : 'denied',
-      reason: granted ? null : outcome,
-      subject: null,
-      ...more,
-    };
-    const at = clock.nowMs();
-    const event = { id: uuidV5(request.loginId, identity.name), type: 'login.answered', at, user, data };
-    return { ...event, origin: `server:${identity.name}`, takenBy: identity.name, takenAt: at };
+    return loginJournal.answered({ loginId: request.loginId, device, user, outcome, subject: null, more });
   }
 
   function failureOf({ device, request, key, binding }: Attempt, which: 'first' | 'reused'): FailureFact {
