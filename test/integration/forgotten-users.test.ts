@@ -145,6 +145,7 @@ test('a wipe that the disk refuses is not taken for done, stops nothing else, an
   server('primary').wipe(7);
   await clock.advance(1_000);
   assert.equal(device.wiped, undefined);
+  assert.deepEqual(device.logins, {}, 'what can go is gone');
   assert.ok(defects.includes(full), 'it is told');
   assert.equal(await login('eve@lab.test', EVE), 'granted online', 'the agent goes on');
   const told = defects.length;
@@ -154,4 +155,10 @@ test('a wipe that the disk refuses is not taken for done, stops nothing else, an
   await clock.advance(2 * MINUTE_MS);
   assert.equal(device.wiped, 7);
   assert.deepEqual(device.logins, {});
+  const done = [...device.outbox, ...server('primary').events].filter(({ type }) => type === 'cache.wiped');
+  assert.deepEqual(
+    done.map(({ data }) => data),
+    [{ number: 7, users: 2 }],
+    'told once, with all who are forgotten',
+  );
 });

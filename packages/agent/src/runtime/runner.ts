@@ -37,8 +37,6 @@ import { statusOf } from './status.ts';
 import { createTrustedTime, unlessTrouble } from './store.ts';
 
 const MINUTE_MS = 60_000;
-/** A wipe that the disk refused: somebody may have made room, and nobody is in a hurry on a disk that is full. */
-const WIPE_RETRY_MS = MINUTE_MS;
 
 export type RunnerOptions = RunnerPorts & {
   readonly agentVersion: string;
@@ -86,7 +84,6 @@ export function createRunner(options: RunnerOptions) {
   });
   let isDraining = false;
   let cancelTimer = () => {};
-  let cancelWipe = () => {};
   let told = '';
   /** Logins on the disk, words about them, or the rules by which they stay. */
   let isHeldTouched = true;
@@ -117,7 +114,13 @@ export function createRunner(options: RunnerOptions) {
   const passwords = createPasswordDesk(context, grants, primary);
   const logins = createLoginDesk(context, grants, emergency, passwords);
   const sessions = createSessionDesk(context, grants);
-  const retention = createRetentionDesk(context, keep => options.onWipe?.(keep));
+  const retention = createRetentionDesk(context, {
+    forgetFiles: keep => options.onWipe?.(keep),
+    again() {
+      isHeldTouched = true;
+      settleHeld();
+    },
+  });
   const channels = createChannelDesk(
     context,
     retention,
@@ -147,26 +150,11 @@ export function createRunner(options: RunnerOptions) {
   function settleHeld(): void {
     if (!isHeldTouched) return;
     isHeldTouched = false;
-    const isWiped = wipe();
+    const isWiped = retention.wipe();
     if (isWiped) grants.late.forgetAll();
     if (retention.tidy() || isWiped) channels.sayHelloAgain();
     channels.tellHeld();
     if (isWiped) dispatch({ kind: 'eventRecorded' });
-  }
-
-  /** What the disk refuses stays wished for: it is told, and tried again. Nothing else waits for it. */
-  function wipe(): boolean {
-    cancelWipe();
-    try {
-      return retention.wipe();
-    } catch (error) {
-      defect(error);
-      cancelWipe = clock.after(WIPE_RETRY_MS, () => {
-        isHeldTouched = true;
-        settleHeld();
-      });
-      return false;
-    }
   }
 
   function step(happening: Happening): void {
@@ -399,7 +387,7 @@ export function createRunner(options: RunnerOptions) {
     stop(): void {
       dispatch({ kind: 'stopRequested' });
       cancelTimer();
-      cancelWipe();
+      retention.stop();
       attempts.cancelAll();
       options.channels.reset();
       logins.stop();
