@@ -95,6 +95,8 @@ describe('construction and SQL', () => {
     assert.deepEqual(broken({ [PORTS]: good }), []);
     assert.deepEqual(broken({ [PORTS]: `${good}export const limit = 3;\n` }), [`${PORTS}:7 ports-are-types`]);
     assert.deepEqual(broken({ [PORTS]: 'export class Clock {}\n' }), [`${PORTS}:1 ports-are-types`]);
+    const room = 'packages/server/src/ports/journal.ts';
+    assert.deepEqual(broken({ [room]: `${good}export const limit = 3;\n` }), [`${room}:7 ports-are-types`]);
   });
 
   test('only agent.ts, the command line and tests reach adapters by value', () => {

@@ -139,7 +139,7 @@ function isCore(path: string): boolean {
 }
 
 function isPorts(path: string): boolean {
-  return packageOf(path) !== undefined && path.endsWith('/ports.ts');
+  return packageOf(path) !== undefined && /\/src\/ports(?:\/[^/]+)?\.ts$/.test(path);
 }
 
 export function brokenRules(file: CodeFile): readonly Finding[] {

@@ -87,7 +87,6 @@ export function createMachine(options: {
     heldNewest: version(1),
   });
   let now = 0;
-  let ids = 0;
   let logins = 0;
   let told: string[] = [];
   const probes = new Map<number, string>();
@@ -100,9 +99,7 @@ export function createMachine(options: {
 
   function feed(happening: Happening): void {
     fed.push(happening);
-    ids += 1;
-    const id = `00000000-0000-7000-8000-${ids.toString(16).padStart(12, '0')}`;
-    const at = { now, wallMs: WALL_MS + now, draw: options.draw ?? 0.5, id };
+    const at = { now, wallMs: WALL_MS + now, draw: options.draw ?? 0.5 };
     const next = transition(state, { ...happening, at } as Event, policy);
     state = next.state;
     effects.push(...next.effects);

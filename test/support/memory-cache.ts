@@ -14,6 +14,8 @@ export type StoredDevice = {
   wiped?: number;
   outbox: ThinmanEvent[];
   isFull?: boolean;
+  /** What the file system says to a wipe. */
+  refusesWipe?: Error | undefined;
 };
 
 export const emptyDevice = (): StoredDevice => ({
@@ -44,6 +46,7 @@ export function memoryCache(device: StoredDevice): Cache {
       forgetLogins(device, users);
     },
     wipeUsers(number, event) {
+      if (device.refusesWipe !== undefined) throw device.refusesWipe;
       forgetLogins(device, Object.keys(device.logins));
       Object.assign(device, { failures: {}, emergencies: {}, wiped: number });
       device.outbox.push(event);
@@ -58,11 +61,14 @@ export function memoryCache(device: StoredDevice): Cache {
       return subjects.length === 0 ? undefined : subjects.reduce(newestVersion);
     },
     offlineFailures: user => device.failures[user] ?? { count: 0, lastMs: 0 },
-    commitLogin({ save, eraseUser, clearTombstoneOf, tombstone, clearFailures, user, event, clockMark }) {
+    commitLogin({ save, erase, clearTombstoneOf, tombstone, clearFailures, user, event, clockMark }) {
       if (event !== undefined) device.outbox.push(event);
       if (clockMark !== undefined) device.mark = clockMark;
       needsRoom();
-      if (eraseUser !== undefined) delete device.logins[eraseUser];
+      if (erase === true) {
+        delete device.logins[user];
+        if (tombstone !== undefined) removeLogins(device, tombstone.userId);
+      }
       if (save !== undefined) {
         removeLogins(device, save.userId);
         device.logins[save.user] = save;

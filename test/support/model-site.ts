@@ -26,6 +26,8 @@ export type ModelUser = {
   readonly offlineAllowed: boolean;
   /** Logs in by the password itself. */
   readonly ofDirectory?: boolean;
+  /** Of an excluded group: devices keep nothing. */
+  readonly isExcluded?: boolean;
 };
 
 /** What one server holds: a state of the site, the newest or an older one. Immutable. */
@@ -85,6 +87,7 @@ export function answerLogin(view: SiteView, request: LoginRequest, server: Serve
     if (user?.ofDirectory !== true || user.password !== request.password) {
       return problem(user?.ofDirectory === true ? 'credentials_invalid' : 'bad_request', { serverTime });
     }
+    if (user.disabled) return problem('account_disabled', { serverTime, userId: user.userId });
     return grantOf(view, user, request, NO_VERSION, server);
   }
   const method = derivedMethodOf(view, request.user);
@@ -145,11 +148,14 @@ export function wordsOf(view: SiteView, userIds: readonly string[]): readonly Us
 export function bundleOf(view: SiteView, user: ModelUser): UserBundle {
   return {
     version: versionOf(view.generation),
-    etag: `etag-${user.userId.at(-1)}-${user.offlineAllowed}`,
+    etag: `etag-${user.userId.at(-1)}-${user.offlineAllowed}-${user.isExcluded === true}`,
     user: { id: user.userId, name: user.name, displayName: null, groups: [] },
     settings: {},
     profile: { connections: [] },
-    offline: { ...DEFAULT_OFFLINE_RULES, allowed: user.offlineAllowed },
+    offline: {
+      ...{ ...DEFAULT_OFFLINE_RULES, allowed: user.offlineAllowed },
+      ...(user.isExcluded === true && { allowed: false, keep: false }),
+    },
   };
 }
 

@@ -17,12 +17,13 @@ import type {
   ChannelListener,
   Clock,
   FailureReason,
+  OpenSessionWords,
   Sealing,
   ServerClient,
 } from '../../packages/agent/src/ports.ts';
 import { createRunner, type Runner } from '../../packages/agent/src/runtime/runner.ts';
 import { emptyDevice, memoryCache, type StoredDevice } from './memory-cache.ts';
-import { answerLogin, methodOf, modelProof, type SiteView, versionOf, wordsOf } from './model-site.ts';
+import { answerLogin, bundleOf, methodOf, modelProof, type SiteView, versionOf, wordsOf } from './model-site.ts';
 
 /** How a simulated server behaves at the moment. */
 export type Condition =
@@ -48,9 +49,17 @@ export type SimulatedServer = {
   refusesChannels: boolean;
   /** What it was asked, in order. */
   readonly asked: string[];
+  /** Whom its hellos named, by id. */
+  readonly hellos: (readonly string[])[];
+  /** Logins that proved an open session: the id of each, and what was said of the session. */
+  readonly proofs: { readonly loginId: string; readonly proved: OpenSessionWords }[];
   readonly events: ThinmanEvent[];
   /** Cuts channels, as a kill does. */
   kill(): void;
+  /** Tells devices that a bundle has changed: the device's own, or a user's. */
+  tellChanged(userId?: string): void;
+  /** Tells devices to forget all users. */
+  wipe(number: number): void;
   goaway(): void;
 };
 
@@ -84,10 +93,12 @@ export function simulate(options: {
   readonly view: SiteView;
   readonly device?: StoredDevice;
   readonly timings?: Partial<AgentTimings>;
+  /** What servers take for the time, Unix ms; default: what the device's own clock says. */
+  readonly serverNowMs?: () => number;
   /** What deriving a key takes, ms; 0: nothing. */
   readonly deriveMs?: number;
 }): Simulation {
-  const { clock } = options;
+  const { clock, serverNowMs = clock.nowMs } = options;
   const statement = statementOf(options.servers);
   const device = options.device ?? emptyDevice();
   const channels = new Map<string, Set<ChannelListener>>();
@@ -109,10 +120,22 @@ export function simulate(options: {
       takesFrames: true,
       refusesChannels: false,
       asked: [],
+      proofs: [],
+      hellos: [],
       events: [],
       kill() {
         this.condition = 'dead';
         for (const listener of [...listeners]) closeChannel(name, listener, 'reset');
+      },
+      tellChanged(userId) {
+        const version = versionOf(this.view.generation);
+        const more = userId === undefined ? {} : { userId };
+        for (const listener of listeners) listener.onFrame({ type: 'changed', version, ...more });
+      },
+      wipe(number) {
+        const version = versionOf(this.view.generation);
+        const bundle = { ...deviceBundle(version, timings), etag: `wipe-${number}`, wipe: number };
+        for (const listener of listeners) listener.onFrame({ type: 'changed', version, bundle });
       },
       goaway() {
         this.state = 'draining';
@@ -166,7 +189,7 @@ export function simulate(options: {
   const facts = (server: SimulatedServer, target: StatementServer) => ({
     name: server.name,
     keyHash: target.keyHash,
-    nowMs: clock.nowMs(),
+    nowMs: serverNowMs(),
   });
 
   const client: ServerClient = {
@@ -188,9 +211,10 @@ export function simulate(options: {
       }),
     begin: (target, user, signal) =>
       call<LoginBeginAnswer>(target, 'begin', signal, () => methodOf(find(target.name).view, user)),
-    login: (target, request, _known, signal) =>
+    login: (target, request, _known, signal, proved) =>
       call(target, 'login', signal, () => {
         const server = find(target.name);
+        if (proved !== undefined) server.proofs.push({ loginId: request.loginId, proved });
         return answerLogin(server.view, request, facts(server, target));
       }),
     deviceBundle: (target, _etag, signal) =>
@@ -198,16 +222,20 @@ export function simulate(options: {
         const version = versionOf(find(target.name).view.generation);
         return { changed: true, bundle: deviceBundle(version, timings) };
       }),
-    userBundle: (target, _token, _etag, signal) =>
-      call(target, 'user bundle', signal, () => ({
-        changed: false,
-        version: versionOf(find(target.name).view.generation),
-      })),
+    userBundle: (target, _token, etag, signal) =>
+      call(target, 'user bundle', signal, () => {
+        const { view } = find(target.name);
+        const user = Object.values(view.users).find(each => etag?.startsWith(`etag-${each.userId.at(-1)}-`));
+        const bundle = user === undefined ? undefined : bundleOf(view, user);
+        if (bundle === undefined || bundle.etag === etag)
+          return { changed: false, version: versionOf(view.generation) };
+        return { changed: true, bundle };
+      }),
     refreshSession: (target, token, signal) =>
       call(target, 'session', signal, () => ({
-        session: { token, expiresAt: clock.nowMs() + 900_000 },
+        session: { token, expiresAt: serverNowMs() + 900_000 },
         subject: versionOf(find(target.name).view.generation),
-        serverTime: clock.nowMs(),
+        serverTime: serverNowMs(),
       })),
     vouch: (target, _request, signal) => call<never>(target, 'vouch', signal, () => problem('session_invalid')),
     logout: (target, _token, signal) => call(target, 'logout', signal, () => ({ ended: true })),
@@ -260,13 +288,14 @@ export function simulate(options: {
           }
           if (frame.type !== 'hello' || server.condition !== 'up' || !listeners.has(listener)) return;
           const { name, state, view } = server;
+          server.hellos.push(frame.users);
           listener.onFrame({
             type: 'hello',
             server: name,
             state,
             version: versionOf(view.generation),
             statement: { statement: JSON.stringify(statement), signature: '', signedBy: KEY },
-            serverTime: clock.nowMs(),
+            serverTime: serverNowMs(),
             users: [...wordsOf(view, frame.users)],
             ...(server.takesFrames && { takesEvents: true }),
           });

@@ -122,17 +122,19 @@ const STORIES: Stories = {
     await loginAndKeep(tc1, ALICE, ONLINE);
   },
 
-  'row 13: disabled by the site before the partition: denied by the device itself': async site => {
-    const tc1 = await online(site);
-    await loginAndKeep(tc1, ALICE, ONLINE);
-    const disabled = (is: boolean) => JSON.stringify({ kind: 'User', name: ALICE.name, body: { disabled: is } });
-    await site.apply(disabled(true));
-    await expectLogin(tc1, ALICE, /^denied account_disabled online by/);
-    await site.apart(() => expectLogin(tc1, ALICE, /^denied \w+ offline$/));
-    await site.apply(disabled(false));
-    await waitUntilOn(tc1, site.primary);
-    await loginAndKeep(tc1, ALICE, ONLINE);
-  },
+  'row 13: disabled by the site before the partition: denied by the device itself, under each of her names':
+    async site => {
+      const tc1 = await online(site);
+      await loginAndKeep(tc1, ALICE, ONLINE);
+      const disabled = (is: boolean) => JSON.stringify({ kind: 'User', name: ALICE.name, body: { disabled: is } });
+      await site.apply(disabled(true));
+      // The device knows her by one name, and hears of it when she types the other.
+      await expectLogin(tc1, { ...ALICE, name: 'LAB\\alice' }, /^denied account_disabled online by/);
+      await site.apart(() => expectLogin(tc1, ALICE, /^denied \w+ offline$/));
+      await site.apply(disabled(false));
+      await waitUntilOn(tc1, site.primary);
+      await loginAndKeep(tc1, ALICE, ONLINE);
+    },
 
   'the directory hangs: the next server is asked, then the device decides; nobody is told of a wrong password': async (
     site,

@@ -172,26 +172,6 @@ systemTest(
   },
 );
 
-systemTest(
-  'who logs in after a wipe is spoken of by the server again: a disabled user does not get in offline',
-  { wires: true },
-  async site => {
-    const tc1 = site.agent('tc-1');
-    await expectLogin(tc1, ALICE, 'granted online by primary');
-    await tc1.logout();
-    await site.primary.administer(['device', 'wipe', 'tc-1']);
-    await waitForUsers(site, []);
-    await expectLogin(tc1, ALICE, 'granted online by primary');
-    await tc1.logout();
-    await waitForUsers(site, ['alice']);
-    await site.apply('kind: User\nname: alice\nbody: { disabled: true }');
-    await waitForUsers(site, []);
-    await site.apart(async () => {
-      await expectLogin(tc1, ALICE, 'denied offline_not_allowed offline');
-    });
-  },
-);
-
 /** Of the writes and flushes of one wipe on the device's disk. */
 const WIPE_POINTS = 6;
 

@@ -94,17 +94,20 @@ export type BundleAnswer<B> =
   | { readonly changed: true; readonly bundle: B }
   | { readonly changed: false; readonly version: Version };
 
+/** An open session that no server vouches for any more: its loginId until now, and when it began (Unix ms, as far as is known now). */
+export type OpenSessionWords = { readonly loginId: string; readonly beganMs: number };
+
 /** HTTPS to one server of the list; connections are kept warm. Every call ends by `signal` or its answer, never throws. */
 export type ServerClient = {
   readyz(server: StatementServer, signal: AbortSignal): Promise<Answer<ServerStatus>>;
   begin(server: StatementServer, user: string, signal: AbortSignal): Promise<Answer<LoginBeginAnswer>>;
-  /** `known`: the newest version of the User object that this device knows. `proved`: loginId of the open session that is proved. */
+  /** `known`: the newest version of the User object that this device knows. `proved`: the open session that is proved. */
   login(
     server: StatementServer,
     request: LoginRequest,
     known: Version | undefined,
     signal: AbortSignal,
-    proved?: string,
+    proved?: OpenSessionWords,
   ): Promise<Answer<LoginGranted>>;
   /** The Primary alone changes passwords. */
   changePassword(
@@ -130,7 +133,7 @@ export type ServerClient = {
     server: StatementServer,
     request: VouchRequest,
     signal: AbortSignal,
-    proved?: string,
+    proved?: OpenSessionWords,
   ): Promise<Answer<LoginGranted>>;
   logout(server: StatementServer, token: string, signal: AbortSignal): Promise<Answer<unknown>>;
   sendEvents(
@@ -305,7 +308,8 @@ export type Cache = {
   /** One transaction: the login's row (or a new subject alone), what it clears, and its event. */
   commitLogin(commit: {
     readonly save?: CachedLogin;
-    readonly eraseUser?: string;
+    /** Forgets the row of the name and, whatever name it is under, that of the tombstone's user; out of the file's log too. */
+    readonly erase?: boolean;
     readonly clearTombstoneOf?: string;
     readonly tombstone?: Tombstone;
     readonly clearFailures?: boolean;

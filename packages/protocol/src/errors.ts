@@ -182,6 +182,8 @@ export const Problem = Type.Object({
   subject: Type.Optional(Version),
   /** Unix milliseconds of the answering server. */
   serverTime: Type.Optional(Type.Integer()),
+  /** With `account_disabled` for a directory's user, who has many names: whose account it is. */
+  userId: Type.Optional(Type.String({ maxLength: 36 })),
   /** With `not_primary`: where administration happens. */
   primaryUrl: Type.Optional(Type.String()),
   problems: Type.Optional(Type.Array(FieldProblem)),

@@ -19,6 +19,9 @@ export type LocalLoginRequest = Static<typeof LocalLoginRequest>;
 export const ActivityReport = closed({ idle: Type.Boolean() });
 export type ActivityReport = Static<typeof ActivityReport>;
 
+/** With `POST /v1/pam`: where PAM asks from (its PAM_SERVICE, PAM_TTY and PAM_RHOST). A header: an agent before it passes it over. */
+export const PAM_PLACE_HEADER = 'thinman-pam-place';
+
 /** `POST /v1/pam` on a local socket: what PAM wants to know (its PAM_TYPE). A session is opened and closed on `control.sock` alone. */
 export const LocalPamRequest = closed({
   type: Type.Union([

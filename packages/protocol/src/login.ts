@@ -20,6 +20,9 @@ export const KNOWN_SUBJECT_HEADER = 'thinman-known-subject';
  */
 export const PROVED_SESSION_HEADER = 'thinman-proved-session';
 
+/** Beside it: when that session began, in Unix ms. Its loginId was dated by what the device took for the time then, this by what it knows now. */
+export const SESSION_BEGAN_HEADER = 'thinman-session-began';
+
 /** `POST /v1/login/begin`: how does this user log in? Unknown names get a stable false answer. */
 export const LoginBeginRequest = closed({ user: LoginName });
 export type LoginBeginRequest = Static<typeof LoginBeginRequest>;

@@ -95,8 +95,14 @@ export function directoryContract(name: string, openLab: () => Promise<Directory
       for (const [state, { make, code, whoever }] of Object.entries(lab.states)) {
         const user = `state-${state}`;
         await lab.addUser(user);
+        const before = await directories.status(`${user}@lab.test`);
         await make(user);
-        assert.equal(said(await login(`${user}@lab.test`)), code, state);
+        const answer = await login(`${user}@lab.test`);
+        assert.equal(said(answer), code, state);
+        // Whose account it is, the device is to know by whatever name it asked.
+        const told = answer.kind === 'denied' ? answer.userId : undefined;
+        const isTold = code === 'account_disabled' && before.kind === 'ok';
+        assert.equal(told, isTold ? before.account.userId : undefined, state);
         const wrong = said(await login(`${user}@lab.test`, 'wrong-password'));
         assert.equal(wrong, whoever ? code : 'credentials_invalid', `${state}, wrong password`);
       }

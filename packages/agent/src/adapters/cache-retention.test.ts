@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -106,4 +106,37 @@ test('a wipe takes every login, what was counted, and files that were set aside;
     ['login', 'cache.wiped'],
   );
   assert.equal(cache.condition.kind, 'ok');
+});
+
+test('who is erased is, whatever name the row is under, out of the log too', () => {
+  const userId = idOf(5);
+  cache.commitLogin({ user: 'eve@lab.test', save: login('eve@lab.test', 5) });
+  cache.commitLogin({ user: 'bob', save: login('bob', 6) });
+  assert.match(onDisk(), /sealed-canary-eve/);
+  const user = 'LAB\\eve';
+  const tombstone = { userId, user, reason: 'offline_withdrawn', subject: { epoch: 1, generation: 7 } } as const;
+  cache.commitLogin({ user, erase: true, tombstone, event: event('login') });
+  assert.deepEqual(
+    cache.cachedUsers().map(held => held.user),
+    ['bob'],
+  );
+  assert.doesNotMatch(onDisk(), /sealed-canary-eve/, 'neither in the file nor in its log');
+  assert.match(onDisk(), /sealed-canary-bob/);
+});
+
+test('a wipe that the file system refuses is not done: the number is open, in memory too, and it is told once when it is', () => {
+  cache.commitLogin({ user: 'alice', save: login('alice', 5) });
+  // The folder cannot be looked through for files that were set aside.
+  renameSync(dir, `${dir}.away`);
+  try {
+    assert.throws(() => cache.wipeUsers(17, event('cache.wiped')), { code: 'ENOENT' });
+    assert.equal(cache.wiped(), 0);
+  } finally {
+    renameSync(`${dir}.away`, dir);
+  }
+  assert.equal(cache.wiped(), 0);
+  cache.wipeUsers(17, event('cache.wiped'));
+  assert.equal(cache.wiped(), 17);
+  assert.deepEqual(cache.cachedUsers(), []);
+  assert.equal(cache.pendingEvents(10).filter(({ type }) => type === 'cache.wiped').length, 1);
 });

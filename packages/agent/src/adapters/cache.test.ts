@@ -117,7 +117,7 @@ test('a login is committed with all that it changes, as one', () => {
   assert.equal(cache.offlineFailures('alice').count, 0);
   assert.equal(cache.pendingEventCount(), 1);
 
-  cache.commitLogin({ user: 'alice', eraseUser: 'alice', tombstone: tombstone(8), event: event() });
+  cache.commitLogin({ user: 'alice', erase: true, tombstone: tombstone(8), event: event() });
   assert.equal(cache.cachedLogin('alice'), undefined);
   assert.equal(cache.tombstone(ALICE)?.subject.generation, 8);
   assert.equal(cache.pendingEventCount(), 2);

@@ -104,11 +104,13 @@ export function openCache(path: string, options: CacheOptions): Cache {
   };
 
   /** A full disk has no room for a deletion; the file itself can always go. Its events are kept, and what is the device's own. */
-  const removeFileOfUsers = () => {
+  const removeFileOfUsers = (event?: ThinmanEvent) => {
     for (const key of ['accepted', 'clock', 'wiped'] as const) loadValue(key);
-    overflow = pendingEvents(Number.MAX_SAFE_INTEGER);
-    delivered = [];
+    const events = pendingEvents(Number.MAX_SAFE_INTEGER);
     store.remove();
+    const isStored = events.some(({ id }) => id === event?.id);
+    overflow = event === undefined || isStored ? events : [...events, event];
+    delivered = [];
     for (const key of Object.keys(known) as (keyof DeviceValues)[]) unsaved.add(key);
     flush();
   };
@@ -119,9 +121,6 @@ export function openCache(path: string, options: CacheOptions): Cache {
     } catch (error) {
       if (!(error instanceof CacheTrouble)) throw error;
     }
-  };
-  const appendUnlessStored = (event: ThinmanEvent) => {
-    if (!pendingEvents(Number.MAX_SAFE_INTEGER).some(({ id }) => id === event.id)) overflow = [...overflow, event];
   };
 
   return {
@@ -147,9 +146,10 @@ export function openCache(path: string, options: CacheOptions): Cache {
         known.clock = commit.clockMark;
         unsaved.add('clock');
       }
+      let isErased = false;
       try {
         store.runAnew(({ rows, outbox }) => {
-          if (commit.eraseUser !== undefined) rows.remove('login', commit.eraseUser);
+          isErased = commit.erase === true && eraseLogins(rows, commit.user, commit.tombstone?.userId);
           if (commit.save !== undefined) putLogin(rows, commit.save);
           if (commit.clearTombstoneOf !== undefined) rows.remove('tombstone', commit.clearTombstoneOf);
           if (commit.tombstone !== undefined) putTombstone(rows, commit.tombstone);
@@ -163,6 +163,7 @@ export function openCache(path: string, options: CacheOptions): Cache {
         if (error instanceof CacheTrouble && commit.event !== undefined) overflow = [...overflow, commit.event];
         throw error;
       }
+      if (isErased) compact();
       flush();
     },
     countOfflineFailure: (user, atMs) =>
@@ -191,6 +192,8 @@ export function openCache(path: string, options: CacheOptions): Cache {
       compact();
     },
     wipeUsers(number, event) {
+      const before = loadValue('wiped');
+      // Written down with it, and taken back where it was not done.
       known.wiped = number;
       try {
         // First what can be done twice: whoever is killed meanwhile begins again.
@@ -207,9 +210,14 @@ export function openCache(path: string, options: CacheOptions): Cache {
         unsaved.delete('wiped');
         store.compact();
       } catch (error) {
-        if (!(error instanceof CacheTrouble)) throw error;
-        appendUnlessStored(event);
-        removeFileOfUsers();
+        try {
+          if (!(error instanceof CacheTrouble)) throw error;
+          removeFileOfUsers(event);
+        } catch (failure) {
+          if (before === undefined) delete known.wiped;
+          else known.wiped = before;
+          throw failure;
+        }
       }
     },
     wiped: () => loadValue('wiped') ?? 0,
@@ -301,6 +309,14 @@ function forget(rows: Rows, users: readonly string[]): void {
 
 function removeLogins(rows: Rows, userId: string): void {
   for (const { key } of rows.byRef('login', userId)) rows.remove('login', key);
+}
+
+/** A directory's user has one row, under the name that was typed last. False: there was none. */
+function eraseLogins(rows: Rows, user: string, userId: string | undefined): boolean {
+  const ofId = userId === undefined ? [] : rows.byRef('login', userId).map(({ key }) => key);
+  const held = [user, ...ofId].filter(name => rows.get('login', name) !== undefined);
+  for (const name of held) rows.remove('login', name);
+  return held.length > 0;
 }
 
 function readTombstone(row: Row | undefined): Tombstone | undefined {

@@ -17,6 +17,7 @@ import {
   parseJson,
   parseVersion,
   RenewAnswer,
+  SESSION_BEGAN_HEADER,
   ServerStatus,
   SessionRefreshed,
   type StatementServer,
@@ -24,7 +25,15 @@ import {
   UserBundle,
   VERSION_HEADER,
 } from '@thinman/protocol';
-import type { Answer, BundleAnswer, Clock, DeviceIdentity, FileClient, ServerClient } from '../ports.ts';
+import type {
+  Answer,
+  BundleAnswer,
+  Clock,
+  DeviceIdentity,
+  FileClient,
+  OpenSessionWords,
+  ServerClient,
+} from '../ports.ts';
 import { exchange, type HttpCall, type HttpOutcome } from './http-exchange.ts';
 import { createRoundTrips, type RoundTrips } from './round-trips.ts';
 import { connectTls, type TlsCredentials, tlsCredentials } from './tls.ts';
@@ -204,8 +213,9 @@ export function serverKey({ url, keyHash }: StatementServer): string {
   return `${url} ${keyHash}`;
 }
 
-function ofProved(loginId: string | undefined): Record<string, string> {
-  return loginId === undefined ? {} : { [PROVED_SESSION_HEADER]: loginId };
+function ofProved(session: OpenSessionWords | undefined): Record<string, string> {
+  if (session === undefined) return {};
+  return { [PROVED_SESSION_HEADER]: session.loginId, [SESSION_BEGAN_HEADER]: `${session.beganMs}` };
 }
 
 function bearer(token: string): Record<string, string> {

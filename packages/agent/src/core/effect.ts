@@ -77,14 +77,8 @@ type LoginEffect =
 type SessionEffect =
   /** `POST /v1/session` → `sessionAnswered`. */
   | { readonly kind: 'refreshSession'; readonly attempt: number; readonly server: string; readonly loginId: string }
-  /** Proves an open session anew with the keys in memory, as the login `newLoginId` → `sessionProved`. */
-  | {
-      readonly kind: 'proveSession';
-      readonly attempt: number;
-      readonly server: string;
-      readonly loginId: string;
-      readonly newLoginId: string;
-    }
+  /** Proves an open session anew with the keys in memory, as a login with an id of its own → `sessionProved`. */
+  | { readonly kind: 'proveSession'; readonly attempt: number; readonly server: string; readonly loginId: string }
   /** A server vouches for the session now: its bundle and token (attempt `attempt`) are kept under `loginId`. */
   | {
       readonly kind: 'keepProof';

@@ -11,7 +11,7 @@ import type { FailureReason, Tombstone } from '../ports.ts';
 import type { OfflineFacts } from './offline-login.ts';
 import type { CachedFacts } from './state.ts';
 
-/** What the world gives with each event, so that the core needs no clock, no dice and no ids of its own. */
+/** What the world gives with each event, so that the core needs no clock and no dice of its own. */
 export type Moment = {
   /** Monotonic, ms. */
   readonly now: number;
@@ -19,8 +19,6 @@ export type Moment = {
   readonly wallMs: number;
   /** From [0, 1). */
   readonly draw: number;
-  /** A fresh UUIDv7. */
-  readonly id: string;
 };
 
 export type Event = Happening & { readonly at: Moment };
@@ -37,6 +35,8 @@ export type ProblemFacts = {
   readonly subject?: Version | undefined;
   readonly retryAfterMs?: number | undefined;
   readonly serverTime?: number | undefined;
+  /** With `account_disabled`, of a directory's user. */
+  readonly userId?: string | undefined;
   /** With `salt_changed`. */
   readonly now?: { readonly salt: string; readonly kdf: KdfParameters; readonly subject: Version } | undefined;
 };

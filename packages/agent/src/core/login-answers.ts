@@ -130,7 +130,8 @@ function takeVerdict(turn: Turn, login: Login, server: string, problem: ProblemF
   served(turn, server);
   deny(turn, server, problem, lessonOf(login, problem));
   const { session } = turn.state;
-  if (code === 'account_disabled' && session.kind === 'open' && session.user === login.user) endSession(turn, code);
+  if (code !== 'account_disabled' || session.kind !== 'open') return;
+  if (session.user === login.user || session.userId === problem.userId) endSession(turn, code);
 }
 
 function deny(

@@ -1,4 +1,4 @@
-import { type KdfParameters, kdfRefusal, type SiteStatement, type Version } from '@thinman/protocol';
+import { type KdfParameters, kdfRefusal, NO_VERSION, type SiteStatement, type Version } from '@thinman/protocol';
 import type { Lesson } from './effect.ts';
 import type { ProblemFacts } from './event.ts';
 import type { Login } from './state.ts';
@@ -39,10 +39,14 @@ const AFTER_RIGHT_CREDENTIAL = ['account_expired', 'password_expired', 'not_perm
  * A password is set with a new salt. So a denial that rests on the salt cached here says that the cached credential still
  * holds at that version, and one that rests on another salt says that it does not.
  */
-export function lessonOf(login: Login, { code, subject }: ProblemFacts): Lesson {
+export function lessonOf(login: Login, { code, subject, userId }: ProblemFacts): Lesson {
   if (code === 'device_revoked') return { kind: 'revoked' };
   const version = newestKnown(login.subject, subject);
-  if (code === 'account_disabled') return tombstone(login, 'disabled', version ?? { epoch: 0, generation: 0 }, true);
+  if (code === 'account_disabled') {
+    // A directory's user has many names: what is known here under another one than was typed is forgotten as well.
+    const id = login.method.kind === 'password' ? userId : undefined;
+    return tombstone(login, 'disabled', version ?? NO_VERSION, true, id);
+  }
   if (subject === undefined || version === undefined || login.method.kind !== 'derived') return { kind: 'none' };
   if (code !== 'credentials_invalid' && !AFTER_RIGHT_CREDENTIAL.includes(code)) return { kind: 'none' };
   const { cached, keys, method } = login;
@@ -65,8 +69,9 @@ function tombstone(
   reason: 'disabled' | 'credential_changed',
   subject: Version,
   erase: boolean,
+  told?: string,
 ): Extract<Lesson, { kind: 'tombstone' }> {
   // A user whose id was never told here is filed under the name: the version is what must not be forgotten.
-  const userId = login.cached?.userId ?? `name:${login.user}`;
+  const userId = told ?? login.cached?.userId ?? `name:${login.user}`;
   return { kind: 'tombstone', tombstone: { userId, user: login.user, reason, subject }, erase };
 }

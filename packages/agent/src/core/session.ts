@@ -85,7 +85,7 @@ export function settleSession(turn: Turn): void {
   }
   if (session.kind !== 'open' || session.standing.kind === 'locked') return;
   const { standing, loginId } = session;
-  const { now, id } = turn.at;
+  const { now } = turn.at;
   if (standing.kind === 'vouched' && standing.expiresAt <= now && standing.attempt === undefined) {
     setStanding(turn, { kind: 'unproved', retryAt: now, attempt: undefined });
     return;
@@ -95,7 +95,7 @@ export function settleSession(turn: Turn): void {
   const attempt = newAttempt(turn);
   setStanding(turn, { ...standing, attempt });
   if (standing.kind === 'vouched') emit(turn, { kind: 'refreshSession', attempt, server, loginId });
-  else emit(turn, { kind: 'proveSession', attempt, server, loginId, newLoginId: id });
+  else emit(turn, { kind: 'proveSession', attempt, server, loginId });
 }
 
 /** A server has something against the session: what, its refresh tells. */

@@ -15,11 +15,13 @@ const HUNG_TEST_MS = 25_000;
 let folder: string;
 let server: Server;
 let heard: { url: string | undefined; body: unknown }[];
+let places: unknown[];
 let answer: { status: number; text: string } | undefined;
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'thinman-helper-'));
-  [heard, answer] = [[], { status: 200, text: '' }];
+  [heard, places, answer] = [[], [], { status: 200, text: '' }];
   server = createServer(async (request, response) => {
+    places.push(request.headers['thinman-pam-place']);
     heard.push({ url: request.url, body: JSON.parse(await text(request)) });
     if (answer !== undefined) response.writeHead(answer.status).end(answer.text);
   });
@@ -32,8 +34,8 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-async function help(type: string, input: string | Buffer = '', user = 'alice', dataDir = folder) {
-  const env = { PAM_TYPE: type, PAM_USER: user, LANG: 'de_DE.UTF-8' };
+async function help(type: string, input: string | Buffer = '', user = 'alice', dataDir = folder, more = {}) {
+  const env = { ...more, PAM_TYPE: type, PAM_USER: user, LANG: 'de_DE.UTF-8' };
   const child = spawn(HELPER, [dataDir], { env, stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.on('error', () => {}).end(input);
   const [said, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
@@ -48,6 +50,15 @@ test('the helper of pam_exec hands on what was typed, whatever it is made of', a
     const body = { type: 'auth', user: 'alice', language: 'de_DE.UTF-8', password };
     assert.deepEqual(heard, [{ url: '/v1/pam', body }]);
   }
+});
+
+test('it says where it was asked, in one line, whatever that is made of', async () => {
+  await help('auth', 'right', 'alice', folder, { PAM_SERVICE: 'lightdm', PAM_TTY: ':0' });
+  const rhost = 'h\r\nthinman-pam-place: öther';
+  await help('auth', 'right', 'alice', folder, { PAM_SERVICE: 'sshd', PAM_TTY: 'ssh', PAM_RHOST: rhost });
+  await help('auth', 'right', 'alice', folder, { PAM_SERVICE: 'x'.repeat(1_000) });
+  assert.deepEqual(places, ['lightdm :0', 'sshd ssh h__thinman-pam-place: __ther', 'x'.repeat(200)]);
+  assert.equal(heard.length, 3);
 });
 
 test('it says what the agent says, and yes for 200 alone', async () => {

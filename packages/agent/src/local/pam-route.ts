@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { LocalPamRequest } from '@thinman/protocol';
+import { LocalPamRequest, PAM_PLACE_HEADER } from '@thinman/protocol';
 import { agentPaths } from '../config.ts';
 import type { ConnectionRoom } from './connection-room.ts';
 import type { createFailureLimit } from './failure-limit.ts';
@@ -43,7 +43,9 @@ export function createPamRoute(options: {
     if (body === undefined) return;
     room.isServed(response);
     service ??= load();
-    const { yes, text } = await (await service)(body, limit === undefined ? {} : { limit });
+    const said = request.headers[PAM_PLACE_HEADER];
+    const place = typeof said === 'string' ? said : '';
+    const { yes, text } = await (await service)(body, { place, ...(limit !== undefined && { limit }) });
     sendText(response, text, yes ? YES : NO);
   };
 }

@@ -95,10 +95,11 @@ function service(settings: UnixAccountSettings | undefined = SHARED()) {
     user: string,
     password?: string,
     limit?: ReturnType<typeof createFailureLimit>,
+    place = 'lightdm :0',
   ) =>
     answer(
       { type, user, language: 'en', ...(password !== undefined && { password }) },
-      limit === undefined ? {} : { limit },
+      { place, ...(limit !== undefined && { limit }) },
     );
 }
 
@@ -213,8 +214,8 @@ describe('an expired password', () => {
   const expired = () => {
     result = { verdict: 'denied', reason: 'password_expired' };
     const ask = service();
-    return async (password: string, name = 'alice', limit?: ReturnType<typeof createFailureLimit>) => {
-      const { yes, text } = await ask('auth', name, password, limit);
+    return async (password: string, name = 'alice', limit?: ReturnType<typeof createFailureLimit>, place?: string) => {
+      const { yes, text } = await ask('auth', name, password, limit, place);
       return yes ? 'yes' : text;
     };
   };
@@ -247,6 +248,30 @@ describe('an expired password', () => {
     await type('wrong', 'bob');
     assert.equal(await type('right'), NEW);
     assert.ok(asked.every(what => what.startsWith('login')));
+  });
+
+  test('is changed at one place by what is typed there: another screen or terminal neither takes part nor ends it', async () => {
+    const type = expired();
+    const elsewhere = (password: string, name = 'alice') => type(password, name, undefined, 'login tty2');
+    assert.equal(await type('old'), NEW);
+    assert.equal(await elsewhere('wrong', 'bob'), NEW, 'another user at another place');
+    assert.equal(await elsewhere('right'), NEW, 'a login, which is denied as before');
+    assert.equal(await type('right'), AGAIN);
+    assert.equal(await elsewhere('another'), AGAIN, 'a new password for the change that was begun there');
+    assert.equal(await type('right'), 'yes');
+    assert.equal(later.length, 1, 'the other one waits for its next step');
+    assert.deepEqual(
+      asked.filter(what => what.startsWith('change')),
+      ['change alice old right'],
+    );
+  });
+
+  test('is under way at eight places at most: the oldest is forgotten', async () => {
+    const type = expired();
+    for (let at = 0; at < 9; at += 1) await type('old', 'alice', undefined, `sshd ssh host-${at}`);
+    assert.equal(later.length, 8);
+    assert.equal(await type('right', 'alice', undefined, 'sshd ssh host-0'), NEW);
+    assert.equal(await type('right', 'alice', undefined, 'sshd ssh host-8'), AGAIN);
   });
 
   test('is told, and not changed, on the socket that anybody may open', async () => {

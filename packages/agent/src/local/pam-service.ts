@@ -8,8 +8,11 @@ import { denial, emergencyWords, LANGUAGES, languageOf } from './words/words.ts'
 /** What PAM is told. `text`: one line for the person, or nothing. */
 export type PamAnswer = { readonly yes: boolean; readonly text: string };
 
-/** Who asks. `limit`: of the socket that anybody may open; whoever has no limit speaks for the device. */
-type Caller = { readonly limit?: ReturnType<typeof createFailureLimit> };
+/**
+ * Who asks. `limit`: of the socket that anybody may open; whoever has no limit speaks for the device. `place`: the screen, terminal or
+ * remote host; what is typed at one is no answer to what another one asked.
+ */
+type Caller = { readonly limit?: ReturnType<typeof createFailureLimit>; readonly place: string };
 
 /** Where time comes from. `after` runs something later, and gives how to stop it. */
 export type PamTime = { readonly after: (delayMs: number, action: () => void) => () => void };
@@ -19,6 +22,9 @@ const YES: PamAnswer = { yes: true, text: '' };
 
 /** From one step of a change to the next: a person at a login screen. Then what was typed is forgotten. */
 const CHANGE_STEP_MS = 2 * 60_000;
+
+/** Places at which a change may be under way. A device has a screen and a few terminals; above it the oldest is forgotten. */
+const MAX_CHANGES = 8;
 
 /** `password`: the expired one, which was right. `next`: typed once. */
 type Change = { readonly user: string; readonly password: string; readonly next?: string };
@@ -34,14 +40,19 @@ export function createPamService(
   const names = new Map<string, string>();
   /** Sessions of Unix that PAM has opened and not closed. */
   const open = new Map<string, number>();
-  /** Who is changing an expired password: pam_exec asks one thing a login, so each step is a login of its own (ADR 0073). */
-  let changing: Change | undefined;
-  let stopForgetting = () => {};
+  /** Who is changing an expired password, and where: pam_exec asks one thing a login, so each step is a login of its own (ADR 0073). */
+  const changing = new Map<string, { readonly change: Change; readonly stopForgetting: () => void }>();
 
-  function remember(who: Change | undefined): void {
-    stopForgetting();
-    changing = who;
-    stopForgetting = who === undefined ? () => {} : after(CHANGE_STEP_MS, () => remember(undefined));
+  function forget(place: string): void {
+    changing.get(place)?.stopForgetting();
+    changing.delete(place);
+  }
+
+  function remember(place: string, change: Change): void {
+    forget(place);
+    const [oldest] = changing.keys();
+    if (changing.size >= MAX_CHANGES && oldest !== undefined) forget(oldest);
+    changing.set(place, { change, stopForgetting: after(CHANGE_STEP_MS, () => forget(place)) });
   }
 
   /** The user of ThinMan whom PAM means, or undefined: nobody. */
@@ -58,7 +69,7 @@ export function createPamService(
     return user !== undefined && session !== null && (session.user === user || session.user === names.get(user));
   }
 
-  async function auth(request: LocalPamRequest, words: Words, { limit }: Caller): Promise<PamAnswer> {
+  async function auth(request: LocalPamRequest, words: Words, { limit, place }: Caller): Promise<PamAnswer> {
     const { user: name, password = '' } = request;
     const user = meant(name);
     if (user === undefined) {
@@ -68,8 +79,9 @@ export function createPamService(
     if (password === '') return { yes: false, text: words.reasons.credentials_invalid };
     // Whoever speaks for the device has a login screen, which shows what comes next.
     if (limit === undefined && accounts.who(name).kind === 'user') {
-      if (changing?.user === user) return nextStep(changing, password, words);
-      remember(undefined);
+      const change = changing.get(place)?.change;
+      if (change?.user === user) return nextStep(place, change, password, words);
+      forget(place);
     }
     const run = () => tryLogin(user, password, words);
     const tried = limit === undefined ? { result: await run() } : await limit.attempt(run, ({ yes }) => !yes);
@@ -77,7 +89,7 @@ export function createPamService(
     const { reason, ...answer } = tried.result;
     if (accounts.who(name).kind !== 'user') return answer;
     if (reason === 'password_expired' && limit === undefined) {
-      remember({ user, password });
+      remember(place, { user, password });
       return { yes: false, text: words.typeNew };
     }
     if (!answer.yes) return answer;
@@ -123,19 +135,19 @@ export function createPamService(
   }
 
   /** After an expired password: the new one, then the new one again. Whoever has changed it is signed in. */
-  async function nextStep(change: Change, typed: string, words: Words): Promise<PamAnswer> {
+  async function nextStep(place: string, change: Change, typed: string, words: Words): Promise<PamAnswer> {
     const { user, password, next } = change;
     const again = { user, password };
     if (next === undefined) {
       const isOld = typed === password;
-      remember(isOld ? again : { ...again, next: typed });
+      remember(place, isOld ? again : { ...again, next: typed });
       return { yes: false, text: isOld ? words.typeNew : words.typeAgain };
     }
-    remember(again);
+    remember(place, again);
     if (typed !== next) return { yes: false, text: words.page.newDiffers };
     const { changed, reason, retryAfterMs } = await agent.changePassword(user, password, next);
     // Only what is wrong with the new password can be mended here.
-    if (reason !== 'password_refused') remember(undefined);
+    if (reason !== 'password_refused') forget(place);
     if (!changed) return { yes: false, text: denial(words, reason, retryAfterMs) };
     const { yes, text } = await tryLogin(user, next, words);
     return (yes ? makeAccount(user, words) : undefined) ?? { yes, text };

@@ -42,6 +42,10 @@ export type Context = RunnerPorts & {
   readonly keyring: Keyring;
   readonly time: TrustedTime;
   readonly attempts: Attempts;
+  /** Unix ms, as far as this device can know it: a server's time where one was heard (`failover.md`, Clock), else its own clock's. */
+  nowMs(): number;
+  /** A fresh UUIDv7, dated now, or `atMs`. */
+  newId(atMs?: number): string;
   state(): AgentState;
   dispatch(happening: Happening): void;
   /** As the newest statement has it; undefined: not in it. */

@@ -76,7 +76,7 @@ export function createGrants(context: Context, onLateRow: () => void) {
       // Nothing of this user stays beyond the session; the version does, so that no older answer counts.
       const tombstone = { user, userId, reason: 'offline_withdrawn', subject } as const;
       cache.commitLogin({
-        ...{ user, eraseUser: user, tombstone, clearFailures: true },
+        ...{ user, erase: true, tombstone, clearFailures: true },
         ...(event !== undefined && { event }),
       });
       secrets.cached = save ?? secrets.cached;

@@ -18,7 +18,15 @@ export function heard<T, F>(answer: Answer<T>, facts: (value: T) => F | undefine
 }
 
 export function problemFacts(problem: Problem, body?: unknown): ProblemFacts {
-  const { code, status, subject, retryAfterMs, serverTime } = problem;
+  const { code, status, subject, retryAfterMs, serverTime, userId } = problem;
   const changed = code === 'salt_changed' ? parseValue(SaltChanged, body) : undefined;
-  return { code, status, subject, retryAfterMs, serverTime, now: changed?.ok === true ? changed.value.now : undefined };
+  return {
+    code,
+    status,
+    subject,
+    retryAfterMs,
+    serverTime,
+    userId,
+    now: changed?.ok === true ? changed.value.now : undefined,
+  };
 }

@@ -26,7 +26,7 @@ function make() {
 
 test('a key is derived once for each salt, whoever asks', async () => {
   const { keyring, log } = make();
-  const secrets = keyring.open('l-1', 'alice', 'a-password');
+  const secrets = keyring.open('l-1', 'alice', 'a-password', 0);
   await Promise.all([keyring.derive(secrets, 'S1', DEFAULT_KDF), keyring.derive(secrets, 'S1', DEFAULT_KDF)]);
   await keyring.derive(secrets, 'S2', DEFAULT_KDF);
   assert.deepEqual(log, ['derive a-password S1', 'derive a-password S2']);
@@ -34,7 +34,7 @@ test('a key is derived once for each salt, whoever asks', async () => {
 
 test('the password goes before the keys do; without it nothing new is derived', async () => {
   const { keyring } = make();
-  const secrets = keyring.open('l-1', 'alice', 'a-password');
+  const secrets = keyring.open('l-1', 'alice', 'a-password', 0);
   await keyring.derive(secrets, 'S1', DEFAULT_KDF);
   keyring.forgetPassword('l-1');
   assert.equal(secrets.password, undefined);
@@ -44,7 +44,7 @@ test('the password goes before the keys do; without it nothing new is derived', 
 
 test('what is forgotten is cleared, also what is still being derived', async () => {
   const { keyring, log } = make();
-  const secrets = keyring.open('l-1', 'alice', 'a-password');
+  const secrets = keyring.open('l-1', 'alice', 'a-password', 0);
   const deriving = keyring.derive(secrets, 'S1', DEFAULT_KDF);
   keyring.forget('l-1');
   await deriving;
@@ -56,7 +56,7 @@ test('what is forgotten is cleared, also what is still being derived', async () 
 
 test('keys for one use are cleared after it, whatever happens in it', async () => {
   const { keyring, log } = make();
-  const base = await keyring.derive(keyring.open('l-1', 'alice', 'a-password'), 'S1', DEFAULT_KDF);
+  const base = await keyring.derive(keyring.open('l-1', 'alice', 'a-password', 0), 'S1', DEFAULT_KDF);
   assert.ok(base !== undefined);
   assert.throws(() =>
     withKeys(base, 'u-1', () => {
@@ -68,7 +68,7 @@ test('keys for one use are cleared after it, whatever happens in it', async () =
 
 test('a session that goes on under another id keeps its keys', () => {
   const { keyring } = make();
-  const secrets = keyring.open('l-1', 'alice', 'a-password');
+  const secrets = keyring.open('l-1', 'alice', 'a-password', 0);
   keyring.rename('l-1', 'l-2');
   assert.equal(keyring.get('l-1'), undefined);
   assert.equal(keyring.get('l-2'), secrets);
@@ -76,7 +76,7 @@ test('a session that goes on under another id keeps its keys', () => {
 
 test('what is forgotten while it is derived is no key any more', async () => {
   const { keyring, log } = make();
-  const secrets = keyring.open('l-1', 'alice', 'a-password');
+  const secrets = keyring.open('l-1', 'alice', 'a-password', 0);
   const derived = keyring.derive(secrets, 'S1', DEFAULT_KDF);
   keyring.forget('l-1');
   assert.equal(await derived, undefined);

@@ -4,6 +4,8 @@ import type { BaseKey, CachedLogin, DerivedKeys, Hasher } from '../ports.ts';
 /** All that is secret of one login. It leaves this folder in no event, state, log or error. */
 export type Secrets = {
   readonly user: string;
+  /** When the password was typed; monotonic, ms. The session that comes of it began then, whatever it is called later. */
+  readonly typedAtMs: number;
   /** How the user logs in online. */
   method: 'derived' | 'password';
   /** Let go when the login is over. A JavaScript string cannot be cleared. */
@@ -31,9 +33,10 @@ export type Secrets = {
 export function createKeyring(hasher: Hasher) {
   const byLogin = new Map<string, Secrets>();
   return {
-    open(loginId: string, user: string, password: string): Secrets {
+    open(loginId: string, user: string, password: string, typedAtMs: number): Secrets {
       const secrets: Secrets = {
         user,
+        typedAtMs,
         method: 'derived',
         password,
         signOn: undefined,

@@ -57,7 +57,7 @@ function make() {
     () => {},
   );
   const grant = (loginId: string, user: string, password = `password of ${user}`, bundle = bundleOf(user)) => {
-    const secrets = keyring.open(loginId, user, password);
+    const secrets = keyring.open(loginId, user, password, 0);
     late.add(secrets, GRANTED, bundle);
     keyring.forgetPassword(loginId);
     return secrets;
@@ -135,4 +135,17 @@ test('of an excluded group the session has its key, and the disk nothing', async
   await derivations[0]?.end();
   assert.deepEqual(saved, []);
   assert.equal(open.cached?.user, 'eve');
+});
+
+test('of users who were forgotten meanwhile the open session has its key, and the disk nothing', async () => {
+  const { late, keyring, grant, derivations, saved, cleared } = make();
+  const open = grant('l-1', 'eve');
+  grant('l-2', 'dan');
+  keyring.forget('l-2');
+  late.forgetAll();
+  for (let at = 0; at < 2; at += 1) await derivations[at]?.end();
+  assert.deepEqual(saved, []);
+  assert.equal(open.cached?.user, 'eve');
+  assert.equal(open.ready.size, 1);
+  assert.deepEqual(cleared, ['password of dan']);
 });

@@ -23,6 +23,8 @@ type Waiting = {
   password: string;
   readonly granted: LoginGranted;
   bundle: UserBundle;
+  /** The users of this device were forgotten since: the key is for the session alone. */
+  isForgotten: boolean;
 };
 
 /**
@@ -81,8 +83,8 @@ export function createLateRows(
       const save = rowOf({ user, salt, kdf: DEFAULT_KDF, base }, bundle, facts);
       isKept = keyring.adopt(secrets, { salt, kdf: DEFAULT_KDF, base });
       if (isKept) secrets.cached = save;
-      // Of an excluded group: for the session alone.
-      if (bundle.offline.keep === false) return;
+      // Of an excluded group, or forgotten meanwhile: for the session alone.
+      if (bundle.offline.keep === false || each.isForgotten) return;
       // The grant itself has cleared failures and tombstones: what came since is of others.
       if (unlessTrouble(() => cache.commitLogin({ user, save })) !== undefined) onSaved();
     } finally {
@@ -105,7 +107,7 @@ export function createLateRows(
       // Not the one whose derivation runs: its password is gone already, and its row is near.
       const oldest = [...waiting].find(([, each]) => each.password !== '');
       if (waiting.size >= MAX_WAITING && oldest !== undefined) waiting.delete(oldest[0]);
-      waiting.set(id, { secrets, user, password, granted, bundle });
+      waiting.set(id, { secrets, user, password, granted, bundle, isForgotten: false });
       void work();
     },
     /** A newer bundle of a session whose row still waits: it goes in there. False: none waits, or it is no newer. */
@@ -118,6 +120,10 @@ export function createLateRows(
     /** This user's row was written or forbidden meanwhile. */
     drop: (userId: string): void => void waiting.delete(userId),
     dropAll: (): void => waiting.clear(),
+    /** All users are forgotten: no row comes back. Whoever works here keeps the session, and gets the key for it. */
+    forgetAll(): void {
+      for (const each of waiting.values()) each.isForgotten = true;
+    },
   };
 }
 export type LateRows = ReturnType<typeof createLateRows>;

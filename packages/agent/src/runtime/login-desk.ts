@@ -57,7 +57,7 @@ export function createLoginDesk(
       ...{ verdict, reason, mode, ...rests, elapsedMs: elapsedMs(loginId) },
       ...(byCode && { emergency: true }),
     };
-    return { id: loginId, type: 'login', at: clock.nowMs(), user, data };
+    return { id: loginId, type: 'login', at: context.nowMs(), user, data };
   }
 
   function knownSubject(user: string) {
@@ -99,7 +99,7 @@ export function createLoginDesk(
 
   return {
     request(loginId: string, user: string, password: string): Promise<LoginResult> {
-      keyring.open(loginId, user, password);
+      keyring.open(loginId, user, password, clock.monotonicMs());
       return new Promise<LoginResult>((resolve, reject) => {
         callers.set(loginId, { startedMs: clock.monotonicMs(), resolve, reject });
         dispatch({ kind: 'loginRequested', loginId, user });
@@ -236,7 +236,7 @@ export function createLoginDesk(
             user,
             event,
             ...(lesson.kind === 'tombstone' && { tombstone: lesson.tombstone }),
-            ...(lesson.kind === 'tombstone' && lesson.erase && { eraseUser: user }),
+            ...(lesson.kind === 'tombstone' && { erase: lesson.erase }),
             ...(lesson.kind === 'subject' && cached !== undefined && { save: { ...cached, subject: lesson.subject } }),
           });
         });

@@ -19,7 +19,6 @@ import { mayAskPassword } from '../core/login-rules.ts';
 import type { Answer, BaseKey, CachedLogin } from '../ports.ts';
 import type { Context } from './context.ts';
 import type { Grants } from './grants.ts';
-import { uuidV7 } from './ids.ts';
 import { type Secrets, withKeys } from './keyring.ts';
 import { unlessTrouble } from './store.ts';
 
@@ -32,8 +31,7 @@ export function createPasswordDesk(
   grants: Pick<Grants, 'rowOf' | 'about'>,
   primary: () => StatementServer | undefined,
 ) {
-  const { cache, client, clock, hasher, keyring, sealing } = context;
-  const newId = () => uuidV7(clock.nowMs(), context.uuid());
+  const { cache, client, clock, hasher, keyring, newId, sealing } = context;
   const knownSubject = (user: string) => unlessTrouble(() => cache.knownSubject(user))?.done;
   const cachedLogin = (user: string) => unlessTrouble(() => cache.cachedLogin(user))?.done;
 

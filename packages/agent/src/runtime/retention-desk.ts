@@ -1,14 +1,36 @@
 import { type BundleFile, DEFAULT_OFFLINE_USERS, type OfflineUser } from '@thinman/protocol';
 import { whomToForget } from '../core/retention.ts';
 import type { Context } from './context.ts';
-import { uuidV7 } from './ids.ts';
 import { unlessTrouble } from './store.ts';
 
 const MINUTE_MS = 60_000;
+/** A wipe that the disk refused: somebody may have made room, and nobody is in a hurry on a disk that is full. */
+const WIPE_RETRY_MS = MINUTE_MS;
 
-/** Who is kept on this device, and for how long: by number, and by an administrator's wish to forget all. */
-export function createRetentionDesk(context: Context, forgetFiles: (keep: readonly BundleFile[]) => void) {
+/**
+ * Who is kept on this device, and for how long: by number, and by an administrator's wish to forget all. `again`: what could not be
+ * done is to be tried now.
+ */
+export function createRetentionDesk(
+  context: Context,
+  on: { readonly forgetFiles: (keep: readonly BundleFile[]) => void; readonly again: () => void },
+) {
   const { cache, clock, keyring } = context;
+  let cancelRetry = () => {};
+  /** Whom the wipe under way forgets: also those who went at an attempt before. */
+  const users = new Set<string>();
+
+  /** Throws what the file system says. */
+  function wipeFor(number: number): void {
+    for (const { userId } of cache.cachedUsers()) users.add(userId);
+    const { session } = context.state();
+    // The session goes on, and its files with it: `session end` and `device revoke` are there for those who want otherwise.
+    const inUse = session.kind === 'open' ? keyring.get(session.loginId)?.opened?.files : undefined;
+    on.forgetFiles([...(cache.deviceBundle()?.files ?? []), ...(inUse ?? [])]);
+    const data = { number, users: users.size };
+    cache.wipeUsers(number, { id: context.newId(), type: 'cache.wiped', at: context.nowMs(), data });
+    users.clear();
+  }
 
   return {
     /** Makes room. True: somebody was forgotten. */
@@ -21,20 +43,27 @@ export function createRetentionDesk(context: Context, forgetFiles: (keep: readon
       return gone.length > 0 && unlessTrouble(() => cache.forgetUsers(gone)) !== undefined;
     },
 
-    /** Does what the device's bundle asks for and was not done yet: also after a start, where a kill came between. True: done now. */
+    /**
+     * Does what the device's bundle asks for and was not done yet: also after a start, where a kill came between. True: done now.
+     * What the disk refuses stays wished for: it is told, and tried again. Nothing else waits for it.
+     */
     wipe(): boolean {
-      const bundle = cache.deviceBundle();
-      const number = bundle?.wipe ?? 0;
+      cancelRetry();
+      const number = cache.deviceBundle()?.wipe ?? 0;
       if (number <= cache.wiped()) return false;
-      const { session } = context.state();
-      // The session goes on, and its files with it: `session end` and `device revoke` are there for those who want otherwise.
-      const inUse = session.kind === 'open' ? keyring.get(session.loginId)?.opened?.files : undefined;
-      forgetFiles([...(bundle?.files ?? []), ...(inUse ?? [])]);
-      const data = { number, users: cache.cachedUsers().length };
-      const id = uuidV7(clock.nowMs(), context.uuid());
-      cache.wipeUsers(number, { id, type: 'cache.wiped', at: clock.nowMs(), data });
-      return true;
+      try {
+        wipeFor(number);
+        return true;
+      } catch (error) {
+        context.defect(error);
+        // Whatever it is that cannot be removed, what lets people in goes.
+        unlessTrouble(() => cache.forgetUsers(cache.cachedUsers().map(({ user }) => user)));
+        cancelRetry = clock.after(WIPE_RETRY_MS, on.again);
+        return false;
+      }
     },
+
+    stop: (): void => cancelRetry(),
 
     /** Who could log in here without a server, the next to lose that first: cut to the minute, so that a second login soon after is no news. */
     offlineUsers(): readonly OfflineUser[] {

@@ -88,10 +88,12 @@ export function createRunner(options: RunnerOptions) {
   /** Logins on the disk, words about them, or the rules by which they stay. */
   let isHeldTouched = true;
 
+  const time = createTrustedTime(clock, cache);
+  const nowMs = () => Math.round(time.nowMs() ?? clock.nowMs());
+  const newId = (atMs = nowMs()) => uuidV7(atMs, options.uuid());
   const context: Context = {
     ...options,
-    keyring: createKeyring(options.hasher),
-    time: createTrustedTime(clock, cache),
+    ...{ keyring: createKeyring(options.hasher), time, nowMs, newId },
     attempts: createAttempts(clock, name => servers.get(name), defect),
     state: () => state,
     dispatch,
@@ -100,7 +102,7 @@ export function createRunner(options: RunnerOptions) {
     defect,
     toldByAppliers: options.toldByAppliers ?? false,
   };
-  const { attempts, keyring, time } = context;
+  const { attempts, keyring } = context;
   // Servers say what became of the users whom the device names: of a new one too.
   const grants = createGrants(context, () => {
     isHeldTouched = true;
@@ -112,7 +114,13 @@ export function createRunner(options: RunnerOptions) {
   const passwords = createPasswordDesk(context, grants, primary);
   const logins = createLoginDesk(context, grants, emergency, passwords);
   const sessions = createSessionDesk(context, grants);
-  const retention = createRetentionDesk(context, keep => options.onWipe?.(keep));
+  const retention = createRetentionDesk(context, {
+    forgetFiles: keep => options.onWipe?.(keep),
+    again() {
+      isHeldTouched = true;
+      settleHeld();
+    },
+  });
   const channels = createChannelDesk(
     context,
     retention,
@@ -143,15 +151,14 @@ export function createRunner(options: RunnerOptions) {
     if (!isHeldTouched) return;
     isHeldTouched = false;
     const isWiped = retention.wipe();
-    if (isWiped) grants.late.dropAll();
+    if (isWiped) grants.late.forgetAll();
     if (retention.tidy() || isWiped) channels.sayHelloAgain();
     channels.tellHeld();
     if (isWiped) dispatch({ kind: 'eventRecorded' });
   }
 
   function step(happening: Happening): void {
-    const id = uuidV7(clock.nowMs(), options.uuid());
-    const at = { now: clock.monotonicMs(), wallMs: clock.nowMs(), draw: random(), id };
+    const at = { now: clock.monotonicMs(), wallMs: nowMs(), draw: random() };
     const next = transition(state, { ...happening, at } as Event, timings);
     state = next.state;
     for (const effect of next.effects) carryOut(effect);
@@ -269,7 +276,7 @@ export function createRunner(options: RunnerOptions) {
 
   function record(type: string, data: Readonly<Record<string, unknown>>, user?: string): void {
     const about = user === undefined ? {} : { user };
-    cache.appendEvent({ id: uuidV7(clock.nowMs(), options.uuid()), type, at: clock.nowMs(), ...about, data });
+    cache.appendEvent({ id: newId(), type, at: nowMs(), ...about, data });
     if (!isDraining || state.delivery.kind === 'idle') dispatch({ kind: 'eventRecorded' });
   }
 
@@ -305,7 +312,7 @@ export function createRunner(options: RunnerOptions) {
     const release = channels.holdWords(session.userId);
     try {
       const result = await passwords.change(user, password, newPassword);
-      if (result.changed) await logins.request(uuidV7(clock.nowMs(), options.uuid()), user, newPassword);
+      if (result.changed) await logins.request(newId(), user, newPassword);
       return result;
     } finally {
       release();
@@ -342,7 +349,7 @@ export function createRunner(options: RunnerOptions) {
     state: () => state,
     status,
     /** Unix ms, as far as this device can know it (`failover.md`, Clock). */
-    nowMs: () => time.nowMs() ?? clock.nowMs(),
+    nowMs,
     /** An event of the device's own, beside those of the machine. */
     record: (type: DeviceEventType, data: Readonly<Record<string, unknown>>, user?: string) => record(type, data, user),
     /** The newest that is valid. */
@@ -359,10 +366,7 @@ export function createRunner(options: RunnerOptions) {
       if (bundle !== undefined) takeDeviceBundle(bundle);
       dispatch({ kind: 'started', eventsPending: cache.pendingEventCount() > 0 });
     },
-    login: (user: string, password: string): Promise<LoginResult> => {
-      const loginId = uuidV7(clock.nowMs(), options.uuid());
-      return logins.request(loginId, user, password);
-    },
+    login: (user: string, password: string): Promise<LoginResult> => logins.request(newId(), user, password),
     emergency: emergency.call,
     changePassword,
     logout: (): void => dispatch({ kind: 'logoutRequested' }),
@@ -383,6 +387,7 @@ export function createRunner(options: RunnerOptions) {
     stop(): void {
       dispatch({ kind: 'stopRequested' });
       cancelTimer();
+      retention.stop();
       attempts.cancelAll();
       options.channels.reset();
       logins.stop();

@@ -1,10 +1,12 @@
-import type { LoginGranted, UserBundle } from '@thinman/protocol';
+import { type LoginGranted, NO_VERSION, type UserBundle, type Version } from '@thinman/protocol';
 import type { Effect } from '../core/effect.ts';
 import type { Event } from '../core/event.ts';
 import { takesBundle } from '../core/held.ts';
+import type { CachedLogin } from '../ports.ts';
 import type { Context } from './context.ts';
 import type { Grants } from './grants.ts';
 import { heard } from './heard.ts';
+import type { RowFacts } from './late-rows.ts';
 import { unlessTrouble } from './store.ts';
 
 type Do<K extends Effect['kind']> = Extract<Effect, { kind: K }>;
@@ -14,9 +16,16 @@ const LOGOUT_DEADLINE_MS = 5_000;
 
 /** Everything about open sessions that needs a key, a token or the disk. */
 export function createSessionDesk(context: Context, grants: Grants) {
-  const { client, cache, keyring, attempts, dispatch } = context;
+  const { client, cache, clock, keyring, attempts, dispatch } = context;
   const { bundleOf, derivedRequest, grantFacts, late, rowOf, saveGrant } = grants;
   const knownSubject = (user: string) => unlessTrouble(() => cache.knownSubject(user))?.done;
+
+  /** Of an excluded group nothing is kept, whatever name an older row is under. The version is, so that no older answer counts. */
+  function forget(user: string, userId: string, subject: Version): boolean {
+    if (!cache.cachedUsers().some(held => held.userId === userId)) return true;
+    const tombstone = { user, userId, reason: 'offline_withdrawn', subject } as const;
+    return unlessTrouble(() => cache.commitLogin({ user, erase: true, tombstone })) !== undefined;
+  }
 
   return {
     refreshSession({ attempt, server, loginId }: Do<'refreshSession'>): void {
@@ -37,8 +46,12 @@ export function createSessionDesk(context: Context, grants: Grants) {
       );
     },
 
-    proveSession({ attempt, server, loginId, newLoginId }: Do<'proveSession'>): void {
+    proveSession({ attempt, server, loginId }: Do<'proveSession'>): void {
       const secrets = keyring.get(loginId);
+      // By the time that is trusted now: the one that its login was dated by may have been wrong.
+      const beganMs = context.nowMs() - Math.round(clock.monotonicMs() - (secrets?.typedAtMs ?? clock.monotonicMs()));
+      const newLoginId = context.newId(beganMs);
+      const session = { loginId, beganMs };
       const known = knownSubject(secrets?.user ?? '');
       const proved = (answer: Extract<Event, { kind: 'sessionProved' }>['answer']) =>
         dispatch({
@@ -58,7 +71,7 @@ export function createSessionDesk(context: Context, grants: Grants) {
           attempt,
           server,
           undefined,
-          (target, signal) => client.vouch(target, { ...request, ...held }, signal, loginId),
+          (target, signal) => client.vouch(target, { ...request, ...held }, signal, session),
           answer => {
             const facts = heard(answer, granted => grantFacts(secrets, newLoginId, attempt, granted));
             // Nobody can vouch for it: the password must be typed.
@@ -76,7 +89,7 @@ export function createSessionDesk(context: Context, grants: Grants) {
           const request = derivedRequest(secrets, newLoginId, target.keyHash);
           if (request === undefined) return { kind: 'failed', reason: 'aborted', detail: 'no keys', elapsedMs: 0 };
           const held = opened === undefined ? {} : { held: opened.etag };
-          return client.login(target, { ...request, ...held }, known, signal, loginId);
+          return client.login(target, { ...request, ...held }, known, signal, session);
         },
         answer => {
           const facts = heard(answer, granted => grantFacts(secrets, newLoginId, attempt, granted));
@@ -95,31 +108,23 @@ export function createSessionDesk(context: Context, grants: Grants) {
       unlessTrouble(() => saveGrant(secrets, granted, bundle));
     },
 
-    /** A newer user bundle for the open session, sealed under the keys in memory. */
+    /** A newer user bundle for the open session, sealed under the keys in memory where there is a row to renew. */
     keepBundle(loginId: string, bundle: UserBundle): boolean {
       const secrets = keyring.get(loginId);
-      if (secrets !== undefined && late.renew(secrets, bundle)) {
-        secrets.opened = bundle;
-        return true;
-      }
-      if (secrets === undefined) return false;
+      const before = secrets?.opened;
+      if (secrets === undefined || before?.user.id !== bundle.user.id) return false;
+      if (!takesBundle(before.version, bundle.version)) return false;
+      secrets.opened = bundle;
+      late.renew(secrets, bundle);
       const { user } = secrets;
       const row = unlessTrouble(() => cache.cachedLogin(user))?.done;
-      // Of whom nothing is kept, or nothing any more: for the session all the same.
+      // Of whom nothing is kept, or nothing any more, or no key is there: for the session all the same.
       const cached = row ?? secrets.cached;
-      if (cached === undefined || cached.userId !== bundle.user.id) return false;
-      if (!takesBundle(cached.bundleVersion, bundle.version)) return false;
-      const { method, subject, credentialVersion, lastOnlineMs, used } = cached;
-      const facts = { method, subject, credentialVersion, lastOnlineMs, ...(used !== undefined && { used }) };
-      const save = rowOf(secrets, bundle, facts);
-      if (save === undefined) return false;
-      secrets.opened = bundle;
-      secrets.cached = save;
-      if (row === undefined) return true;
-      const isKept = bundle.offline.keep !== false;
-      const tombstone = { user, userId: row.userId, reason: 'offline_withdrawn', subject } as const;
-      const commit = isKept ? { user, save } : { user, eraseUser: user, tombstone };
-      return unlessTrouble(() => cache.commitLogin(commit)) !== undefined;
+      const save = cached === undefined ? undefined : rowOf(secrets, bundle, factsOf(cached));
+      secrets.cached = save ?? secrets.cached;
+      if (bundle.offline.keep === false) return forget(user, bundle.user.id, cached?.subject ?? NO_VERSION);
+      if (row === undefined || save === undefined) return true;
+      return unlessTrouble(() => cache.commitLogin({ user, save })) !== undefined;
     },
 
     endSession({ loginId, server }: Do<'endSession'>): void {
@@ -134,3 +139,7 @@ export function createSessionDesk(context: Context, grants: Grants) {
   };
 }
 export type SessionDesk = ReturnType<typeof createSessionDesk>;
+
+function factsOf({ method, subject, credentialVersion, lastOnlineMs, used }: CachedLogin): RowFacts {
+  return { method, subject, credentialVersion, lastOnlineMs, ...(used !== undefined && { used }) };
+}

@@ -10,6 +10,7 @@ import {
   PROVED_SESSION_HEADER,
   parseVersion,
   RenewRequest,
+  SESSION_BEGAN_HEADER,
   VERSION_HEADER,
   VouchRequest,
 } from '@thinman/protocol';
@@ -32,21 +33,27 @@ import { createEnrolment } from './enrolment.ts';
 import { noneMatch } from './etag.ts';
 import { createEventIntake } from './event-intake.ts';
 import { fileRoute } from './file-route.ts';
+import { forgetGoneDevices } from './gone-devices.ts';
 import { createLogin } from './login.ts';
 import { createLoginBegin } from './login-begin.ts';
 import { createLoginGuard } from './login-guard.ts';
 import { createPasswordChange } from './password-change.ts';
 import { createSessionBook, type SessionBook } from './session-book.ts';
-import { momentOf } from './session-gate.ts';
+import { momentOf, type ProvedSession } from './session-gate.ts';
 import { createSessions } from './sessions.ts';
 import { createVouch } from './vouch.ts';
 
 const NOT_MODIFIED = 304;
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-function provedSession({ headers }: FastifyRequest): string | undefined {
-  const said = headers[PROVED_SESSION_HEADER];
-  return typeof said === 'string' && UUID.test(said) ? said : undefined;
+const UNIX_MS = /^\d{1,15}$/;
+function provedSession({ headers }: FastifyRequest): ProvedSession | undefined {
+  const loginId = headers[PROVED_SESSION_HEADER];
+  if (typeof loginId !== 'string' || !UUID.test(loginId)) return undefined;
+  const began = headers[SESSION_BEGAN_HEADER];
+  // Agents of before do not say.
+  const isSaid = typeof began === 'string' && UNIX_MS.test(began);
+  return { loginId, beganMs: isSaid ? Number(began) : momentOf(loginId) };
 }
 
 /** Everything that devices ask of a server, over HTTPS and over their channels. */
@@ -87,6 +94,7 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     isConnected: deviceId => channels.isConnected(deviceId),
     isEnded: deps.journal.isEnded,
   });
+  const stopForgetting = forgetGoneDevices(deps.replica, book);
   const channels = createChannels(deps, bundles, takeEvents, accounts, (device, mode, session) => {
     if (session === null) return book.closed(device.uid);
     const { loginId, userId } = session;
@@ -94,7 +102,7 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     if (deps.journal.isEnded(loginId)) return channels.sessionsEnded([loginId]);
     const user = (deps.replica.findByUid('User', userId) ?? accounts.user(userId))?.name ?? null;
     const sinceMs = Math.min(momentOf(loginId), deps.clock.nowMs());
-    book.opened({ deviceId: device.uid, device: device.name, userId, user, loginId, mode, sinceMs });
+    book.opened({ deviceId: device.uid, device: device.name, userId, user, loginId, mode, sinceMs }, 'device');
   });
   const channel = createChannelUpgrade(deps, gate, {
     ...channels,
@@ -216,6 +224,7 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     sessionsEnded: channels.sessionsEnded,
     goaway: channels.goaway,
     close() {
+      stopForgetting();
       channels.stop();
       channel.stop();
     },

@@ -21,16 +21,20 @@ export async function grantToDirectoryUser(
     loginId,
     held,
     warning,
+    beganMs,
   }: {
     readonly device: StoredObject;
     readonly account: DirectoryAccount;
     readonly loginId: string;
     readonly held: string | undefined;
     readonly warning: string | undefined;
+    /** When the session began; Unix ms. */
+    readonly beganMs: number;
   },
 ): Promise<Outcome<LoginGranted>> {
   const { clock, identity } = deps;
-  const user = accounts.remember(account);
+  const saidMs = clock.nowMs();
+  const user = accounts.remember(account, saidMs);
   const content = bundles.user(device, user);
   const { version } = bundles.versioned(content);
   const session = await deps.sessions.issue({
@@ -39,8 +43,8 @@ export async function grantToDirectoryUser(
     user: account.name,
     deviceKeyHash: (device.system as DeviceSystem).keyHash,
     credentialVersion: NO_CREDENTIAL,
-    startedAt: clock.nowMs(),
-    directory: claimsOfAccount(deps.site, account),
+    startedAt: beganMs,
+    directory: claimsOfAccount(deps.site, account, saidMs),
   });
   return done<LoginGranted>({
     verdict: 'granted',

@@ -190,6 +190,23 @@ describe('a login of a directory user', () => {
     await site.put('User', 'eve@lab.test', {});
   });
 
+  test('of a disabled account says whose it is, whatever name was typed, also when it is asked again; nothing else does', async () => {
+    await newDevice();
+    const loginId = randomUUID();
+    fake.says(() => ({ kind: 'denied', code: 'account_disabled', userId: EVE.userId }));
+    for (let time = 0; time < 2; time += 1) {
+      const { body } = await login(RIGHT, 'LAB\\eve', loginId);
+      assert.deepEqual([body.code, body.userId], ['account_disabled', EVE.userId]);
+    }
+    fake.says(byPassword);
+    await site.put('User', 'eve@lab.test', { disabled: true });
+    assert.equal((await login(RIGHT, 'eve')).body.userId, EVE.userId, 'by an administrator’s word');
+    assert.equal((await login('wrong', 'eve')).body.userId, undefined);
+    await site.put('User', 'eve@lab.test', {});
+    fake.says(() => ({ kind: 'denied', code: 'account_expired', userId: EVE.userId }));
+    assert.equal((await login()).body.userId, undefined);
+  });
+
   test('that the directory did not decide is no guess', async () => {
     await newDevice();
     fake.says(() => ({ kind: 'unavailable' }));
@@ -247,6 +264,69 @@ describe('a login of a directory user', () => {
     assert.equal(await refresh(), 'session_invalid');
     fake.hasStatus({ kind: 'ok', account: { ...EVE, userId: randomUUID() } });
     assert.equal(await refresh(), 'session_invalid', 'the name is another person now');
+  });
+
+  const pull = async (token: string, at = site.primary) => {
+    const { status, body } = await at.call(device, 'GET', '/v1/user/bundle', { token });
+    return status === 200 ? (body.user.groups as string[]) : body.code;
+  };
+  const refreshed = async (token: string, at = site.primary) =>
+    (await at.call(device, 'POST', '/v1/session', { token })).body.session?.token as string;
+  const withGroups = (groups: readonly string[]) => ({ ...EVE, groups });
+
+  test('a group that came or went while another server refreshed the session stays so', async () => {
+    await newDevice();
+    const secondary = await site.startSecondary();
+    for (const name of ['wards', 'locums']) await site.put('UserGroup', name, {});
+    await secondary.sync();
+    fake.says(() => ({ kind: 'granted', account: withGroups(['nurses', 'wards']) }));
+    const first = (await login()).body.session.token;
+    assert.deepEqual(await pull(first), ['nurses', 'wards']);
+    site.clock.forward(1_000);
+    fake.hasStatus({ kind: 'ok', account: withGroups(['nurses', 'locums']) });
+    const second = await refreshed(first, secondary);
+    assert.deepEqual(await pull(second, secondary), ['locums', 'nurses']);
+    assert.deepEqual(await pull(second), ['locums', 'nurses'], 'this server had heard of others');
+
+    // The other way round: this server has heard the directory later than the token's.
+    site.clock.forward(1_000);
+    fake.says(() => ({ kind: 'granted', account: withGroups(['nurses']) }));
+    await login();
+    assert.deepEqual(await pull(second), ['nurses']);
+    fake.hasStatus({ kind: 'unavailable' });
+    const third = await refreshed(second);
+    assert.deepEqual(await pull(third, secondary), ['nurses'], 'it travels with the token');
+    await secondary.close();
+  });
+
+  test('of more groups than a token has room for none is lost: the directory is asked, or the device keeps what it has', async () => {
+    await newDevice();
+    const many = Array.from(
+      { length: 40 },
+      (_, at) => `${'a-group-of-the-directory-'.repeat(2)}${String(at).padStart(3, '0')}`,
+    );
+    for (const name of many) await site.put('UserGroup', name, {});
+    const secondary = await site.startSecondary();
+    fake.says(() => ({ kind: 'granted', account: withGroups(many) }));
+    fake.hasStatus({ kind: 'unavailable' });
+    const token = (await login()).body.session.token;
+    assert.deepEqual(await pull(token), many, 'this server has heard them all');
+    assert.equal(await pull(token, secondary), 'directory_unavailable');
+    // Where the place is for one of the groups that the token does not name, nobody is thrown out.
+    await site.put('Policy', 'place', { settings: { 'access.userGroups': [many.at(-1)] } });
+    await site.put('Assignment', 'place', { policy: 'place', to: { site: true } });
+    await secondary.sync();
+    const again = await refreshed(token, secondary);
+    assert.equal(await pull(again, secondary), 'directory_unavailable', 'a cut list is one still');
+    fake.hasStatus({ kind: 'ok', account: withGroups(many) });
+    assert.deepEqual(await pull(again, secondary), many);
+    assert.equal(typeof (await refreshed(again, secondary)), 'string');
+    // All are known now, and it is none of them.
+    fake.hasStatus({ kind: 'ok', account: withGroups(many.slice(0, -1)) });
+    const { body } = await secondary.call(device, 'POST', '/v1/session', { token: again });
+    assert.equal(body.code, 'not_permitted');
+    await site.remove('Assignment', 'place');
+    await secondary.close();
   });
 
   test('an offline session is vouched for only where the password was right before, and for the same person', async () => {

@@ -8,8 +8,7 @@ import {
 } from '@thinman/protocol';
 import type { DirectoryAccount, DirectoryAnswer, DirectoryTrouble } from '../directory/directories.ts';
 import { type Outcome, refused } from '../http/outcome.ts';
-import { JournalUnavailable } from '../journal/errors.ts';
-import type { FailureFact, Journal, StoredObject } from '../ports.ts';
+import type { FailureFact, StoredObject } from '../ports.ts';
 import { accountRefusal } from './account.ts';
 import type { Bundles } from './bundles.ts';
 import type { DeviceDeps } from './device-deps.ts';
@@ -17,9 +16,9 @@ import type { DirectoryAccounts } from './directory-accounts.ts';
 import { grantToDirectoryUser } from './directory-grant.ts';
 import { isDirectoryUser, ownWords } from './directory-user.ts';
 import type { LoginGuard } from './login-guard.ts';
+import { createLoginJournal } from './login-journal.ts';
 import type { SessionBook } from './session-book.ts';
 import { createSessionGate } from './session-gate.ts';
-import { uuidV5 } from './uuid.ts';
 
 export type DirectoryLogin = (device: StoredObject, request: PasswordLoginRequest) => Promise<Outcome<LoginGranted>>;
 
@@ -34,6 +33,8 @@ type Attempt = {
 /** Answers whose password is out and counted, or may be: a repeat gets them again, and no second bind. */
 type Settled =
   | { readonly binding: string; readonly kind: 'undecided' }
+  /** Whose account it is, the journal does not know. */
+  | { readonly binding: string; readonly kind: 'disabled'; readonly userId: string }
   | {
       readonly binding: string;
       readonly kind: 'granted';
@@ -56,7 +57,9 @@ export function createDirectoryLogin(
   book: SessionBook,
 ): DirectoryLogin {
   const mayOpen = createSessionGate(deps, bundles, book);
-  const { directories, identity, journal, clock, replica } = deps;
+  const loginJournal = createLoginJournal(deps, guard);
+  const { write } = loginJournal;
+  const { directories, journal, clock, replica } = deps;
   const inFlight = new Map<string, { readonly binding: string; readonly answer: Promise<Outcome<LoginGranted>> }>();
   const settled = new Map<string, Settled>();
   const now = () => ({ serverTime: clock.nowMs() });
@@ -97,11 +100,9 @@ export function createDirectoryLogin(
   async function settle(attempt: Attempt, said: DirectoryAnswer): Promise<Outcome<LoginGranted>> {
     const { device, key, request, binding } = attempt;
     if (said.kind === 'denied') {
-      return deny(
-        attempt,
-        said.code,
-        said.code === 'credentials_invalid' ? { failure: failureOf(attempt, 'first') } : {},
-      );
+      const { code, userId } = said;
+      if (code === 'credentials_invalid') return deny(attempt, code, { failure: failureOf(attempt, 'first') });
+      return deny(attempt, code, userId === undefined ? {} : { userId });
     }
     if (said.kind !== 'granted') {
       if (said.kind === 'undecided') remember(request.loginId, { binding, kind: said.kind });
@@ -109,7 +110,7 @@ export function createDirectoryLogin(
     }
     const { account, warning } = said;
     const refusal = accountRefusal(ownWords(replica, account.name), clock.nowMs());
-    if (refusal !== undefined) return deny(attempt, refusal, {});
+    if (refusal !== undefined) return deny(attempt, refusal, { userId: account.userId });
     const opening = mayOpen(device, accounts.remember(account), request.loginId, undefined);
     if (opening.kind === 'not_permitted') return deny(attempt, opening.kind, { more: { why: opening.why } });
     if (opening.kind !== 'open') return deny(attempt, 'too_many_sessions', {});
@@ -131,8 +132,14 @@ export function createDirectoryLogin(
     {
       failure,
       retryAfterMs,
+      userId,
       more = {},
-    }: { readonly failure?: FailureFact; readonly retryAfterMs?: number; readonly more?: object },
+    }: {
+      readonly failure?: FailureFact;
+      readonly retryAfterMs?: number;
+      readonly userId?: string;
+      readonly more?: object;
+    },
   ): Promise<Outcome<LoginGranted>> {
     const { loginId } = attempt.request;
     const later = retryAfterMs === undefined ? {} : { retryAfterMs };
@@ -141,7 +148,10 @@ export function createDirectoryLogin(
       remember: { loginId, binding: attempt.binding, outcome: code, subject: NO_VERSION, ...later },
       ...(failure !== undefined && { failure }),
     });
-    return written ?? refused(code, { ...now(), ...later });
+    if (written !== undefined) return written;
+    if (code !== 'account_disabled' || userId === undefined) return refused(code, { ...now(), ...later });
+    remember(loginId, { binding: attempt.binding, kind: 'disabled', userId });
+    return refused(code, { ...now(), userId });
   }
 
   /** The stored verdict again; a grant only if it would be one now. */
@@ -153,12 +163,15 @@ export function createDirectoryLogin(
     if (remembered !== undefined && remembered.outcome !== 'granted') {
       const { outcome, retryAfterMs } = remembered;
       const code = isErrorCode(outcome) ? outcome : 'internal';
-      return refused(code, { ...now(), ...(retryAfterMs !== undefined && { retryAfterMs }) });
+      const more = { ...(retryAfterMs !== undefined && { retryAfterMs }), ...userOf(held) };
+      return refused(code, { ...now(), ...more });
     }
-    const account = held?.account ?? (await accountNow(user));
+    const account = held?.kind === 'granted' ? held.account : await accountNow(user);
+    const warning = held?.kind === 'granted' ? held.warning : undefined;
     if (account === undefined) return troubled({ kind: 'undecided' });
     const refusal = accountRefusal(ownWords(replica, account.name), clock.nowMs());
-    return refusal === undefined ? grant(attempt, account, held?.warning) : refused(refusal, now());
+    if (refusal === undefined) return grant(attempt, account, warning);
+    return refused(refusal, { ...now(), ...(refusal === 'account_disabled' && { userId: account.userId }) });
   }
 
   async function accountNow(user: string): Promise<DirectoryAccount | undefined> {
@@ -180,7 +193,14 @@ export function createDirectoryLogin(
   function grant({ device, request, key }: Attempt, account: DirectoryAccount, warning: string | undefined) {
     guard.granted(device.uid, key);
     const { loginId, held } = request;
-    return grantToDirectoryUser(deps, bundles, accounts, { device, account, loginId, held, warning });
+    return grantToDirectoryUser(deps, bundles, accounts, {
+      device,
+      account,
+      loginId,
+      held,
+      warning,
+      beganMs: clock.nowMs(),
+    });
   }
 
   async function refuseReuse(attempt: Attempt): Promise<Outcome<LoginGranted>> {
@@ -196,34 +216,8 @@ export function createDirectoryLogin(
     settled.set(loginId, what);
   }
 
-  /** undefined: it is on the disk. */
-  async function write(entry: Parameters<Journal['append']>[0]): Promise<Outcome<never> | undefined> {
-    const counted = entry.failure === undefined ? undefined : guard.counting(entry.failure);
-    try {
-      await journal.append(entry);
-      return undefined;
-    } catch (error) {
-      if (!(error instanceof JournalUnavailable)) throw error;
-      deps.log.error({ err: error }, 'a login cannot be written down and is not answered');
-      return refused('not_serving');
-    } finally {
-      counted?.();
-    }
-  }
-
   function answered({ device, request }: Attempt, outcome: string, user: string, more: object): RecordedEvent {
-    const granted = outcome === 'granted';
-    const data = {
-      loginId: request.loginId,
-      device: device.name,
-      verdict: granted ? 'granted' : 'denied',
-      reason: granted ? null : outcome,
-      subject: null,
-      ...more,
-    };
-    const at = clock.nowMs();
-    const event = { id: uuidV5(request.loginId, identity.name), type: 'login.answered', at, user, data };
-    return { ...event, origin: `server:${identity.name}`, takenBy: identity.name, takenAt: at };
+    return loginJournal.answered({ loginId: request.loginId, device, user, outcome, subject: null, more });
   }
 
   function failureOf({ device, request, key, binding }: Attempt, which: 'first' | 'reused'): FailureFact {
@@ -234,6 +228,10 @@ export function createDirectoryLogin(
   }
 
   return decide;
+}
+
+function userOf(held: Settled | undefined): { readonly userId?: string } {
+  return held?.kind === 'disabled' ? { userId: held.userId } : {};
 }
 
 type DirectoryDenial = Extract<DirectoryAnswer, { kind: 'denied' }>['code'];

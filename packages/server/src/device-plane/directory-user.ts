@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, type UserBody, type UserSystem } from '@thinman/protocol';
 import type { DirectoryAccount } from '../directory/directories.ts';
-import type { Replica, SessionClaims, StoredObject } from '../ports.ts';
+import type { DirectoryClaims, Replica, SessionClaims, StoredObject } from '../ports.ts';
 import type { DeviceDeps } from './device-deps.ts';
 import type { SiteView } from './site-view.ts';
 
@@ -48,17 +48,27 @@ export function groupsOfSite({ config, settings }: AccountDeps['site'], groups: 
 /** A token has 4,096 characters in all (`session-tokens.ts`): these are half of them, and some 80 names. */
 const MAX_GROUP_BYTES = 1_800;
 
-/** What a session's token says of the user, so that every server can serve the session, and without the directory. */
+/**
+ * What a session's token says of the user, so that every server can serve the session, and without the directory. `saidMs`: when the
+ * directory said it. A list that was cut says so: who would take it for the whole would give the user fewer policies, and other places.
+ */
 export function claimsOfAccount(
   site: AccountDeps['site'],
   { groups, displayName }: DirectoryAccount,
-): NonNullable<SessionClaims['directory']> {
+  saidMs: number,
+): DirectoryClaims {
   let room = MAX_GROUP_BYTES;
-  const fitting = groupsOfSite(site, groups).filter(group => {
+  const all = groupsOfSite(site, groups);
+  const fitting = all.filter(group => {
     room -= Buffer.byteLength(group) + 3;
     return room >= 0;
   });
-  return { groups: [...fitting], ...(displayName !== undefined && { displayName }) };
+  return {
+    groups: fitting,
+    ...(displayName !== undefined && { displayName }),
+    saidAt: saidMs,
+    ...(fitting.length < all.length && { isCut: true }),
+  };
 }
 
 /** The account as a token tells of it. */

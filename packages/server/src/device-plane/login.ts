@@ -9,35 +9,32 @@ import {
   type KdfParameters,
   type LoginGranted,
   type LoginRequest,
-  MAX_LOGIN_NAME_LENGTH,
   type Problem,
   problem,
-  type RecordedEvent,
   type VerdictCode,
   type Version,
 } from '@thinman/protocol';
 import { refusalUnlessPrimary } from '../admin-plane/commit.ts';
 import { done, type Outcome, refused } from '../http/outcome.ts';
-import { JournalUnavailable } from '../journal/errors.ts';
-import type { FailureFact, Journal, RememberedLogin, StoredObject } from '../ports.ts';
+import type { FailureFact, RememberedLogin, StoredObject } from '../ports.ts';
 import { accountRefusal, passwordAge } from './account.ts';
 import type { Bundles } from './bundles.ts';
 import type { DeviceDeps } from './device-deps.ts';
 import type { DirectoryAccounts } from './directory-accounts.ts';
 import { createDirectoryLogin } from './directory-login.ts';
 import type { LoginGuard } from './login-guard.ts';
+import { createLoginJournal } from './login-journal.ts';
 import { proofFits } from './login-proof.ts';
 import type { SessionBook } from './session-book.ts';
-import { createSessionGate } from './session-gate.ts';
+import { createSessionGate, type ProvedSession } from './session-gate.ts';
 import { derivedMethod, type Standing, standingOf } from './user-credential.ts';
-import { uuidV5 } from './uuid.ts';
 
 /** `known`: the newest version of the User object that the device says it knows. `proved`: of the session that is open already. */
 export type Login = (
   device: StoredObject,
   request: LoginRequest,
   known?: Version | undefined,
-  proved?: string | undefined,
+  proved?: ProvedSession | undefined,
 ) => Promise<Outcome<LoginGranted>>;
 
 type Verdict =
@@ -45,6 +42,7 @@ type Verdict =
       readonly kind: 'granted';
       readonly user: NonNullable<Standing['user']>;
       readonly ends: readonly string[];
+      readonly beganMs: number;
       readonly warning?: string;
     }
   | {
@@ -63,7 +61,7 @@ type Attempt = {
   readonly deviceKeyHash: string;
   readonly request: DerivedLoginRequest;
   readonly standing: Standing;
-  readonly proved: string | undefined;
+  readonly proved: ProvedSession | undefined;
 };
 
 /**
@@ -80,6 +78,7 @@ export function createLogin(
 ): Login {
   const directoryLogin = createDirectoryLogin(deps, bundles, guard, accounts, book);
   const mayOpen = createSessionGate(deps, bundles, book);
+  const { write, answered } = createLoginJournal(deps, guard);
   const { identity, journal, clock } = deps;
   /** Logins whose verdict is on its way to the disk: a repeat waits for it, another proof is refused. */
   const inFlight = new Map<string, { readonly binding: string; readonly answer: Promise<Outcome<LoginGranted>> }>();
@@ -88,7 +87,7 @@ export function createLogin(
     device: StoredObject,
     request: LoginRequest,
     known: Version | undefined,
-    proved: string | undefined,
+    proved: ProvedSession | undefined,
   ): Promise<Outcome<LoginGranted>> {
     if (request.method === 'password') return directoryLogin(device, request);
     const standing = standingOf(deps, request.user);
@@ -143,7 +142,8 @@ export function createLogin(
     if (opening.kind === 'not_permitted')
       return { kind: 'denied', code: opening.kind, counts: false, why: opening.why };
     if (opening.kind !== 'open') return { kind: 'denied', code: opening.kind, counts: false };
-    return { kind: 'granted', user, ends: opening.ends, ...(age.warning !== undefined && { warning: age.warning }) };
+    const { ends, beganMs } = opening;
+    return { kind: 'granted', user, ends, beganMs, ...(age.warning !== undefined && { warning: age.warning }) };
   }
 
   async function settle(attempt: Attempt, binding: string, verdict: Verdict): Promise<Outcome<LoginGranted>> {
@@ -160,14 +160,16 @@ export function createLogin(
     };
     const failure = verdict.kind === 'denied' && verdict.counts ? failureOf(attempt, 'first') : undefined;
     const written = await write({
-      events: [answered(attempt, outcome, moreOf(verdict))],
+      events: [
+        answered({ ...{ loginId: request.loginId, device, user: name }, outcome, subject, more: moreOf(verdict) }),
+      ],
       remember,
       ...(failure !== undefined && { failure }),
       ...(verdict.kind === 'granted' &&
         verdict.ends.length > 0 && { ended: verdict.ends.map(loginId => ({ loginId, atMs: clock.nowMs() })) }),
       ...(verdict.kind === 'granted' && { granted: { deviceId: device.uid, user: name, atMs: clock.nowMs() } }),
     });
-    if (!written.ok) {
+    if (written !== undefined) {
       book.closed(device.uid, request.loginId);
       return written;
     }
@@ -195,10 +197,10 @@ export function createLogin(
     // One that is stopped already is not counted on and on: each failure is a row on every server.
     if (lock.kind === 'too_many_attempts') return refused(lock.kind, { retryAfterMs: lock.retryAfterMs, ...now() });
     const written = await write({ events: [], failure: failureOf(attempt, 'reused') });
-    return written.ok ? refused('login_id_reused', now()) : written;
+    return written ?? refused('login_id_reused', now());
   }
 
-  async function grant(attempt: Attempt, { user, warning }: Extract<Verdict, { kind: 'granted' }>) {
+  async function grant(attempt: Attempt, { user, warning, beganMs }: Extract<Verdict, { kind: 'granted' }>) {
     const { device, deviceKeyHash, request, standing } = attempt;
     guard.granted(device.uid, standing.name);
     const content = bundles.user(device, user);
@@ -211,7 +213,7 @@ export function createLogin(
       user: user.name,
       deviceKeyHash,
       credentialVersion,
-      startedAt: clock.nowMs(),
+      startedAt: beganMs,
     });
     return done<LoginGranted>({
       verdict: 'granted',
@@ -233,40 +235,6 @@ export function createLogin(
     const wanted = deps.site.settings().kdf ?? DEFAULT_KDF;
     if (!isRaised(wanted, credential.kdf) || deps.state() !== 'serving') return undefined;
     return refusalUnlessPrimary(deps.write) === undefined ? wanted : undefined;
-  }
-
-  /** No grant without its event, no denial without its count: what cannot be written down is not answered. */
-  async function write(entry: Parameters<Journal['append']>[0]) {
-    const counted = entry.failure === undefined ? undefined : guard.counting(entry.failure);
-    try {
-      await journal.append(entry);
-      return { ok: true } as const;
-    } catch (error) {
-      if (!(error instanceof JournalUnavailable)) throw error;
-      deps.log.error({ err: error }, 'a login cannot be written down and is not answered');
-      return refused('not_serving');
-    } finally {
-      counted?.();
-    }
-  }
-
-  function answered({ device, request, standing }: Attempt, outcome: string, more: object): RecordedEvent {
-    const granted = outcome === 'granted';
-    const data = {
-      loginId: request.loginId,
-      device: device.name,
-      verdict: granted ? 'granted' : 'denied',
-      reason: granted ? null : outcome,
-      subject: standing.subject,
-      ...more,
-    };
-    const { name } = identity;
-    const at = clock.nowMs();
-    const id = uuidV5(request.loginId, name);
-    // In NFC a typed name may be longer than an event can say; one that long is nobody's.
-    const user = standing.name.slice(0, MAX_LOGIN_NAME_LENGTH);
-    const event = { id, type: 'login.answered', at, user, data };
-    return { ...event, origin: `server:${name}`, takenBy: name, takenAt: at };
   }
 
   /**

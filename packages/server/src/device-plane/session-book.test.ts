@@ -27,7 +27,7 @@ function make() {
 test('a session stays for as long as its device is connected, and a token’s life after it was last seen', () => {
   const { book, connected, session, devices, later } = make();
   connected.add('tc-1');
-  book.opened(session('tc-1'));
+  book.opened(session('tc-1'), 'device');
   later(10 * LONG_MS);
   assert.deepEqual(devices(), ['tc-1']);
   connected.delete('tc-1');
@@ -39,7 +39,7 @@ test('a session stays for as long as its device is connected, and a token’s li
 
 test('of a device that was switched off the other servers hear: they believe this one for as long as they see it', () => {
   const { book, told, session, devices, later } = make();
-  book.opened(session('tc-1'));
+  book.opened(session('tc-1'), 'device');
   later(LONG_MS);
   assert.deepEqual(devices(), []);
   assert.deepEqual(told.at(-1), { opened: [], closed: ['tc-1'], from: undefined });
@@ -54,12 +54,27 @@ test('what another server told is not told on as ended here', () => {
   assert.equal(told.length, before);
 });
 
+test('when a session began a server knows better than its device', () => {
+  const { book, session } = make();
+  const since = () => book.all().map(({ sinceMs }) => sinceMs);
+  book.opened({ ...session('tc-1'), sinceMs: 1_000 }, 'grant');
+  for (const sinceMs of [0, 5_000]) book.opened({ ...session('tc-1'), sinceMs }, 'device');
+  assert.deepEqual(since(), [1_000]);
+  // A server that has just started hears of it from the device first.
+  book.opened({ ...session('tc-1'), loginId: 'another', sinceMs: 0 }, 'device');
+  assert.deepEqual(since(), [0]);
+  book.opened({ ...session('tc-1'), loginId: 'another', sinceMs: 7_000 }, 'refresh');
+  assert.deepEqual(since(), [7_000]);
+  book.opened({ ...session('tc-1'), loginId: 'another', sinceMs: 9_000 }, 'refresh');
+  assert.deepEqual(since(), [7_000]);
+});
+
 test('a login whose device never speaks of it is no session for ever, though the device is connected', () => {
   const { book, connected, session, devices, later } = make();
   connected.add('tc-1').add('tc-2');
-  book.opened(session('tc-1'), false);
-  book.opened(session('tc-2'), false);
-  book.opened(session('tc-2'));
+  book.opened(session('tc-1'), 'grant');
+  book.opened(session('tc-2'), 'grant');
+  book.opened(session('tc-2'), 'device');
   assert.deepEqual(devices(), ['tc-1', 'tc-2']);
   later(LONG_MS);
   assert.deepEqual(devices(), ['tc-2']);

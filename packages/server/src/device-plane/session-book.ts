@@ -29,12 +29,17 @@ export type BookChange = {
 };
 
 /**
+ * Who says that a session is there. `grant`: its login was answered, and the device may have given up on the answer. `refresh`, `device`:
+ * the device has it, and keeps it for as long as it is connected. When it began servers know by tokens; a device dates it in its id.
+ */
+export type Word = 'grant' | 'refresh' | 'device';
+
+/**
  * Who is where: sessions of devices that this server serves, and what other servers tell of theirs. One a device; the last word
  * stands, but against a device that is connected here nobody else's counts. In memory: after a start devices tell it anew.
  */
 export type SessionBook = {
-  /** `isSaid`: by its device, which keeps it for as long as it is connected; a device may have given up on the answer to its login. */
-  opened(session: Omit<KnownSession, 'server'>, isSaid?: boolean): void;
+  opened(session: Omit<KnownSession, 'server'>, by: Word): void;
   /** `loginId`: only this one. */
   closed(deviceId: string, loginId?: string): void;
   /** Another server said so. `whole`: and that there are no others. */
@@ -53,7 +58,14 @@ export function createSessionBook(deps: {
   isEnded(loginId: string): boolean;
 }): SessionBook {
   const { name, clock } = deps;
-  type Entry = { readonly session: KnownSession; readonly from: string; readonly isSaid: boolean; heardMs: number };
+  type Entry = {
+    readonly session: KnownSession;
+    readonly from: string;
+    readonly isSaid: boolean;
+    /** A server has said when it began. */
+    readonly isDated: boolean;
+    heardMs: number;
+  };
   const byDevice = new Map<string, Entry>();
   const seen = new Set<string>();
   const listeners: ((change: BookChange) => void)[] = [];
@@ -79,15 +91,22 @@ export function createSessionBook(deps: {
     return sessions;
   }
 
+  /** The first word of it knows best when it began; but a device's clock may be wrong, and a server's word counts before its own. */
+  function beganMs({ session, isDated }: Entry, saidMs: number, by: Word): number {
+    if (by === 'device') return session.sinceMs;
+    return isDated ? Math.min(session.sinceMs, saidMs) : saidMs;
+  }
+
   return {
-    opened(more, isSaid = true) {
+    opened(more, by) {
       const held = byDevice.get(more.deviceId);
       const isSame = held?.session.loginId === more.loginId;
-      // The first word of it knows best when it began.
-      const sinceMs = isSame ? Math.min(held.session.sinceMs, more.sinceMs) : more.sinceMs;
+      const isDated = by !== 'device' || (isSame && held.isDated);
+      const sinceMs = isSame ? beganMs(held, more.sinceMs, by) : more.sinceMs;
       const session = { ...more, user: more.user ?? (isSame ? held.session.user : null), sinceMs, server: name };
       const wasSaid = isSame && held.from === name && held.isSaid;
-      byDevice.set(more.deviceId, { session, from: name, isSaid: isSaid || wasSaid, heardMs: clock.monotonicMs() });
+      const heardMs = clock.monotonicMs();
+      byDevice.set(more.deviceId, { session, from: name, isSaid: by !== 'grant' || wasSaid, isDated, heardMs });
       const isNews = !isSame || held.from !== name || held.session.mode !== more.mode;
       if (isNews) tell({ opened: [session], closed: [], from: undefined });
     },
@@ -102,7 +121,7 @@ export function createSessionBook(deps: {
       const gone = closed.filter(deviceId => byDevice.get(deviceId)?.from === from && byDevice.delete(deviceId));
       const news = opened.filter(({ deviceId }) => !isMine(deviceId));
       for (const session of news) {
-        byDevice.set(session.deviceId, { session, from, isSaid: true, heardMs: clock.monotonicMs() });
+        byDevice.set(session.deviceId, { session, from, isSaid: true, isDated: true, heardMs: clock.monotonicMs() });
       }
       tell({ opened: news, closed: gone, from });
     },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { PROVED_SESSION_HEADER } from '@thinman/protocol';
+import { PROVED_SESSION_HEADER, SESSION_BEGAN_HEADER } from '@thinman/protocol';
 import { createDeviceSite, type DeviceSite, PASSWORD, type TestDevice } from '../../../../test/support/device-site.ts';
 
 const MINUTE_MS = 60_000;
@@ -109,6 +109,37 @@ describe('a session', () => {
     assert.equal(granted.verdict, 'granted');
     assert.deepEqual(granted.bundle.offline.hours, { timeZone: 'Europe/Rome', times: everyDay() });
   });
+  test('that is proved is judged by when it began, by what its device says of that or by its id', async () => {
+    await site.addUser('kate');
+    const nowMs = site.clock.nowMs();
+    const ago = (minutes: number) => nowMs - minutes * MINUTE_MS;
+    const hourAt = (ms: number) => new Date(ms).toISOString().slice(11, 16);
+    const [first] = everyDay();
+    const times = [{ ...first, from: hourAt(ago(120)), to: hourAt(ago(60)) }];
+    await site.put('Policy', 'earlier', { settings: { 'access.hours': { timeZone: 'UTC', times } } });
+    await site.put('Assignment', 'earlier', { policy: 'earlier', to: { user: 'kate' } });
+    const login = async (headers: Record<string, string>) => {
+      const body = await site.loginRequest(site.primary, device, 'kate', PASSWORD);
+      return (await site.primary.call(device, 'POST', '/v1/login', { body, headers })).body;
+    };
+    const proved = (id: string, began?: number) =>
+      login({ [PROVED_SESSION_HEADER]: id, ...(began !== undefined && { [SESSION_BEGAN_HEADER]: `${began}` }) });
+    assert.equal((await login({})).code, 'not_permitted');
+    assert.equal((await proved(idOf(nowMs), ago(180))).code, 'not_permitted');
+    assert.equal((await proved(idOf(ago(180)))).code, 'not_permitted');
+    // An agent of before does not say; of a clock that is ahead it began now.
+    assert.equal((await proved(idOf(ago(90)))).verdict, 'granted');
+    assert.equal((await proved(idOf(nowMs + 90 * MINUTE_MS))).code, 'not_permitted');
+    const granted = await proved(idOf(nowMs + 90 * MINUTE_MS), ago(90));
+    assert.equal(granted.verdict, 'granted');
+    const since = () => site.primary.plane.book.all().find(({ user }) => user === 'kate')?.sinceMs;
+    assert.equal(since(), ago(90));
+    assert.equal((await refresh(granted.session.token)).status, 200);
+    assert.equal(since(), ago(90));
+    // What an administrator ended before it was proved is over, whatever its id says.
+    await site.put('User', 'kate', { sessionsNotBefore: new Date(ago(80)).toISOString() });
+    assert.equal((await proved(idOf(nowMs), ago(90))).code, 'session_invalid');
+  });
   test('is told nothing of rules before the password was right', async () => {
     await site.addUser('hugo');
     await site.put('Policy', 'never', { settings: { 'access.hours': { times: [] } } });
@@ -156,6 +187,32 @@ describe('a session', () => {
     );
     assert.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 403]);
   });
+  test('is in no book any more once its device is revoked, deleted, or has another key: other servers hear it at once', async () => {
+    await site.addUser('leo');
+    const told: string[] = [];
+    site.primary.plane.book.onChange(({ closed, from }) => {
+      if (from === undefined) told.push(...closed);
+    });
+    const ends: [string, (name: string) => Promise<unknown>][] = [
+      ['revoked', name => site.put('Device', name, { revoked: true })],
+      ['deleted', name => site.remove('Device', name)],
+      ['enrolled again', name => site.put('Device', name, {}, { keyHash: 'k'.repeat(43) })],
+    ];
+    for (const [how, end] of ends) {
+      const gone = await site.addDevice(`gone-${how.replace(' ', '-')}`);
+      const body = await site.loginRequest(site.primary, gone, 'leo', PASSWORD);
+      assert.equal((await site.primary.call(gone, 'POST', '/v1/login', { body })).status, 200);
+      const where = () => site.primary.plane.book.all().filter(session => session.device === gone.name);
+      // What does not concern it leaves it alone.
+      await site.put('Device', 'tc-1', {});
+      await site.put('Device', gone.name, { displayName: how });
+      assert.equal(where().length, 1, how);
+      const [{ deviceId } = { deviceId: '' }] = where();
+      await end(gone.name);
+      assert.deepEqual(where(), [], how);
+      assert.equal(told.at(-1), deviceId);
+    }
+  });
   test('is over for every server whose journal says so, and its device is told at once', async () => {
     const loginId = randomUUID();
     const token = await open('fred', {}, loginId);
@@ -182,6 +239,12 @@ describe('a session', () => {
     channel.socket.terminate();
   });
 });
+
+/** A UUIDv7 as devices make them. */
+function idOf(unixMs: number): string {
+  const hex = unixMs.toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7${randomUUID().slice(15)}`;
+}
 
 function everyDay() {
   const days = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'];

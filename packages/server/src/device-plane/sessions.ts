@@ -6,14 +6,13 @@ import {
   type UserSystem,
   type Version,
 } from '@thinman/protocol';
-import type { DirectoryAccount } from '../directory/directories.ts';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { SessionClaims, StoredObject } from '../ports.ts';
 import { accountRefusal } from './account.ts';
 import type { Bundles } from './bundles.ts';
 import type { DeviceDeps } from './device-deps.ts';
 import type { DirectoryAccounts } from './directory-accounts.ts';
-import { accountOfClaims, claimsOfAccount } from './directory-user.ts';
+import { claimsOfAccount } from './directory-user.ts';
 import type { SessionBook } from './session-book.ts';
 
 export type OpenSession = { readonly claims: SessionClaims; readonly user: StoredObject; readonly subject: Version };
@@ -25,6 +24,9 @@ export type Sessions = {
   /** False when there was nothing to end. */
   end(device: StoredObject, authorization: string | undefined): Promise<boolean>;
 };
+
+/** `isWhole`: all of the user's groups are known; a directory's may be too many for a token. */
+type Checked = OpenSession & { readonly isWhole: boolean };
 
 const BEARER = /^Bearer ([^\s]+)$/i;
 
@@ -43,15 +45,27 @@ export function createSessions(
     return claims?.deviceKeyHash === (device.system as DeviceSystem).keyHash ? claims : undefined;
   }
 
-  async function check(device: StoredObject, authorization: string | undefined): Promise<Outcome<OpenSession>> {
-    const serverTime = clock.nowMs();
+  /** The token of a session that nobody has ended. */
+  async function open(device: StoredObject, authorization: string | undefined): Promise<Outcome<SessionClaims>> {
     const claims = await claimsOf(device, authorization, false);
+    if (replica.site() === undefined) return refused('not_serving');
+    if (claims === undefined || journal.isEnded(claims.loginId)) return invalidNow();
+    return done(claims);
+  }
+
+  const invalidNow = () => refused('session_invalid', { serverTime: clock.nowMs() });
+
+  /** By what is known here of the user, in the replica or of a directory. */
+  function checkUser(device: StoredObject, claims: SessionClaims): Outcome<Checked> {
     const version = replica.site()?.version;
     if (version === undefined) return refused('not_serving');
-    if (claims === undefined || journal.isEnded(claims.loginId)) return refused('session_invalid', { serverTime });
+    return claims.directory === undefined
+      ? checkObject(device, claims, version)
+      : checkDirectoryUser(device, claims, clock.nowMs());
+  }
 
-    const account = accountOfClaims(claims);
-    if (account !== undefined) return checkDirectoryUser(device, claims, account, serverTime);
+  function checkObject(device: StoredObject, claims: SessionClaims, version: Version): Outcome<Checked> {
+    const serverTime = clock.nowMs();
     const user = replica.findByUid('User', claims.userId);
     const subject = { epoch: version.epoch, generation: (user ?? version).generation };
     const invalid = () => refused('session_invalid', { subject, serverTime });
@@ -65,37 +79,34 @@ export function createSessions(
     if (body.sessionsNotBefore !== undefined && claims.startedAt < Date.parse(body.sessionsNotBefore)) return invalid();
     // The hours are for logins: whoever works goes on.
     if (!bundles.access(device, user).isPlace) return refused('not_permitted', { subject, serverTime });
-    return done({ claims, user, subject });
+    return done({ claims, user, subject, isWhole: true });
   }
 
   /** What an administrator has said of the user here; what the directory says is asked at each refresh. */
-  function checkDirectoryUser(
-    device: StoredObject,
-    claims: SessionClaims,
-    account: DirectoryAccount,
-    serverTime: number,
-  ) {
-    const user = accounts.user(claims.userId) ?? accounts.remember(account);
+  function checkDirectoryUser(device: StoredObject, token: SessionClaims, serverTime: number): Outcome<Checked> {
+    const known = accounts.ofClaims(token);
+    if (known === undefined) return invalidNow();
+    const { user, isWhole, claims } = known;
     const { body } = user;
     const refusal = accountRefusal(body, serverTime);
     if (refusal !== undefined) return refused(refusal, { serverTime });
-    if (body.sessionsNotBefore !== undefined && claims.startedAt < Date.parse(body.sessionsNotBefore)) {
-      return refused('session_invalid', { serverTime });
-    }
-    if (!bundles.access(device, user).isPlace) return refused('not_permitted', { serverTime });
-    return done({ claims, user, subject: NO_VERSION });
+    if (body.sessionsNotBefore !== undefined && claims.startedAt < Date.parse(body.sessionsNotBefore))
+      return invalidNow();
+    // Of somebody whose groups are known in part nobody can say where the place is: that ends no session.
+    if (isWhole && !bundles.access(device, user).isPlace) return refused('not_permitted', { serverTime });
+    return done({ claims, user, subject: NO_VERSION, isWhole });
   }
 
   /** A directory that cannot be asked ends no session: it says nothing against it. */
   async function askDirectory(claims: SessionClaims): Promise<Outcome<SessionClaims>> {
-    const serverTime = clock.nowMs();
     const status = await deps.directories.status(claims.user);
+    const serverTime = clock.nowMs();
     switch (status.kind) {
       case 'ok':
         // The name is another person's by now.
         if (status.account.userId !== claims.userId) return refused('session_invalid', { serverTime });
-        accounts.remember(status.account);
-        return done({ ...claims, directory: claimsOfAccount(deps.site, status.account) });
+        accounts.remember(status.account, serverTime);
+        return done({ ...claims, directory: claimsOfAccount(deps.site, status.account, serverTime) });
       case 'refused':
         return refused(status.code, { serverTime });
       case 'unknown':
@@ -108,21 +119,37 @@ export function createSessions(
     }
   }
 
+  /** The same, with the directory's newest word where it can be had; then the session is looked at anew. */
+  async function asked(device: StoredObject, claims: SessionClaims): Promise<Outcome<Checked>> {
+    const current = await askDirectory(claims);
+    if (!current.ok) return current;
+    // Meanwhile it may have been ended.
+    return journal.isEnded(claims.loginId) ? invalidNow() : checkUser(device, current.value);
+  }
+
+  async function check(device: StoredObject, authorization: string | undefined): Promise<Outcome<Checked>> {
+    const opened = await open(device, authorization);
+    return opened.ok ? checkUser(device, opened.value) : opened;
+  }
+
   return {
-    check,
+    /** For a bundle: whose groups are known in part gets none, rather than one that lacks what they bring. The device keeps what it has. */
+    async check(device, authorization) {
+      const first = await check(device, authorization);
+      const checked = first.ok && !first.value.isWhole ? await asked(device, first.value.claims) : first;
+      if (!checked.ok || checked.value.isWhole) return checked;
+      return refused('directory_unavailable', { serverTime: clock.nowMs() });
+    },
     async refresh(device, authorization) {
-      const checked = await check(device, authorization);
+      const first = await check(device, authorization);
+      const isAsked = first.ok && first.value.claims.directory !== undefined;
+      const checked = isAsked ? await asked(device, first.value.claims) : first;
       if (!checked.ok) return checked;
-      const { claims: held } = checked.value;
-      const current = held.directory === undefined ? done(held) : await askDirectory(held);
-      if (!current.ok) return current;
-      // While the directory was asked it may have been ended.
-      if (journal.isEnded(held.loginId)) return refused('session_invalid', { serverTime: clock.nowMs() });
-      const { expiresAt: _, ...claims } = current.value;
+      const { expiresAt: _, ...claims } = checked.value.claims;
       const session = await sessions.issue(claims);
       const { loginId, userId, user, startedAt: sinceMs } = claims;
       const { uid: deviceId, name } = device;
-      book.opened({ deviceId, device: name, userId, user, loginId, mode: 'online', sinceMs });
+      book.opened({ deviceId, device: name, userId, user, loginId, mode: 'online', sinceMs }, 'refresh');
       return done({ session, subject: checked.value.subject, serverTime: clock.nowMs() });
     },
     async end(device, authorization) {

@@ -9,10 +9,14 @@ import type { DirectoryAccounts } from './directory-accounts.ts';
 import { grantToDirectoryUser } from './directory-grant.ts';
 import { isDirectoryUser, ownWords } from './directory-user.ts';
 import type { SessionBook } from './session-book.ts';
-import { createSessionGate } from './session-gate.ts';
+import { createSessionGate, type ProvedSession } from './session-gate.ts';
 import { uuidV5 } from './uuid.ts';
 
-export type Vouch = (device: StoredObject, request: VouchRequest, proved?: string) => Promise<Outcome<LoginGranted>>;
+export type Vouch = (
+  device: StoredObject,
+  request: VouchRequest,
+  proved?: ProvedSession,
+) => Promise<Outcome<LoginGranted>>;
 
 /**
  * An offline session of a directory's user goes on after the device is back: the directory still has the user, and this device has had
@@ -39,7 +43,9 @@ export function createVouch(deps: DeviceDeps, bundles: Bundles, accounts: Direct
         const written = await write(granted(device, loginId, account.name), opening.ends);
         return (
           written ??
-          grantToDirectoryUser(deps, bundles, accounts, { device, account, loginId, held, warning: undefined })
+          grantToDirectoryUser(deps, bundles, accounts, {
+            ...{ device, account, loginId, held, warning: undefined, beganMs: opening.beganMs },
+          })
         );
       }
       case 'refused':

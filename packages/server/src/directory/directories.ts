@@ -14,7 +14,8 @@ export type DirectoryAccount = {
 /** What a directory says of a typed password. A verdict of a directory is live and final. */
 export type DirectoryAnswer =
   | { readonly kind: 'granted'; readonly account: DirectoryAccount; readonly warning?: string }
-  | { readonly kind: 'denied'; readonly code: VerdictCode }
+  /** `userId`: of an account that is disabled, where it was read. The device forgets it, by whatever name it was asked for. */
+  | { readonly kind: 'denied'; readonly code: VerdictCode; readonly userId?: string }
   | DirectoryTrouble;
 
 /** No answer. `unavailable`: nothing was asked. `undecided`: the password is out, and the answer did not come. */

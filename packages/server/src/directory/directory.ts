@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { VerdictCode } from '@thinman/protocol';
 import type { Entry } from 'ldapts';
 import type { Logger } from 'pino';
 import { uuidV5 } from '../device-plane/uuid.ts';
@@ -177,6 +178,13 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
     });
   }
 
+  const userIdOf = (entry: Entry) => uuidV5(deps.siteId, `directory/${config.name}/${idOf(entry)}`);
+
+  function denied(code: VerdictCode, entry: Entry | undefined): DirectoryAnswer {
+    const isTold = code === 'account_disabled' && entry !== undefined;
+    return { kind: 'denied', code, ...(isTold && { userId: userIdOf(entry) }) };
+  }
+
   function judged({ result, known, entry }: Bound): DirectoryAnswer | undefined {
     const verdict = verdictOf(result);
     if (verdict === 'trouble') {
@@ -185,10 +193,10 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
       }
       return { kind: 'unavailable' };
     }
-    if (verdict !== 'granted') return { kind: 'denied', code: known ? verdict : 'credentials_invalid' };
-    if (!known) return { kind: 'denied', code: 'credentials_invalid' };
+    if (!known) return denied('credentials_invalid', undefined);
+    if (verdict !== 'granted') return denied(verdict, entry);
     const refusal = entry === undefined ? undefined : refusalOf(entry, clock.nowMs());
-    if (refusal !== undefined) return { kind: 'denied', code: refusal };
+    if (refusal !== undefined) return denied(refusal, entry);
     return entry !== undefined && mustChange(entry) ? { kind: 'denied', code: 'password_expired' } : undefined;
   }
 
@@ -197,7 +205,7 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
     const local = thinmanName(own.toLowerCase()) ?? 'user';
     const groups = await groupsOf({ config, connection, untilMs: () => time.left(LOGIN_MS) }, entry, own);
     const account: DirectoryAccount = {
-      userId: uuidV5(deps.siteId, `directory/${config.name}/${idOf(entry)}`),
+      userId: userIdOf(entry),
       name: domain === undefined ? local : `${local}@${domain}`,
       displayName: (textOf(entry, 'displayName') ?? textOf(entry, 'cn'))?.slice(0, MAX_DISPLAY_NAME),
       groups,
@@ -229,7 +237,7 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
       let passed: (Bound & { readonly entry: Entry }) | undefined;
       const grantedTo = (entry: Entry, { result }: Bound, account: DirectoryAccount): DirectoryAnswer => {
         const refused = refusalOf(entry, clock.nowMs());
-        if (refused !== undefined) return { kind: 'denied', code: refused };
+        if (refused !== undefined) return denied(refused, entry);
         const warning = expiryWarning(entry, result.policy, clock.nowMs());
         return { kind: 'granted', account, ...(warning !== undefined && { warning }) };
       };

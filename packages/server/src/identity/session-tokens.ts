@@ -24,7 +24,12 @@ const Payload = Type.Object({
   credentialVersion: Type.Integer({ minimum: 0 }),
   startedAt: Type.Integer(),
   directory: Type.Optional(
-    Type.Object({ groups: Type.Array(Type.String()), displayName: Type.Optional(Type.String()) }),
+    Type.Object({
+      groups: Type.Array(Type.String()),
+      displayName: Type.Optional(Type.String()),
+      saidAt: Type.Optional(Type.Integer()),
+      isCut: Type.Optional(Type.Literal(true)),
+    }),
   ),
 });
 type Payload = Static<typeof Payload>;

@@ -38,7 +38,7 @@ describe('who is where, told between servers', () => {
       works(user, device, deviceId = randomUUID()) {
         connected.add(deviceId);
         const more = { userId: randomUUID(), user, loginId: randomUUID(), mode: 'online' } as const;
-        book.opened({ deviceId, device, ...more, sinceMs: clock.nowMs() });
+        book.opened({ deviceId, device, ...more, sinceMs: clock.nowMs() }, 'device');
         return deviceId;
       },
       knows: () =>
