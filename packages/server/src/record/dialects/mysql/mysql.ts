@@ -149,7 +149,10 @@ export function mysqlDialect(address: MysqlAddress, options: MysqlOptions): Reco
     // Never INSERT IGNORE: it would cut what is too long, and hide what is refused.
     async insertNew(db, table, [first], rows) {
       const insert = db.insertInto(table).values([...rows]);
-      await (first === undefined ? insert : insert.onDuplicateKeyUpdate({ [first]: sql.ref(first) } as never)).execute();
+      await (first === undefined
+        ? insert
+        : insert.onDuplicateKeyUpdate({ [first]: sql.ref(first) } as never)
+      ).execute();
     },
     refusalCode: refusalOf,
     connections: () => [
