@@ -44,6 +44,8 @@ export type SimulatedServer = {
   swallowsLogins: boolean;
   /** It takes events over the channel. */
   takesFrames: boolean;
+  /** Said in each hello; 0: not at all. */
+  crowdMs: number;
   /** Only its channel is out of reach. */
   refusesChannels: boolean;
   /** What it was asked, in order. */
@@ -107,6 +109,7 @@ export function simulate(options: {
       delayMs: 1,
       swallowsLogins: false,
       takesFrames: true,
+      crowdMs: 0,
       refusesChannels: false,
       asked: [],
       events: [],
@@ -269,6 +272,7 @@ export function simulate(options: {
             serverTime: clock.nowMs(),
             users: [...wordsOf(view, frame.users)],
             ...(server.takesFrames && { takesEvents: true }),
+            ...(server.crowdMs > 0 && { crowdMs: server.crowdMs }),
           });
         },
         ping(onPong) {
