@@ -41,6 +41,36 @@ test('a killed Primary costs the next login nothing, and the session stays', asy
   assert.deepEqual(defects, []);
 });
 
+test('a large site loses its Primary: a device waits for its turn, and who logs in there does not', async () => {
+  const clock = manualClock();
+  const { runner, server, defects } = simulate({
+    clock,
+    servers: ['primary', 'secondary'],
+    view: site,
+    deriveMs: DERIVE_MS,
+  });
+  for (const name of ['primary', 'secondary']) server(name).crowdMs = 30_000;
+  runner.start();
+  await clock.advance(1_000);
+  const asked = server('secondary').asked.length;
+  server('primary').kill();
+  await clock.advance(1_000);
+  assert.equal(runner.status().server, null);
+  assert.equal(server('secondary').asked.length, asked, 'nobody was asked yet');
+  const login = runner.login('alice', 'first-password');
+  await clock.advance(2_000);
+  const { verdict, server: by, elapsedMs } = await login;
+  assert.deepEqual([verdict, by], ['granted', 'secondary']);
+  assert.ok(elapsedMs < 500, `${elapsedMs} ms`);
+  assert.equal(runner.status().server?.name, 'secondary');
+
+  server('primary').condition = 'up';
+  server('secondary').kill();
+  await clock.advance(31_000);
+  assert.equal(runner.status().server?.name, 'primary', 'its turn has come');
+  assert.deepEqual(defects, []);
+});
+
 test('a Primary that hangs costs one login the hedge at most, and the next one nothing', async () => {
   const { clock, runner, server } = await signedInOnce();
   server('primary').condition = 'hung';

@@ -50,6 +50,8 @@ export type Step = {
   readonly kdf?: Partial<KdfParameters>;
   /** Of a salt that a server names: base64url has four for three bytes. */
   readonly saltChars?: number;
+  /** With a hello: how long the site's devices take to come one after the other, in ms. */
+  readonly crowd?: number;
   /** The device's own bundle, in the frame. */
   readonly bundle?: { readonly generation: number; readonly epoch?: number; readonly changed?: boolean };
 };
@@ -287,6 +289,7 @@ export function createMachine(options: {
         words,
         known: words.flatMap(({ userId }) => knownUser(userId)),
         bundle: givenBundle(step.bundle),
+        crowdMs: step.crowd,
       });
     },
     closed([server = '', why = 'reset', generation]) {

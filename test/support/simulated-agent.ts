@@ -45,6 +45,8 @@ export type SimulatedServer = {
   swallowsLogins: boolean;
   /** It takes events over the channel. */
   takesFrames: boolean;
+  /** Said in each hello; 0: not at all. */
+  crowdMs: number;
   /** Only its channel is out of reach. */
   refusesChannels: boolean;
   /** What it was asked, in order. */
@@ -118,6 +120,7 @@ export function simulate(options: {
       delayMs: 1,
       swallowsLogins: false,
       takesFrames: true,
+      crowdMs: 0,
       refusesChannels: false,
       asked: [],
       proofs: [],
@@ -298,6 +301,7 @@ export function simulate(options: {
             serverTime: serverNowMs(),
             users: [...wordsOf(view, frame.users)],
             ...(server.takesFrames && { takesEvents: true }),
+            ...(server.crowdMs > 0 && { crowdMs: server.crowdMs }),
           });
         },
         ping(onPong) {

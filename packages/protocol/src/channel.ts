@@ -43,6 +43,9 @@ export const HelloBundle = Type.Union([
 ]);
 export type HelloBundle = Static<typeof HelloBundle>;
 
+/** Nobody stays away longer. As the failback's spread: what such a site should be made of is said in sizing.md. */
+export const MAX_CROWD_MS = 30_000;
+
 /** Server → device. `hello` comes first, and again whenever something in it changes. */
 export const ServerFrame = Type.Union([
   Type.Object({
@@ -61,6 +64,11 @@ export const ServerFrame = Type.Union([
     bundle: Type.Optional(HelloBundle),
     /** It takes events in frames; a server of an earlier release takes them by `POST /v1/events` alone. */
     takesEvents: Type.Optional(Type.Literal(true)),
+    /**
+     * How long the devices of this site take to come to another server one after the other, in ms: one that loses this one, and on
+     * which nobody waits for a login, comes at a random moment of it (ADR 0092). Absent: they are so few that all may come at once.
+     */
+    crowdMs: Type.Optional(Type.Integer({ minimum: 0, maximum: MAX_CROWD_MS })),
   }),
   /**
    * A bundle has changed: pull it, unless it is here. `userId` is absent when it is the device's own. `bundle`: only to a device that

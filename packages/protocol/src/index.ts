@@ -2,6 +2,7 @@ export * from './admin.ts';
 export * from './bundle.ts';
 export * from './ca-rotation.ts';
 export * from './canonical.ts';
+export * from './certificate-key.ts';
 export * from './channel.ts';
 export * from './codec.ts';
 export * from './emergency.ts';

@@ -7,6 +7,7 @@ import {
   sign,
   X509Certificate,
 } from 'node:crypto';
+import { p256KeyInfoIn } from '@thinman/protocol';
 
 /** A new P-256 key, PKCS#8 PEM. Made at the first attempt to enrol, never in an image. */
 export function generateDeviceKey(): string {
@@ -24,8 +25,10 @@ export function spkiHash(key: KeyObject): string {
 }
 
 /** The same of a certificate, PEM or DER. Throws when it is none. */
-export function certificateKeyHash(certificate: string | Uint8Array): string {
-  return spkiHash(new X509Certificate(certificate).publicKey);
+export function certificateKeyHash(certificate: string | Uint8Array | X509Certificate): string {
+  const read = certificate instanceof X509Certificate ? certificate : new X509Certificate(certificate);
+  const info = p256KeyInfoIn(read.raw);
+  return info === undefined ? spkiHash(read.publicKey) : createHash('sha256').update(info).digest('base64url');
 }
 
 /** Whether this PEM is a certificate of one of these CAs for this private key. */

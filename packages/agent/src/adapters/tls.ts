@@ -4,7 +4,7 @@ import { checkServerIdentity, connect, createSecureContext, type SecureContext, 
 import type { StatementServer } from '@thinman/protocol';
 import { errorCode } from '../error-code.ts';
 import type { Clock, DeviceIdentity, FailureReason } from '../ports.ts';
-import { spkiHash } from './device-key.ts';
+import { certificateKeyHash } from './device-key.ts';
 
 /** A connection that was not made, and why. */
 export class ConnectFailure extends Error {
@@ -162,7 +162,7 @@ function verifyPeer(
       return new ConnectFailure('tls', `the server's certificate was refused (${code})`);
     }
   }
-  if (keyHash !== undefined && spkiHash(certificate.publicKey) !== keyHash) {
+  if (keyHash !== undefined && certificateKeyHash(certificate) !== keyHash) {
     return new ConnectFailure('not_in_statement', "the server's key is not the one in the site statement");
   }
   return undefined;

@@ -42,6 +42,7 @@ export function onChannelHello(turn: Turn, event: On<'channelHello'>): void {
   const role = roleOf(turn.state, channel);
   emit(turn, { kind: 'trustTime', serverTimeMs: event.serverTime, atMonotonicMs: turn.at.now });
   accepted(turn, event.version);
+  patch(turn, { crowdMs: event.crowdMs ?? 0 });
   heardFrom(turn, server, event.state);
   served(turn, server);
   takeWords(turn, event.words, event.known);

@@ -119,6 +119,8 @@ type ChannelEvent =
       /** About the users in `words`. */
       readonly known: readonly KnownUser[];
       readonly bundle?: GivenBundle | undefined;
+      /** See `ServerFrame`. */
+      readonly crowdMs?: number | undefined;
     }
   /** Any byte from it: a sign of life. */
   | { readonly kind: 'channelAlive'; readonly channel: number }

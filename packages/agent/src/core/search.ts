@@ -1,4 +1,4 @@
-import { doubling, jittered } from './backoff.ts';
+import { doubling, jittered, spread } from './backoff.ts';
 import { closeChannel, nowConnected, openChannel } from './channels.ts';
 import { failedHard, healthOf, hedgeDelayMs, mayHaveChannel, probe, searchDeadlineMs, setHealth } from './health.ts';
 import { candidatesOf, selectServer, standingOf } from './server-selection.ts';
@@ -41,15 +41,24 @@ export function beginSearch(turn: Turn, lost: string | null): void {
       since: turn.at.now,
       lost,
       announced: false,
-      search: asking(turn, turn.policy.allDownFirstMs),
+      search: lost === null ? asking(turn, turn.policy.allDownFirstMs) : afterLoss(turn),
     },
   });
+}
+
+/** Whoever waits for a login is not made to wait for others; and the fewer come at once, the sooner its server gets round to it. */
+function afterLoss(turn: Turn): Search {
+  const { crowdMs, login } = turn.state;
+  const waitMs = turn.policy.allDownFirstMs;
+  if (crowdMs === 0 || login !== null) return asking(turn, waitMs);
+  return { kind: 'dispersing', until: turn.at.now + spread(crowdMs, turn.at.draw), waitMs };
 }
 
 /** Asks at once instead of at the end of the wait: the link is up, the machine woke, somebody logs in. */
 export function searchNow(turn: Turn): void {
   const { connectivity } = turn.state;
-  if (connectivity.kind !== 'disconnected' || connectivity.search.kind !== 'waiting') return;
+  if (connectivity.kind !== 'disconnected') return;
+  if (connectivity.search.kind !== 'waiting' && connectivity.search.kind !== 'dispersing') return;
   setSearch(turn, connectivity, asking(turn, turn.policy.allDownFirstMs));
 }
 
@@ -61,6 +70,10 @@ export function settleSearch(turn: Turn): void {
   const { now } = turn.at;
   if (search.kind === 'opening') {
     if (search.opening.helloBy <= now) openingFailed(turn, 'timeout');
+    return;
+  }
+  if (search.kind === 'dispersing') {
+    if (search.until <= now) setSearch(turn, connectivity, asking(turn, search.waitMs));
     return;
   }
   if (search.kind === 'waiting' && search.until <= now) {
@@ -153,6 +166,7 @@ export function searchDueAt({ connectivity }: AgentState, now: number): number {
       return search.patienceUntil > now ? search.patienceUntil : Number.POSITIVE_INFINITY;
     case 'opening':
       return search.opening.helloBy;
+    case 'dispersing':
     case 'waiting':
       return search.until;
   }

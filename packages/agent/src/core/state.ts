@@ -27,6 +27,8 @@ export type AgentState = {
   readonly login: Login | null;
   readonly waitingLogins: readonly WaitingLogin[];
   readonly failback: FailbackMemory;
+  /** How long the site's devices take to come to another server one after the other, by the last hello; 0: all may come at once. */
+  readonly crowdMs: number;
   /** Newest version at which a server accepted this device: what a word about its revocation must not be older than. */
   readonly accepted: Version;
   /** Versions of the bundles held, and the newest of all that was held: none ever goes back. */
@@ -125,6 +127,11 @@ export type Search =
   | { readonly kind: 'asking'; readonly patienceUntil: number; readonly waitMs: number }
   /** The chosen server's channel is being opened. */
   | { readonly kind: 'opening'; readonly opening: Opening; readonly waitMs: number }
+  /**
+   * The server was lost, most likely by all of its devices: they come to the next one one after the other. At `until` everybody is
+   * asked, or as soon as somebody logs in.
+   */
+  | { readonly kind: 'dispersing'; readonly until: number; readonly waitMs: number }
   /** All are down; they are asked again at `until`. */
   | { readonly kind: 'waiting'; readonly until: number; readonly waitMs: number };
 

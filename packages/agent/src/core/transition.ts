@@ -53,6 +53,7 @@ export function initialState(
     login: null,
     waitingLogins: [],
     failback: { regretWaitMs: 0, last: null },
+    crowdMs: 0,
     accepted: memory.accepted,
     held: { device: memory.heldDevice, user: NO_VERSION, newest: newestVersion(memory.heldDevice, memory.heldNewest) },
     pulls: { device: { kind: 'idle' }, user: { kind: 'idle' } },

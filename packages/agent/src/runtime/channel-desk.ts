@@ -102,6 +102,7 @@ export function createChannelDesk(
           words,
           known,
           bundle,
+          crowdMs: frame.crowdMs,
         });
         onHello(frame.caCertificates ?? []);
         return;

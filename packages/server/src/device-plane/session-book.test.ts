@@ -69,6 +69,37 @@ test('when a session began a server knows better than its device', () => {
   assert.deepEqual(since(), [7_000]);
 });
 
+test('the sessions of a user are found without looking at anybody else’s, wherever they were told', () => {
+  const asked: string[] = [];
+  const book = createSessionBook({
+    name: 'primary',
+    clock: { monotonicMs: () => 0 },
+    isConnected: () => true,
+    isEnded(loginId) {
+      asked.push(loginId);
+      return loginId === 'over';
+    },
+  });
+  const session = (deviceId: string, userId: string, loginId: string) => ({
+    ...{ deviceId, device: deviceId, userId, user: userId, loginId },
+    ...{ mode: 'online' as const, sinceMs: 0 },
+  });
+  const ofUser = (userId: string) => book.ofUser(userId).map(({ device }) => device);
+  book.opened(session('tc-1', 'alice', 'a1'), 'refresh');
+  book.opened(session('tc-2', 'alice', 'over'), 'refresh');
+  for (let nth = 0; nth < 100; nth++) book.opened(session(`other-${nth}`, 'bob', `b${nth}`), 'refresh');
+  book.told('secondary', [{ ...session('tc-3', 'alice', 'a3'), server: 'secondary' }], [], true);
+  assert.deepEqual(ofUser('alice'), ['tc-1', 'tc-3']);
+  assert.deepEqual(asked, ['a1', 'over', 'a3']);
+  // Somebody else works there now.
+  book.opened(session('tc-1', 'bob', 'b'), 'refresh');
+  assert.deepEqual(ofUser('alice'), ['tc-3']);
+  assert.ok(ofUser('bob').includes('tc-1'));
+  book.closed('tc-1');
+  book.told('secondary', [], ['tc-3'], false);
+  assert.deepEqual([ofUser('alice'), ofUser('nobody'), book.all().length], [[], [], 100]);
+});
+
 test('a login whose device never speaks of it is no session for ever, though the device is connected', () => {
   const { book, connected, session, devices, later } = make();
   connected.add('tc-1').add('tc-2');

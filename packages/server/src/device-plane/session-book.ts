@@ -67,6 +67,8 @@ export function createSessionBook(deps: {
     heardMs: number;
   };
   const byDevice = new Map<string, Entry>();
+  /** Ids of devices, by user: a login looks at the sessions of its user, not at everybody's. */
+  const byUser = new Map<string, Set<string>>();
   const seen = new Set<string>();
   const listeners: ((change: BookChange) => void)[] = [];
 
@@ -75,16 +77,35 @@ export function createSessionBook(deps: {
   };
   const isMine = (deviceId: string) => byDevice.get(deviceId)?.from === name && deps.isConnected(deviceId);
 
-  function live(): readonly KnownSession[] {
+  function put(entry: Entry): void {
+    const { deviceId, userId } = entry.session;
+    remove(deviceId);
+    byDevice.set(deviceId, entry);
+    byUser.set(userId, (byUser.get(userId) ?? new Set()).add(deviceId));
+  }
+
+  /** False: there was none. */
+  function remove(deviceId: string): boolean {
+    const userId = byDevice.get(deviceId)?.session.userId;
+    if (userId === undefined) return false;
+    const devices = byUser.get(userId);
+    devices?.delete(deviceId);
+    if (devices?.size === 0) byUser.delete(userId);
+    return byDevice.delete(deviceId);
+  }
+
+  function live(deviceIds: Iterable<string>): readonly KnownSession[] {
     const nowMs = clock.monotonicMs();
     const sessions: KnownSession[] = [];
     const gone: string[] = [];
-    for (const [deviceId, entry] of byDevice) {
+    for (const deviceId of deviceIds) {
+      const entry = byDevice.get(deviceId);
+      if (entry === undefined) continue;
       const isHeard = entry.from === name ? entry.isSaid && deps.isConnected(deviceId) : seen.has(entry.from);
       if (isHeard) entry.heardMs = nowMs;
       const isOver = deps.isEnded(entry.session.loginId) || nowMs - entry.heardMs > HEARSAY_MS;
       if (!isOver) sessions.push(entry.session);
-      else if (byDevice.delete(deviceId) && entry.from === name) gone.push(deviceId);
+      else if (remove(deviceId) && entry.from === name) gone.push(deviceId);
     }
     // Other servers believe us for as long as they see us: of a device that was switched off they hear from nobody else.
     tell({ opened: [], closed: gone, from: undefined });
@@ -106,22 +127,22 @@ export function createSessionBook(deps: {
       const session = { ...more, user: more.user ?? (isSame ? held.session.user : null), sinceMs, server: name };
       const wasSaid = isSame && held.from === name && held.isSaid;
       const heardMs = clock.monotonicMs();
-      byDevice.set(more.deviceId, { session, from: name, isSaid: by !== 'grant' || wasSaid, isDated, heardMs });
+      put({ session, from: name, isSaid: by !== 'grant' || wasSaid, isDated, heardMs });
       const isNews = !isSame || held.from !== name || held.session.mode !== more.mode;
       if (isNews) tell({ opened: [session], closed: [], from: undefined });
     },
     closed(deviceId, loginId) {
       const held = byDevice.get(deviceId);
       if (held === undefined || (loginId !== undefined && held.session.loginId !== loginId)) return;
-      byDevice.delete(deviceId);
+      remove(deviceId);
       tell({ opened: [], closed: [deviceId], from: undefined });
     },
     told(from, opened, closed, whole) {
-      if (whole) for (const [deviceId, entry] of byDevice) if (entry.from === from) byDevice.delete(deviceId);
-      const gone = closed.filter(deviceId => byDevice.get(deviceId)?.from === from && byDevice.delete(deviceId));
+      if (whole) for (const [deviceId, entry] of byDevice) if (entry.from === from) remove(deviceId);
+      const gone = closed.filter(deviceId => byDevice.get(deviceId)?.from === from && remove(deviceId));
       const news = opened.filter(({ deviceId }) => !isMine(deviceId));
       for (const session of news) {
-        byDevice.set(session.deviceId, { session, from, isSaid: true, isDated: true, heardMs: clock.monotonicMs() });
+        put({ session, from, isSaid: true, isDated: true, heardMs: clock.monotonicMs() });
       }
       tell({ opened: news, closed: gone, from });
     },
@@ -130,8 +151,8 @@ export function createSessionBook(deps: {
       if (isIt) seen.add(server);
       else seen.delete(server);
     },
-    all: live,
-    ofUser: userId => live().filter(session => session.userId === userId),
+    all: () => live([...byDevice.keys()]),
+    ofUser: userId => live([...(byUser.get(userId) ?? [])]),
     onChange: listener => void listeners.push(listener),
   };
 }

@@ -41,7 +41,9 @@ export function createSessionGate(
     const why = notPermitted(access, beganMs);
     if (why !== undefined) return { kind: 'not_permitted', why };
     if (proved !== undefined && isOver(user.body, proved)) return { kind: 'session_invalid' };
-    const others = book.ofUser(user.uid).filter(({ deviceId }) => deviceId !== device.uid);
+    // Most sites limit nobody: of a user with a hundred sessions each would be looked up.
+    const others =
+      access.maxSessions === 0 ? [] : book.ofUser(user.uid).filter(({ deviceId }) => deviceId !== device.uid);
     const decision = decideSession(access, others, proved === undefined ? undefined : beganMs);
     if (decision.kind === 'too_many') return { kind: 'too_many_sessions' };
     const { uid: deviceId, name } = device;

@@ -1,6 +1,6 @@
-import type { KeyObject } from 'node:crypto';
+import { type KeyObject, sign } from 'node:crypto';
 import { ObjectName, parseJson, SESSION_LIFETIME_MS, Sha256, type SiteStatement, Uuid } from '@thinman/protocol';
-import { CompactSign, type CompactVerifyResult, compactVerify } from 'jose';
+import { type CompactVerifyResult, compactVerify } from 'jose';
 import Type, { type Static } from 'typebox';
 import type { Clock, SessionTokens } from '../ports.ts';
 import { publicKeyFromRaw } from './raw-keys.ts';
@@ -41,7 +41,7 @@ export function createSessionTokens(
   sessionKey: KeyObject,
   clock: Clock,
 ): SessionTokens {
-  const header = { alg: ALGORITHM, typ: SESSION_TOKEN_TYPE, kid: serverName };
+  const header = encoded({ alg: ALGORITHM, typ: SESSION_TOKEN_TYPE, kid: serverName });
   return {
     async issue(claims) {
       const nowS = Math.floor(clock.nowMs() / 1000);
@@ -60,9 +60,9 @@ export function createSessionTokens(
           directory: { ...claims.directory, groups: [...claims.directory.groups] },
         }),
       };
-      const token = await new CompactSign(Buffer.from(JSON.stringify(payload)))
-        .setProtectedHeader(header)
-        .sign(sessionKey);
+      // RFC 7515, 7.1. Here and not by jose: Web Crypto's way to a thread and back costs more than the signature.
+      const signed = `${header}.${encoded(payload)}`;
+      const token = `${signed}.${sign(null, Buffer.from(signed), sessionKey).toString('base64url')}`;
       return { token, expiresAt: exp * 1000 };
     },
     async verify(token, statement, allowExpired = false) {
@@ -83,6 +83,8 @@ export function createSessionTokens(
     },
   };
 }
+
+const encoded = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');
 
 /** undefined: not signed by the server of the statement that its `kid` names, or not a session token. */
 async function verifiedPayload(token: string, statement: SiteStatement): Promise<Payload | undefined> {

@@ -56,6 +56,8 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
     nowMs: clock.nowMs(),
   };
   const { handle, setAside } = withRoom(makeRoom, () => openOrRebuild(path, open));
+  // Each row has triggers, and SQLite writes down what a statement changes, in case that it fails midway: not into a file.
+  handle.pragma('temp_store = MEMORY');
   const listeners = new Set<() => void>();
   const entries = prepareEntries(handle);
   const logins = prepareLogins(handle);

@@ -46,7 +46,7 @@ async function insert(dialect: RecordDialect, db: RecordDb, events: readonly Rec
   const rows = events.map(({ origin, id, type, at, user, data, takenBy, takenAt }) => {
     return { origin, id, type, at, user: user ?? null, data: canonicalJson(data), takenBy, takenAt };
   });
-  await dialect.ignoringDuplicates(db.insertInto('events').values(rows), ['origin', 'id']).execute();
+  await dialect.insertNew(db, 'events', ['origin', 'id'], rows);
 }
 
 async function quarantine(
@@ -57,7 +57,7 @@ async function quarantine(
   at: number,
 ): Promise<void> {
   const row = { origin: String(event.origin), eventId: String(event.id), at, reason, event: canonicalJson(event) };
-  await dialect.ignoringDuplicates(db.insertInto('event_quarantine').values(row), ['origin', 'eventId']).execute();
+  await dialect.insertNew(db, 'event_quarantine', ['origin', 'eventId'], [row]);
 }
 
 /** Newest arrivals first; `before` is the `sequence` (decimal) of the last one of the page before. */

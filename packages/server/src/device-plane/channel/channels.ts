@@ -23,6 +23,7 @@ import { touchesConfig } from '../site-view.ts';
 import { createAudience } from './audience.ts';
 import { createClones } from './clones.ts';
 import { type ChannelSocket, type Connection, newConnection, sendFrame } from './connection.ts';
+import { createCrowd } from './crowd.ts';
 import { createFactsDesk, factsOf } from './facts.ts';
 import { createHoldings, type Holdings } from './holdings.ts';
 import { userWord } from './user-word.ts';
@@ -98,6 +99,7 @@ export function createChannels(
   const tellClone = createClones(deps);
   const facts = createFactsDesk(deps);
   const holdings = createHoldings();
+  const crowd = createCrowd(replica, clock);
 
   const wordOf = ({ device }: Connection, userId: string) => {
     const offline = (user: StoredObject) => bundles.user(device, user).offline;
@@ -108,6 +110,7 @@ export function createChannels(
     const version = replica.site()?.version;
     if (version === undefined) return undefined;
     const { caCertificates } = deps.identity;
+    const crowdMs = crowd();
     return {
       type: 'hello',
       server: deps.identity.name,
@@ -119,6 +122,7 @@ export function createChannels(
       users: [...users],
       ...(bundle !== undefined && { bundle }),
       takesEvents: true,
+      ...(crowdMs !== undefined && { crowdMs }),
     };
   }
 

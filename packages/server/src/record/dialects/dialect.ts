@@ -1,4 +1,4 @@
-import type { CreateTableBuilder, InsertQueryBuilder, InsertResult } from 'kysely';
+import type { CreateTableBuilder, Insertable } from 'kysely';
 import type { ConnectionLoad, SourceOfRecord } from '../../ports.ts';
 import type { DatabaseFinding } from '../errors.ts';
 import type { RecordDb, RecordSchema } from '../schema.ts';
@@ -54,11 +54,16 @@ export type RecordDialect = {
    * only where there is no site; else SiteExists. What was cut off in the middle is completed by the next one.
    */
   create<T>(makeSchema: (db: RecordDb) => Promise<void>, work: (db: RecordDb) => Promise<Ending<T>>): Promise<T>;
-  /** An insert that leaves a row with the same key as it is, and raises every other error. */
-  ignoringDuplicates<T extends keyof RecordSchema>(
-    insert: InsertQueryBuilder<RecordSchema, T, InsertResult>,
+  /**
+   * In a `write`: inserts these. A row whose key is there already stays as it is; every other error is raised, and some of the rows
+   * may be there then.
+   */
+  insertNew<T extends keyof RecordSchema>(
+    db: RecordDb,
+    table: T,
     key: readonly (keyof RecordSchema[T] & string)[],
-  ): InsertQueryBuilder<RecordSchema, T, InsertResult>;
+    rows: readonly Insertable<RecordSchema[T]>[],
+  ): Promise<void>;
   /** The database works, but will never take this row: its code for it; undefined for every other error. */
   refusalCode(error: unknown): string | undefined;
   /** What keeps a Primary from writing here; asked without writing. */

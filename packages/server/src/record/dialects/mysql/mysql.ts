@@ -147,8 +147,13 @@ export function mysqlDialect(address: MysqlAddress, options: MysqlOptions): Reco
         }
       }),
     // Never INSERT IGNORE: it would cut what is too long, and hide what is refused.
-    ignoringDuplicates: (insert, [first]) =>
-      first === undefined ? insert : insert.onDuplicateKeyUpdate({ [first]: sql.ref(first) } as never),
+    async insertNew(db, table, [first], rows) {
+      const insert = db.insertInto(table).values([...rows]);
+      await (first === undefined
+        ? insert
+        : insert.onDuplicateKeyUpdate({ [first]: sql.ref(first) } as never)
+      ).execute();
+    },
     refusalCode: refusalOf,
     connections: () => [
       { lane: 'feed', ...feeds.load() },
