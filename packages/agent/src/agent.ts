@@ -27,6 +27,7 @@ import { openIdentityStore } from './adapters/identity-store.ts';
 import { createRenewal } from './adapters/renewal.ts';
 import { createRoundTrips } from './adapters/round-trips.ts';
 import { createSealing } from './adapters/sealing.ts';
+import { sessionFile } from './adapters/session-file.ts';
 import { verifyStatement } from './adapters/statement.ts';
 import { createApplication } from './apply/application.ts';
 import type { Applier } from './apply/applier.ts';
@@ -80,6 +81,12 @@ export type Agent = {
   stop(): Promise<void>;
   /** Logins queue. Rejects with AgentStopped alone: every verdict is a value. */
   login(user: string, password: string): Promise<LoginResult>;
+  /** Locks the screen of whoever works here. */
+  lock(): void;
+  /** A login of whoever works here, by the password alone; undefined: nobody does. */
+  unlock(password: string): Promise<LoginResult | undefined>;
+  /** Whether whoever stands here may end the session: always, but for one that is locked and `session.unlockBy: same-user`. */
+  mayEnd(): boolean;
   /** On the Primary, in the user's own name. Every refusal is a value. */
   changePassword(user: string, password: string, newPassword: string): Promise<PasswordResult>;
   /** A challenge for the helpdesk (no `code`), or what its code comes to here (ADR 0058). */
@@ -209,6 +216,7 @@ export function createAgent(options: AgentOptions): Agent {
     onWipe: keep => fileCache.keepOnly(keep),
     onSession: application.takeSession,
     addresses: addressFile(paths.addressFile, onDefect),
+    sessions: sessionFile(paths.sessionFile, onDefect),
     toldByAppliers: true,
     onDefect,
   });
@@ -328,6 +336,9 @@ export function createAgent(options: AgentOptions): Agent {
       lock.release();
     },
     login: (user, password) => runner.login(user, password),
+    lock: () => runner.lock(),
+    unlock: password => runner.unlock(password),
+    mayEnd: () => runner.mayEnd(),
     changePassword: (user, password, newPassword) => runner.changePassword(user, password, newPassword),
     emergency: (user, code) => runner.emergency(user, code),
     async logout() {

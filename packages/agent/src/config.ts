@@ -21,6 +21,8 @@ export type AgentPaths = {
   readonly appliedDir: string;
   /** Executables that apply sections (docs/devices.md); it need not be there. */
   readonly hooksDir: string;
+  /** Who works here, for an agent that is started again. */
+  readonly sessionFile: string;
   /** Where servers last answered. */
   readonly addressFile: string;
   /** 0755: files that policies name, by their hash. */
@@ -49,6 +51,7 @@ export function agentPaths(dataDir: string): AgentPaths {
     uidsFile: join(dir, 'unix-uids.json'),
     appliedDir: join(dir, 'applied'),
     hooksDir: join(dir, 'apply.d'),
+    sessionFile: join(dir, 'session.json'),
     addressFile: join(dir, 'server-addresses.json'),
     filesDir: join(dir, 'files'),
     applyStateFile: join(dir, 'apply-state.json'),

@@ -47,7 +47,7 @@ export function describeStatus(status: AgentStatus): string {
   const session =
     status.session === null
       ? 'nobody is signed in'
-      : `${status.session.user} since ${moment(status.session.since)} (${status.session.mode})`;
+      : `${status.session.user} since ${moment(status.session.since)} (${status.session.mode}${status.session.locked === true ? ', locked' : ''}${status.session.autologin === true ? ', by itself' : ''})`;
   const rows = status.servers.map(({ name, url, role, state, lastError }) => [
     name,
     url,

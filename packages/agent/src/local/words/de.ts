@@ -21,6 +21,8 @@ export const de: Words = {
       'Kein Server ist erreichbar, und der Speicher dieses Geräts ist beschädigt. Bitte den Helpdesk fragen.',
     primary_needed: 'Passwörter ändert nur der Primary, und er ist jetzt nicht erreichbar.',
     emergency_invalid: 'Der Notfallcode ist falsch oder abgelaufen.',
+    session_locked: 'Jemand anderes hat dieses Gerät gesperrt: Fragen Sie dort nach oder beim Helpdesk.',
+    autologin_only: 'Dieses Gerät meldet dieses Konto von selbst an. Verwenden Sie Ihren eigenen Namen.',
     too_many_attempts: 'Zu viele Versuche an diesem Gerät.',
     password_refused:
       'Das neue Passwort wird nicht angenommen: Es braucht mindestens 8 Zeichen, darf nicht das alte sein und muss den Regeln Ihrer Organisation entsprechen.',

@@ -19,6 +19,8 @@ export const en: Words = {
     cache_damaged: 'No server can be reached, and what this device had stored is damaged. Ask the helpdesk.',
     primary_needed: 'Passwords are changed on the Primary, which cannot be reached now.',
     emergency_invalid: 'The emergency code is wrong, or its time is over.',
+    session_locked: 'Somebody else has locked this device: ask them, or the helpdesk.',
+    autologin_only: 'This device signs that account in by itself. Use your own name.',
     too_many_attempts: 'Too many attempts on this device.',
     password_refused:
       'The new password is not accepted: it needs 8 characters and more, must not be the old one, and has to follow the rules of your organisation.',

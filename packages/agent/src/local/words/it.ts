@@ -19,6 +19,8 @@ export const it: Words = {
     cache_damaged: 'Nessun server è raggiungibile, e i dati salvati qui sono danneggiati. Rivolgersi all’assistenza.',
     primary_needed: 'Le password si cambiano sul Primary, che ora non è raggiungibile.',
     emergency_invalid: 'Il codice di emergenza è errato, o è scaduto.',
+    session_locked: "Un'altra persona ha bloccato questo dispositivo: rivolgersi a lei o all'assistenza.",
+    autologin_only: 'Questo dispositivo accede da solo con questo account. Usare il proprio nome.',
     too_many_attempts: 'Troppi tentativi su questo dispositivo.',
     password_refused:
       'La nuova password non è accettata: deve avere almeno 8 caratteri, essere diversa dalla vecchia e rispettare le regole dell’organizzazione.',
