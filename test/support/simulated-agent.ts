@@ -2,6 +2,7 @@ import {
   type AgentTimings,
   DEFAULT_AGENT_TIMINGS,
   type DeviceBundle,
+  type EffectiveSettings,
   type LoginBeginAnswer,
   type Problem,
   problem,
@@ -19,6 +20,7 @@ import type {
   FailureReason,
   Sealing,
   ServerClient,
+  SessionStore,
 } from '../../packages/agent/src/ports.ts';
 import { createRunner, type Runner } from '../../packages/agent/src/runtime/runner.ts';
 import { emptyDevice, memoryCache, type StoredDevice } from './memory-cache.ts';
@@ -84,6 +86,10 @@ export function simulate(options: {
   readonly view: SiteView;
   readonly device?: StoredDevice;
   readonly timings?: Partial<AgentTimings>;
+  /** The device's policy, as every server gives it. */
+  readonly settings?: () => EffectiveSettings;
+  /** Who works here, over a restart. */
+  readonly sessions?: SessionStore;
   /** What deriving a key takes, ms; 0: nothing. */
   readonly deriveMs?: number;
 }): Simulation {
@@ -196,7 +202,7 @@ export function simulate(options: {
     deviceBundle: (target, _etag, signal) =>
       call(target, 'device bundle', signal, () => {
         const version = versionOf(find(target.name).view.generation);
-        return { changed: true, bundle: deviceBundle(version, timings) };
+        return { changed: true, bundle: deviceBundle(version, timings, options.settings?.()) };
       }),
     userBundle: (target, _token, _etag, signal) =>
       call(target, 'user bundle', signal, () => ({
@@ -319,17 +325,22 @@ export function simulate(options: {
     agentVersion: 'test',
     statement,
     onDefect: error => defects.push(error),
+    ...(options.sessions !== undefined && { sessions: options.sessions }),
   });
-  if (device.bundle === undefined) device.bundle = deviceBundle(versionOf(0), timings);
+  if (device.bundle === undefined) device.bundle = deviceBundle(versionOf(0), timings, options.settings?.());
   return { runner, device, defects, server: find };
 }
 
-function deviceBundle(version: DeviceBundle['version'], timings: AgentTimings): DeviceBundle {
+function deviceBundle(
+  version: DeviceBundle['version'],
+  timings: AgentTimings,
+  settings: EffectiveSettings = {},
+): DeviceBundle {
   return {
     version,
     etag: 'device',
     device: { id: DEVICE_ID, name: 'tc-1', group: null },
-    settings: {},
+    settings,
     profile: { connections: [] },
     timings,
   };

@@ -103,6 +103,8 @@ export type Agent = {
   disconnect(name: string): 'done' | 'unknown';
   /** Calls `listener` after every change of what `status` tells. Returns how to stop. */
   onChange(listener: () => void): () => void;
+  /** Calls `listener` after every change of how connections stand (`session`). Returns how to stop. */
+  onConnections(listener: () => void): () => void;
   /** The network came up: looks for servers at once. */
   linkUp(): void;
   /** The machine woke: the same. */
@@ -167,6 +169,7 @@ export function createAgent(options: AgentOptions): Agent {
   });
   const channels = createChannelConnector({ clock, random, identity: () => identity, roundTrips });
   const fileCache = createFileCache({ folder: paths.filesDir, source: createFileSource(client, fileServers), clock });
+  const connectionListeners = new Set<() => void>();
   const application = createApplication({
     paths,
     fileCache,
@@ -175,6 +178,9 @@ export function createAgent(options: AgentOptions): Agent {
     onDefect,
     anyServerAnswers,
     onLastClosed: () => runner.logout(),
+    onConnections() {
+      for (const listener of connectionListeners) listener();
+    },
     ...(options.clients !== undefined && { clients: options.clients }),
     ...(options.appliers !== undefined && { appliers: options.appliers }),
     ...(options.runtimeDir !== undefined && { runtimeDir: options.runtimeDir }),
@@ -350,6 +356,10 @@ export function createAgent(options: AgentOptions): Agent {
     connect: name => application.connect(name),
     disconnect: name => application.disconnect(name),
     onChange: listener => runner.onChange(listener),
+    onConnections(listener) {
+      connectionListeners.add(listener);
+      return () => connectionListeners.delete(listener);
+    },
     linkUp: () => runner.linkUp(),
     resumed() {
       runner.resumed();

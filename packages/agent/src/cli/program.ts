@@ -90,7 +90,10 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
   const tell = (idle: boolean) => async (options: DataOption) => {
     exitCode = await (await import('./ask.ts')).runActivity(options.data, idle);
   };
-  add('idle', 'the device is left alone from now on: session.lockAfterMinutes and logoutAfterMinutes are counted').action(tell(true));
+  add(
+    'idle',
+    'the device is left alone from now on: session.lockAfterMinutes and logoutAfterMinutes are counted',
+  ).action(tell(true));
   add('active', 'somebody uses the device again').action(tell(false));
 
   try {

@@ -77,6 +77,9 @@ before(async () => {
       asked.push(`${user}:${password}`);
       return password === 'right' ? granted : denied;
     },
+    lock: () => void asked.push('lock'),
+    unlock: async password => agent.login('alice', password),
+    mayEnd: () => true,
     activity: isIdle => void asked.push(isIdle ? 'idle' : 'active'),
     logout: async () => {
       asked.push('logout');

@@ -27,7 +27,10 @@ export function vouched(turn: Turn, lifetimeMs: number): SessionStanding {
 }
 
 /** Somebody is signed in now. For another user the first session ends; for the same one it goes on under the new login, unlocked. */
-export function openSession(turn: Turn, session: Omit<Open, 'kind' | 'sinceWallMs' | 'idleUntil' | 'lockAt' | 'screen'>): void {
+export function openSession(
+  turn: Turn,
+  session: Omit<Open, 'kind' | 'sinceWallMs' | 'idleUntil' | 'lockAt' | 'screen'>,
+): void {
   const before = turn.state.session;
   const isSame = before.kind === 'open' && before.userId === session.userId;
   if (before.kind === 'open') {

@@ -26,7 +26,15 @@ import {
 import { onBeginAnswered, onLoginAnswered } from './login-answers.ts';
 import { movesDueAt, settleMoves } from './moves.ts';
 import { beginSearch, searchDueAt, searchNow, settleSearch } from './search.ts';
-import { onActivity, onLock, onLogout, onSessionAnswered, onSessionProved, sessionDueAt, settleSession } from './session.ts';
+import {
+  onActivity,
+  onLock,
+  onLogout,
+  onSessionAnswered,
+  onSessionProved,
+  sessionDueAt,
+  settleSession,
+} from './session.ts';
 import type { AgentPolicy, AgentState, KeptSession, ServerEntry, SiteFacts } from './state.ts';
 import { emit, eventsWait, patch, record, type Turn } from './turn.ts';
 
@@ -36,7 +44,12 @@ const MAX_ROUNDS = 20;
 /** Before the start. `accepted` and `held` are what the device's store remembers; `session`: who worked here when the agent ended. */
 export function initialState(
   site: { readonly site: SiteFacts; readonly servers: readonly ServerEntry[] },
-  memory: { readonly accepted: Version; readonly heldDevice: Version; readonly heldNewest: Version; readonly session?: KeptSession | undefined },
+  memory: {
+    readonly accepted: Version;
+    readonly heldDevice: Version;
+    readonly heldNewest: Version;
+    readonly session?: KeptSession | undefined;
+  },
 ): AgentState {
   return {
     phase: 'new',

@@ -65,6 +65,9 @@ function fakeAgent(): FakeAgent {
       agent.asked.push(`login ${user}`);
       return password === 'right' ? granted : denied;
     },
+    lock: () => void agent.asked.push('lock'),
+    unlock: async password => (agent.now.session === null ? undefined : agent.login(agent.now.session.user, password)),
+    mayEnd: () => true,
     activity: isIdle => void agent.asked.push(isIdle ? 'idle' : 'active'),
     logout: async () => {
       agent.asked.push('logout');

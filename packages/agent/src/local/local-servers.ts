@@ -18,8 +18,8 @@ import type { LocalAgent } from './local-agent.ts';
 import type { UnixAccountSettings } from './local-settings.ts';
 import { createPamRoute } from './pam-route.ts';
 import { passwordRoute } from './password-route.ts';
-import { unlockRoute } from './unlock-route.ts';
 import { listenOnSocket } from './unix-socket.ts';
+import { unlockRoute } from './unlock-route.ts';
 
 const CONTROL_MODE = 0o600;
 const LOGIN_MODE = 0o666;

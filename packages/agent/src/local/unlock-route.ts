@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type LoginResult, LocalUnlockRequest } from '@thinman/protocol';
+import { LocalUnlockRequest, type LoginResult } from '@thinman/protocol';
 import type { ConnectionRoom } from './connection-room.ts';
 import type { createFailureLimit } from './failure-limit.ts';
 import { sendJson, sendProblem, takeBody } from './http-json.ts';

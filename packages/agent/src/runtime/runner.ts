@@ -6,7 +6,6 @@ import {
   type DeviceBundle,
   type DeviceEventType,
   type DeviceFacts,
-  type LoginResult,
   NO_VERSION,
   newestVersion,
   type PasswordResult,

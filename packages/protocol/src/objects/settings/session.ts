@@ -1,6 +1,6 @@
 import Type from 'typebox';
-import { closed } from '../shape.ts';
 import { secret } from '../secret.ts';
+import { closed } from '../shape.ts';
 import { idleMinutes, oneOf } from './schemas.ts';
 import type { Section } from './setting.ts';
 
