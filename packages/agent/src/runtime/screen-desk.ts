@@ -1,7 +1,7 @@
 import { type DeviceBundle, type EffectiveSettings, type LoginResult, NO_VERSION } from '@thinman/protocol';
 import { isLocked, type KeptSession, keptOf, modeOf } from '../core/state.ts';
 import type { SessionStore } from '../ports.ts';
-import { createAutologinDesk } from './autologin-desk.ts';
+import { autologinOf, createAutologinDesk } from './autologin-desk.ts';
 import type { Context } from './context.ts';
 
 const MINUTE_MS = 60_000;
@@ -24,6 +24,9 @@ export function createScreenDesk(
   { store, deviceBundle, request }: Deps,
 ) {
   const found = store?.load();
+  // Nobody could unlock the session of a kiosk: it is simply begun anew.
+  const isOver = found?.isOfThisBoot !== true || autologinOf(deviceBundle()?.settings)?.user === found.session.user;
+  const restored = isOver ? undefined : found?.session;
   let kept = found === undefined ? '' : JSON.stringify(found.session);
   const autologin = createAutologinDesk({
     clock,
@@ -71,17 +74,20 @@ export function createScreenDesk(
     const reason = refusalFor(user);
     if (reason === undefined) return request(user, password);
     // No server is asked, nothing is counted, and whether the password is right is not said.
-    return { verdict: 'denied', reason, mode: modeOf(state()), server: null, user, ...NO_VERSION, elapsedMs: 0 };
+    const denied = { verdict: 'denied', reason, mode: modeOf(state()), server: null, elapsedMs: 0 } as const;
+    record('login', { ...denied, subject: null }, user);
+    return { ...denied, user, ...NO_VERSION };
   }
 
   return {
     /** Who works here from the start on, locked; undefined: nobody. */
-    initial: (): KeptSession | undefined => (found?.isOfThisBoot === true ? found.session : undefined),
-    /** The machine was started anew, and with it went whatever was open on it. */
+    initial: (): KeptSession | undefined => restored,
+    /** The machine was started anew, and with it went whatever was open on it; or a kiosk begins by itself. */
     start(): void {
-      if (found === undefined || found.isOfThisBoot) return;
+      if (found === undefined || restored !== undefined) return;
       const { user, loginId } = found.session;
-      record('session.ended', { reason: 'device_restarted', loginId }, user);
+      const reason = found.isOfThisBoot ? 'agent_restarted' : 'device_restarted';
+      record('session.ended', { reason, loginId }, user);
     },
     /** After everything that happens. */
     look(): void {
