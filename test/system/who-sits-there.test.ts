@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Agent } from '../support/agent-commands.ts';
 import { findSecrets } from '../support/canaries.ts';
+import { fakeCreds } from '../support/fake-creds.ts';
 import { expectLogin } from '../support/logins.ts';
 import type { Processes } from '../support/processes.ts';
 import { type Site, waitUntilOn } from '../support/site.ts';
@@ -60,7 +61,7 @@ const isLockedFor = (user: string) => (status: Awaited<ReturnType<Agent['status'
 
 systemTests(
   'who sits at a device',
-  { agents: [] },
+  { agents: [], wires: true },
   {
     async 'an agent that is killed has its session again, locked, until its user types the password: online and offline'(
       site,
@@ -170,6 +171,67 @@ systemTests(
       );
       await site.apply(`kind: Policy\nname: lobby\nbody: { scope: device, settings: {} }`);
       await tc2.waitForStatus('its session to end with the policy', ({ session: now }) => now === null);
+    },
+
+    async 'a device whose TPM does not give its secret back works on, as with an empty cache, and says so'(site) {
+      const creds = fakeCreds(join(site.folder, 'creds'));
+      const tc3 = await site.addAgent('tc-3', GROUP, { PATH: creds.path });
+      const restart = async () => {
+        await tc3.kill();
+        await tc3.start();
+        const { deviceSecret } = await tc3.status();
+        return { kept: deviceSecret?.kept, trouble: deviceSecret?.trouble ?? null };
+      };
+      const set = (settings: object) =>
+        writeFileSync(join(tc3.data, 'local.json'), JSON.stringify({ deviceSecret: settings }));
+      await tc3.start();
+      await waitUntilOn(tc3, site.primary);
+      await expectLogin(tc3, ALICE, 'granted online by primary');
+      await tc3.logout();
+      set({ seal: 'auto' });
+      assert.deepEqual(await restart(), { kept: 'tpm2', trouble: null });
+      assert.equal(existsSync(join(tc3.data, 'identity', 'device.secret')), false);
+
+      await site.apart(async () => {
+        await tc3.waitForStatus('to be alone', ({ mode }) => mode === 'offline');
+        await expectLogin(tc3, ALICE, 'granted offline');
+        await tc3.logout();
+        // The disk in another machine: it starts, and lets nobody in.
+        creds.setTpm('of-another-machine');
+        assert.match((await restart()).trouble ?? '', /tpm2 does not give it back \(Failed to unseal/);
+        await expectLogin(tc3, ALICE, 'denied no_cached_login offline');
+      });
+      await waitUntilOn(tc3, site.primary);
+      assert.match((await tc3.command('status')).stdout, /^secret {3}tpm2: tpm2 does not give it back/m);
+      await expectLogin(tc3, ALICE, 'granted online by primary');
+      await tc3.logout();
+      await site.settle();
+
+      // Back in its own: all is there again.
+      creds.setTpm('tpm-1');
+      assert.deepEqual(await restart(), { kept: 'tpm2', trouble: null });
+      await site.apart(async () => {
+        await tc3.waitForStatus('to be alone', ({ mode }) => mode === 'offline');
+        await expectLogin(tc3, ALICE, 'granted offline');
+        await tc3.logout();
+      });
+      await waitUntilOn(tc3, site.primary);
+      await site.settle();
+
+      // Cleared for good: a new one, and people are cached anew as they come.
+      creds.setTpm('cleared');
+      set({ seal: 'auto', ifRefused: 'renew' });
+      assert.match((await restart()).trouble ?? '', /a new one was made/);
+      await waitUntilOn(tc3, site.primary);
+      await expectLogin(tc3, ALICE, 'granted online by primary');
+      await tc3.logout();
+      assert.deepEqual(await restart(), { kept: 'tpm2', trouble: null });
+      await site.apart(async () => {
+        await tc3.waitForStatus('to be alone', ({ mode }) => mode === 'offline');
+        await expectLogin(tc3, ALICE, 'granted offline');
+      });
+      const { stdout } = await site.primary.thinman(['get', 'Event', '-o', 'json']);
+      assert.match(stdout, /alarm\.device_secret/);
     },
   },
 );

@@ -13,10 +13,12 @@ import {
 } from '@thinman/protocol';
 import { addressFile } from './adapters/address-file.ts';
 import { openCache } from './adapters/cache.ts';
+import { removeCacheFiles } from './adapters/cache-file.ts';
 import { lockDataFolder } from './adapters/cache-lock.ts';
 import { createChannelConnector } from './adapters/channel.ts';
 import { systemClock } from './adapters/clock.ts';
 import { casOf, certificateKeyHash, issuerOf } from './adapters/device-key.ts';
+import { deviceSecret, type SecretState } from './adapters/device-secret.ts';
 import { createFileCache } from './adapters/file-cache.ts';
 import { createFileSource } from './adapters/file-source.ts';
 import { createHasher } from './adapters/hasher.ts';
@@ -29,6 +31,7 @@ import { createRoundTrips } from './adapters/round-trips.ts';
 import { createSealing } from './adapters/sealing.ts';
 import { sessionFile } from './adapters/session-file.ts';
 import { verifyStatement } from './adapters/statement.ts';
+import { systemdCreds } from './adapters/systemd-creds.ts';
 import { createApplication } from './apply/application.ts';
 import type { Applier } from './apply/applier.ts';
 import type { ClientOptions } from './apply/connections/start-client.ts';
@@ -129,7 +132,8 @@ export class AgentCannotStart extends Error {
 export function createAgent(options: AgentOptions): Agent {
   const { clock = systemClock, random = Math.random, onDefect = tellDefect } = options;
   const paths = agentPaths(options.dataDir);
-  const identityStore = openIdentityStore(paths.identityDir);
+  const secret = deviceSecret(paths.identityDir, systemdCreds());
+  const identityStore = openIdentityStore(paths.identityDir, secret);
   const enrolled = identityStore.load();
   if (enrolled === undefined) {
     throw new AgentCannotStart(
@@ -156,8 +160,14 @@ export function createAgent(options: AgentOptions): Agent {
 
   let identity = enrolled;
   let cache: Cache;
+  let secretState: SecretState;
   try {
-    cache = openCache(paths.cacheFile, { ...identity, clock, isExpected: true });
+    // Under the lock: nobody else moves it at the same time.
+    secretState = secret.settle(localSettings.deviceSecret);
+    removeCacheFiles(paths.interimCacheFile);
+    const isInterim = secretState.isRefused === true;
+    const cacheFile = isInterim ? paths.interimCacheFile : paths.cacheFile;
+    cache = openCache(cacheFile, { ...identity, clock, isExpected: !isInterim });
   } catch (error) {
     lock.release();
     throw error;
@@ -311,6 +321,11 @@ export function createAgent(options: AgentOptions): Agent {
         return void (await local?.close());
       }
       runner.start();
+      if (secretState.trouble !== undefined) {
+        const { kept, trouble } = secretState;
+        process.stderr.write(`thinman-agent: the secret of this device: ${trouble}\n`);
+        runner.record('alarm.device_secret', { kept, why: trouble });
+      }
       if (identity.caCertificates.length > 1) tellTrust();
       renewal.look();
       stopWatching = watchHost(clock, { onLinkUp: runner.linkUp, onResumed: agent.resumed });
@@ -351,7 +366,7 @@ export function createAgent(options: AgentOptions): Agent {
       runner.logout();
     },
     activity: isIdle => runner.activity(isIdle),
-    status: () => runner.status(),
+    status: () => ({ ...runner.status(), ...secretWords(secretState) }),
     session: () => application.view(),
     connect: name => application.connect(name),
     disconnect: name => application.disconnect(name),
@@ -367,6 +382,12 @@ export function createAgent(options: AgentOptions): Agent {
     },
   };
   return agent;
+}
+
+/** Nothing while it is in a file, as it was always. */
+function secretWords({ kept, trouble }: SecretState): Pick<AgentStatus, 'deviceSecret'> {
+  if (kept === 'file' && trouble === undefined) return {};
+  return { deviceSecret: { kept, trouble: trouble ?? null } };
 }
 
 function tellDefect(error: unknown): void {

@@ -162,6 +162,8 @@ export const AgentStatus = Type.Object({
     }),
   ),
   pendingEvents: Type.Integer({ minimum: 0 }),
+  /** How the secret under which logins are cached is kept, and what is wrong with that; left out: in a file. */
+  deviceSecret: Type.Optional(Type.Object({ kept: Type.String(), trouble: nullable(Type.String()) })),
   /** Whom this device is to sign in by itself (`session.autologin`); `reason`: why that was denied the last time, else null. */
   autologin: Type.Optional(Type.Object({ user: Type.String(), reason: nullable(Type.String()) })),
 });

@@ -42,6 +42,16 @@ export function describeUnchanged({ reason, detail, retryAfterMs }: PasswordResu
   return `not changed: ${title}${detail === undefined ? '' : ` ${detail}.`}${wait} (${code})`;
 }
 
+/** What most devices have nothing to say of. */
+function extras({ deviceSecret: secret, autologin }: AgentStatus): readonly string[] {
+  return [
+    ...(autologin === undefined
+      ? []
+      : [`by itself ${autologin.user}${autologin.reason === null ? '' : ` (${autologin.reason})`}`]),
+    ...(secret === undefined ? [] : [`secret   ${secret.kept}${secret.trouble === null ? '' : `: ${secret.trouble}`}`]),
+  ];
+}
+
 export function describeStatus(status: AgentStatus): string {
   const server = status.server === null ? 'no server' : `${status.server.name} (${status.server.state})`;
   const session =
@@ -60,6 +70,7 @@ export function describeStatus(status: AgentStatus): string {
     `version  ${status.epoch}.${status.generation}`,
     `session  ${session}`,
     `events   ${status.pendingEvents} waiting`,
+    ...extras(status),
     'servers',
     ...columns(rows).map(line => `  ${line}`),
   ].join('\n');
