@@ -324,7 +324,7 @@ export function createAgent(options: AgentOptions): Agent {
       if (secretState.trouble !== undefined) {
         const { kept, trouble } = secretState;
         process.stderr.write(`thinman-agent: the secret of this device: ${trouble}\n`);
-        runner.record('alarm.device_secret', { kept, why: trouble });
+        runner.record('alarm.secret', { kept, why: trouble });
       }
       if (identity.caCertificates.length > 1) tellTrust();
       renewal.look();
