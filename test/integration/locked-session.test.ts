@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { EffectiveSettings } from '@thinman/protocol';
 import type { KeptSession } from '../../packages/agent/src/core/state.ts';
 import type { SessionStore } from '../../packages/agent/src/ports.ts';
+import type { OpenSession } from '../../packages/agent/src/runtime/session-watch.ts';
 import { type ManualClock, manualClock } from '../support/manual-clock.ts';
 import type { StoredDevice } from '../support/memory-cache.ts';
 import { commit, type SiteView, siteWith } from '../support/model-site.ts';
@@ -84,6 +85,39 @@ test('unlocks offline by what is cached, and a wrong password is counted like at
   const right = await soon(runner.unlock(PASSWORD));
   assert.deepEqual([right?.verdict, right?.mode], ['granted', 'offline']);
   assert.equal(runner.status().session?.locked, undefined);
+});
+
+test('after a restart nothing of the session is handed out, nor the password for single sign-on, until it is unlocked', async () => {
+  const ward = { name: 'ward', type: 'rdp', host: 'rds.example.org', sso: true } as const;
+  const view = commit(site, 'alice', { connections: [ward] });
+  const disk: Disk = { session: undefined, isOfThisBoot: true, device: undefined };
+  const clock = manualClock();
+  const begin = async () => {
+    const handed: (OpenSession | null)[] = [];
+    const world = simulate({
+      ...{ clock, servers: ['primary'], view, sessions: storeOf(disk), onSession: each => handed.push(each) },
+      ...(disk.device !== undefined && { device: disk.device }),
+    });
+    disk.device = world.device;
+    world.runner.start();
+    await clock.advance(2_000);
+    return { runner: world.runner, handed };
+  };
+  const first = await begin();
+  const login = first.runner.login('alice', PASSWORD);
+  await clock.advance(2_000);
+  await login;
+  assert.equal(first.handed.at(-1)?.signOn()?.toString(), PASSWORD);
+
+  const { runner, handed } = await begin();
+  for (const password of [WRONG, PASSWORD]) {
+    assert.deepEqual(handed, []);
+    const unlocked = runner.unlock(password);
+    await clock.advance(2_000);
+    await unlocked;
+  }
+  assert.deepEqual(handed.at(-1)?.bundle.profile.connections, [ward]);
+  assert.equal(handed.at(-1)?.signOn()?.toString(), PASSWORD);
 });
 
 test('nobody is unlocked where nobody is signed in', async () => {

@@ -1,4 +1,5 @@
 import {
+  type Connection,
   DEFAULT_KDF,
   DEFAULT_OFFLINE_RULES,
   type DerivedMethod,
@@ -26,6 +27,7 @@ export type ModelUser = {
   readonly offlineAllowed: boolean;
   /** Logs in by the password itself. */
   readonly ofDirectory?: boolean;
+  readonly connections?: readonly Connection[];
 };
 
 /** What one server holds: a state of the site, the newest or an older one. Immutable. */
@@ -148,7 +150,7 @@ export function bundleOf(view: SiteView, user: ModelUser): UserBundle {
     etag: `etag-${user.userId.at(-1)}-${user.offlineAllowed}`,
     user: { id: user.userId, name: user.name, displayName: null, groups: [] },
     settings: {},
-    profile: { connections: [] },
+    profile: { connections: [...(user.connections ?? [])] },
     offline: { ...DEFAULT_OFFLINE_RULES, allowed: user.offlineAllowed },
   };
 }

@@ -23,6 +23,7 @@ import type {
   SessionStore,
 } from '../../packages/agent/src/ports.ts';
 import { createRunner, type Runner } from '../../packages/agent/src/runtime/runner.ts';
+import type { OpenSession } from '../../packages/agent/src/runtime/session-watch.ts';
 import { emptyDevice, memoryCache, type StoredDevice } from './memory-cache.ts';
 import { answerLogin, methodOf, modelProof, type SiteView, versionOf, wordsOf } from './model-site.ts';
 
@@ -88,6 +89,7 @@ export function simulate(options: {
   readonly timings?: Partial<AgentTimings>;
   /** The device's policy, as every server gives it. */
   readonly settings?: () => EffectiveSettings;
+  readonly onSession?: (session: OpenSession | null) => void;
   /** Who works here, over a restart. */
   readonly sessions?: SessionStore;
   /** What deriving a key takes, ms; 0: nothing. */
@@ -325,6 +327,7 @@ export function simulate(options: {
     agentVersion: 'test',
     statement,
     onDefect: error => defects.push(error),
+    ...(options.onSession !== undefined && { onSession: options.onSession }),
     ...(options.sessions !== undefined && { sessions: options.sessions }),
   });
   if (device.bundle === undefined) device.bundle = deviceBundle(versionOf(0), timings, options.settings?.());

@@ -127,6 +127,22 @@ function assertOneLine(text: string): void {
   assert.match(text, /^[^\n]+\n$/);
 }
 
+describe('lock and unlock', () => {
+  const unlock = (input: string, ...more: readonly string[]) =>
+    run(['unlock', '--data', dataDir, '--password-stdin', ...more], input);
+
+  test('say what a login says, with its exit codes', async () => {
+    asked.length = 0;
+    assert.deepEqual(await run(['lock', '--data', dataDir]), { code: 0, stdout: '', stderr: '' });
+    const right = await unlock('right\n', '--json');
+    assert.deepEqual([right.code, JSON.parse(right.stdout).verdict], [0, 'granted']);
+    const wrong = await unlock('wrong\n');
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /^denied: /);
+    assert.deepEqual(asked, ['lock', 'alice:right', 'alice:wrong']);
+  });
+});
+
 describe('status', () => {
   test('as JSON is the contract’s object', async () => {
     const { code, stdout } = await run(['status', '--data', dataDir, '--json']);

@@ -147,6 +147,26 @@ test('whether the device is used is heard on both sockets', async () => {
   assert.deepEqual(agent.asked, ['idle', 'active']);
 });
 
+test('a screen is locked and unlocked on both sockets, by the password alone; locked, nothing is opened', async () => {
+  const unlock = (socket: string, password: string) => ask(socket, 'POST', '/v1/unlock', JSON.stringify({ password }));
+  assert.equal((await unlock(login(), 'right')).status, 404, 'nobody is signed in');
+  const session = { user: 'alice', mode: 'online', since: 1 } as const;
+  agent.change({ session: { ...session, locked: true } });
+  for (const socket of [login(), control()]) {
+    assert.equal((await ask(socket, 'POST', '/v1/lock')).status, 200);
+    assert.deepEqual((await unlock(socket, 'wrong')).body, denied);
+    assert.deepEqual((await unlock(socket, 'right')).body, granted);
+    assert.equal((await ask(socket, 'POST', '/v1/unlock', '{"user":"bob","password":"right"}')).status, 400);
+  }
+  assert.deepEqual(agent.asked, ['lock', 'login alice', 'login alice', 'lock', 'login alice', 'login alice']);
+  const connect = () => ask(control(), 'POST', '/v1/session/connect', JSON.stringify({ name: 'ward' }));
+  assert.equal((await connect()).status, 403);
+  agent.change({ session });
+  assert.notEqual((await connect()).status, 403);
+  for (let n = 0; n < 9; n++) await unlock(login(), 'wrong');
+  assert.equal((await unlock(login(), 'right')).status, 429, 'they count like any wrong password');
+});
+
 test('the login socket logs in, tells no server, and ends no session', async () => {
   assert.deepEqual((await tryLogin(login(), 'right')).body, granted);
   assert.deepEqual((await ask(login(), 'GET', '/v1/status')).body, { device: 'tc-1', mode: 'online', session: null });
