@@ -168,16 +168,20 @@ test('a session of before the machine was started anew is over, and that is told
   assert.equal(ended?.data['reason'], 'device_restarted');
 });
 
-test('a user who is disabled while the agent is away is not there any more', async () => {
-  const { disk, clock } = await signedIn();
-  const world = simulate({
-    ...{ clock, servers: ['primary'], view: commit(site, 'alice', { disabled: true }), sessions: storeOf(disk) },
-    ...(disk.device !== undefined && { device: disk.device }),
+for (const [what, change] of [
+  ['who is disabled', { disabled: true }],
+  ['whose password is changed', { password: 'second-password', credentialVersion: 2 }],
+] as const)
+  test(`a user ${what} while the agent is away is not there any more`, async () => {
+    const { disk, clock } = await signedIn();
+    const world = simulate({
+      ...{ clock, servers: ['primary'], view: commit(site, 'alice', change), sessions: storeOf(disk) },
+      ...(disk.device !== undefined && { device: disk.device }),
+    });
+    world.runner.start();
+    await clock.advance(2_000);
+    assert.equal(world.runner.status().session, null);
   });
-  world.runner.start();
-  await clock.advance(2_000);
-  assert.equal(world.runner.status().session, null);
-});
 
 test('somebody else logs in past a locked screen, which ends that session, unless the policy keeps it', async () => {
   const open = await signedIn();
