@@ -41,6 +41,7 @@ import {
   LOCAL_PATHS,
   LocalLoginRequest,
   LocalPamRequest,
+  LocalUnlockRequest,
   LoginBeginAnswer,
   LoginBeginRequest,
   LoginGranted,
@@ -142,6 +143,8 @@ export const CONTROL_ROUTES: readonly Route[] = [
   { method: 'POST', path: LOCAL_PATHS.logout, answer: Type.Object({}) },
   { method: 'POST', path: LOCAL_PATHS.pam, body: LocalPamRequest, answer: 'text' },
   { method: 'POST', path: LOCAL_PATHS.activity, body: ActivityReport, answer: Type.Object({}) },
+  { method: 'POST', path: LOCAL_PATHS.lock, answer: Type.Object({}) },
+  { method: 'POST', path: LOCAL_PATHS.unlock, body: LocalUnlockRequest, answer: LoginResult },
   { method: 'GET', path: LOCAL_PATHS.session, answer: SessionView },
   { method: 'POST', path: LOCAL_PATHS.connect, body: ConnectionRequest, answer: ConnectionStatus },
   { method: 'POST', path: LOCAL_PATHS.disconnect, body: ConnectionRequest, answer: ConnectionStatus },
@@ -151,6 +154,8 @@ export const LOGIN_ROUTES: readonly Route[] = [
   { method: 'POST', path: LOCAL_PATHS.login, body: LocalLoginRequest, answer: LoginResult },
   { method: 'POST', path: LOCAL_PATHS.pam, body: LocalPamRequest, answer: 'text' },
   { method: 'POST', path: LOCAL_PATHS.activity, body: ActivityReport, answer: Type.Object({}) },
+  { method: 'POST', path: LOCAL_PATHS.lock, answer: Type.Object({}) },
+  { method: 'POST', path: LOCAL_PATHS.unlock, body: LocalUnlockRequest, answer: LoginResult },
 ];
 
 /** Objects as `apply` takes them: most with a body of their own kind. */

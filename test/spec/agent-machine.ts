@@ -251,8 +251,8 @@ export function createMachine(options: {
     resume: () => feed({ kind: 'resumed' }),
     logout: () => feed({ kind: 'logoutRequested' }),
     idle: ([minutes = '0']) =>
-      feed({ kind: 'activityReported', isIdle: true, logoutAfterMs: Number(minutes) * 60_000 }),
-    active: () => feed({ kind: 'activityReported', isIdle: false, logoutAfterMs: 0 }),
+      feed({ kind: 'activityReported', isIdle: true, lockAfterMs: 0, logoutAfterMs: Number(minutes) * 60_000 }),
+    active: () => feed({ kind: 'activityReported', isIdle: false, lockAfterMs: 0, logoutAfterMs: 0 }),
     /** Answers every probe of a server that is out. `roundTrip`: milliseconds, where they were measured. */
     probe([server = '', says = '', roundTrip]) {
       const out = [...probes].filter(([, name]) => name === server);

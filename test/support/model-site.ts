@@ -1,4 +1,5 @@
 import {
+  type Connection,
   DEFAULT_KDF,
   DEFAULT_OFFLINE_RULES,
   type DerivedMethod,
@@ -28,6 +29,7 @@ export type ModelUser = {
   readonly ofDirectory?: boolean;
   /** Of an excluded group: devices keep nothing. */
   readonly isExcluded?: boolean;
+  readonly connections?: readonly Connection[];
 };
 
 /** What one server holds: a state of the site, the newest or an older one. Immutable. */
@@ -151,7 +153,7 @@ export function bundleOf(view: SiteView, user: ModelUser): UserBundle {
     etag: `etag-${user.userId.at(-1)}-${user.offlineAllowed}-${user.isExcluded === true}`,
     user: { id: user.userId, name: user.name, displayName: null, groups: [] },
     settings: {},
-    profile: { connections: [] },
+    profile: { connections: [...(user.connections ?? [])] },
     offline: {
       ...{ ...DEFAULT_OFFLINE_RULES, allowed: user.offlineAllowed },
       ...(user.isExcluded === true && { allowed: false, keep: false }),

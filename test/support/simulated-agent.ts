@@ -2,6 +2,7 @@ import {
   type AgentTimings,
   DEFAULT_AGENT_TIMINGS,
   type DeviceBundle,
+  type EffectiveSettings,
   type LoginBeginAnswer,
   type Problem,
   problem,
@@ -20,8 +21,10 @@ import type {
   OpenSessionWords,
   Sealing,
   ServerClient,
+  SessionStore,
 } from '../../packages/agent/src/ports.ts';
 import { createRunner, type Runner } from '../../packages/agent/src/runtime/runner.ts';
+import type { OpenSession } from '../../packages/agent/src/runtime/session-watch.ts';
 import { emptyDevice, memoryCache, type StoredDevice } from './memory-cache.ts';
 import { answerLogin, bundleOf, methodOf, modelProof, type SiteView, versionOf, wordsOf } from './model-site.ts';
 
@@ -97,6 +100,11 @@ export function simulate(options: {
   readonly timings?: Partial<AgentTimings>;
   /** What servers take for the time, Unix ms; default: what the device's own clock says. */
   readonly serverNowMs?: () => number;
+  /** The device's policy, as every server gives it. */
+  readonly settings?: () => EffectiveSettings;
+  readonly onSession?: (session: OpenSession | null) => void;
+  /** Who works here, over a restart. */
+  readonly sessions?: SessionStore;
   /** What deriving a key takes, ms; 0: nothing. */
   readonly deriveMs?: number;
 }): Simulation {
@@ -223,7 +231,7 @@ export function simulate(options: {
     deviceBundle: (target, _etag, signal) =>
       call(target, 'device bundle', signal, () => {
         const version = versionOf(find(target.name).view.generation);
-        return { changed: true, bundle: deviceBundle(version, timings) };
+        return { changed: true, bundle: deviceBundle(version, timings, options.settings?.()) };
       }),
     userBundle: (target, _token, etag, signal) =>
       call(target, 'user bundle', signal, () => {
@@ -352,17 +360,23 @@ export function simulate(options: {
     agentVersion: 'test',
     statement,
     onDefect: error => defects.push(error),
+    ...(options.onSession !== undefined && { onSession: options.onSession }),
+    ...(options.sessions !== undefined && { sessions: options.sessions }),
   });
-  if (device.bundle === undefined) device.bundle = deviceBundle(versionOf(0), timings);
+  if (device.bundle === undefined) device.bundle = deviceBundle(versionOf(0), timings, options.settings?.());
   return { runner, device, defects, server: find };
 }
 
-function deviceBundle(version: DeviceBundle['version'], timings: AgentTimings): DeviceBundle {
+function deviceBundle(
+  version: DeviceBundle['version'],
+  timings: AgentTimings,
+  settings: EffectiveSettings = {},
+): DeviceBundle {
   return {
     version,
     etag: 'device',
     device: { id: DEVICE_ID, name: 'tc-1', group: null },
-    settings: {},
+    settings,
     profile: { connections: [] },
     timings,
   };

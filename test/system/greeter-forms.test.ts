@@ -119,6 +119,9 @@ systemTest(
     await photograph('4-tiles');
     const ward = page.locator('#tiles button', { hasText: 'Ward' }).first();
     assert.ok((await first.count()) === 1);
+    let times = 0;
+    const tileSays = (words: RegExp) =>
+      waitFor(`the tile to say ${words}`, async () => words.test((await ward.textContent()) ?? '') || undefined);
     for (const open of [
       () => ward.press('Enter'),
       () => processes.run('thinman-agent', ['connect', 'ward', '--data', tc1.data]),
@@ -129,8 +132,15 @@ systemTest(
       const { stdout: told } = await processes.run('thinman-agent', ['session', '--data', tc1.data, '--json']);
       const connection = asPromised(SessionView, told).connections.find(({ name }) => name === 'ward');
       assert.equal(connection?.state, 'open');
+      // The tile says so, live, and keeps the focus of whoever pressed it.
+      await tileSays(/Open$/);
+      assert.equal(await page.evaluate('document.activeElement.closest("#tiles") !== null'), true);
+      if (times > 0) await hand.reads('tile-news', /^Ward: Open$/);
+      else await photograph('4-tile-open');
+      times += 1;
       await processes.run('thinman-agent', ['disconnect', 'ward', '--data', tc1.data]);
       await once(socket.resume(), 'close');
+      await tileSays(/ssh$/i);
     }
     await hand.reads('message', /Ward has been started/);
 

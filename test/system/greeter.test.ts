@@ -132,6 +132,47 @@ systemTest('the greeter page in a browser, while servers come and go', {}, async
   await tc1.start();
   await waitUntilOn(tc1, site.primary);
   await reads('state-text', /^Online$/);
+
+  // Her session is there, locked: nothing of it is shown, and the cursor is where her password is typed.
+  const unlockWith = async (password: string, verdict: string) => {
+    await page.keyboard.type(password);
+    await page.keyboard.press('Enter');
+    site.history.logins.push({
+      ...{ device: tc1.name, user: ALICE.name, answer: undefined, code: null, stderr: verdict, elapsedMs: 0 },
+    });
+  };
+  const isLocked = async () => {
+    await page.locator('#locked').waitFor({ state: 'visible' });
+    assert.equal(await page.locator('#tiles button').count(), 0, 'no tile is left in the page');
+    assert.equal(await page.locator('#session').isHidden(), true);
+    await waitFor('the focus', async () => (await focused(page)) === 'lock-password' || undefined);
+  };
+  await isLocked();
+  await reads('locked-title', /^Locked: alice$/);
+  await photograph(page, '7-locked');
+  await unlockWith(WRONG, 'denied');
+  await reads('message', /wrong/);
+  await isLocked();
+  await unlockWith(ALICE.password, 'granted');
+  await isSignedIn();
+  await waitFor('her tiles', async () => (await page.locator('#tiles button').count()) === 3 || undefined);
+  await page.locator('#lock').press('Enter');
+  await isLocked();
+  await page.reload();
+  await isLocked();
+  await page.setViewportSize(NARROW);
+  await photograph(page, '7-locked-narrow');
+  await page.setViewportSize(SCREEN);
+  // Somebody else who comes may log in, and who changes their mind finds it locked.
+  await page.locator('#locked-other').press('Enter');
+  await reads('elsewhere', /alice is signed in on this device/);
+  await waitFor('the name to have the focus', async () => (await focused(page)) === 'user' || undefined);
+  await page.keyboard.press('Escape');
+  await isLocked();
+  await unlockWith(ALICE.password, 'granted');
+  await isSignedIn();
+  await signOut();
+
   assert.deepEqual(
     complaints.filter(complaint => !/Failed to load resource|ERR_CONNECTION_REFUSED/.test(complaint)),
     [],

@@ -6,6 +6,7 @@
 
 import { dropChange, isChanging, openChange } from './change.js';
 import { isCalling, openEmergency, renderLeft } from './emergency.js';
+import { isUnlocking, renderLock, setUpLock } from './lock.js';
 import {
   ask,
   busyButton,
@@ -20,6 +21,7 @@ import {
   token,
   words,
 } from './parts.js';
+import { drawTiles } from './tiles.js';
 
 /** After the connection to the agent is gone, in ms. */
 const RETRY_MS = 1000;
@@ -33,7 +35,7 @@ const password = part('password', HTMLInputElement);
 const show = part('show', HTMLInputElement);
 const busy = busyButton(part('sign-in', HTMLButtonElement));
 const askCode = part('ask-code', HTMLButtonElement);
-const tiles = part('tiles', HTMLElement);
+const back = part('back', HTMLButtonElement);
 const caps = part('caps', HTMLElement);
 
 /** @type {PageState | undefined} */
@@ -42,6 +44,12 @@ let state;
 let signedIn = sessionStorage.getItem(WHO);
 /** Of whom a code by telephone would help now. @type {string | undefined} */
 let helpless;
+/** Somebody else wants to sign in than who is signed in or has locked the screen. */
+let asOther = false;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let goingBack;
+/** Who opens that form and walks off leaves the screen as it was, after so many ms. */
+const OTHER_MS = 60_000;
 /** Whether the page says that somebody works offline. */
 let saidOffline = false;
 /** Refusals that a code lifts. */
@@ -70,6 +78,7 @@ async function logIn(typed, done) {
   try {
     const { ok, body } = await ask('/v1/login', typed);
     if (ok && body.verdict === 'granted') {
+      setAsOther(false);
       remember(body.state.session?.user ?? null);
       user.value = '';
       const warning = body.warning ? () => body.warning : done;
@@ -134,6 +143,46 @@ user.addEventListener('input', () => {
   helpless = undefined;
   askCode.hidden = true;
 });
+form.addEventListener('input', () => setAsOther(asOther));
+
+/** @param {boolean} now */
+function setAsOther(now) {
+  asOther = now;
+  clearTimeout(goingBack);
+  if (now) goingBack = setTimeout(() => (busy.isBusy() ? setAsOther(true) : goBack()), OTHER_MS);
+}
+
+function beOther() {
+  setAsOther(true);
+  render();
+  user.focus();
+}
+
+function goBack() {
+  setAsOther(false);
+  user.value = '';
+  password.value = '';
+  say(undefined);
+  render();
+}
+
+part('other', HTMLButtonElement).addEventListener('click', () => {
+  say(undefined);
+  beOther();
+});
+back.addEventListener('click', goBack);
+form.addEventListener('keydown', event => {
+  if (event.key === 'Escape' && asOther) goBack();
+});
+setUpLock({
+  render,
+  asOther: beOther,
+  unlocked(mode, now) {
+    remember(now.session?.user ?? null);
+    take(now);
+    saidOffline = mode === 'offline';
+  },
+});
 
 part('sign-out', HTMLButtonElement).addEventListener('click', async () => {
   remember(null);
@@ -147,18 +196,6 @@ part('sign-out', HTMLButtonElement).addEventListener('click', async () => {
   user.focus();
 });
 
-/** @param {string} name @param {string} title */
-async function open(name, title) {
-  saidOffline = false;
-  say(({ page }) => fill(page.starting, { name: title }));
-  try {
-    const { ok } = await ask('/v1/connect', { name });
-    say(({ page }) => fill(ok ? page.started : page.startFailed, { name: title }), !ok);
-  } catch {
-    say(({ page }) => page.agentGone, true);
-  }
-}
-
 /** @param {PageState} now @param {Words['page']} page */
 function stateText({ mode, server, offlineSince }, page) {
   if (mode === 'offline') {
@@ -170,9 +207,6 @@ function stateText({ mode, server, offlineSince }, page) {
   if (mode === 'degraded') return fill(page.degraded, { server: name });
   return server?.role === 'secondary' ? fill(page.onSecondary, { server: name }) : page.online;
 }
-
-/** What was drawn last: a list that has not changed keeps the focus of whoever is in it. */
-let drawn = '';
 
 function render() {
   const { page } = words();
@@ -191,10 +225,23 @@ function render() {
   renderLeft();
 
   const who = state?.session?.user;
-  const mine = who !== undefined && who === signedIn;
   const isFree = !isChanging() && !isCalling();
+  const isLocked = state?.session?.locked === true && !asOther;
+  // Nobody has to be remembered whom the device signs in by itself.
+  const isKiosk = state?.session?.autologin === true;
+  const mine = who !== undefined && (who === signedIn || isKiosk) && state?.session?.locked !== true && !asOther;
   const changed = session.hidden === (mine && isFree);
-  form.hidden = mine || !isFree;
+  form.hidden = mine || isLocked || !isFree;
+  renderLock(isLocked && isFree, state);
+  back.hidden = !asOther;
+  for (const [id, isHidden] of /** @type {const} */ ([
+    ['lock', isKiosk],
+    ['change-open', isKiosk],
+    ['sign-out', isKiosk],
+    ['other', !isKiosk],
+  ])) {
+    part(id, HTMLElement).hidden = isHidden;
+  }
   session.hidden = !mine || !isFree;
   part('change', HTMLElement).hidden = !isChanging();
   part('emergency', HTMLElement).hidden = !isCalling();
@@ -203,31 +250,11 @@ function render() {
   part('offline', HTMLElement).hidden = state?.mode !== 'offline';
   elsewhere.hidden = who === undefined;
   elsewhere.textContent = fill(page.elsewhere, { user: who ?? '' });
-  part('welcome', HTMLElement).textContent = fill(page.welcome, { user: who ?? '' });
+  part('welcome', HTMLElement).textContent = fill(isKiosk ? page.kiosk : page.welcome, { user: who ?? '' });
   if (changed && mine && isFree) part('welcome', HTMLElement).focus();
-  drawTiles(mine ? (state?.connections ?? []) : []);
-}
-
-/** @param {PageState['connections']} connections */
-function drawTiles(connections) {
-  part('no-connections', HTMLElement).hidden = connections.length > 0;
-  const wanted = JSON.stringify(connections);
-  if (wanted === drawn) return;
-  drawn = wanted;
-  tiles.replaceChildren(
-    ...connections.map(({ name, title = name, type }) => {
-      const [item, button] = [document.createElement('li'), document.createElement('button')];
-      const [label, kind] = [document.createElement('span'), document.createElement('span')];
-      button.type = 'button';
-      label.textContent = title;
-      kind.textContent = type;
-      kind.className = 'type';
-      button.append(label, kind);
-      button.addEventListener('click', () => open(name, title));
-      item.append(button);
-      return item;
-    }),
-  );
+  drawTiles(mine ? (state?.connections ?? []) : [], () => {
+    saidOffline = false;
+  });
 }
 
 /** Follows the agent for as long as the page is open: `text/event-stream`, by `fetch`, as EventSource sends no token. */
@@ -258,7 +285,7 @@ function take(now) {
   const first = state === undefined;
   state = now;
   // Ended elsewhere: by an administrator, by another login, by the session of Unix.
-  if (!busy.isBusy() && now.session?.user !== signedIn) {
+  if (!busy.isBusy() && !isUnlocking() && now.session?.user !== signedIn) {
     if (signedIn !== null) dropChange();
     remember(null);
   }
@@ -268,7 +295,8 @@ function take(now) {
     saidOffline = false;
     say(undefined);
   }
-  if (first && signedIn === null && !form.contains(document.activeElement)) user.focus();
+  if (first && signedIn === null && !form.hidden && !form.contains(document.activeElement)) user.focus();
+  if (now.session === null && asOther) setAsOther(false);
 }
 
 /** @param {string | null} who */

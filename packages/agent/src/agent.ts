@@ -13,10 +13,12 @@ import {
 } from '@thinman/protocol';
 import { addressFile } from './adapters/address-file.ts';
 import { openCache } from './adapters/cache.ts';
+import { removeCacheFiles } from './adapters/cache-file.ts';
 import { lockDataFolder } from './adapters/cache-lock.ts';
 import { createChannelConnector } from './adapters/channel.ts';
 import { systemClock } from './adapters/clock.ts';
 import { casOf, certificateKeyHash, issuerOf } from './adapters/device-key.ts';
+import { deviceSecret, type SecretState } from './adapters/device-secret.ts';
 import { createFileCache } from './adapters/file-cache.ts';
 import { createFileSource } from './adapters/file-source.ts';
 import { createHasher } from './adapters/hasher.ts';
@@ -27,7 +29,9 @@ import { openIdentityStore } from './adapters/identity-store.ts';
 import { createRenewal } from './adapters/renewal.ts';
 import { createRoundTrips } from './adapters/round-trips.ts';
 import { createSealing } from './adapters/sealing.ts';
+import { sessionFile } from './adapters/session-file.ts';
 import { verifyStatement } from './adapters/statement.ts';
+import { systemdCreds } from './adapters/systemd-creds.ts';
 import { createApplication } from './apply/application.ts';
 import type { Applier } from './apply/applier.ts';
 import type { ClientOptions } from './apply/connections/start-client.ts';
@@ -80,6 +84,12 @@ export type Agent = {
   stop(): Promise<void>;
   /** Logins queue. Rejects with AgentStopped alone: every verdict is a value. */
   login(user: string, password: string): Promise<LoginResult>;
+  /** Locks the screen of whoever works here. */
+  lock(): void;
+  /** A login of whoever works here, by the password alone; undefined: nobody does. */
+  unlock(password: string): Promise<LoginResult | undefined>;
+  /** Whether whoever stands here may end the session: always, but for one that is locked and `session.unlockBy: same-user`. */
+  mayEnd(): boolean;
   /** On the Primary, in the user's own name. Every refusal is a value. */
   changePassword(user: string, password: string, newPassword: string): Promise<PasswordResult>;
   /** A challenge for the helpdesk (no `code`), or what its code comes to here (ADR 0058). */
@@ -96,6 +106,8 @@ export type Agent = {
   disconnect(name: string): 'done' | 'unknown';
   /** Calls `listener` after every change of what `status` tells. Returns how to stop. */
   onChange(listener: () => void): () => void;
+  /** Calls `listener` after every change of how connections stand (`session`). Returns how to stop. */
+  onConnections(listener: () => void): () => void;
   /** The network came up: looks for servers at once. */
   linkUp(): void;
   /** The machine woke: the same. */
@@ -120,7 +132,8 @@ export class AgentCannotStart extends Error {
 export function createAgent(options: AgentOptions): Agent {
   const { clock = systemClock, random = Math.random, onDefect = tellDefect } = options;
   const paths = agentPaths(options.dataDir);
-  const identityStore = openIdentityStore(paths.identityDir);
+  const secret = deviceSecret(paths.identityDir, systemdCreds());
+  const identityStore = openIdentityStore(paths.identityDir, secret);
   const enrolled = identityStore.load();
   if (enrolled === undefined) {
     throw new AgentCannotStart(
@@ -147,8 +160,14 @@ export function createAgent(options: AgentOptions): Agent {
 
   let identity = enrolled;
   let cache: Cache;
+  let secretState: SecretState;
   try {
-    cache = openCache(paths.cacheFile, { ...identity, clock, isExpected: true });
+    // Under the lock: nobody else moves it at the same time.
+    secretState = secret.settle(localSettings.deviceSecret);
+    removeCacheFiles(paths.interimCacheFile);
+    const isInterim = secretState.isRefused === true;
+    const cacheFile = isInterim ? paths.interimCacheFile : paths.cacheFile;
+    cache = openCache(cacheFile, { ...identity, clock, isExpected: !isInterim });
   } catch (error) {
     lock.release();
     throw error;
@@ -160,6 +179,7 @@ export function createAgent(options: AgentOptions): Agent {
   });
   const channels = createChannelConnector({ clock, random, identity: () => identity, roundTrips });
   const fileCache = createFileCache({ folder: paths.filesDir, source: createFileSource(client, fileServers), clock });
+  const connectionListeners = new Set<() => void>();
   const application = createApplication({
     paths,
     fileCache,
@@ -168,6 +188,9 @@ export function createAgent(options: AgentOptions): Agent {
     onDefect,
     anyServerAnswers,
     onLastClosed: () => runner.logout(),
+    onConnections() {
+      for (const listener of connectionListeners) listener();
+    },
     ...(options.clients !== undefined && { clients: options.clients }),
     ...(options.appliers !== undefined && { appliers: options.appliers }),
     ...(options.runtimeDir !== undefined && { runtimeDir: options.runtimeDir }),
@@ -209,6 +232,7 @@ export function createAgent(options: AgentOptions): Agent {
     onWipe: keep => fileCache.keepOnly(keep),
     onSession: application.takeSession,
     addresses: addressFile(paths.addressFile, onDefect),
+    sessions: sessionFile(paths.sessionFile, onDefect),
     toldByAppliers: true,
     onDefect,
   });
@@ -297,6 +321,11 @@ export function createAgent(options: AgentOptions): Agent {
         return void (await local?.close());
       }
       runner.start();
+      if (secretState.trouble !== undefined) {
+        const { kept, trouble } = secretState;
+        process.stderr.write(`thinman-agent: the secret of this device: ${trouble}\n`);
+        runner.record('alarm.secret', { kept, why: trouble });
+      }
       if (identity.caCertificates.length > 1) tellTrust();
       renewal.look();
       stopWatching = watchHost(clock, { onLinkUp: runner.linkUp, onResumed: agent.resumed });
@@ -328,17 +357,24 @@ export function createAgent(options: AgentOptions): Agent {
       lock.release();
     },
     login: (user, password) => runner.login(user, password),
+    lock: () => runner.lock(),
+    unlock: password => runner.unlock(password),
+    mayEnd: () => runner.mayEnd(),
     changePassword: (user, password, newPassword) => runner.changePassword(user, password, newPassword),
     emergency: (user, code) => runner.emergency(user, code),
     async logout() {
       runner.logout();
     },
     activity: isIdle => runner.activity(isIdle),
-    status: () => runner.status(),
+    status: () => ({ ...runner.status(), ...secretWords(secretState) }),
     session: () => application.view(),
     connect: name => application.connect(name),
     disconnect: name => application.disconnect(name),
     onChange: listener => runner.onChange(listener),
+    onConnections(listener) {
+      connectionListeners.add(listener);
+      return () => connectionListeners.delete(listener);
+    },
     linkUp: () => runner.linkUp(),
     resumed() {
       runner.resumed();
@@ -346,6 +382,12 @@ export function createAgent(options: AgentOptions): Agent {
     },
   };
   return agent;
+}
+
+/** Nothing while it is in a file, as it was always. */
+function secretWords({ kept, trouble }: SecretState): Pick<AgentStatus, 'deviceSecret'> {
+  if (kept === 'file' && trouble === undefined) return {};
+  return { deviceSecret: { kept, trouble: trouble ?? null } };
 }
 
 function tellDefect(error: unknown): void {

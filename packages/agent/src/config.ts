@@ -7,6 +7,8 @@ export type AgentPaths = {
   /** Identity: 0700, files of its own, apart from the cache. */
   readonly identityDir: string;
   readonly cacheFile: string;
+  /** In its place while the device's secret cannot be opened: nothing in it outlives the agent. */
+  readonly interimCacheFile: string;
   /** 0600: whoever may open it speaks for the device's administrator. */
   readonly controlSocket: string;
   /** 0666: login and public state, for greeters and lockers. */
@@ -21,6 +23,8 @@ export type AgentPaths = {
   readonly appliedDir: string;
   /** Executables that apply sections (docs/devices.md); it need not be there. */
   readonly hooksDir: string;
+  /** Who works here, for an agent that is started again. */
+  readonly sessionFile: string;
   /** Where servers last answered. */
   readonly addressFile: string;
   /** 0755: files that policies name, by their hash. */
@@ -42,6 +46,7 @@ export function agentPaths(dataDir: string): AgentPaths {
     dataDir: dir,
     identityDir: join(dir, 'identity'),
     cacheFile: join(dir, 'cache.db'),
+    interimCacheFile: join(dir, 'cache-interim.db'),
     controlSocket: join(dir, 'control.sock'),
     loginSocket: join(dir, 'login.sock'),
     lockFile: join(dir, 'lock'),
@@ -49,6 +54,7 @@ export function agentPaths(dataDir: string): AgentPaths {
     uidsFile: join(dir, 'unix-uids.json'),
     appliedDir: join(dir, 'applied'),
     hooksDir: join(dir, 'apply.d'),
+    sessionFile: join(dir, 'session.json'),
     addressFile: join(dir, 'server-addresses.json'),
     filesDir: join(dir, 'files'),
     applyStateFile: join(dir, 'apply-state.json'),

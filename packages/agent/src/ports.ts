@@ -25,6 +25,7 @@ import type {
   VouchRequest,
 } from '@thinman/protocol';
 import type { Emergency } from './core/emergency.ts';
+import type { KeptSession } from './core/state.ts';
 
 /**
  * Time, injected. `nowMs`: Unix milliseconds by the device's clock, right or wrong. `monotonicMs`: since any beginning; never goes
@@ -349,6 +350,14 @@ export type Cache = {
   pendingEventCount(): number;
   removeEvents(ids: readonly string[]): void;
   close(): void;
+};
+
+/** Who works here, over a restart of the agent. */
+export type SessionStore = {
+  /** `isOfThisBoot`: the machine has not been started since; else the session ended with it. undefined: nobody worked here. */
+  load(): { readonly session: KeptSession; readonly isOfThisBoot: boolean } | undefined;
+  /** undefined: nobody works here any more. Never throws. */
+  save(session: KeptSession | undefined): void;
 };
 
 /** Seals a user's bundle under a password's keys; opening it *is* the offline verification. */

@@ -87,6 +87,16 @@ export const ERRORS = {
     scope: 'offline',
     title: 'The emergency code is wrong, or its challenge is over.',
   },
+  session_locked: {
+    status: 403,
+    scope: 'offline',
+    title: 'Somebody else has locked this device, and nobody else may log in meanwhile.',
+  },
+  autologin_only: {
+    status: 403,
+    scope: 'offline',
+    title: 'This device signs that account in by itself: nobody types its password here.',
+  },
 
   not_primary: { status: 403, scope: 'admin', title: 'Administration happens on the Primary alone.' },
   unauthorized: { status: 401, scope: 'admin', title: 'Log in as an administrator first.' },

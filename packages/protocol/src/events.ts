@@ -10,6 +10,7 @@ import { Version } from './versioned.ts';
  * - `logout`, `session.ended` (by the device: reason), `session.proved` (a server vouches for an offline session: loginId, before,
  *   server, subject), `failover`, `failback` (from, to, why), `offline` (no server left), `online`.
  * - `alarm.tls` (a server's certificate or key was refused), `alarm.kdf`, `alarm.statement`.
+ * - `alarm.secret` (kept, why): what seals the secret of the device does not give it back, or cannot seal it.
  * - `bundle.applied` (`BundleApplied`), `cache.damaged`, `events.lost` (how many could not be carried over),
  *   `certificate.renewed` (expiresAt), `trust.held` (while the CA is changed: caPins, issuer of the own certificate).
  * - `cache.wiped` (number, users): all users were forgotten, as an administrator wished (`device.wipe`); users: how many there were.
@@ -27,6 +28,7 @@ export const DEVICE_EVENT_TYPES = [
   'alarm.tls',
   'alarm.kdf',
   'alarm.statement',
+  'alarm.secret',
   'bundle.applied',
   'cache.damaged',
   'cache.wiped',

@@ -4,13 +4,16 @@ export { readUtf8 } from './utf8.ts';
 
 /**
  * The device's own sockets (HTTP + JSON over a Unix socket), for the command line, PAM, greeters and lockers:
- * `POST /v1/login`, `GET /v1/status`, `GET /v1/events`, `POST /v1/pam`, `POST /v1/activity` on both; on `control.sock` alone `POST /v1/logout`,
+ * `POST /v1/login`, `GET /v1/status`, `GET /v1/events`, `POST /v1/pam`, `POST /v1/activity`, `POST /v1/lock`, `POST /v1/unlock` on both; on `control.sock` alone `POST /v1/logout`,
  * `GET /v1/session`, `POST /v1/session/connect`, `POST /v1/session/disconnect`.
  */
 export const LOCAL_PATHS = {
   login: '/v1/login',
   logout: '/v1/logout',
   status: '/v1/status',
+  /** Locks the screen; opens it by the password of whoever works here alone. On both. */
+  lock: '/v1/lock',
+  unlock: '/v1/unlock',
   events: '/v1/events',
   session: '/v1/session',
   connect: '/v1/session/connect',

@@ -15,6 +15,10 @@ export const LocalLoginRequest = closed({
 });
 export type LocalLoginRequest = Static<typeof LocalLoginRequest>;
 
+/** `POST /v1/unlock` on a local socket: the password of whoever is signed in. */
+export const LocalUnlockRequest = closed({ password: Type.String({ minLength: 1, maxLength: MAX_PASSWORD_LENGTH }) });
+export type LocalUnlockRequest = Static<typeof LocalUnlockRequest>;
+
 /** `POST /v1/activity` on a local socket. `idle`: from now on; said again it begins no later. */
 export const ActivityReport = closed({ idle: Type.Boolean() });
 export type ActivityReport = Static<typeof ActivityReport>;

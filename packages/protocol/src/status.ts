@@ -150,8 +150,21 @@ export const AgentStatus = Type.Object({
   epoch: Type.Integer(),
   generation: Type.Integer(),
   session: nullable(
-    Type.Object({ user: Type.String(), mode: AgentMode, /** Unix milliseconds. */ since: Type.Integer() }),
+    Type.Object({
+      user: Type.String(),
+      mode: AgentMode,
+      /** Unix milliseconds. */
+      since: Type.Integer(),
+      /** Whoever works here must type the password first; left out: not locked. */
+      locked: Type.Optional(Type.Literal(true)),
+      /** Nobody typed anything: the device signs this account in by itself. */
+      autologin: Type.Optional(Type.Literal(true)),
+    }),
   ),
   pendingEvents: Type.Integer({ minimum: 0 }),
+  /** How the secret under which logins are cached is kept, and what is wrong with that; left out: in a file. */
+  deviceSecret: Type.Optional(Type.Object({ kept: Type.String(), trouble: nullable(Type.String()) })),
+  /** Whom this device is to sign in by itself (`session.autologin`); `reason`: why that was denied the last time, else null. */
+  autologin: Type.Optional(Type.Object({ user: Type.String(), reason: nullable(Type.String()) })),
 });
 export type AgentStatus = Static<typeof AgentStatus>;

@@ -15,11 +15,14 @@ import { errorCode } from '../error-code.ts';
 import { makeFolder } from '../make-folder.ts';
 import type { DeviceIdentity, IdentityStore } from '../ports.ts';
 import { generateDeviceKey, spkiHash } from './device-key.ts';
+import { DEVICE_SECRET_BYTES, type DeviceSecret, deviceSecret } from './device-secret.ts';
 import { verifyStatement } from './statement.ts';
+import { systemdCreds } from './systemd-creds.ts';
+
+export { DEVICE_SECRET_BYTES } from './device-secret.ts';
 
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
-export const DEVICE_SECRET_BYTES = 32;
 
 const FILES = {
   /** Written last at enrolment: where it is, the others are. */
@@ -29,7 +32,6 @@ const FILES = {
   /** When that was issued; it goes with one serial number, so that the two files need not change at once. */
   issued: 'device.issued.json',
   ca: 'ca.crt',
-  secret: 'device.secret',
   statement: 'statement.json',
 } as const;
 
@@ -55,10 +57,13 @@ export class IdentityDamaged extends Error {
 }
 
 /**
- * The identity's folder: seven files, 0600 in 0700, each replaced atomically; made with the first of them.
+ * The identity's folder: seven files, 0600 in 0700 (an eighth where the device's secret is sealed), each replaced atomically; made with the first of them.
  * `saveStatement` keeps nothing that is not verified and newer than what is held.
  */
-export function openIdentityStore(identityDir: string): IdentityStore {
+export function openIdentityStore(
+  identityDir: string,
+  secret: DeviceSecret = deviceSecret(identityDir, systemdCreds()),
+): IdentityStore {
   const path = (file: string) => join(identityDir, file);
   const write = (file: string, content: string | Uint8Array) => {
     makeFolder(identityDir, FOLDER_MODE);
@@ -78,13 +83,13 @@ export function openIdentityStore(identityDir: string): IdentityStore {
   }
 
   const store: IdentityStore = {
-    load: () => loadIdentity(identityDir),
+    load: () => loadIdentity(identityDir, secret),
     save(identity) {
       const { siteId, deviceId, name } = identity;
       write(FILES.key, identity.privateKey);
       saveCertificate(identity.certificate, identity.certificateIssuedAtMs);
       saveCaCertificates(identity.caCertificates);
-      write(FILES.secret, identity.deviceSecret);
+      secret.save(identity.deviceSecret);
       write(FILES.device, `${JSON.stringify({ format: FORMAT, siteId, deviceId, name }, null, 2)}\n`);
     },
     saveCertificate,
@@ -124,7 +129,7 @@ export function keyForEnrolment(identityDir: string): string {
   return made;
 }
 
-function loadIdentity(dir: string): DeviceIdentity | undefined {
+function loadIdentity(dir: string, secret: DeviceSecret): DeviceIdentity | undefined {
   const deviceText = readIfThere(join(dir, FILES.device))?.toString();
   if (deviceText === undefined) return undefined;
   const damaged = (what: string) => new IdentityDamaged(dir, what);
@@ -146,8 +151,9 @@ function loadIdentity(dir: string): DeviceIdentity | undefined {
   const caCertificates = splitPem(read(FILES.ca).toString());
   if (caCertificates.length === 0 || !caCertificates.every(pem => parseCertificate(pem)?.ca === true))
     throw damaged(`${FILES.ca} does not hold the site's CA`);
-  const deviceSecret = read(FILES.secret);
-  if (deviceSecret.length !== DEVICE_SECRET_BYTES) throw damaged(`${FILES.secret} does not have the right length`);
+  const held = secret.read();
+  if (held === undefined) throw damaged('device.secret is missing');
+  if (held.length !== DEVICE_SECRET_BYTES) throw damaged('device.secret does not have the right length');
   const issuedAtMs = issuedAt(readIfThere(join(dir, FILES.issued))?.toString(), certificate);
   return {
     ...device,
@@ -156,7 +162,7 @@ function loadIdentity(dir: string): DeviceIdentity | undefined {
     ...(issuedAtMs !== undefined && { certificateIssuedAtMs: issuedAtMs }),
     caCertificates,
     keyHash: spkiHash(key),
-    deviceSecret,
+    deviceSecret: held,
   };
 }
 

@@ -36,6 +36,8 @@ export type ApplicationOptions = {
   /** An event `bundle.applied`. */
   readonly record: (data: BundleApplied, user?: string) => void;
   readonly onDefect: (error: unknown) => void;
+  /** How connections stand has changed. */
+  readonly onConnections?: () => void;
 };
 
 /** All that this device does with bundles: files, hooks, reports. Throws MemoryFolderUnfit. */
@@ -93,6 +95,7 @@ export function createApplication(options: ApplicationOptions) {
     clock,
     random,
     start: clients === undefined ? startNone : createStartClient(clock, { ...clients, folder }),
+    ...(options.onConnections !== undefined && { onChange: options.onConnections }),
     onLastClosed() {
       const settings = { ...device?.settings, ...session?.bundle.settings };
       if (settings[END_WITH_LAST] === true) options.onLastClosed();

@@ -53,6 +53,27 @@ test('a secret among the settings is for hooks, and not in that file', async () 
   });
 });
 
+test("the password of a kiosk is the agent's own: it is in no file, and no hook is given it", async () => {
+  const settings = {
+    'session.autologin': { user: 'lobby', password: 'canary-password' },
+    'session.lockOnSuspend': true,
+  };
+  const given: unknown[] = [];
+  const hook: Applier = {
+    section: 'session',
+    async apply(_holding, values) {
+      given.push(values);
+      return { result: 'applied' };
+    },
+  };
+  await applyAll({ device: { ...bundle, settings }, user: null }, [devicePolicyFile(dir), hook]);
+  assert.deepEqual(given, [{ 'session.lockOnSuspend': true }]);
+  assert.deepEqual(JSON.parse(readFileSync(join(dir, 'device-policy.json'), 'utf8')).settings, {
+    ...settings,
+    'session.autologin': { user: 'lobby', password: { secret: 'set' } },
+  });
+});
+
 test('a section that fails is reported, and the others are applied; of two for a section the worse counts', async () => {
   const failing: Applier = {
     section: 'network',

@@ -1,4 +1,5 @@
 import { type Connection, type DeviceBundle, SETTING_SECTIONS, type UserBundle } from '@thinman/protocol';
+import { AUTOLOGIN } from '../runtime/autologin-desk.ts';
 
 /** What holds on the device now: its own policy, and that of the person who is signed in. */
 export type Holding = { readonly device: DeviceBundle; readonly user: UserBundle | null };
@@ -12,11 +13,12 @@ export const SECTION_NAMES: readonly string[] = [...SETTING_SECTIONS.map(({ name
 /** What nobody has to sign in for. */
 export const WITHOUT_LOGIN = 'session.connectionsWithoutLogin';
 
-/** What holds, by section: the user's settings before the device's. Sections that nothing sets are not in it. */
+/** What holds, by section: the user's settings before the device's. Sections that nothing sets are not in it, nor what is the agent's own secret. */
 export function sectionsOf(holding: Holding): ReadonlyMap<string, SectionValues> {
   const sections = new Map<string, Record<string, unknown>>();
   const settings = { ...holding.device.settings, ...holding.user?.settings };
   for (const key of Object.keys(settings).sort()) {
+    if (key === AUTOLOGIN) continue;
     const section = sectionOf(key);
     sections.set(section, { ...sections.get(section), [key]: settings[key] });
   }

@@ -23,7 +23,10 @@ export async function runLogin(
   const password = await readPassword(passwordStdin);
   const body = { user, password };
   const call = { method: 'POST', path: LOCAL_PATHS.login, body, deadlineMs: LOGIN_DEADLINE_MS } as const;
-  const result = taken<LoginResult>(await askAgent(dataDir, call, true));
+  return tellResult(taken<LoginResult>(await askAgent(dataDir, call, true)), json);
+}
+
+async function tellResult(result: LoginResult, json: boolean): Promise<ExitCode> {
   const granted = result.verdict === 'granted';
   if (json) {
     print(JSON.stringify(result));
@@ -33,6 +36,17 @@ export async function runLogin(
     else process.stderr.write(`${describeDenial(result)}\n`);
   }
   return granted ? EXIT.done : EXIT.denied;
+}
+
+export async function runLock(dataDir: string): Promise<ExitCode> {
+  taken(await askAgent(dataDir, { method: 'POST', path: LOCAL_PATHS.lock }, true));
+  return EXIT.done;
+}
+
+export async function runUnlock(dataDir: string, passwordStdin: boolean, json: boolean): Promise<ExitCode> {
+  const body = { password: await readPassword(passwordStdin) };
+  const call = { method: 'POST', path: LOCAL_PATHS.unlock, body, deadlineMs: LOGIN_DEADLINE_MS } as const;
+  return tellResult(taken<LoginResult>(await askAgent(dataDir, call, true)), json);
 }
 
 export async function runSession(dataDir: string, json: boolean): Promise<ExitCode> {

@@ -49,6 +49,15 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
       const { data, user, passwordStdin, json } = options;
       exitCode = await (await import('./ask.ts')).runLogin(data, user, passwordStdin === true, json === true);
     });
+  add('lock', 'locks the screen of whoever is signed in').action(async ({ data }: DataOption) => {
+    exitCode = await (await import('./ask.ts')).runLock(data);
+  });
+  add('unlock', 'unlocks it by the password of whoever is signed in')
+    .option('--password-stdin', 'reads the password from standard input')
+    .option('--json', 'prints JSON')
+    .action(async ({ data, passwordStdin, json }: DataOption & { passwordStdin?: true; json?: true }) => {
+      exitCode = await (await import('./ask.ts')).runUnlock(data, passwordStdin === true, json === true);
+    });
   add('session', 'lists the connections that can be opened now')
     .option('--json', 'prints JSON')
     .action(async ({ data, json }: DataOption & { json?: true }) => {
@@ -81,7 +90,10 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
   const tell = (idle: boolean) => async (options: DataOption) => {
     exitCode = await (await import('./ask.ts')).runActivity(options.data, idle);
   };
-  add('idle', 'the device is left alone from now on: session.logoutAfterMinutes is counted').action(tell(true));
+  add(
+    'idle',
+    'the device is left alone from now on: session.lockAfterMinutes and logoutAfterMinutes are counted',
+  ).action(tell(true));
   add('active', 'somebody uses the device again').action(tell(false));
 
   try {

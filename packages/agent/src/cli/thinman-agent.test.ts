@@ -77,6 +77,9 @@ before(async () => {
       asked.push(`${user}:${password}`);
       return password === 'right' ? granted : denied;
     },
+    lock: () => void asked.push('lock'),
+    unlock: async password => agent.login('alice', password),
+    mayEnd: () => true,
     activity: isIdle => void asked.push(isIdle ? 'idle' : 'active'),
     logout: async () => {
       asked.push('logout');
@@ -123,6 +126,22 @@ const login = (input: string | Uint8Array, ...more: readonly string[]) =>
 function assertOneLine(text: string): void {
   assert.match(text, /^[^\n]+\n$/);
 }
+
+describe('lock and unlock', () => {
+  const unlock = (input: string, ...more: readonly string[]) =>
+    run(['unlock', '--data', dataDir, '--password-stdin', ...more], input);
+
+  test('say what a login says, with its exit codes', async () => {
+    asked.length = 0;
+    assert.deepEqual(await run(['lock', '--data', dataDir]), { code: 0, stdout: '', stderr: '' });
+    const right = await unlock('right\n', '--json');
+    assert.deepEqual([right.code, JSON.parse(right.stdout).verdict], [0, 'granted']);
+    const wrong = await unlock('wrong\n');
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /^denied: /);
+    assert.deepEqual(asked, ['lock', 'alice:right', 'alice:wrong']);
+  });
+});
 
 describe('status', () => {
   test('as JSON is the contract’s object', async () => {

@@ -42,12 +42,22 @@ export function describeUnchanged({ reason, detail, retryAfterMs }: PasswordResu
   return `not changed: ${title}${detail === undefined ? '' : ` ${detail}.`}${wait} (${code})`;
 }
 
+/** What most devices have nothing to say of. */
+function extras({ deviceSecret: secret, autologin }: AgentStatus): readonly string[] {
+  return [
+    ...(autologin === undefined
+      ? []
+      : [`by itself ${autologin.user}${autologin.reason === null ? '' : ` (${autologin.reason})`}`]),
+    ...(secret === undefined ? [] : [`secret   ${secret.kept}${secret.trouble === null ? '' : `: ${secret.trouble}`}`]),
+  ];
+}
+
 export function describeStatus(status: AgentStatus): string {
   const server = status.server === null ? 'no server' : `${status.server.name} (${status.server.state})`;
   const session =
     status.session === null
       ? 'nobody is signed in'
-      : `${status.session.user} since ${moment(status.session.since)} (${status.session.mode})`;
+      : `${status.session.user} since ${moment(status.session.since)} (${status.session.mode}${status.session.locked === true ? ', locked' : ''}${status.session.autologin === true ? ', by itself' : ''})`;
   const rows = status.servers.map(({ name, url, role, state, lastError }) => [
     name,
     url,
@@ -60,6 +70,7 @@ export function describeStatus(status: AgentStatus): string {
     `version  ${status.epoch}.${status.generation}`,
     `session  ${session}`,
     `events   ${status.pendingEvents} waiting`,
+    ...extras(status),
     'servers',
     ...columns(rows).map(line => `  ${line}`),
   ].join('\n');

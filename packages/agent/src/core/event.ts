@@ -184,8 +184,15 @@ type LoginEvent =
       readonly result: 'opened' | 'refused' | 'damaged';
     }
   | { readonly kind: 'logoutRequested' }
-  /** `logoutAfterMs`: of the session's user; 0 = never. */
-  | { readonly kind: 'activityReported'; readonly isIdle: boolean; readonly logoutAfterMs: number };
+  /** The screen is to be locked now. */
+  | { readonly kind: 'lockRequested' }
+  /** What holds for whoever works here; 0 = never. */
+  | {
+      readonly kind: 'activityReported';
+      readonly isIdle: boolean;
+      readonly lockAfterMs: number;
+      readonly logoutAfterMs: number;
+    };
 
 type SessionEvent =
   | {

@@ -26,8 +26,11 @@ export function vouched(turn: Turn, lifetimeMs: number): SessionStanding {
   };
 }
 
-/** Somebody is signed in now. For another user the first session ends; for the same one it goes on under the new login. */
-export function openSession(turn: Turn, session: Omit<Open, 'kind' | 'sinceWallMs' | 'idleUntil'>): void {
+/** Somebody is signed in now. For another user the first session ends; for the same one it goes on under the new login, unlocked. */
+export function openSession(
+  turn: Turn,
+  session: Omit<Open, 'kind' | 'sinceWallMs' | 'idleUntil' | 'lockAt' | 'screen'>,
+): void {
   const before = turn.state.session;
   const isSame = before.kind === 'open' && before.userId === session.userId;
   if (before.kind === 'open') {
@@ -61,11 +64,23 @@ export function onLogout(turn: Turn): void {
   emit(turn, { kind: 'endSession', loginId: session.loginId, server: connectedServer(turn.state) });
 }
 
-export function onActivity(turn: Turn, { isIdle, logoutAfterMs }: Extract<Event, { kind: 'activityReported' }>): void {
+/** Said again it begins no later. Who comes back unlocks nothing by that. */
+export function onActivity(turn: Turn, event: Extract<Event, { kind: 'activityReported' }>): void {
   const { session } = turn.state;
-  if (session.kind !== 'open' || (isIdle && session.idleUntil !== undefined)) return;
-  const idleUntil = isIdle && logoutAfterMs > 0 ? turn.at.now + logoutAfterMs : undefined;
-  patch(turn, { session: { ...session, idleUntil } });
+  if (session.kind !== 'open') return;
+  const from = (began: number | undefined, afterMs: number) => {
+    if (!event.isIdle) return undefined;
+    return began ?? (afterMs > 0 ? turn.at.now + afterMs : undefined);
+  };
+  const idleUntil = from(session.idleUntil, event.logoutAfterMs);
+  const lockAt = session.screen === 'locked' ? undefined : from(session.lockAt, event.lockAfterMs);
+  patch(turn, { session: { ...session, idleUntil, lockAt } });
+}
+
+/** Everything of the session goes on but for whoever sits there: its password is asked for. */
+export function onLock(turn: Turn): void {
+  const { session } = turn.state;
+  if (session.kind === 'open') patch(turn, { session: { ...session, screen: 'locked', lockAt: undefined } });
 }
 
 /** The device is revoked, by a word that counts: it forgets all users. False: the word is older than an acceptance. */
@@ -81,6 +96,10 @@ export function settleSession(turn: Turn): void {
   const { session } = turn.state;
   if (session.kind === 'open' && session.idleUntil !== undefined && session.idleUntil <= turn.at.now) {
     endSession(turn, 'idle');
+    return;
+  }
+  if (session.kind === 'open' && session.lockAt !== undefined && session.lockAt <= turn.at.now) {
+    onLock(turn);
     return;
   }
   if (session.kind !== 'open' || session.standing.kind === 'locked') return;
@@ -269,9 +288,10 @@ export function connectedServer(state: AgentState): string | null {
 export function sessionDueAt(state: AgentState): number {
   const { session } = state;
   if (session.kind !== 'open') return Number.POSITIVE_INFINITY;
-  const idleUntil = session.idleUntil ?? Number.POSITIVE_INFINITY;
+  const never = Number.POSITIVE_INFINITY;
+  const idleUntil = Math.min(session.idleUntil ?? never, session.lockAt ?? never);
   if (session.standing.kind === 'locked' || session.standing.attempt !== undefined) return idleUntil;
-  const atServer = connectedServer(state) === null ? Number.POSITIVE_INFINITY : dueAt(session.standing);
-  const endsAt = session.standing.kind === 'vouched' ? session.standing.expiresAt : Number.POSITIVE_INFINITY;
+  const atServer = connectedServer(state) === null ? never : dueAt(session.standing);
+  const endsAt = session.standing.kind === 'vouched' ? session.standing.expiresAt : never;
   return Math.min(idleUntil, atServer, endsAt);
 }

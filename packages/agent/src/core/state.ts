@@ -185,7 +185,18 @@ export type Session =
       readonly standing: SessionStanding;
       /** Left alone: it ends then, if nobody comes back. A login is somebody who does. */
       readonly idleUntil?: number | undefined;
+      /** Left alone: the screen locks then. */
+      readonly lockAt?: number | undefined;
+      /** The screen is locked: the session goes on, and a login of its user opens it again (ADR 0082). */
+      readonly screen?: 'locked' | undefined;
     };
+type OpenSession = Extract<Session, { kind: 'open' }>;
+
+/** What outlives the agent of a session: who it is of, and nothing that would let anybody in. */
+export type KeptSession = Pick<
+  OpenSession,
+  'user' | 'userId' | 'loginId' | 'mode' | 'sinceWallMs' | 'credentialVersion'
+>;
 
 export type SessionStanding =
   /** A server vouches for it by a token. */
@@ -197,7 +208,7 @@ export type SessionStanding =
     }
   /** Opened (or outlived its token) without a server: proved anew as soon as one is connected. */
   | { readonly kind: 'unproved'; readonly retryAt: number; readonly attempt: number | undefined }
-  /** Cannot be proved without the password, which must be typed again. */
+  /** Cannot be proved without the password, which must be typed again. So it is after each start of the agent. */
   | { readonly kind: 'locked' };
 
 /** One login, from the typed password to the verdict. */
@@ -303,6 +314,18 @@ export function modeOf(state: AgentState): AgentMode {
   const health = state.health[state.connectivity.server];
   if (health !== undefined && isSuspect(health)) return 'offline';
   return health?.heard === 'degraded' ? 'degraded' : 'online';
+}
+
+/** Who works here must type the password before anything of the session is shown. */
+export function isLocked(session: Session): boolean {
+  return session.kind === 'open' && (session.screen === 'locked' || session.standing.kind === 'locked');
+}
+
+/** What of the session is to be found again after a restart. */
+export function keptOf({ session }: AgentState): KeptSession | undefined {
+  if (session.kind !== 'open') return undefined;
+  const { user, userId, loginId, mode, sinceWallMs, credentialVersion } = session;
+  return { user, userId, loginId, mode, sinceWallMs, credentialVersion };
 }
 
 /** The first connection was made, or every server is known not to answer: what `READY` waits for. */

@@ -26,17 +26,30 @@ import {
 import { onBeginAnswered, onLoginAnswered } from './login-answers.ts';
 import { movesDueAt, settleMoves } from './moves.ts';
 import { beginSearch, searchDueAt, searchNow, settleSearch } from './search.ts';
-import { onActivity, onLogout, onSessionAnswered, onSessionProved, sessionDueAt, settleSession } from './session.ts';
-import type { AgentPolicy, AgentState, ServerEntry, SiteFacts } from './state.ts';
+import {
+  onActivity,
+  onLock,
+  onLogout,
+  onSessionAnswered,
+  onSessionProved,
+  sessionDueAt,
+  settleSession,
+} from './session.ts';
+import type { AgentPolicy, AgentState, KeptSession, ServerEntry, SiteFacts } from './state.ts';
 import { emit, eventsWait, patch, record, type Turn } from './turn.ts';
 
 /** More rounds than any chain of consequences has; a state that never settles is a defect, and is told as one. */
 const MAX_ROUNDS = 20;
 
-/** Before the start. `accepted` and `held` are what the device's store remembers. */
+/** Before the start. `accepted` and `held` are what the device's store remembers; `session`: who worked here when the agent ended. */
 export function initialState(
   site: { readonly site: SiteFacts; readonly servers: readonly ServerEntry[] },
-  memory: { readonly accepted: Version; readonly heldDevice: Version; readonly heldNewest: Version },
+  memory: {
+    readonly accepted: Version;
+    readonly heldDevice: Version;
+    readonly heldNewest: Version;
+    readonly session?: KeptSession | undefined;
+  },
 ): AgentState {
   return {
     phase: 'new',
@@ -49,7 +62,10 @@ export function initialState(
       announced: false,
       search: { kind: 'waiting', until: Number.POSITIVE_INFINITY, waitMs: 0 },
     },
-    session: { kind: 'none' },
+    session:
+      memory.session === undefined
+        ? { kind: 'none' }
+        : { kind: 'open', ...memory.session, standing: { kind: 'locked' } },
     login: null,
     waitingLogins: [],
     failback: { regretWaitMs: 0, last: null },
@@ -138,6 +154,7 @@ const HANDLERS: Handlers = {
   offlineFacts: onOfflineFacts,
   offlineTried: onOfflineTried,
   logoutRequested: onLogout,
+  lockRequested: onLock,
   activityReported: onActivity,
   sessionAnswered: onSessionAnswered,
   sessionProved: onSessionProved,

@@ -47,6 +47,11 @@ function tellSession(turn: Turn, word: UserWord, isNews: boolean): void {
     endSession(turn, word.state === 'disabled' ? 'account_disabled' : 'account_deleted');
     return;
   }
+  // No token is there to ask by: what it began with is not the user's password any more.
+  if (session.standing.kind === 'locked' && session.credentialVersion !== word.credentialVersion) {
+    endSession(turn, 'credential_changed');
+    return;
+  }
   const isOther = isNews || session.credentialVersion !== word.credentialVersion;
   if (isOther) refreshNow(turn);
 }

@@ -6,6 +6,11 @@ export type LocalAgent = {
   status(): AgentStatus;
   /** Logins at the same time queue; a caller that goes away cancels nothing. */
   login(user: string, password: string): Promise<LoginResult>;
+  lock(): void;
+  /** undefined: nobody is signed in. */
+  unlock(password: string): Promise<LoginResult | undefined>;
+  /** Whether whoever stands here may end the session. */
+  mayEnd(): boolean;
   changePassword(user: string, password: string, newPassword: string): Promise<PasswordResult>;
   emergency(user: string, code?: string): EmergencyOutcome;
   /** Never waits for a server; fine without a session. */

@@ -65,6 +65,9 @@ function fakeAgent(): FakeAgent {
       agent.asked.push(`login ${user}`);
       return password === 'right' ? granted : denied;
     },
+    lock: () => void agent.asked.push('lock'),
+    unlock: async password => (agent.now.session === null ? undefined : agent.login(agent.now.session.user, password)),
+    mayEnd: () => true,
     activity: isIdle => void agent.asked.push(isIdle ? 'idle' : 'active'),
     logout: async () => {
       agent.asked.push('logout');
@@ -142,6 +145,26 @@ test('whether the device is used is heard on both sockets', async () => {
   assert.equal((await ask(control(), 'POST', '/v1/activity', JSON.stringify({ idle: false }))).status, 200);
   assert.equal((await ask(login(), 'POST', '/v1/activity', JSON.stringify({ idle: 'perhaps' }))).status, 400);
   assert.deepEqual(agent.asked, ['idle', 'active']);
+});
+
+test('a screen is locked and unlocked on both sockets, by the password alone; locked, nothing is opened', async () => {
+  const unlock = (socket: string, password: string) => ask(socket, 'POST', '/v1/unlock', JSON.stringify({ password }));
+  assert.equal((await unlock(login(), 'right')).status, 404, 'nobody is signed in');
+  const session = { user: 'alice', mode: 'online', since: 1 } as const;
+  agent.change({ session: { ...session, locked: true } });
+  for (const socket of [login(), control()]) {
+    assert.equal((await ask(socket, 'POST', '/v1/lock')).status, 200);
+    assert.deepEqual((await unlock(socket, 'wrong')).body, denied);
+    assert.deepEqual((await unlock(socket, 'right')).body, granted);
+    assert.equal((await ask(socket, 'POST', '/v1/unlock', '{"user":"bob","password":"right"}')).status, 400);
+  }
+  assert.deepEqual(agent.asked, ['lock', 'login alice', 'login alice', 'lock', 'login alice', 'login alice']);
+  const connect = () => ask(control(), 'POST', '/v1/session/connect', JSON.stringify({ name: 'ward' }));
+  assert.equal((await connect()).status, 403);
+  agent.change({ session });
+  assert.notEqual((await connect()).status, 403);
+  for (let n = 0; n < 9; n++) await unlock(login(), 'wrong');
+  assert.equal((await unlock(login(), 'right')).status, 429, 'they count like any wrong password');
 });
 
 test('the login socket logs in, tells no server, and ends no session', async () => {

@@ -19,6 +19,7 @@ import type { UnixAccountSettings } from './local-settings.ts';
 import { createPamRoute } from './pam-route.ts';
 import { passwordRoute } from './password-route.ts';
 import { listenOnSocket } from './unix-socket.ts';
+import { unlockRoute } from './unlock-route.ts';
 
 const CONTROL_MODE = 0o600;
 const LOGIN_MODE = 0o666;
@@ -74,6 +75,10 @@ export async function createLocalServers(options: {
     agent.activity(body.idle);
     sendJson(response, {});
   };
+  const lock: Handler = (_request, response) => {
+    agent.lock();
+    sendJson(response, {});
+  };
   const control = serve({
     [`GET ${LOCAL_PATHS.status}`]: (_request, response) => sendJson(response, agent.status()),
     [`GET ${LOCAL_PATHS.events}`]: (_request, response, room) => addListener(full, response, room),
@@ -92,6 +97,8 @@ export async function createLocalServers(options: {
       sendJson(response, {});
     },
     [`POST ${LOCAL_PATHS.activity}`]: activity,
+    [`POST ${LOCAL_PATHS.lock}`]: lock,
+    [`POST ${LOCAL_PATHS.unlock}`]: (request, response, room) => unlockRoute(agent, request, response, room),
     [`GET ${LOCAL_PATHS.session}`]: (_request, response) => sendJson(response, agent.session()),
     [`POST ${LOCAL_PATHS.connect}`]: (request, response) => onConnection(agent, 'connect', request, response),
     [`POST ${LOCAL_PATHS.disconnect}`]: (request, response) => onConnection(agent, 'disconnect', request, response),
@@ -102,6 +109,8 @@ export async function createLocalServers(options: {
     [`POST ${LOCAL_PATHS.login}`]: (request, response, room) => login(agent, request, response, room, limit),
     [`POST ${LOCAL_PATHS.pam}`]: (request, response, room) => pam(request, response, room, limit),
     [`POST ${LOCAL_PATHS.activity}`]: activity,
+    [`POST ${LOCAL_PATHS.lock}`]: lock,
+    [`POST ${LOCAL_PATHS.unlock}`]: (request, response, room) => unlockRoute(agent, request, response, room, limit),
     [`POST ${LOCAL_PATHS.emergency}`]: (request, response, room) =>
       emergencyRoute(agent, request, response, room, limit),
     [`POST ${LOCAL_PATHS.password}`]: (request, response, room) => passwordRoute(agent, request, response, room, limit),
@@ -156,6 +165,9 @@ async function onConnection(
   const body = await takeBody(ConnectionRequest, request, response);
   if (body === undefined) return;
   const { name } = body;
+  if (what === 'connect' && agent.status().session?.locked === true) {
+    return sendProblem(response, 'forbidden', { detail: 'the session is locked: unlock it first' });
+  }
   if (agent[what](name) === 'unknown') {
     sendProblem(response, 'not_found', {
       detail: `there is no connection ${name}: \`thinman-agent session\` lists them`,

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describeProblems, parseJson } from '@thinman/protocol';
 import Type, { type Static } from 'typebox';
 import { errorCode } from '../error-code.ts';
+import { SEALS } from '../seals.ts';
 
 /** Above what anybody writes there. */
 const MAX_FILE_BYTES = 64 * 1024;
@@ -21,6 +22,13 @@ const Uid = Type.Integer({ minimum: 1_000, maximum: 2_147_483_647 });
 export const LocalSettings = closed({
   /** The greeter page for a kiosk browser, on this port of 127.0.0.1. Left out: there is none. */
   greeter: Type.Optional(closed({ port: Type.Integer({ minimum: 1, maximum: 65_535 }) })),
+  /** How the device's secret is kept: in a file, or sealed by `systemd-creds` (ADR 0084). Left out: as it is. */
+  deviceSecret: Type.Optional(
+    closed({
+      seal: Type.Union([...SEALS, 'auto' as const, 'file' as const].map(word => Type.Literal(word))),
+      ifRefused: Type.Optional(Type.Union([Type.Literal('wait'), Type.Literal('renew')])),
+    }),
+  ),
   /** How whoever logs in through PAM becomes a Unix user. Left out: ThinMan makes none. */
   unixAccounts: Type.Optional(
     Type.Union([

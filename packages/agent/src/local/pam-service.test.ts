@@ -67,6 +67,9 @@ const agent: LocalAgent = {
   session: () => ({ user: null, connections: [] }),
   connect: () => 'unknown',
   disconnect: () => 'unknown',
+  lock() {},
+  unlock: async () => undefined,
+  mayEnd: () => true,
   activity: isIdle => void asked.push(isIdle ? 'idle' : 'active'),
   logout: async () => {
     asked.push('logout');
@@ -104,6 +107,21 @@ function service(settings: UnixAccountSettings | undefined = SHARED()) {
 }
 
 const record = (name: string) => JSON.parse(readFileSync(join(records(), name), 'utf8'));
+
+test('whoever has locked the screen, or was here before the agent was started again, is let in by a password alone', async () => {
+  const ask = service();
+  await ask('auth', 'alice', 'right');
+  assert.equal((await ask('account', 'kiosk')).yes, true);
+  session = { user: 'alice', mode: 'online', since: 0, locked: true };
+  assert.equal((await ask('account', 'alice')).yes, false);
+  // A screen locker asks for the shared account: whoever is signed in is meant.
+  assert.equal((await ask('auth', 'kiosk', 'right')).yes, true);
+  assert.equal((await ask('account', 'kiosk')).yes, true);
+  assert.deepEqual(asked, ['login alice', 'login alice']);
+  session = { user: 'alice', mode: 'online', since: 0, locked: true };
+  await ask('close_session', 'alice');
+  assert.equal(session, null, 'her desktop is gone, locked or not');
+});
 
 describe('who logs in', () => {
   test('becomes a Unix user with the uid, the home and the shell of the shared account', async () => {

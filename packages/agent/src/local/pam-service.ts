@@ -171,7 +171,10 @@ export function createPamService(
       case 'auth':
         return auth(request, words, caller);
       case 'account':
-        return isSignedIn(request.user) ? YES : { yes: false, text: words.notSignedIn };
+        // Who has locked the screen, or was here before the agent was started again, has not typed the password since.
+        return isSignedIn(request.user) && agent.status().session?.locked !== true
+          ? YES
+          : { yes: false, text: words.notSignedIn };
       case 'open_session':
         if (!speaksForDevice) return NO;
         open.set(request.user, (open.get(request.user) ?? 0) + 1);

@@ -6,7 +6,6 @@ import {
   type DeviceBundle,
   type DeviceEventType,
   type DeviceFacts,
-  type LoginResult,
   NO_VERSION,
   newestVersion,
   type PasswordResult,
@@ -18,6 +17,7 @@ import type { Event } from '../core/event.ts';
 import { siteOf } from '../core/site.ts';
 import { type AgentState, isDecided } from '../core/state.ts';
 import { dueAt, initialState, transition } from '../core/transition.ts';
+import type { SessionStore } from '../ports.ts';
 import { type AddressStore, createAddresses } from './addresses.ts';
 import { createAttempts } from './attempts.ts';
 import { createChannelDesk } from './channel-desk.ts';
@@ -31,12 +31,11 @@ import { createKeyring } from './keyring.ts';
 import { createLoginDesk } from './login-desk.ts';
 import { createPasswordDesk } from './password-desk.ts';
 import { createRetentionDesk } from './retention-desk.ts';
+import { createScreenDesk } from './screen-desk.ts';
 import { createSessionDesk } from './session-desk.ts';
 import { createSessionWatch, type OpenSession } from './session-watch.ts';
 import { statusOf } from './status.ts';
 import { createTrustedTime, unlessTrouble } from './store.ts';
-
-const MINUTE_MS = 60_000;
 
 export type RunnerOptions = RunnerPorts & {
   readonly agentVersion: string;
@@ -53,6 +52,8 @@ export type RunnerOptions = RunnerPorts & {
   readonly onSession?: (session: OpenSession | null) => void;
   /** Where servers last answered; default: only what the statement says is tried. */
   readonly addresses?: AddressStore;
+  /** Who works here, over a restart; default: nobody does after one. */
+  readonly sessions?: SessionStore;
   /** What applies bundles records `bundle.applied`; default: they count as applied when they are kept. */
   readonly toldByAppliers?: boolean;
   /** Something that should not have happened. The agent goes on. */
@@ -76,12 +77,8 @@ export function createRunner(options: RunnerOptions) {
   let wasAllSilent = false;
   let timings: AgentTimings = cache.deviceBundle()?.timings ?? DEFAULT_AGENT_TIMINGS;
   /** What the site calls it: another name than at enrolment, once it has taken another machine's place. */
-  let deviceName = cache.deviceBundle()?.device.name ?? identity.name;
-  let state: AgentState = initialState(siteOf(options.statement), {
-    accepted: cache.acceptedVersion(),
-    heldDevice: cache.deviceBundle()?.version ?? NO_VERSION,
-    heldNewest: cachedVersions().reduce(newestVersion, NO_VERSION),
-  });
+  let deviceBundle = cache.deviceBundle();
+  let deviceName = deviceBundle?.device.name ?? identity.name;
   let isDraining = false;
   let cancelTimer = () => {};
   let told = '';
@@ -103,6 +100,17 @@ export function createRunner(options: RunnerOptions) {
     toldByAppliers: options.toldByAppliers ?? false,
   };
   const { attempts, keyring } = context;
+  const screen = createScreenDesk(context, {
+    store: options.sessions,
+    deviceBundle: () => deviceBundle,
+    request: (user, password) => logins.request(newId(), user, password),
+  });
+  let state: AgentState = initialState(siteOf(options.statement), {
+    accepted: cache.acceptedVersion(),
+    heldDevice: deviceBundle?.version ?? NO_VERSION,
+    heldNewest: cachedVersions().reduce(newestVersion, NO_VERSION),
+    session: screen.initial(),
+  });
   // Servers say what became of the users whom the device names: of a new one too.
   const grants = createGrants(context, () => {
     isHeldTouched = true;
@@ -143,6 +151,7 @@ export function createRunner(options: RunnerOptions) {
     followAddresses();
     setTimer();
     watch.look();
+    screen.look();
     tell();
   }
 
@@ -282,6 +291,7 @@ export function createRunner(options: RunnerOptions) {
 
   function takeDeviceBundle(bundle: DeviceBundle): void {
     timings = bundle.timings;
+    deviceBundle = bundle;
     deviceName = bundle.device.name;
     options.onDeviceBundle?.(bundle);
   }
@@ -329,7 +339,7 @@ export function createRunner(options: RunnerOptions) {
   }
 
   function status(): AgentStatus {
-    return statusOf(state, deviceName, cache.pendingEventCount());
+    return statusOf(state, deviceName, cache.pendingEventCount(), screen.autologin());
   }
 
   /** Listeners hear of what `status` tells, and of nothing else. */
@@ -365,18 +375,16 @@ export function createRunner(options: RunnerOptions) {
       const bundle = cache.deviceBundle();
       if (bundle !== undefined) takeDeviceBundle(bundle);
       dispatch({ kind: 'started', eventsPending: cache.pendingEventCount() > 0 });
+      screen.start();
     },
-    login: (user: string, password: string): Promise<LoginResult> => logins.request(newId(), user, password),
+    login: screen.login,
+    lock: screen.lock,
+    unlock: screen.unlock,
+    mayEnd: screen.mayEnd,
     emergency: emergency.call,
     changePassword,
     logout: (): void => dispatch({ kind: 'logoutRequested' }),
-    activity(isIdle: boolean): void {
-      const { session } = state;
-      const settings = session.kind === 'open' ? keyring.get(session.loginId)?.opened?.settings : undefined;
-      const minutes = settings?.['session.logoutAfterMinutes'];
-      const logoutAfterMs = typeof minutes === 'number' ? minutes * MINUTE_MS : 0;
-      dispatch({ kind: 'activityReported', isIdle, logoutAfterMs });
-    },
+    activity: screen.activity,
     linkUp: (): void => dispatch({ kind: 'linkUp' }),
     resumed: (): void => dispatch({ kind: 'resumed' }),
     onChange(listener: () => void): () => void {
@@ -385,6 +393,7 @@ export function createRunner(options: RunnerOptions) {
     },
     /** Ends everything under way. Nothing happens afterwards. */
     stop(): void {
+      screen.stop();
       dispatch({ kind: 'stopRequested' });
       cancelTimer();
       retention.stop();

@@ -1,8 +1,13 @@
 import type { AgentStatus, ObservedState } from '@thinman/protocol';
-import { type AgentState, modeOf, type ServerHealth } from '../core/state.ts';
+import { type AgentState, isLocked, modeOf, type ServerHealth } from '../core/state.ts';
 
 /** `thinman-agent status --json`. */
-export function statusOf(state: AgentState, device: string, pendingEvents: number): AgentStatus {
+export function statusOf(
+  state: AgentState,
+  device: string,
+  pendingEvents: number,
+  autologin?: AgentStatus['autologin'],
+): AgentStatus {
   const { connectivity, session, servers, health } = state;
   const listed = servers.map(({ name, url, role }) => ({
     name,
@@ -23,8 +28,16 @@ export function statusOf(state: AgentState, device: string, pendingEvents: numbe
       current === undefined ? null : { name: current.name, url: current.url, role: current.role, state: current.state },
     servers: listed,
     ...state.held.newest,
-    session: session.kind === 'open' ? { user: session.user, mode: session.mode, since: session.sinceWallMs } : null,
+    session:
+      session.kind === 'open'
+        ? {
+            ...{ user: session.user, mode: session.mode, since: session.sinceWallMs },
+            ...(isLocked(session) && { locked: true as const }),
+            ...(session.user === autologin?.user && { autologin: true as const }),
+          }
+        : null,
     pendingEvents,
+    ...(autologin !== undefined && { autologin }),
   };
 }
 

@@ -15,7 +15,7 @@ function marked(value: unknown, path: readonly string[] = []): readonly string[]
 test('the fields that are marked secret', () => {
   assert.deepEqual(marked(OBJECT_KINDS), ['Directory.properties.bindPassword']);
   const settings = [...SETTINGS.values()].flatMap(({ key, schema }) => (marked(schema).length > 0 ? [key] : []));
-  assert.deepEqual(settings, ['network.wired.authentication', 'network.wifi.networks']);
+  assert.deepEqual(settings, ['network.wired.authentication', 'network.wifi.networks', 'session.autologin']);
 });
 
 test('a secret of a setting is found however the setting is written, under one name', () => {

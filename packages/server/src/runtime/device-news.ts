@@ -12,6 +12,7 @@ const NEWS: Readonly<Partial<Record<DeviceEventType, readonly [Level, string]>>>
   'alarm.tls': ['error', 'a thin client was shown a certificate or key that is not of the site'],
   'alarm.kdf': ['error', 'a thin client was asked to derive a password too weakly, and refused'],
   'alarm.statement': ['error', 'a thin client was shown a site statement that does not hold, and refused'],
+  'alarm.secret': ['warn', 'a thin client cannot open its sealed secret, or cannot seal it'],
   'cache.damaged': ['warn', 'the store of a thin client was damaged and begun anew'],
   'events.lost': ['warn', 'a thin client could not carry over some of its events'],
 };

@@ -34,6 +34,8 @@ const GRANTED: LoginResult = {
 let status: AgentStatus;
 let asked: string[];
 let listeners: Set<() => void>;
+let connectionListeners: Set<() => void>;
+let mayEnd: boolean;
 let greeter: Greeter;
 let port: string;
 
@@ -47,6 +49,13 @@ const agent: GreeterAgent = {
     status = { ...status, session: { user, mode: 'online', since: 1 } };
     return GRANTED;
   },
+  lock: () => void asked.push('lock'),
+  unlock: async password => agent.login('alice', password),
+  mayEnd: () => mayEnd,
+  onConnections: listener => {
+    connectionListeners.add(listener);
+    return () => connectionListeners.delete(listener);
+  },
   activity: isIdle => void asked.push(isIdle ? 'idle' : 'active'),
   logout: async () => {
     asked.push('logout');
@@ -59,7 +68,8 @@ const agent: GreeterAgent = {
 };
 
 beforeEach(async () => {
-  [status, asked, listeners] = [STATUS, [], new Set()];
+  [status, asked, listeners, connectionListeners, mayEnd] = [STATUS, [], new Set(), new Set(), true];
+  delete agent.session;
   greeter = await createGreeter({ port: 0, token: TOKEN, agent, nowMs: () => 5_000, monotonicMs: () => 0 });
   ({ port } = new URL(greeter.url));
 });
@@ -197,6 +207,7 @@ describe('who uses the page', () => {
       server: { name: 'primary', role: 'primary', state: 'serving' },
       session: null,
       connections: [],
+      mayEnd: true,
     });
     status = { ...STATUS, mode: 'offline', server: null };
     for (const changed of listeners) changed();
@@ -205,6 +216,54 @@ describe('who uses the page', () => {
     await login(own());
     assert.deepEqual((await next()).connections, [{ name: 'ward', type: 'rdp' }]);
     stream.destroy();
+  });
+
+  test('sees how each connection stands, as it changes, and not why', async () => {
+    let state: 'closed' | 'open' | 'failed' = 'closed';
+    const why = 'host-canary.example refuses';
+    agent.session = () => ({ connections: [{ name: 'ward', type: 'rdp', state, ...{ why } }] });
+    await login(own());
+    const stream = await open('GET', '/v1/events', { 'x-thinman-token': TOKEN });
+    const chunks = stream.setEncoding('utf8')[Symbol.asyncIterator]();
+    const next = async () => {
+      const { value } = await chunks.next();
+      assert.doesNotMatch(value, /canary/);
+      return JSON.parse(String(value).replace(/^event: state\ndata: /, '')).connections;
+    };
+    assert.deepEqual(await next(), [{ name: 'ward', type: 'rdp', state: 'closed' }]);
+    for (state of ['open', 'failed'] as const) {
+      for (const changed of connectionListeners) changed();
+      assert.deepEqual(await next(), [{ name: 'ward', type: 'rdp', state }]);
+    }
+    stream.destroy();
+  });
+
+  test('locks, and while it is locked opens nothing, sees no tile, and unlocks by the password alone', async () => {
+    await login(own());
+    assert.equal((await ask('POST', '/v1/lock', own(), {})).status, 200);
+    assert.equal(asked.at(-1), 'lock');
+    status = { ...STATUS, session: { user: 'alice', mode: 'online', since: 1, locked: true } };
+    assert.equal((await ask('POST', '/v1/connect', own(), { name: 'ward' })).status, 403);
+    const wrong = JSON.parse((await ask('POST', '/v1/unlock', own(), { password: 'wrong' })).text);
+    assert.deepEqual([wrong.verdict, wrong.state.connections], ['denied', []]);
+    const right = await ask('POST', '/v1/unlock', own(), { password: 'right' });
+    assert.equal(JSON.parse(right.text).verdict, 'granted');
+    assert.doesNotMatch(right.text, /canary/);
+    assert.equal((await ask('POST', '/v1/unlock', { origin: own().origin }, { password: 'right' })).status, 403);
+    assert.equal((await ask('POST', '/v1/lock', { origin: own().origin }, {})).status, 403);
+  });
+
+  test('ends no session that only its own user may end', async () => {
+    await login(own());
+    mayEnd = false;
+    assert.equal((await ask('POST', '/v1/logout', own(), {})).status, 403);
+    assert.ok(!asked.includes('logout'));
+  });
+
+  test('wrong passwords at a locked screen count like any', async () => {
+    await login(own());
+    for (let n = 0; n < 10; n++) await ask('POST', '/v1/unlock', own(), { password: 'wrong' });
+    assert.equal((await ask('POST', '/v1/unlock', own(), { password: 'right' })).status, 429);
   });
 });
 

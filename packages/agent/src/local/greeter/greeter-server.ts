@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { LocalLoginRequest } from '@thinman/protocol';
+import { LocalLoginRequest, type LoginResult } from '@thinman/protocol';
 import Type from 'typebox';
 import { createServer } from '../../node-http.ts';
 import { createConnectionRoom } from '../connection-room.ts';
@@ -9,6 +9,7 @@ import { createEventStream } from '../event-stream.ts';
 import { createFailureLimit } from '../failure-limit.ts';
 import { sendJson, sendProblem, takeBody } from '../http-json.ts';
 import { passwordRoute } from '../password-route.ts';
+import { unlockRoute } from '../unlock-route.ts';
 import { greeterUrl } from './boot-token.ts';
 import { hasToken, isOwnAddress, setHeaders } from './guard.ts';
 import { readPageFiles } from './page-files.ts';
@@ -48,6 +49,7 @@ export async function createGreeter(options: {
     state.look();
     stream.changed();
   });
+  const stopFollowing = agent.onConnections?.(() => stream.changed()) ?? (() => {});
 
   async function login(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await takeBody(LocalLoginRequest, request, response);
@@ -56,22 +58,27 @@ export async function createGreeter(options: {
     const run = () => agent.login(body.user, body.password);
     const tried = await limit.attempt(run, ({ verdict }) => verdict === 'denied');
     if ('waitMs' in tried) return sendProblem(response, 'too_many_attempts', { retryAfterMs: tried.waitMs });
-    const { result } = tried;
+    sendJson(response, answerTo(tried.result));
+  }
+
+  /** Without the profile: the page shows tiles, and hosts and accounts are not its business. */
+  function answerTo(result: LoginResult) {
     if (result.verdict === 'granted') state.granted(result);
     stream.changed();
-    // Without the profile: the page shows tiles, and hosts and accounts are not its business.
     const { verdict, reason, mode, warning = null, retryAfterMs = null } = result;
-    sendJson(response, { verdict, reason, mode, warning, retryAfterMs, state: state.now() });
+    return { verdict, reason, mode, warning, retryAfterMs, state: state.now() };
   }
 
   async function connect(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await takeBody(ConnectRequest, request, response);
     if (body === undefined) return;
-    if (agent.connect?.(body.name) === 'done') sendJson(response, {});
+    if (agent.status().session?.locked === true) sendProblem(response, 'forbidden');
+    else if (agent.connect?.(body.name) === 'done') sendJson(response, {});
     else sendProblem(response, 'not_found');
   }
 
   async function logout(_request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (!agent.mayEnd()) return sendProblem(response, 'forbidden');
     await agent.logout();
     sendJson(response, {});
   }
@@ -87,6 +94,11 @@ export async function createGreeter(options: {
     'POST /v1/login': login,
     'POST /v1/emergency': (request, response) => emergencyRoute(agent, request, response, room, limit),
     'POST /v1/password': (request, response) => passwordRoute(agent, request, response, room, limit),
+    'POST /v1/lock': (_request, response) => {
+      agent.lock();
+      sendJson(response, {});
+    },
+    'POST /v1/unlock': (request, response) => unlockRoute(agent, request, response, room, limit, answerTo),
     'POST /v1/logout': logout,
     'POST /v1/connect': connect,
   };
@@ -115,6 +127,7 @@ export async function createGreeter(options: {
   server.listen(options.port, ADDRESS);
   await once(server, 'listening').catch(error => {
     stopListening();
+    stopFollowing();
     throw error;
   });
   const address = server.address();
@@ -123,6 +136,7 @@ export async function createGreeter(options: {
     url: greeterUrl(port, token),
     close: () => {
       stopListening();
+      stopFollowing();
       stream.close();
       return new Promise(resolve => {
         server.close(() => resolve());

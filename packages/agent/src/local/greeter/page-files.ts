@@ -8,6 +8,8 @@ const TYPES = {
   'page.js': 'text/javascript; charset=utf-8',
   'parts.js': 'text/javascript; charset=utf-8',
   'change.js': 'text/javascript; charset=utf-8',
+  'tiles.js': 'text/javascript; charset=utf-8',
+  'lock.js': 'text/javascript; charset=utf-8',
   'emergency.js': 'text/javascript; charset=utf-8',
 } as const;
 

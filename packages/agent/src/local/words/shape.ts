@@ -77,6 +77,20 @@ export type Words = {
       | 'needCode'
       | 'codeShape'
       | 'codeAnew'
+      | 'lock'
+      | 'locked'
+      | 'lockedHint'
+      | 'unlock'
+      | 'unlocking'
+      | 'otherUser'
+      | 'back'
+      | 'kiosk'
+      | 'alreadyOpen'
+      | 'tileOpen'
+      | 'tileWaiting'
+      | 'tileClosing'
+      | 'tileFailed'
+      | 'tileReplaced'
       | 'codeAccepted',
       string
     >

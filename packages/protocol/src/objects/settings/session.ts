@@ -1,4 +1,6 @@
 import Type from 'typebox';
+import { secret } from '../secret.ts';
+import { closed } from '../shape.ts';
 import { idleMinutes, oneOf } from './schemas.ts';
 import type { Section } from './setting.ts';
 
@@ -25,6 +27,30 @@ export const session: Section = {
       unit: 'minutes',
       title: 'Log out after',
       help: 'Idle time until the user is logged out; 0 = never.',
+    },
+    {
+      key: 'session.unlockBy',
+      scope: 'device',
+      merge: 'replace',
+      schema: oneOf('anyone', 'same-user'),
+      default: 'anyone',
+      title: 'Who gets past a locked screen',
+      help: 'anyone: whoever else may log in here can, which ends the session that is locked; same-user: nobody but who locked it.',
+    },
+    {
+      key: 'session.autologin',
+      scope: 'device',
+      merge: 'replace',
+      schema: Type.Union([
+        Type.Null(),
+        closed({
+          user: Type.String({ minLength: 1, maxLength: 256 }),
+          password: secret({ minLength: 1, maxLength: 256 }),
+        }),
+      ]),
+      default: null,
+      title: 'Sign in by itself',
+      help: 'The account of a kiosk, which the device signs in at start and whenever nobody else is; its password is kept sealed. null = people log in.',
     },
     {
       key: 'session.onCardRemoval',

@@ -1,0 +1,147 @@
+import type { AgentStatus, EffectiveSettings, LoginResult } from '@thinman/protocol';
+import { doubling } from '../core/backoff.ts';
+import { type AgentState, isLocked } from '../core/state.ts';
+import type { Clock } from '../ports.ts';
+
+export const AUTOLOGIN = 'session.autologin';
+
+/** No server, no cached login: it is tried again this soon, doubling … */
+const RETRY_MS = 10_000;
+/** … up to this, and at once when a server is there. */
+const MAX_RETRY_MS = 5 * 60_000;
+/** A refused password or account: an administrator must act, and each try is one of the thirty an hour that a device has for all its users. */
+const REFUSED_RETRY_MS = 10 * 60_000;
+const MAX_REFUSED_RETRY_MS = 60 * 60_000;
+/** A session that ended sooner is not simply begun again: two devices could take it from each other all day. */
+const SHORT_SESSION_MS = 60_000;
+
+/** What more tries do not mend. */
+const REFUSED: readonly (string | null)[] = [
+  'credentials_invalid',
+  'account_locked',
+  'account_disabled',
+  'account_expired',
+  'password_expired',
+  'not_permitted',
+  'device_revoked',
+];
+
+type Account = { readonly user: string; readonly password: string };
+
+/** The account that the device's policy names; undefined: people log in. */
+export function autologinOf(settings: EffectiveSettings | undefined): Account | undefined {
+  const value = settings?.[AUTOLOGIN];
+  if (typeof value !== 'object' || value === null) return undefined;
+  const [user, password] = [Reflect.get(value, 'user'), Reflect.get(value, 'password')];
+  return typeof user === 'string' && typeof password === 'string' ? { user, password } : undefined;
+}
+
+/**
+ * Signs the account of a kiosk in, at start and whenever nobody else is signed in, with no person there (ADR 0083). It is an ordinary
+ * login: online, on the Secondary, or offline from the cache. Nobody waits in its way: a login that a person has begun is decided first.
+ */
+export function createAutologinDesk(deps: {
+  readonly clock: Pick<Clock, 'monotonicMs' | 'after'>;
+  state(): AgentState;
+  settings(): EffectiveSettings | undefined;
+  login(account: Account): Promise<LoginResult>;
+  /** The session that is open was this account's, which the policy names no more. */
+  end(): void;
+}) {
+  const { clock } = deps;
+  let account: Account | undefined;
+  /** Whom this agent has signed in by itself. */
+  let signedIn: string | undefined;
+  let isTrying = false;
+  let isStopped = false;
+  let failures = 0;
+  let notBefore = 0;
+  let grantedAt: number | undefined;
+  let reason: string | null = null;
+  let wasConnected = false;
+  let cancelTimer = () => {};
+
+  function takePolicy(): void {
+    const next = autologinOf(deps.settings());
+    if (next?.user === account?.user && next?.password === account?.password) return;
+    account = next;
+    [failures, notBefore, reason] = [0, 0, null];
+    const { session } = deps.state();
+    const isOther = signedIn !== undefined && next?.user !== signedIn;
+    if (isOther && session.kind === 'open' && session.user === signedIn) deps.end();
+    if (isOther) signedIn = undefined;
+  }
+
+  /** Nobody is signed in, or the account itself since before the agent was started again. */
+  function isDue(): boolean {
+    const { phase, session, login, waitingLogins } = deps.state();
+    if (account === undefined || isTrying || phase !== 'running' || login !== null || waitingLogins.length > 0)
+      return false;
+    return session.kind === 'none' || (session.user === account.user && isLocked(session));
+  }
+
+  function noteShortSession(): void {
+    if (grantedAt === undefined) return;
+    const now = clock.monotonicMs();
+    const wasShort = now - grantedAt < SHORT_SESSION_MS;
+    failures = wasShort ? failures + 1 : 0;
+    if (wasShort) notBefore = now + (failures > 1 ? doubling(failures - 1, RETRY_MS, MAX_RETRY_MS) : 0);
+    grantedAt = undefined;
+  }
+
+  function noteServer(): void {
+    const isConnected = deps.state().connectivity.kind === 'connected';
+    // What failed for want of a server.
+    if (isConnected && !wasConnected && !REFUSED.includes(reason)) notBefore = 0;
+    wasConnected = isConnected;
+  }
+
+  async function attempt(who: Account): Promise<void> {
+    isTrying = true;
+    try {
+      const result = await deps.login(who);
+      const now = clock.monotonicMs();
+      if (account === who) reason = result.reason;
+      if (result.verdict === 'granted') {
+        [signedIn, grantedAt] = [who.user, now];
+      } else {
+        failures += 1;
+        const isRefused = REFUSED.includes(result.reason);
+        const waitMs = isRefused
+          ? doubling(failures, REFUSED_RETRY_MS, MAX_REFUSED_RETRY_MS)
+          : doubling(failures, RETRY_MS, MAX_RETRY_MS);
+        // Meanwhile the policy may name another: that one has not failed.
+        if (account === who) notBefore = now + Math.max(waitMs, result.retryAfterMs ?? 0);
+      }
+    } catch {
+      // The agent was stopped.
+    } finally {
+      isTrying = false;
+    }
+    look();
+  }
+
+  function look(): void {
+    cancelTimer();
+    cancelTimer = () => {};
+    if (isStopped) return;
+    takePolicy();
+    noteServer();
+    if (account === undefined || !isDue()) return;
+    noteShortSession();
+    const waitMs = notBefore - clock.monotonicMs();
+    if (waitMs > 0) cancelTimer = clock.after(waitMs, look);
+    else void attempt(account);
+  }
+
+  return {
+    /** After everything that happens. */
+    look,
+    isAccount: (user: string): boolean => account?.user === user,
+    status: (): AgentStatus['autologin'] => (account === undefined ? undefined : { user: account.user, reason }),
+    stop(): void {
+      isStopped = true;
+      cancelTimer();
+    },
+  };
+}
