@@ -25,7 +25,7 @@ function fakeDirectory() {
   const directories: Directories = {
     claims: user =>
       /@lab\.test$/i.test(user) || /^lab\\/i.test(user) ? 'by_domain' : user.includes('@') ? 'none' : 'plain',
-    keyOf: user => `${user.replace(/@.*|^.*\\/, '').toLowerCase()}@lab.test`,
+    keysOf: user => [`${user.replace(/@.*|^.*\\/, '').toLowerCase()}@lab.test`],
     async login(_user, password) {
       binds += 1;
       return answer(password);
@@ -211,6 +211,44 @@ describe('a login of a directory user', () => {
     await site.put('User', 'eve@lab.test', { unlockedAt: new Date(site.clock.nowMs() + 1).toISOString() });
     site.clock.forward(10);
     assert.equal(codeOf(await login(RIGHT)), 'granted');
+  });
+
+  test('under another name of the same person, which the directory alone knows, is counted with the others', async () => {
+    await newDevice();
+    const ofEve = (password: string): DirectoryAnswer =>
+      password === RIGHT
+        ? { kind: 'granted', account: EVE }
+        : { kind: 'denied', code: 'credentials_invalid', name: EVE.name };
+    fake.says(ofEve);
+    const names = ['eve.rossi@lab.test', 'eve', 'EVE.ROSSI@lab.test', 'évé@lab.test', 'eve.rossi@lab.test'];
+    for (const name of names) assert.equal(codeOf(await login('wrong', name)), 'credentials_invalid', name);
+    const before = fake.binds();
+    for (const name of ['eve', 'eve.rossi@lab.test', 'évé@lab.test'])
+      assert.equal(codeOf(await login(RIGHT, name)), 'account_locked', name);
+    assert.equal(fake.binds(), before, 'known by now: the directory hears of none of them');
+    // One that nobody has typed yet: the answer itself tells whose it is.
+    assert.equal(codeOf(await login(RIGHT, 'éve@lab.test')), 'account_locked');
+    assert.equal(codeOf(await login('wrong', 'evè@lab.test')), 'account_locked', 'right or wrong');
+    await site.put('User', 'eve@lab.test', { unlockedAt: new Date(site.clock.nowMs() + 1).toISOString() });
+    site.clock.forward(10);
+    assert.equal(codeOf(await login(RIGHT, 'eve.rossi@lab.test')), 'granted', 'the helpdesk opens all of them');
+    await site.put('User', 'eve@lab.test', {});
+  });
+
+  test('a fifth guess under a new name is answered like a fifth, and a grant under one name clears the others', async () => {
+    await newDevice();
+    fake.says(password =>
+      password === RIGHT
+        ? { kind: 'granted', account: EVE }
+        : { kind: 'denied', code: 'credentials_invalid', name: EVE.name },
+    );
+    for (let at = 0; at < MAX_GUESSES - 1; at += 1) await login('wrong', 'eve');
+    assert.equal(codeOf(await login('wrong', 'eve.b@lab.test')), 'credentials_invalid');
+    site.clock.forward(61_000);
+    assert.equal(codeOf(await login(RIGHT, 'eve.c@lab.test')), 'granted');
+    for (let at = 0; at < MAX_GUESSES; at += 1)
+      assert.equal(codeOf(await login('wrong', 'eve')), 'credentials_invalid', `guess ${at}`);
+    assert.equal(codeOf(await login('wrong', 'eve')), 'account_locked');
   });
 
   test('a directory that does not answer counts against nobody', async () => {

@@ -23,8 +23,7 @@ import type { FailureFact, Journal, RememberedLogin, StoredObject } from '../por
 import { accountRefusal, passwordAge } from './account.ts';
 import type { Bundles } from './bundles.ts';
 import type { DeviceDeps } from './device-deps.ts';
-import type { DirectoryAccounts } from './directory-accounts.ts';
-import { createDirectoryLogin } from './directory-login.ts';
+import { createDirectoryLogin, type DirectoryUsers } from './directory-login.ts';
 import type { LoginGuard } from './login-guard.ts';
 import { proofFits } from './login-proof.ts';
 import type { SessionBook } from './session-book.ts';
@@ -75,10 +74,10 @@ export function createLogin(
   deps: DeviceDeps,
   bundles: Bundles,
   guard: LoginGuard,
-  accounts: DirectoryAccounts,
+  ofDirectories: DirectoryUsers,
   book: SessionBook,
 ): Login {
-  const directoryLogin = createDirectoryLogin(deps, bundles, guard, accounts, book);
+  const directoryLogin = createDirectoryLogin(deps, bundles, guard, ofDirectories, book);
   const mayOpen = createSessionGate(deps, bundles, book);
   const { identity, journal, clock } = deps;
   /** Logins whose verdict is on its way to the disk: a repeat waits for it, another proof is refused. */

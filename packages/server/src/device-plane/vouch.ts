@@ -5,8 +5,8 @@ import type { StoredObject } from '../ports.ts';
 import { accountRefusal } from './account.ts';
 import type { Bundles } from './bundles.ts';
 import type { DeviceDeps } from './device-deps.ts';
-import type { DirectoryAccounts } from './directory-accounts.ts';
 import { grantToDirectoryUser } from './directory-grant.ts';
+import type { DirectoryUsers } from './directory-login.ts';
 import { isDirectoryUser, ownWords } from './directory-user.ts';
 import type { SessionBook } from './session-book.ts';
 import { createSessionGate } from './session-gate.ts';
@@ -18,7 +18,12 @@ export type Vouch = (device: StoredObject, request: VouchRequest, proved?: strin
  * An offline session of a directory's user goes on after the device is back: the directory still has the user, and this device has had
  * the password within the time for which grants are remembered. What a stolen device key alone asks for is nothing.
  */
-export function createVouch(deps: DeviceDeps, bundles: Bundles, accounts: DirectoryAccounts, book: SessionBook): Vouch {
+export function createVouch(
+  deps: DeviceDeps,
+  bundles: Bundles,
+  { accounts, persons }: DirectoryUsers,
+  book: SessionBook,
+): Vouch {
   const mayOpen = createSessionGate(deps, bundles, book);
   const { directories, journal, clock, replica, identity } = deps;
 
@@ -26,7 +31,8 @@ export function createVouch(deps: DeviceDeps, bundles: Bundles, accounts: Direct
     const serverTime = clock.nowMs();
     const onlyThePassword = () => refused('session_invalid', { serverTime });
     if (!isDirectoryUser(deps, user)) return refused('bad_request', { detail: 'this user proves sessions by key' });
-    if (journal.lastGrantMs(device.uid, directories.keyOf(user)) === undefined) return onlyThePassword();
+    const { key, also } = persons.of(user);
+    if ([key, ...also].every(each => journal.lastGrantMs(device.uid, each) === undefined)) return onlyThePassword();
     const status = await directories.status(user);
     switch (status.kind) {
       case 'ok': {

@@ -14,7 +14,8 @@ export type DirectoryAccount = {
 /** What a directory says of a typed password. A verdict of a directory is live and final. */
 export type DirectoryAnswer =
   | { readonly kind: 'granted'; readonly account: DirectoryAccount; readonly warning?: string }
-  | { readonly kind: 'denied'; readonly code: VerdictCode }
+  /** `name`: what the directory calls the one who was meant, where it has told. Never said to anybody. */
+  | { readonly kind: 'denied'; readonly code: VerdictCode; readonly name?: string }
   | DirectoryTrouble;
 
 /** No answer. `unavailable`: nothing was asked. `undecided`: the password is out, and the answer did not come. */
@@ -35,7 +36,7 @@ export type DirectoryStatus =
 /** What became of a new password. `policy`: the directory does not take this one. */
 export type PasswordChange =
   | { readonly kind: 'changed' }
-  | { readonly kind: 'denied'; readonly code: VerdictCode }
+  | { readonly kind: 'denied'; readonly code: VerdictCode; readonly name?: string }
   | { readonly kind: 'policy'; readonly why: string }
   /** The directory takes no new password over this connection, or from this server's account. */
   | { readonly kind: 'not_possible'; readonly why: string }
@@ -48,8 +49,11 @@ export type Claim = 'by_domain' | 'plain' | 'none';
 export type Directories = {
   /** By the form of the name alone: tells nothing about whether the user exists. A local user goes before a plain name. */
   claims(user: string): Claim;
-  /** The one form of a claimed name, for counting: `LAB\Alice` and `alice@lab.test` are one. */
-  keyOf(user: string): string;
+  /**
+   * For counting: the one form of a claimed name (`LAB\Alice` and `alice@lab.test` are one), then the forms that may mean the same person.
+   * By the form of the name alone, so that they tell nothing about who exists.
+   */
+  keysOf(user: string): readonly [string, ...string[]];
   /** One bind at most, whatever happens. */
   login(user: string, password: string): Promise<DirectoryAnswer>;
   /** By the service account; asks for no password. */
@@ -62,7 +66,7 @@ export type Directories = {
 /** A site whose users are all its own. */
 export const noDirectories: Directories = {
   claims: () => 'none',
-  keyOf: user => user,
+  keysOf: user => [user],
   login: async () => ({ kind: 'unavailable' }),
   status: async () => ({ kind: 'unavailable' }),
   changePassword: async () => ({ kind: 'unavailable' }),

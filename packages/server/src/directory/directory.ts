@@ -20,7 +20,7 @@ import { dnValue, filledFilter } from './filters.ts';
 import { groupsOf } from './groups.ts';
 import type { LdapServer } from './ldap-server.ts';
 import { createLdapServers, type LdapServers, Undecided } from './ldap-servers.ts';
-import type { LoginParts } from './login-name.ts';
+import { type LoginParts, nameIn } from './login-name.ts';
 import { setPassword } from './set-password.ts';
 import { verdictOf } from './verdicts.ts';
 
@@ -192,13 +192,27 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
     return entry !== undefined && mustChange(entry) ? { kind: 'denied', code: 'password_expired' } : undefined;
   }
 
+  const ownNameOf = (entry: Entry, parts: LoginParts) =>
+    (isAd ? textOf(entry, 'sAMAccountName') : textOf(entry, 'uid')) ?? parts.local;
+  const nameOf = (entry: Entry, parts: LoginParts) =>
+    nameIn(config.domains, thinmanName(ownNameOf(entry, parts).toLowerCase()) ?? 'user');
+
+  /** A refusal, with whom it was about. */
+  function withName<A extends DirectoryAnswer | PasswordChange>(
+    answer: A,
+    entry: Entry | undefined,
+    parts: LoginParts,
+  ): A {
+    if (answer.kind !== 'denied' || entry === undefined) return answer;
+    return { ...answer, name: nameOf(entry, parts) };
+  }
+
   async function accountOf(connection: Connection, entry: Entry, parts: LoginParts, time: Deadline) {
-    const own = (isAd ? textOf(entry, 'sAMAccountName') : textOf(entry, 'uid')) ?? parts.local;
-    const local = thinmanName(own.toLowerCase()) ?? 'user';
+    const own = ownNameOf(entry, parts);
     const groups = await groupsOf({ config, connection, untilMs: () => time.left(LOGIN_MS) }, entry, own);
     const account: DirectoryAccount = {
       userId: uuidV5(deps.siteId, `directory/${config.name}/${idOf(entry)}`),
-      name: domain === undefined ? local : `${local}@${domain}`,
+      name: nameOf(entry, parts),
       displayName: (textOf(entry, 'displayName') ?? textOf(entry, 'cn'))?.slice(0, MAX_DISPLAY_NAME),
       groups,
     };
@@ -241,7 +255,7 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
           time,
           async (bound, asUser) => {
             const refusal = judged(bound);
-            if (refusal !== undefined) return refusal;
+            if (refusal !== undefined) return withName(refusal, bound.entry, parts);
             const { entry, account } = await completed(bound, asUser, server, parts, time);
             return grantedTo(entry, bound, account);
           },
@@ -286,18 +300,19 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
     changePassword: (parts, oldPassword, newPassword) =>
       queued(() => {
         const time = deadline(CHANGE_MS);
-        return servers.run<PasswordChange>(
-          server =>
-            setPassword(
-              {
-                ...{ config, server, clock, left: time.left },
-                lookUp: connection => lookUp(connection, parts, time),
-                bindName: found => bindName(found as Found, parts).name,
-              },
-              { oldPassword, newPassword },
-            ),
-          time.untilMs,
-        );
+        return servers.run<PasswordChange>(async server => {
+          let entry: Entry | undefined;
+          const way = {
+            ...{ config, server, clock, left: time.left },
+            async lookUp(connection: Connection) {
+              const found = await lookUp(connection, parts, time);
+              if (found.kind === 'entry') entry = found.entry;
+              return found;
+            },
+            bindName: (found: { readonly kind: string }) => bindName(found as Found, parts).name,
+          };
+          return withName(await setPassword(way, { oldPassword, newPassword }), entry, parts);
+        }, time.untilMs);
       }),
     servers: servers.breakers,
     close: servers.close,
