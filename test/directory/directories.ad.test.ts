@@ -19,7 +19,8 @@ directoryContract('Active Directory (Samba)', async (): Promise<DirectoryLab> =>
   const folder = mkdtempSync(join(tmpdir(), 'thinman-ad-'));
   const dc = await startAdController(folder);
   await dc.set(AD_BASE, { lockoutThreshold: '6', minPwdAge: '0', maxPwdAge: MAX_PASSWORD_AGE });
-  for (const name of ['alice', 'bob']) await dc.addUser(name);
+  await dc.addUser('alice');
+  await dc.addUser('bob', { userPrincipalName: 'robert.b@lab.test' });
   await dc.addGroup('ward-3', ['alice']);
   await dc.addGroup('hospital', ['ward-3']);
   await dc.addGroup('staff', ['hospital', 'bob']);
@@ -37,6 +38,8 @@ directoryContract('Active Directory (Samba)', async (): Promise<DirectoryLab> =>
       names: ['Alice@LAB.TEST', 'lab.test\\alice'],
       weakPassword: 'short',
       atOnce: 2,
+      bobToo: 'Robert.B@lab.test',
+      slowerMs: 2,
     },
     withoutServiceAccount: anonymous,
     startTls: { ...given, urls: [dc.plainUrl], startTls: true },

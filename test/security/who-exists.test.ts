@@ -172,7 +172,13 @@ test('nor does the time of the answers tell, though 0.2 ms in a request would be
   const persons = createDirectoryPersons(deps);
   const begin = createLoginBegin(deps, guard, persons);
   const bundles = createBundles(deps.site, replica, deps.dataKey.open, () => '');
-  const login = createLogin(deps, bundles, guard, { accounts: createDirectoryAccounts(deps), persons }, site.primary.plane.book);
+  const login = createLogin(
+    deps,
+    bundles,
+    guard,
+    { accounts: createDirectoryAccounts(deps), persons },
+    site.primary.plane.book,
+  );
   const ask = async (user: string) => {
     const method = begin(stored, { user });
     assert.ok(method.ok && method.value.method === 'derived');

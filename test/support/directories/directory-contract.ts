@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { DirectoryAnswer } from '../../../packages/server/src/directory/directories.ts';
+import { ANSWER_STEP_MS } from '../../../packages/server/src/directory/even-answers.ts';
+import { differsByMore } from '../rank-test.ts';
 import { waitFor } from '../wait.ts';
 import { createFaultyWire } from './faulty-wire.ts';
 import { USER_PASSWORD } from './hospital.ts';
@@ -22,6 +24,10 @@ export type DirectoryLab = AsyncDisposable & {
   readonly states: Readonly<
     Record<string, { make(user: string): Promise<void>; readonly code: string; readonly whoever?: true }>
   >;
+  /** Another name of bob, of which only the directory knows that it is his. */
+  readonly bobToo: string;
+  /** By so many ms more it answers a wrong password than a name that nobody has, if by any that can be seen. */
+  readonly slowerMs?: number;
   /** Logins that it answers at the same time as fast as one. */
   readonly atOnce: number;
   /** A password that the policy does not take. */
@@ -36,6 +42,14 @@ export type DirectoryLab = AsyncDisposable & {
 const DEADLINE_MS = 4_000;
 /** Of one login: more chunks of data than that are not sent. */
 const CHUNKS = 9;
+
+/** A user of AD is locked after a few wrong passwords: each is asked for a few times. */
+const TIMED_USERS = 10;
+const TIMED_AT_ONCE = 3;
+const TIMED_ROUNDS = 15;
+/** Timers have whole milliseconds, and two answers of one moment go out one after the other. */
+const ALLOWED_MS = 0.5;
+const SEEN_MS = 2;
 
 const said = (answer: DirectoryAnswer) => (answer.kind === 'denied' ? answer.code : answer.kind);
 
@@ -91,6 +105,47 @@ export function directoryContract(name: string, openLab: () => Promise<Directory
       );
     });
 
+    test('whose password was wrong is known by the directory’s own name, however it was typed', async () => {
+      const before = await lab.counted('bob');
+      const answer = await login(lab.bobToo, 'wrong-password');
+      assert.deepEqual(answer, { kind: 'denied', code: 'credentials_invalid', name: 'bob@lab.test' });
+      assert.equal(await lab.counted('bob'), before + 1);
+      assert.equal(said(await login(lab.bobToo)), 'granted');
+    });
+
+    test('who exists is not told by the time of an answer, though what the directory takes longer would be seen', async () => {
+      /** Of each at the same moment, so that whatever the machine does meanwhile meets both. */
+      const timed = async (ofWhom: OpenDirectories, rounds: number, atOnce: number) => {
+        const times = { known: [] as number[], unknown: [] as number[] };
+        const ask = async (group: 'known' | 'unknown', user: string) => {
+          const beganMs = performance.now();
+          assert.equal(said(await ofWhom.login(`${user}@lab.test`, 'a-guess')), 'credentials_invalid');
+          times[group].push(performance.now() - beganMs);
+        };
+        for (let round = 0; round < rounds; round += 1) {
+          const pairs = Array.from({ length: atOnce }, (_, at) => at);
+          await Promise.all(
+            pairs.flatMap(at => [ask('unknown', `untimed-${at}`), ask('known', `timed-${round % TIMED_USERS}-${at}`)]),
+          );
+        }
+        return times;
+      };
+      for (let user = 0; user < TIMED_USERS; user += 1)
+        for (let at = 0; at < TIMED_AT_ONCE; at += 1) await lab.addUser(`timed-${user}-${at}`);
+      using asServed = openDirectories({ lab: lab.given }, [], { answerStepMs: ANSWER_STEP_MS });
+      const { known, unknown } = await timed(asServed, TIMED_ROUNDS, TIMED_AT_ONCE);
+      const found = differsByMore(known, unknown, ALLOWED_MS);
+      assert.ok(!found.isSure, `who exists can be told by time: ${JSON.stringify(found)}`);
+      const moved = known.map(ms => ms + SEEN_MS);
+      assert.ok(differsByMore(moved, unknown, ALLOWED_MS).isSure, 'a millisecond more would have been seen');
+      for (const ms of [...known, ...unknown]) assert.ok(ms >= ANSWER_STEP_MS - ALLOWED_MS, `${ms} ms`);
+      if (lab.slowerMs === undefined) return;
+      using bare = openDirectories({ lab: lab.given }, [], { answerStepMs: 1 });
+      const raw = await timed(bare, 2 * TIMED_ROUNDS, 1);
+      const seen = differsByMore(raw.known, raw.unknown, lab.slowerMs / 2);
+      assert.ok(seen.isSure, `the directory’s own time is no measure any more: ${JSON.stringify(seen)}`);
+    });
+
     test('what is wrong with an account is told after the right password', async () => {
       for (const [state, { make, code, whoever }] of Object.entries(lab.states)) {
         const user = `state-${state}`;
@@ -141,7 +196,12 @@ export function directoryContract(name: string, openLab: () => Promise<Directory
     test('a new password is set by the old one', async () => {
       await lab.addUser('changer');
       const change = (old: string, next: string) => directories.changePassword('changer@lab.test', old, next);
-      assert.deepEqual(await change('wrong-password', 'Spring-2027!'), { kind: 'denied', code: 'credentials_invalid' });
+      const denied = { kind: 'denied', code: 'credentials_invalid' } as const;
+      const named = { ...denied, name: 'changer@lab.test' };
+      assert.deepEqual(await change('wrong-password', 'Spring-2027!'), named);
+      assert.deepEqual(await change('wrong-password', lab.weakPassword), named, 'the old one is looked at first');
+      const ofNobody = await directories.changePassword('nobody@lab.test', 'wrong-password', lab.weakPassword);
+      assert.deepEqual(ofNobody, denied);
       assert.equal((await change(USER_PASSWORD, lab.weakPassword)).kind, 'policy');
       assert.deepEqual(await change(USER_PASSWORD, 'Spring-2027!'), { kind: 'changed' });
       assert.equal(said(await login('changer@lab.test', 'Spring-2027!')), 'granted');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { DEFAULT_KDF } from '@thinman/protocol';
 import { createDeviceSite, type DeviceSite, type TestDevice } from '../../../../test/support/device-site.ts';
 import { waitFor } from '../../../../test/support/wait.ts';
 import type { Directories, DirectoryAccount, DirectoryAnswer, DirectoryStatus } from '../directory/directories.ts';
@@ -92,6 +93,15 @@ describe('a login of a directory user', () => {
     assert.deepEqual(body.subject, { epoch: 0, generation: 0 });
     const { status } = await site.primary.call(device, 'GET', '/v1/user/bundle', { token: body.session.token });
     assert.equal(status, 200);
+  });
+
+  test('tells what a row of this user is to cost on the device: as much as the site’s own keys', async () => {
+    await newDevice();
+    assert.deepEqual((await login()).body.sealing, DEFAULT_KDF);
+    const dear = { ...DEFAULT_KDF, passes: 4 };
+    await site.put('SiteSettings', 'site', { kdf: dear });
+    assert.deepEqual((await login()).body.sealing, dear);
+    await site.put('SiteSettings', 'site', {});
   });
 
   test('repeated is answered as before, without another bind; anything else under its id is refused', async () => {

@@ -4,12 +4,7 @@ import type { Clock, FailureFact, Journal } from '../ports.ts';
 /** Who may try: failures out of the journal, and names that a device asked about, in memory. */
 export type LoginGuard = {
   /** `also`: other names under which the same person's failures are written down. */
-  decide(
-    deviceId: string,
-    user: string,
-    unlockedAt: string | undefined,
-    also?: readonly string[],
-  ): LockoutDecision;
+  decide(deviceId: string, user: string, unlockedAt: string | undefined, also?: readonly string[]): LockoutDecision;
   /** The device learnt the salt that this name has. */
   asked(deviceId: string, user: string): void;
   granted(deviceId: string, user: string): void;

@@ -40,11 +40,7 @@ const saltBytes = (salt: string) => Buffer.from(salt, 'base64url').length;
  * A user's own change of password, on the Primary alone (ADR 0059). It is guarded as a login is: what counts there counts here, and
  * nothing is told of an account before the old key was right.
  */
-export function createPasswordChange(
-  deps: DeviceDeps,
-  guard: LoginGuard,
-  persons: DirectoryPersons,
-): ChangePassword {
+export function createPasswordChange(deps: DeviceDeps, guard: LoginGuard, persons: DirectoryPersons): ChangePassword {
   const { identity, journal, clock } = deps;
   const now = () => ({ serverTime: clock.nowMs() });
 

@@ -30,7 +30,11 @@ describe('a refusal', () => {
 
   test('that fails is heard at once: it says nothing of anybody', async () => {
     const clock = manualClock();
-    const failing = onTheBeat(() => Promise.reject(new Error('broken')), () => true, clock);
+    const failing = onTheBeat(
+      () => Promise.reject(new Error('broken')),
+      () => true,
+      clock,
+    );
     await assert.rejects(failing, /broken/);
   });
 });
