@@ -27,3 +27,4 @@ export * from './utf8.ts';
 export * from './version.ts';
 export * from './versioned.ts';
 export * from './visible.ts';
+export * from './week-hours.ts';

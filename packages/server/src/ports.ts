@@ -11,6 +11,7 @@ import type {
   SiteStatement,
   ThinmanEvent,
   Version,
+  WeekHours,
 } from '@thinman/protocol';
 
 /** Time, injected. `nowMs`: Unix milliseconds. `monotonicMs`: never goes back; means nothing outside this process. */
@@ -490,7 +491,12 @@ export type SessionClaims = {
   readonly startedAt: number;
   readonly expiresAt: number;
   /** A directory's user, who has no object: the groups that the site knows, and the name to show. */
-  readonly directory?: { readonly groups: readonly string[]; readonly displayName?: string };
+  readonly directory?: {
+    readonly groups: readonly string[];
+    readonly displayName?: string;
+    /** When the directory lets the user in, if not always. */
+    readonly hours?: WeekHours;
+  };
 };
 export type SessionTokens = {
   issue(claims: Omit<SessionClaims, 'expiresAt'>): Promise<{ readonly token: string; readonly expiresAt: number }>;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { DEFAULT_KDF } from '@thinman/protocol';
+import { DEFAULT_KDF, WEEK_HOURS_BYTES, weekHours } from '@thinman/protocol';
 import { createDeviceSite, type DeviceSite, type TestDevice } from '../../../../test/support/device-site.ts';
 import { waitFor } from '../../../../test/support/wait.ts';
 import type { Directories, DirectoryAccount, DirectoryAnswer, DirectoryStatus } from '../directory/directories.ts';
@@ -102,6 +102,26 @@ describe('a login of a directory user', () => {
     await site.put('SiteSettings', 'site', { kdf: dear });
     assert.deepEqual((await login()).body.sealing, dear);
     await site.put('SiteSettings', 'site', {});
+  });
+
+  test('whose directory knows hours takes them along: offline they hold too, on whichever server the session goes on', async () => {
+    await newDevice();
+    const never = weekHours(new Uint8Array(WEEK_HOURS_BYTES)) ?? assert.fail('no hours');
+    const account = { ...EVE, hours: never };
+    fake.says(() => ({ kind: 'granted', account }));
+    const { body } = await login();
+    assert.equal(body.bundle.offline.directoryHours, never);
+    const secondary = await site.startSecondary();
+    const elsewhere = await secondary.call(device, 'GET', '/v1/user/bundle', { token: body.session.token });
+    assert.equal(elsewhere.body.offline?.directoryHours, never);
+    assert.equal(elsewhere.body.etag, body.bundle.etag);
+    fake.hasStatus({ kind: 'ok', account });
+    const request = { loginId: randomUUID(), user: 'eve@lab.test', userId: EVE.userId };
+    assert.equal((await post('/v1/session/vouch', request)).body.code, 'not_permitted');
+    const refreshed = await post('/v1/session', {}, body.session.token);
+    assert.equal(refreshed.status, 200, 'whoever works goes on');
+    fake.says(byPassword);
+    assert.equal((await login()).body.bundle.offline.directoryHours, undefined);
   });
 
   test('repeated is answered as before, without another bind; anything else under its id is refused', async () => {

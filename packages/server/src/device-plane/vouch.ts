@@ -1,4 +1,4 @@
-import type { LoginGranted, RecordedEvent, VouchRequest } from '@thinman/protocol';
+import { isWithinWeekHours, type LoginGranted, type RecordedEvent, type VouchRequest } from '@thinman/protocol';
 import { type Outcome, refused } from '../http/outcome.ts';
 import { JournalUnavailable } from '../journal/errors.ts';
 import type { StoredObject } from '../ports.ts';
@@ -40,6 +40,10 @@ export function createVouch(
         if (account.userId !== userId) return onlyThePassword();
         const refusal = accountRefusal(ownWords(replica, account.name), serverTime);
         if (refusal !== undefined) return refused(refusal, { serverTime });
+        // As with a rule of the site's: at a login by the password the directory says so itself.
+        if (account.hours !== undefined && !isWithinWeekHours(account.hours, serverTime)) {
+          return refused('not_permitted', { serverTime });
+        }
         const opening = mayOpen(device, accounts.remember(account), loginId, proved);
         if (opening.kind !== 'open') return refused(opening.kind, { serverTime });
         const written = await write(granted(device, loginId, account.name), opening.ends);

@@ -1,4 +1,4 @@
-import type { VerdictCode } from '@thinman/protocol';
+import type { VerdictCode, WeekHours } from '@thinman/protocol';
 
 /** A user of a directory, as a login or a look-up found it. */
 export type DirectoryAccount = {
@@ -9,6 +9,8 @@ export type DirectoryAccount = {
   readonly displayName: string | undefined;
   /** Names of all its groups, nested ones too, as ThinMan can name them (`groupName`). */
   readonly groups: readonly string[];
+  /** When it lets the user in, if not always. It refuses binds at other times by itself. */
+  readonly hours?: WeekHours;
 };
 
 /** What a directory says of a typed password. A verdict of a directory is live and final. */

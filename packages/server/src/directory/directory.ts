@@ -3,7 +3,7 @@ import type { Entry } from 'ldapts';
 import type { Logger } from 'pino';
 import { uuidV5 } from '../device-plane/uuid.ts';
 import type { Clock } from '../ports.ts';
-import { AD_STATE, expiryWarning, LDAP_STATE, mustChange, refusalOf } from './account-state.ts';
+import { AD_STATE, expiryWarning, hoursOf, LDAP_STATE, mustChange, refusalOf } from './account-state.ts';
 import { bindOnce, whileAlive } from './bind-once.ts';
 import { type BindQueue, createBindQueue, type Turn } from './bind-queue.ts';
 import { type BindResult, type Connection, NoAnswer, Refused } from './connection.ts';
@@ -210,11 +210,13 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
   async function accountOf(connection: Connection, entry: Entry, parts: LoginParts, time: Deadline) {
     const own = ownNameOf(entry, parts);
     const groups = await groupsOf({ config, connection, untilMs: () => time.left(LOGIN_MS) }, entry, own);
+    const hours = hoursOf(entry);
     const account: DirectoryAccount = {
       userId: uuidV5(deps.siteId, `directory/${config.name}/${idOf(entry)}`),
       name: nameOf(entry, parts),
       displayName: (textOf(entry, 'displayName') ?? textOf(entry, 'cn'))?.slice(0, MAX_DISPLAY_NAME),
       groups,
+      ...(hours !== undefined && { hours }),
     };
     return account;
   }
@@ -319,7 +321,7 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
   };
 }
 
-const BINARY = ['objectGUID', 'objectSid'] as const;
+const BINARY = ['objectGUID', 'objectSid', 'logonHours'] as const;
 const AD_NAMES = ['objectGUID', 'objectSid', 'sAMAccountName', 'userPrincipalName', 'primaryGroupID'] as const;
 const LDAP_NAMES = ['entryUUID', 'uid', 'memberOf'] as const;
 

@@ -1,5 +1,13 @@
 import type { KeyObject } from 'node:crypto';
-import { ObjectName, parseJson, SESSION_LIFETIME_MS, Sha256, type SiteStatement, Uuid } from '@thinman/protocol';
+import {
+  ObjectName,
+  parseJson,
+  SESSION_LIFETIME_MS,
+  Sha256,
+  type SiteStatement,
+  Uuid,
+  WeekHours,
+} from '@thinman/protocol';
 import { CompactSign, type CompactVerifyResult, compactVerify } from 'jose';
 import Type, { type Static } from 'typebox';
 import type { Clock, SessionTokens } from '../ports.ts';
@@ -24,7 +32,11 @@ const Payload = Type.Object({
   credentialVersion: Type.Integer({ minimum: 0 }),
   startedAt: Type.Integer(),
   directory: Type.Optional(
-    Type.Object({ groups: Type.Array(Type.String()), displayName: Type.Optional(Type.String()) }),
+    Type.Object({
+      groups: Type.Array(Type.String()),
+      displayName: Type.Optional(Type.String()),
+      hours: Type.Optional(WeekHours),
+    }),
   ),
 });
 type Payload = Static<typeof Payload>;
