@@ -15,7 +15,7 @@ import type {
   PasswordChange,
 } from './directories.ts';
 import type { DirectoryConfig } from './directory-config.ts';
-import { bytesOf, textOf, thinmanName } from './entry.ts';
+import { bytesOf, displayNameOf, textOf, thinmanName } from './entry.ts';
 import { dnValue, filledFilter } from './filters.ts';
 import { groupsOf } from './groups.ts';
 import type { LdapServer } from './ldap-server.ts';
@@ -30,9 +30,6 @@ const LOGIN_MS = 3_200;
 const CHANGE_MS = 10_000;
 /** One read. */
 const READ_MS = 1_500;
-
-/** Goes into session tokens, which are small. */
-const MAX_DISPLAY_NAME = 128;
 
 /** One directory, whichever of its servers answers. */
 export type Directory = {
@@ -92,6 +89,8 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
         left(),
       );
       const entry = chosen(entries, parts, upnOf(parts), isAd);
+      // Who has no name cannot bind.
+      if (entry?.dn === '') throw new NoAnswer('the directory tells of a user without a name (DN)');
       if (entry !== undefined) return { kind: 'entry', entry };
       if (entries.length > 1) log.warn({ directory: config.name, user: parts.local }, 'a name that two entries have');
       return { kind: mayRead ? 'none' : 'not_told' };
@@ -214,7 +213,7 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
     const account: DirectoryAccount = {
       userId: uuidV5(deps.siteId, `directory/${config.name}/${idOf(entry)}`),
       name: nameOf(entry, parts),
-      displayName: (textOf(entry, 'displayName') ?? textOf(entry, 'cn'))?.slice(0, MAX_DISPLAY_NAME),
+      displayName: displayNameOf(entry),
       groups,
       ...(hours !== undefined && { hours }),
     };

@@ -1,3 +1,4 @@
+import { MAX_NAME_LENGTH } from '@thinman/protocol';
 import { thinmanName } from './entry.ts';
 
 /** A typed name in its parts. */
@@ -31,14 +32,15 @@ export function belongsTo({ domain, form }: LoginParts, { suffix, domain: own }:
 }
 
 /** As objects are named, in lower case; what no object can be called stays as it was typed. */
-export function ownForm(local: string): string {
+function ownForm(local: string, maxLength?: number): string {
   const lower = local.normalize('NFC').toLowerCase();
-  return thinmanName(lower) ?? lower;
+  return thinmanName(lower, maxLength) ?? lower;
 }
 
 /** What a directory calls its user: with the suffix, if it has one. */
 export function nameIn({ suffix }: Pick<Domains, 'suffix'>, local: string): string {
-  return suffix === undefined ? ownForm(local) : `${ownForm(local)}@${suffix}`;
+  if (suffix === undefined) return ownForm(local);
+  return `${ownForm(local, Math.max(MAX_NAME_LENGTH - suffix.length - 1, 1))}@${suffix}`;
 }
 
 /**
