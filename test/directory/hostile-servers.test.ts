@@ -93,7 +93,9 @@ describe('a server of a directory that', () => {
     'sends sixty thousand entries of nothing at once': {
       raw: (socket, id, operation) => {
         if (operation !== 0x63) return false;
-        socket.write(Buffer.concat(Array.from({ length: 60_000 }, () => ldap.message(id, ber(0x64)))));
+        // As short as a message can be: the more of them come with one read.
+        const shortest = Buffer.from([0x30, 0x05, 0x02, 0x01, id, 0x64, 0x00]);
+        socket.write(Buffer.concat(Array.from({ length: 60_000 }, () => shortest)));
         return true;
       },
     },

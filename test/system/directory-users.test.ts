@@ -38,6 +38,11 @@ async function loginAndKeep(agent: Agent, user: typeof ALICE | typeof BOB, expec
   );
 }
 
+/** As it lies on the disk. */
+function rowOf(agent: Agent): Buffer {
+  return deviceRows(agent).find(({ kind, key }) => kind === 'login' && key === ALICE.name)?.blob ?? Buffer.alloc(0);
+}
+
 async function online(site: Site): Promise<Agent> {
   const tc1 = site.agent('tc-1');
   await waitUntilOn(tc1, site.primary);
@@ -243,7 +248,9 @@ const CLOCKS: Stories = {
     await site.apply(
       hoursOfStaff({ timeZone: 'UTC', times: [{ days: daysAround(Date.now()), from: '00:00', to: '00:00' }] }),
     );
+    const before = rowOf(agent);
     await expectLogin(agent, ALICE, ONLINE);
+    await waitFor('the row with the hours in it', () => (rowOf(agent).equals(before) ? undefined : true));
     for (const [at, offline] of [
       ['+3d', 'denied not_permitted offline'],
       [RIGHT, 'granted offline'],
