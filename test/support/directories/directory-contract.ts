@@ -219,7 +219,7 @@ export function directoryContract(name: string, openLab: () => Promise<Directory
       const ofNobody = await directories.changePassword('nobody@lab.test', 'wrong-password', lab.weakPassword);
       assert.deepEqual(ofNobody, denied);
       assert.equal((await change(USER_PASSWORD, lab.weakPassword)).kind, 'policy');
-      assert.deepEqual(await change(USER_PASSWORD, 'Spring-2027!'), { kind: 'changed' });
+      assert.equal((await change(USER_PASSWORD, 'Spring-2027!')).kind, 'changed');
       assert.equal(said(await login('changer@lab.test', 'Spring-2027!')), 'granted');
     });
 

@@ -265,6 +265,28 @@ describe('a login of a directory user', () => {
     await site.put('User', 'eve@lab.test', {});
   });
 
+  test('a lock that only the answer tells of is told no sooner for the right password', async () => {
+    await newDevice();
+    const { promise: beat, resolve: strike } = Promise.withResolvers<void>();
+    fake.says(password =>
+      password === RIGHT
+        ? { kind: 'granted', account: EVE, untilBeat: () => beat }
+        : { kind: 'denied', code: 'credentials_invalid', name: EVE.name },
+    );
+    for (let at = 0; at < MAX_GUESSES; at += 1) await login('wrong', 'eve');
+    let isTold = false;
+    const right = login(RIGHT, 'eve.d@lab.test').then(answer => {
+      isTold = true;
+      return codeOf(answer);
+    });
+    // Another request of the same device, sent later, is long over.
+    assert.equal(codeOf(await login('wrong', 'eve')), 'account_locked');
+    assert.equal(codeOf(await login('wrong', 'eve')), 'account_locked');
+    assert.ok(!isTold);
+    strike();
+    assert.equal(await right, 'account_locked');
+  });
+
   test('a fifth guess under a new name is answered like a fifth, and a grant under one name clears the others', async () => {
     await newDevice();
     fake.says(password =>

@@ -113,7 +113,11 @@ export function createDirectoryLogin(
     const { account, warning } = said;
     // The right password is no way around a lock under another name.
     const { key, lock } = whoWasMeant(attempt, account.name);
-    if (lock !== undefined) return deny(attempt, lock.kind, lock.more);
+    if (lock !== undefined) {
+      // Neither the answer nor its time tells that it was the right one.
+      await said.untilBeat?.();
+      return deny(attempt, lock.kind, lock.more);
+    }
     const refusal = accountRefusal(ownWords(replica, account.name), clock.nowMs());
     if (refusal !== undefined) return deny(attempt, refusal, {});
     const opening = mayOpen(device, accounts.remember(account), request.loginId, undefined);

@@ -81,7 +81,7 @@ export function createDirectories(deps: Deps): Directories & { servers(): Return
 
   /** Whoever is told no, is told it at the same time as who does not exist. */
   const evenly = <T extends { readonly kind: string }>(work: () => Promise<T>): Promise<T> =>
-    onTheBeat(work, ({ kind }) => kind !== 'granted' && kind !== 'changed', deps.clock, deps.answerStepMs);
+    onTheBeat(work, ({ kind }) => !UNHURT.includes(kind), deps.clock, deps.answerStepMs);
 
   const isTrouble = (owner: Directory | DirectoryTrouble): owner is DirectoryTrouble => 'kind' in owner;
 
@@ -132,6 +132,9 @@ export function createDirectories(deps: Deps): Directories & { servers(): Return
     },
   };
 }
+
+/** Answers that tell nothing of whether anybody exists. */
+const UNHURT: readonly string[] = ['granted', 'changed', 'overloaded'];
 
 function serversOf(directories: readonly Directory[]) {
   return directories.map(directory => ({ name: directory.config.name, servers: directory.servers() }));

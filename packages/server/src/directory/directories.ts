@@ -15,7 +15,13 @@ export type DirectoryAccount = {
 
 /** What a directory says of a typed password. A verdict of a directory is live and final. */
 export type DirectoryAnswer =
-  | { readonly kind: 'granted'; readonly account: DirectoryAccount; readonly warning?: string }
+  /** `untilBeat`: when a refusal would have been told (ADR 0085). */
+  | {
+      readonly kind: 'granted';
+      readonly account: DirectoryAccount;
+      readonly warning?: string;
+      readonly untilBeat?: () => Promise<void>;
+    }
   /** `name`: what the directory calls the one who was meant, where it has told. Never said to anybody. */
   | { readonly kind: 'denied'; readonly code: VerdictCode; readonly name?: string }
   | DirectoryTrouble;

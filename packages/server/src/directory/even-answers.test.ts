@@ -9,7 +9,7 @@ describe('a refusal', () => {
     const clock = manualClock();
     const beganMs = clock.monotonicMs();
     let heardMs: number | undefined;
-    const work = () => new Promise<string>(resolve => void clock.after(tookMs, () => resolve('no')));
+    const work = () => new Promise<object>(resolve => void clock.after(tookMs, () => resolve({})));
     void onTheBeat(work, () => isTold, clock).then(() => {
       heardMs = clock.monotonicMs() - beganMs;
     });
@@ -26,6 +26,19 @@ describe('a refusal', () => {
 
   test('alone: who is let in waits for nothing', async () => {
     assert.equal(await heardAfter(12, false), 12);
+  });
+
+  test('that only later turns out to be one is told at the same beat', async () => {
+    const clock = manualClock();
+    const work = () => new Promise<object>(resolve => void clock.after(12, () => resolve({})));
+    let toldMs: number | undefined;
+    void onTheBeat(work, () => false, clock).then(async ({ untilBeat }) => {
+      await untilBeat?.();
+      toldMs = clock.monotonicMs();
+    });
+    for (let ms = 0; ms < 1_000 && toldMs === undefined; ms += 1) await clock.advance(1);
+    assert.equal(toldMs, ANSWER_STEP_MS);
+    assert.equal(clock.waiting(), 0, 'and the clock has stopped');
   });
 
   test('that fails is heard at once: it says nothing of anybody', async () => {

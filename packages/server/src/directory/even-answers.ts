@@ -8,29 +8,45 @@ export const ANSWER_STEP_MS = 250;
 
 type Timing = { after(delayMs: number, action: () => void): () => void };
 
+/** A clock that began with a question. Its beats are set beforehand: no rest is computed from how long the work took. */
+type Beat = { next(): Promise<void>; stop(): void };
+
+function startBeat(timing: Timing, stepMs: number): Beat {
+  let coming = Promise.withResolvers<void>();
+  let stop = () => {};
+  const beat = () => {
+    coming.resolve();
+    coming = Promise.withResolvers<void>();
+    stop = timing.after(stepMs, beat);
+  };
+  stop = timing.after(stepMs, beat);
+  return { next: () => coming.promise, stop: () => stop() };
+}
+
 /**
- * What `work` answers; where `isTold` says so, not before the next beat of a clock that began with the work. The beat is set before the
- * work begins, so that no rest is computed from how long it took.
+ * What `work` answers; where `isTold` says so, not before the next beat. `untilBeat`: to wait for the next one after all, once, where the
+ * answer is turned into a refusal later on.
  */
-export async function onTheBeat<T>(
+export async function onTheBeat<T extends object>(
   work: () => Promise<T>,
   isTold: (value: T) => boolean,
   timing: Timing,
   stepMs = ANSWER_STEP_MS,
-): Promise<T> {
-  let next = Promise.withResolvers<void>();
-  let stop = () => {};
-  const beat = () => {
-    next.resolve();
-    next = Promise.withResolvers<void>();
-    stop = timing.after(stepMs, beat);
-  };
-  stop = timing.after(stepMs, beat);
+): Promise<T & { readonly untilBeat?: () => Promise<void> }> {
+  const beat = startBeat(timing, stepMs);
+  let value: T;
   try {
-    const value = await work();
-    if (isTold(value)) await next.promise;
-    return value;
-  } finally {
-    stop();
+    value = await work();
+    if (isTold(value)) await beat.next();
+  } catch (error) {
+    beat.stop();
+    throw error;
   }
+  if (isTold(value)) {
+    beat.stop();
+    return value;
+  }
+  const coming = beat.next();
+  void coming.then(beat.stop);
+  return { ...value, untilBeat: () => coming };
 }
