@@ -15,7 +15,7 @@ const LOGINS = 500;
 /** A round is two small requests, a login a look-up, a bind and more look-ups. */
 const MIN_ROUNDS = 10;
 /** More would be load of their own. */
-const MAX_ROUNDS = 40;
+const MAX_ROUNDS = 20;
 /** A login that is sent away comes back; on a loaded machine often. */
 const ATTEMPTS = 100;
 
