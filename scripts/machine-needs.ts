@@ -34,11 +34,11 @@ const UNIX_USERS = /^test\/security\/other-unix-users/;
 const CLIENTS = /^test\/clients\/|^test\/system\/greeter-forms/;
 /** The helper of pam_exec, and PAM itself. */
 const PAM = /^test\/system\/pam\b|^test\/bench\/peers/;
-const DIRECTORIES = /^test\/directory\/|^test\/bench\/peers/;
+const DIRECTORIES = /^test\/directory\/|^test\/system\/(?:directory-users|damaged-cache)|^test\/bench\/peers/;
 const SSSD = /^test\/bench\/peers/;
 const ACTIVE_DIRECTORY = /^test\/directory\/.*\bad\b/;
 const BROWSER = /^test\/system\/greeter\b/;
-const CLOCKS = /^test\/system\/.*clock/;
+const CLOCKS = /^test\/system\/(?:.*clock|directory-users)/;
 
 /** A domain controller in parts: each with a file that it brings. */
 const SAMBA_PACKAGES = [

@@ -15,7 +15,7 @@ directoryContract('OpenLDAP', async (): Promise<DirectoryLab> => {
   const { bindDn: _, bindPassword: __, ...anonymous } = given;
   const set = (user: string, lines: string) => slapd.modify(`dn: ${userDn(user)}\nchangetype: modify\n${lines}\n`);
   return {
-    ...{ url: slapd.ldapsUrl, given, names: [], weakPassword: 'short', atOnce: 9 },
+    ...{ url: slapd.ldapsUrl, given, names: [], weakPassword: 'short', atOnce: 9, bobToo: ' BOB @lab.test' },
     withoutServiceAccount: { ...anonymous, userDn: `uid={user},ou=people,${BASE_DN}` },
     startTls: { ...given, urls: [slapd.url], startTls: true },
     addUser: name => slapd.modify(personLdif(name, 'changetype: add')),

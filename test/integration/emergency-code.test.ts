@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { EmergencyCodeAnswer, type EmergencyHours, type Problem } from '@thinman/protocol';
+import { EMERGENCY_CHALLENGE_MS, EmergencyCodeAnswer, type EmergencyHours, type Problem } from '@thinman/protocol';
 import { type Agent, createAgent } from '../../packages/agent/src/agent.ts';
 import { type JumpingClock, jumpingClock } from '../support/jumping-clock.ts';
 import { type LocalDevice, type LocalServer, type SiteInProcess, siteInProcess } from '../support/site-in-process.ts';
@@ -113,11 +113,25 @@ describe('a code by telephone', () => {
     assert.equal(again.kind, 'refused');
   });
 
+  test('is for a challenge of the last quarter of an hour, also over a restart', async () => {
+    const digits = challenge();
+    const late = await codeFor(digits);
+    assert.equal(challenge(), digits, 'the telephone took no time yet');
+    clock.pass(EMERGENCY_CHALLENGE_MS + 1_000);
+    assert.equal(agent.emergency('alice', late).kind, 'refused');
+    assert.deepEqual(await logIn(), ['denied', 'cached_login_expired', 'offline']);
+    assert.notEqual(challenge(), digits);
+    assert.equal(agent.emergency('alice', late).kind, 'refused', 'nor is it one for the next');
+    await agent.stop();
+    await start();
+    assert.equal(agent.emergency('alice', late).kind, 'refused');
+  });
+
   test('for another user, device or time opens nothing; five wrong ones end the challenge', async () => {
     const digits = challenge();
     const bobs = await codeFor(digits, 8, { user: 'bob' });
-    // One try went to the code that was used up.
-    for (const wrong of [bobs, '0000000000', '1111111111', '2222222222']) {
+    // Two tries went to the code that came too late.
+    for (const wrong of [bobs, '0000000000', '1111111111']) {
       assert.equal(agent.emergency('alice', wrong).kind, 'refused');
     }
     assert.notEqual(challenge(), digits);
@@ -136,9 +150,10 @@ describe('a code by telephone', () => {
     assert.match(await refusal({ device: 'nobody', user: 'alice' }), /There is no Device/);
     const issued = await waitFor('the events of the Secondary', async () => {
       const events = await site.events('emergency.issued');
-      return events.length === 2 ? events : undefined;
+      return events.length === 3 ? events : undefined;
     });
     assert.deepEqual(issued.map(({ origin, user, data }) => [origin, user, data]).sort(), [
+      ['server:secondary', 'alice', { device: 'tc-1', hours: 8, actor: 'local' }],
       ['server:secondary', 'alice', { device: 'tc-1', hours: 8, actor: 'local' }],
       ['server:secondary', 'bob', { device: 'tc-1', hours: 8, actor: 'local' }],
     ]);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { DEFAULT_KDF, type KdfParameters } from '@thinman/protocol';
 import { manualClock } from '../support/manual-clock.ts';
 import { commit, type ModelUser, type SiteView, siteWith } from '../support/model-site.ts';
 import { simulate } from '../support/simulated-agent.ts';
@@ -104,4 +105,34 @@ test('a device that is revoked meanwhile holds no row afterwards', async () => {
   await clock.advance(DERIVE_MS * 4);
   assert.equal((await refused).reason, 'device_revoked');
   assert.deepEqual(device.logins, {});
+});
+
+test('a row costs what the site asks for, follows when that is raised, and never gets cheaper', async () => {
+  const { clock, server, device, quickLogin, offline, loseServers } = await started();
+  const asksFor = (sealing: KdfParameters) => {
+    for (const name of ['primary', 'secondary']) {
+      const each = server(name);
+      each.view = { ...commit(each.view), sealing };
+    }
+  };
+  const costAfterLogin = async () => {
+    assert.equal(await quickLogin('eve'), 'granted');
+    await clock.advance(3 * DERIVE_MS);
+    return device.logins[nameOf('eve')]?.kdf;
+  };
+  const cheap = { ...DEFAULT_KDF, memoryKib: 19 * 1024 };
+  const dear = { ...DEFAULT_KDF, passes: 4 };
+  asksFor(cheap);
+  assert.deepEqual(await costAfterLogin(), cheap);
+  asksFor(dear);
+  assert.deepEqual(await costAfterLogin(), dear);
+  asksFor(cheap);
+  assert.deepEqual(await costAfterLogin(), dear);
+  asksFor({ ...dear, passes: 90 });
+  assert.deepEqual(await costAfterLogin(), dear, 'too dear for a thin client');
+  const told = ['primary', 'secondary'].flatMap(name => server(name).events);
+  assert.ok(told.some(({ type }) => type === 'alarm.kdf'));
+  await loseServers();
+  assert.equal(await offline('eve'), 'granted offline');
+  assert.equal(await offline('eve', 'another'), 'denied credentials_invalid offline');
 });

@@ -3,6 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { createBundles } from '../../packages/server/src/device-plane/bundles.ts';
 import { createDirectoryAccounts } from '../../packages/server/src/device-plane/directory-accounts.ts';
+import { createDirectoryPersons } from '../../packages/server/src/device-plane/directory-persons.ts';
 import { createLogin } from '../../packages/server/src/device-plane/login.ts';
 import { createLoginBegin } from '../../packages/server/src/device-plane/login-begin.ts';
 import { createLoginGuard } from '../../packages/server/src/device-plane/login-guard.ts';
@@ -168,9 +169,16 @@ test('nor does the time of the answers tell, though 0.2 ms in a request would be
   // Nothing is written, so nobody is locked.
   const deps = { ...site.primary.deps, replica, journal: { ...journal, append: async () => {} } };
   const guard = createLoginGuard(deps);
-  const begin = createLoginBegin(deps, guard);
+  const persons = createDirectoryPersons(deps);
+  const begin = createLoginBegin(deps, guard, persons);
   const bundles = createBundles(deps.site, replica, deps.dataKey.open, () => '');
-  const login = createLogin(deps, bundles, guard, createDirectoryAccounts(deps), site.primary.plane.book);
+  const login = createLogin(
+    deps,
+    bundles,
+    guard,
+    { accounts: createDirectoryAccounts(deps), persons },
+    site.primary.plane.book,
+  );
   const ask = async (user: string) => {
     const method = begin(stored, { user });
     assert.ok(method.ok && method.value.method === 'derived');

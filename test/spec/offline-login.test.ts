@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { DEFAULT_OFFLINE_RULES, type OfflineRules } from '@thinman/protocol';
+import { DEFAULT_OFFLINE_RULES, type OfflineRules, WEEK_HOURS_BYTES, weekHours } from '@thinman/protocol';
 import {
   type ClockStep,
   clockAtBoot,
@@ -23,6 +23,8 @@ type DecisionCase = {
   readonly emergency?: boolean;
   /** Every day, in UTC; the last online login was at midnight. */
   readonly hours?: readonly [from: string, to: string];
+  /** Of the week that began with the last online login, a Sunday, in UTC: from and to. */
+  readonly directoryHours?: readonly [from: number, to: number];
   readonly failures?: number;
   readonly failedAt?: number;
   readonly decision: string;
@@ -56,7 +58,15 @@ describe('Offline login: the decision', () => {
         cached:
           given.uncached === true
             ? undefined
-            : { rules: { ...DEFAULT_OFFLINE_RULES, allowed, ...hoursOf(given.hours) }, lastOnlineMs: LAST_ONLINE_MS },
+            : {
+                rules: {
+                  ...DEFAULT_OFFLINE_RULES,
+                  allowed,
+                  ...hoursOf(given.hours),
+                  ...weekOf(given.directoryHours),
+                },
+                lastOnlineMs: LAST_ONLINE_MS,
+              },
         cacheDamaged: given.cacheDamaged ?? false,
         tombstone:
           tombstone === undefined
@@ -78,6 +88,14 @@ function hoursOf(span: DecisionCase['hours']): Pick<OfflineRules, 'hours'> {
   const [from, to] = span;
   const days = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] as const;
   return { hours: { timeZone: 'UTC', times: [{ days: [...days], from, to }] } };
+}
+
+function weekOf(span: DecisionCase['directoryHours']): Pick<OfflineRules, 'directoryHours'> {
+  if (span === undefined) return {};
+  const bytes = new Uint8Array(WEEK_HOURS_BYTES);
+  for (let hour = span[0]; hour < span[1]; hour += 1) bytes[hour >> 3] = (bytes[hour >> 3] ?? 0) | (1 << (hour & 7));
+  const directoryHours = weekHours(bytes);
+  return directoryHours === undefined ? {} : { directoryHours };
 }
 
 describe('Offline login: the clock rule', () => {

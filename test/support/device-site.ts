@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, randomUUID, sign } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { Agent, request as httpsRequest } from 'node:https';
@@ -14,6 +15,7 @@ import {
   type RecordedEvent,
   type ServerFrame,
   type ServerState,
+  type ServerStatus,
   type SiteStatement,
   type UserBody,
 } from '@thinman/protocol';
@@ -26,6 +28,8 @@ import { type Directories, noDirectories } from '../../packages/server/src/direc
 import { createFileKeeper } from '../../packages/server/src/files/file-keeper.ts';
 import { openFileStore } from '../../packages/server/src/files/file-store.ts';
 import { createHttpApp } from '../../packages/server/src/http/app.ts';
+import { health } from '../../packages/server/src/http/health.ts';
+import { createMetrics } from '../../packages/server/src/http/metrics/metrics.ts';
 import {
   createSiteCa,
   openCertificateAuthority,
@@ -253,6 +257,12 @@ export async function createDeviceSite(
     const plane = createDevicePlane(deps, randomUUID);
     const http = createHttpApp({ tls: { key: toPem(tls), cert: certificate.pem, ca: caCertificates }, log });
     await http.app.register(plane.routes);
+    await http.app.register(
+      health({
+        status: () => ({ name, state }) as ServerStatus,
+        metrics: createMetrics(() => assert.fail('no test asks for metrics here')),
+      }),
+    );
     http.upgrades.on(plane.channelPath, plane.upgrade);
     const { port } = await http.listen('127.0.0.1', 0);
     const agents = new Map<string, Agent>();

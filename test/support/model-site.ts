@@ -3,6 +3,7 @@ import {
   DEFAULT_KDF,
   DEFAULT_OFFLINE_RULES,
   type DerivedMethod,
+  type KdfParameters,
   type LoginGranted,
   type LoginRequest,
   NO_VERSION,
@@ -34,6 +35,8 @@ export type ModelUser = {
 
 /** What one server holds: a state of the site, the newest or an older one. Immutable. */
 export type SiteView = {
+  /** What keys of directory users' rows are to cost. */
+  readonly sealing?: KdfParameters;
   readonly generation: number;
   readonly users: Readonly<Record<string, ModelUser>>;
   /** Generation of the commit that revoked the device. */
@@ -119,6 +122,7 @@ function grantOf(
     serverTime,
     session: { token: `token of ${request.loginId}`, expiresAt: serverTime + HOUR_MS },
     bundle: request.held === bundle.etag ? { unchanged: true, etag: bundle.etag, version: bundle.version } : bundle,
+    ...(user.ofDirectory === true && view.sealing !== undefined && { sealing: view.sealing }),
   };
 }
 

@@ -10,13 +10,18 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { test } from 'node:test';
 import type { DeviceEventType } from '@thinman/protocol';
 import Database from 'better-sqlite3';
 import type { Agent } from '../support/agent-commands.ts';
+import { deviceRows } from '../support/device-rows.ts';
+import { applyDirectory, ALICE_OF_LAB as OF_LAB, surroundDirectory } from '../support/directories/directory-site.ts';
 import { scribble, spoilPage } from '../support/disk-damage.ts';
 import { expectLogin } from '../support/logins.ts';
+import { inTurn } from '../support/redundant-test.ts';
 import { type Site, waitUntilOn } from '../support/site.ts';
-import { systemTests } from '../support/system-test.ts';
+import { onSiteIn } from '../support/system-test.ts';
+import { waitFor } from '../support/wait.ts';
 import { ALICE, BOB } from '../support/ward.ts';
 
 // Row 17: the device's store is damaged, while its agent is stopped and while it runs.
@@ -55,63 +60,65 @@ const DAMAGES: readonly Damage[] = [
  */
 const expected = { damaged: 0, lost: 0, mayBeLost: 0 };
 
-systemTests(
-  "row 17: a damaged store costs neither the identity nor anybody's login",
-  { wires: true, agents: ['tc-1', 'tc-2'] },
-  {
-    ...Object.fromEntries(DAMAGES.map(each => [`while the agent is ${each.ended}: ${each.what}`, story(each)])),
+const STORIES: Readonly<Record<string, (site: Site) => Promise<void>>> = {
+  ...Object.fromEntries(DAMAGES.map(each => [`while the agent is ${each.ended}: ${each.what}`, story(each)])),
 
-    'while the agent runs: the file is taken away': site =>
-      whileRunning(site, cache => renameSync(cache, `${cache}.taken`)),
-    'while the agent runs: its log is taken away': site =>
-      whileRunning(site, cache => renameSync(`${cache}-wal`, `${cache}.taken`)),
-    'while the agent runs: another file takes its place': site =>
-      whileRunning(site, cache => {
-        rmSync(cache);
-        writeFileSync(cache, 'not this one');
-      }),
+  'while the agent runs: the file is taken away': site =>
+    whileRunning(site, cache => renameSync(cache, `${cache}.taken`)),
+  'while the agent runs: its log is taken away': site =>
+    whileRunning(site, cache => renameSync(`${cache}-wal`, `${cache}.taken`)),
+  'while the agent runs: another file takes its place': site =>
+    whileRunning(site, cache => {
+      rmSync(cache);
+      writeFileSync(cache, 'not this one');
+    }),
 
-    'while the agent runs: garbage over all of it': async site => {
-      const tc1 = await online(site);
-      const cache = join(tc1.data, 'cache.db');
-      for (const file of [cache, `${cache}-wal`]) scribble(file);
-      await expectLogin(tc1, BOB, 'granted online by primary');
-      await tc1.stop();
-      await site.apart(async () => {
-        assert.match(await tc1.start(), /^READY mode=offline$/);
-        await expectLogin(tc1, ALICE, 'denied cache_damaged offline');
-      });
-      expected.damaged += 1;
-      expected.mayBeLost += 1;
-    },
-
-    'each damage, and each loss, was told once': async site => {
-      const tc1 = await online(site);
-      await site.apart(() => expectLogin(tc1, ALICE, 'granted offline'));
-      await waitUntilOn(tc1, site.primary);
-      await site.settle();
-      const events = (await site.primary.events()).filter(({ origin }) => origin === `device:${tc1.name}`);
-      const count = (wanted: DeviceEventType) => events.filter(({ type }) => type === wanted).length;
-      assert.equal(count('cache.damaged'), expected.damaged);
-      const lost = count('events.lost') - expected.lost;
-      assert.ok(lost >= 0 && lost <= expected.mayBeLost, `${lost} more than ${expected.lost} losses`);
-      // A device whose store was lost holds nothing, until it has been online; what it held then was never older.
-      const { versions } = site.history;
-      versions.splice(0, versions.length, ...versions.filter(({ version }) => version.epoch > 0));
-    },
+  'while the agent runs: garbage over all of it': async site => {
+    const tc1 = await online(site);
+    const cache = join(tc1.data, 'cache.db');
+    for (const file of [cache, `${cache}-wal`]) scribble(file);
+    await expectLogin(tc1, BOB, 'granted online by primary');
+    await tc1.stop();
+    await site.apart(async () => {
+      assert.match(await tc1.start(), /^READY mode=offline$/);
+      await expectLogin(tc1, ALICE, 'denied cache_damaged offline');
+    });
+    expected.damaged += 1;
+    expected.mayBeLost += 1;
   },
-);
+
+  'each damage, and each loss, was told once': async site => {
+    const tc1 = await online(site);
+    await site.apart(() => expectLogin(tc1, ALICE, 'granted offline'));
+    await waitUntilOn(tc1, site.primary);
+    await site.settle();
+    const events = (await site.primary.events()).filter(({ origin }) => origin === `device:${tc1.name}`);
+    const count = (wanted: DeviceEventType) => events.filter(({ type }) => type === wanted).length;
+    assert.equal(count('cache.damaged'), expected.damaged);
+    const lost = count('events.lost') - expected.lost;
+    assert.ok(lost >= 0 && lost <= expected.mayBeLost, `${lost} more than ${expected.lost} losses`);
+    // A device whose store was lost holds nothing, until it has been online; what it held then was never older.
+    const { versions } = site.history;
+    versions.splice(0, versions.length, ...versions.filter(({ version }) => version.epoch > 0));
+  },
+};
+
+test("row 17: a damaged store costs neither the identity nor anybody's login, of the site's users and of a directory's", t =>
+  onSiteIn(surroundDirectory, { wires: true, agents: ['tc-1', 'tc-2'] }, async (site, on) => {
+    await applyDirectory(site, on);
+    await inTurn(t, STORIES, [site]);
+  }));
 
 function story({ ended, damage, events }: Damage) {
   return async (site: Site) => {
     const tc1 = await online(site);
     const identity = identityOf(tc1);
     await site.apart(async () => {
-      if (events === 'readable') await expectLogin(tc1, ALICE, 'granted offline');
+      if (events === 'readable') for (const user of [OF_LAB, ALICE]) await expectLogin(tc1, user, 'granted offline');
       await (ended === 'killed' ? tc1.kill() : tc1.stop());
       damage(join(tc1.data, 'cache.db'), site);
       assert.match(await tc1.start(), /^READY mode=offline$/);
-      await expectLogin(tc1, ALICE, 'denied cache_damaged offline');
+      for (const user of [ALICE, OF_LAB]) await expectLogin(tc1, user, 'denied cache_damaged offline');
     });
     assert.deepEqual(identityOf(tc1), identity);
     expected.damaged += 1;
@@ -138,6 +145,10 @@ async function whileRunning(site: Site, damage: (cache: string) => void): Promis
 async function online(site: Site): Promise<Agent> {
   const tc1 = site.agent('tc-1');
   await waitUntilOn(tc1, site.primary);
+  await expectLogin(tc1, OF_LAB, 'granted online by primary');
+  await waitFor('the row of the directory user, which follows its login', () =>
+    deviceRows(tc1).some(({ kind, key }) => kind === 'login' && key === OF_LAB.name) ? true : undefined,
+  );
   await expectLogin(tc1, ALICE, 'granted online by primary');
   await site.settle();
   return tc1;

@@ -1,8 +1,8 @@
 // Rows of failover.md with users of a directory (a real slapd): what is the directory's alone is seen in its own log.
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { LoginHours } from '@thinman/protocol';
 import type { Agent } from '../support/agent-commands.ts';
 import { NO_WRONG_CLOCKS, RIGHT, wrongClock } from '../support/clocks.ts';
 import { deviceRows } from '../support/device-rows.ts';
@@ -15,7 +15,6 @@ import {
   surroundDirectory,
   type WithDirectory,
 } from '../support/directories/directory-site.ts';
-import { scribble } from '../support/disk-damage.ts';
 import { expectLogin, LOGIN_DEADLINE_MS, recordedLogins } from '../support/logins.ts';
 import { inTurn } from '../support/redundant-test.ts';
 import { type Site, waitUntilOn } from '../support/site.ts';
@@ -37,6 +36,11 @@ async function loginAndKeep(agent: Agent, user: typeof ALICE | typeof BOB, expec
   await waitFor(`${user.name} to be cached on ${agent.name}`, () =>
     deviceRows(agent).some(({ kind, key }) => kind === 'login' && key === user.name) ? true : undefined,
   );
+}
+
+/** As it lies on the disk. */
+function rowOf(agent: Agent): Buffer {
+  return deviceRows(agent).find(({ kind, key }) => kind === 'login' && key === ALICE.name)?.blob ?? Buffer.alloc(0);
 }
 
 async function online(site: Site): Promise<Agent> {
@@ -211,28 +215,6 @@ const STORIES: Stories = {
     await waitUntilOn(tc1, site.primary);
     await loginAndKeep(tc1, ALICE, ONLINE);
   },
-
-  'row 17: a damaged store: denied cleanly offline, and one login online mends it': async site => {
-    const tc1 = await online(site);
-    for (const damage of [scribble, (cache: string) => rmSync(cache)]) {
-      await waitUntilOn(tc1, site.primary);
-      await loginAndKeep(tc1, ALICE, ONLINE);
-      await site.settle();
-      await site.apart(async () => {
-        await tc1.stop();
-        damage(join(tc1.data, 'cache.db'));
-        assert.match(await tc1.start(), /^READY mode=offline$/);
-        await expectLogin(tc1, ALICE, 'denied cache_damaged offline');
-      });
-      await waitUntilOn(tc1, site.primary);
-      await loginAndKeep(tc1, ALICE, ONLINE);
-      await site.apart(() => expectLogin(tc1, ALICE, 'granted offline'));
-    }
-    await waitUntilOn(tc1, site.primary);
-    await site.settle();
-    const { versions } = site.history;
-    versions.splice(0, versions.length, ...versions.filter(({ version }) => version.epoch > 0));
-  },
 };
 
 /** Row 16, of a device of its own. */
@@ -263,8 +245,43 @@ const CLOCKS: Stories = {
     }
     await boot(RIGHT);
     await waitUntilOn(agent, site.primary);
+
+    // The same device: the hours of the site hold where nobody can be asked, by the time that it trusts.
+    await site.apply(
+      hoursOfStaff({ timeZone: 'UTC', times: [{ days: daysAround(Date.now()), from: '00:00', to: '00:00' }] }),
+    );
+    const before = rowOf(agent);
+    await expectLogin(agent, ALICE, ONLINE);
+    await waitFor('the row with the hours in it', () => (rowOf(agent).equals(before) ? undefined : true));
+    for (const [at, offline] of [
+      ['+3d', 'denied not_permitted offline'],
+      [RIGHT, 'granted offline'],
+    ] as const) {
+      await site.apart(async () => {
+        await boot(at);
+        await expectLogin(agent, ALICE, offline);
+      });
+      await waitUntilOn(agent, site.primary);
+    }
+    await site.apply(hoursOfStaff(null));
   },
 };
+
+function hoursOfStaff(hours: LoginHours | null): string {
+  return [
+    { kind: 'Policy', name: 'hours-of-staff', body: { settings: { access: { hours } } } },
+    { kind: 'Assignment', name: 'hours-of-staff', body: { policy: 'hours-of-staff', to: { userGroup: 'staff' } } },
+  ]
+    .map(object => JSON.stringify(object))
+    .join('\n---\n');
+}
+
+/** Yesterday, today and tomorrow. */
+function daysAround(nowMs: number): LoginHours['times'][number]['days'] {
+  const week = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const;
+  const today = new Date(nowMs).getUTCDay();
+  return [6, 0, 1].map(off => week[(today + off) % week.length] ?? 'sunday');
+}
 
 const stories = { ...STORIES, ...(NO_WRONG_CLOCKS === false ? CLOCKS : {}) };
 

@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
+import { createHash, createPublicKey } from 'node:crypto';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { DEFAULT_EMERGENCY_HOURS, EmergencyCodeAnswer } from '@thinman/protocol';
 import { runThinman } from '../../packages/server/src/cli/thinman.ts';
+import { openDataKey } from '../../packages/server/src/identity/data-key.ts';
+import { emergencyCodeFor, emergencyKeyText } from '../../packages/server/src/identity/emergency.ts';
 import { findSecrets } from '../support/canaries.ts';
+import { asPromised } from '../support/contract.ts';
+import { helpdesk } from '../support/emergency.ts';
 import { expectKeysInTheirPlaces, keysOf, printedKey, tokenSecret } from '../support/key-canaries.ts';
 import { expectLogin } from '../support/logins.ts';
 import type { Processes } from '../support/processes.ts';
@@ -59,6 +65,7 @@ systemTest(
     await expectLogin(tc1, ALICE, 'granted online by primary');
     await tc1.stop();
     expectKeysInTheirPlaces(site, await allKeys(site, processes));
+    await expectEmergencyKeyNowhere(site, processes);
     assert.deepEqual(findSecrets([site.folder], [SESSION_TOKEN_TYPE]), []);
     await tc1.start();
     await waitUntilOn(tc1, site.primary);
@@ -88,6 +95,28 @@ async function allKeys(site: Site, processes: Processes): Promise<Parameters<typ
     tokenSecret('the token of a server', (await site.primary.administer(toJoin)).trim(), PRINTED),
     printedKey('the session of an administrator', SESSION_FILE, session),
   ];
+}
+
+/** It lies on no disk but sealed: servers make it of the data key, the device holds it in its own bundle, under its secret. */
+async function expectEmergencyKeyNowhere(site: Site, processes: Processes): Promise<void> {
+  const read = (...path: string[]) => readFileSync(join(site.folder, ...path));
+  const { siteId, deviceId } = JSON.parse(read('tc-1', 'identity', 'device.json').toString()) as Record<string, string>;
+  const dataKey = openDataKey(
+    Buffer.from(read('primary', 'identity', 'data.key').toString(), 'base64url'),
+    siteId ?? '',
+  );
+  const spki = createPublicKey(read('tc-1', 'identity', 'device.key')).export({ format: 'der', type: 'spki' });
+  const keyHash = createHash('sha256').update(spki).digest('base64url');
+  const device = { uid: deviceId ?? '', system: { keyHash } };
+  const asked = { user: ALICE.name, challenge: '12345678' } as const;
+  const { stdout } = await helpdesk(processes, site.primary, { ...asked, device: 'tc-1' });
+  const { code } = asPromised(EmergencyCodeAnswer, stdout);
+  // That it is this key which makes the codes.
+  const parts = { ...asked, hours: DEFAULT_EMERGENCY_HOURS };
+  assert.equal(emergencyCodeFor(dataKey, device, parts), code.replace('-', ''));
+  const key = emergencyKeyText(dataKey, device);
+  const secrets = [key, { name: 'the emergency key', bytes: Buffer.from(key, 'base64url') }];
+  assert.deepEqual(findSecrets([site.folder], secrets), []);
 }
 
 /** `thinman ARGS`, in this process, for there are many; what it says goes to the logs, as that of every process. */

@@ -53,6 +53,29 @@ systemTest(
     await tc2.logout();
     await expectLogin(tc1, ALICE, 'granted online by primary');
     await tc1.logout();
+
+    // While the servers do not see each other it is best effort: the one cannot know of a session that the other has opened …
+    await site.secondary.kill();
+    await expectLogin(tc1, ALICE, 'granted online by primary');
+    await tc1.freeze();
+    await site.primary.kill();
+    await site.secondary.start();
+    await expectLogin(tc2, ALICE, /^granted \w+ by secondary$/);
+    // … until the device tells it: then the older one counts again.
+    tc1.thaw();
+    await waitFor('both to be known', async () =>
+      (await whoIsWhere(site, 'secondary')).join() === 'alice on tc-1 by secondary,alice on tc-2 by secondary'
+        ? true
+        : undefined,
+    );
+    await tc2.logout();
+    await expectLogin(tc2, ALICE, /^denied too_many_sessions \w+ by secondary$/);
+    assert.equal((await tc1.status()).session?.user, ALICE.name, 'nobody is thrown out for it');
+    await site.primary.start();
+    await Promise.all([waitUntilOn(tc1, site.primary), waitUntilOn(tc2, site.primary)]);
+    await site.apply(nurses({ maxSessions: 1 }));
+    await expectLogin(tc2, ALICE, 'granted online by primary');
+    await tc1.waitForStatus('the older one to end', ({ session }) => session === null);
   },
 );
 

@@ -5,6 +5,7 @@ import { LoginHours } from './objects/login-hours.ts';
 import { EffectiveProfile } from './objects/profile.ts';
 import { AgentTimings } from './timings.ts';
 import { Version } from './versioned.ts';
+import { WeekHours } from './week-hours.ts';
 
 /** Rules for offline login of one user on one device, as the server last gave them. */
 export const OfflineRules = Type.Object({
@@ -19,6 +20,8 @@ export const OfflineRules = Type.Object({
   waitMs: Type.Integer({ minimum: 0 }),
   /** When; left out: at any time. An agent of an earlier release knows no such rule. */
   hours: Type.Optional(LoginHours),
+  /** What the user's directory says of the hours (ADR 0087): both must hold. An agent of an earlier release knows no such rule. */
+  directoryHours: Type.Optional(WeekHours),
   /** Of an excluded group: nothing of this user stays on the device beyond the session. */
   keep: Type.Optional(Type.Literal(false)),
 });

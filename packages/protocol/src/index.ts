@@ -28,3 +28,4 @@ export * from './utf8.ts';
 export * from './version.ts';
 export * from './versioned.ts';
 export * from './visible.ts';
+export * from './week-hours.ts';

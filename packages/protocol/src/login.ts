@@ -121,6 +121,8 @@ export const LoginGranted = Type.Object({
   ]),
   /** By a serving Primary: the key is to be replaced by one of this cost (`POST /v1/password`); older agents pass it over. */
   raise: Type.Optional(KdfParameters),
+  /** What the key of a directory user's row on the device is to cost (the site's `kdf`); servers before it say nothing. */
+  sealing: Type.Optional(KdfParameters),
   /** A password that expires soon, or has expired while no Primary is reachable. */
   warning: Type.Optional(Type.String({ maxLength: 256 })),
 });

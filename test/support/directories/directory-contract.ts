@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { isWithinWeekHours } from '@thinman/protocol';
 import type { DirectoryAnswer } from '../../../packages/server/src/directory/directories.ts';
+import { ANSWER_STEP_MS } from '../../../packages/server/src/directory/even-answers.ts';
+import { differsByMore } from '../rank-test.ts';
 import { waitFor } from '../wait.ts';
 import { createFaultyWire } from './faulty-wire.ts';
 import { USER_PASSWORD } from './hospital.ts';
@@ -22,6 +25,10 @@ export type DirectoryLab = AsyncDisposable & {
   readonly states: Readonly<
     Record<string, { make(user: string): Promise<void>; readonly code: string; readonly whoever?: true }>
   >;
+  /** Another name of bob, of which only the directory knows that it is his. */
+  readonly bobToo: string;
+  /** Gives a user hours that are not all of a week, and lie around now. */
+  limitHours?(user: string): Promise<void>;
   /** Logins that it answers at the same time as fast as one. */
   readonly atOnce: number;
   /** A password that the policy does not take. */
@@ -32,10 +39,19 @@ export type DirectoryLab = AsyncDisposable & {
   start(): Promise<void>;
 };
 
+const HOUR_MS = 3_600_000;
 /** A device's deadline. */
 const DEADLINE_MS = 4_000;
 /** Of one login: more chunks of data than that are not sent. */
 const CHUNKS = 9;
+
+/** A user of AD is locked after a few wrong passwords: each is asked for a few times. */
+const TIMED_USERS = 3;
+const TIMED_AT_ONCE = 4;
+const TIMED_ROUNDS = 12;
+/** Timers have whole milliseconds, and two answers of one moment go out one after the other. */
+const ALLOWED_MS = 0.5;
+const SEEN_MS = 2;
 
 const said = (answer: DirectoryAnswer) => (answer.kind === 'denied' ? answer.code : answer.kind);
 
@@ -91,6 +107,47 @@ export function directoryContract(name: string, openLab: () => Promise<Directory
       );
     });
 
+    test('whose password was wrong is known by the directory’s own name, however it was typed', async () => {
+      const before = await lab.counted('bob');
+      const answer = await login(lab.bobToo, 'wrong-password');
+      assert.deepEqual(answer, { kind: 'denied', code: 'credentials_invalid', name: 'bob@lab.test' });
+      assert.equal(await lab.counted('bob'), before + 1);
+      assert.equal(said(await login(lab.bobToo)), 'granted');
+    });
+
+    test('who exists is not told by the time of an answer, though two milliseconds would be seen', async () => {
+      for (let user = 0; user < TIMED_USERS; user += 1)
+        for (let at = 0; at < TIMED_AT_ONCE; at += 1) await lab.addUser(`timed-${user}-${at}`);
+      using asServed = openDirectories({ lab: lab.given }, [], { answerStepMs: ANSWER_STEP_MS });
+      const timeOf = async (user: string) => {
+        const beganMs = performance.now();
+        assert.equal(said(await asServed.login(`${user}@lab.test`, 'a-guess')), 'credentials_invalid');
+        const ms = performance.now() - beganMs;
+        assert.ok(ms >= ANSWER_STEP_MS - 1, `${user}: told after ${ms} ms, before the beat`);
+        return ms;
+      };
+      /** By how much the known one took longer than the unknown one of the same moment: whatever the machine does meanwhile meets both. */
+      const longer: number[] = [];
+      for (let round = 0; round < TIMED_ROUNDS; round += 1) {
+        const pairs = Array.from({ length: TIMED_AT_ONCE }, async (_, at) => {
+          const names = [`timed-${round % TIMED_USERS}-${at}`, `untimed-${round}-${at}`] as const;
+          const [first, second] = round % 2 === 0 ? names : names.toReversed();
+          const [one, other] = await Promise.all([timeOf(first ?? ''), timeOf(second ?? '')]);
+          return round % 2 === 0 ? one - other : other - one;
+        });
+        longer.push(...(await Promise.all(pairs)));
+      }
+      const none = longer.map(() => 0);
+      const found = differsByMore(longer, none, ALLOWED_MS);
+      assert.ok(!found.isSure, `who exists can be told by time: ${JSON.stringify(found)}`);
+      const moved = differsByMore(
+        longer.map(ms => ms + SEEN_MS),
+        none,
+        ALLOWED_MS,
+      );
+      assert.ok(moved.isSure, `${SEEN_MS} ms were not seen: ${JSON.stringify(moved)}`);
+    });
+
     test('what is wrong with an account is told after the right password', async () => {
       for (const [state, { make, code, whoever }] of Object.entries(lab.states)) {
         const user = `state-${state}`;
@@ -106,6 +163,20 @@ export function directoryContract(name: string, openLab: () => Promise<Directory
         const wrong = said(await login(`${user}@lab.test`, 'wrong-password'));
         assert.equal(wrong, whoever ? code : 'credentials_invalid', `${state}, wrong password`);
       }
+    });
+
+    test('the hours of a user who may not log in at any time are read with the login', async () => {
+      if (lab.limitHours === undefined) return;
+      await lab.addUser('by-day');
+      await lab.limitHours('by-day');
+      for (const answer of [await login('by-day@lab.test'), await directories.status('by-day@lab.test')]) {
+        assert.ok('account' in answer, JSON.stringify(answer));
+        const { hours } = answer.account;
+        assert.ok(hours !== undefined && isWithinWeekHours(hours, Date.now()));
+        assert.ok(!isWithinWeekHours(hours, Date.now() + 12 * HOUR_MS));
+      }
+      const always = await login('alice@lab.test');
+      assert.ok(always.kind === 'granted' && always.account.hours === undefined);
     });
 
     test('the service account sees who may still be in', async () => {
@@ -147,9 +218,14 @@ export function directoryContract(name: string, openLab: () => Promise<Directory
     test('a new password is set by the old one', async () => {
       await lab.addUser('changer');
       const change = (old: string, next: string) => directories.changePassword('changer@lab.test', old, next);
-      assert.deepEqual(await change('wrong-password', 'Spring-2027!'), { kind: 'denied', code: 'credentials_invalid' });
+      const denied = { kind: 'denied', code: 'credentials_invalid' } as const;
+      const named = { ...denied, name: 'changer@lab.test' };
+      assert.deepEqual(await change('wrong-password', 'Spring-2027!'), named);
+      assert.deepEqual(await change('wrong-password', lab.weakPassword), named, 'the old one is looked at first');
+      const ofNobody = await directories.changePassword('nobody@lab.test', 'wrong-password', lab.weakPassword);
+      assert.deepEqual(ofNobody, denied);
       assert.equal((await change(USER_PASSWORD, lab.weakPassword)).kind, 'policy');
-      assert.deepEqual(await change(USER_PASSWORD, 'Spring-2027!'), { kind: 'changed' });
+      assert.equal((await change(USER_PASSWORD, 'Spring-2027!')).kind, 'changed');
       assert.equal(said(await login('changer@lab.test', 'Spring-2027!')), 'granted');
     });
 

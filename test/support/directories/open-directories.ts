@@ -7,10 +7,17 @@ import type { StoredObject } from '../../../packages/server/src/ports.ts';
 import { systemClock } from '../../../packages/server/src/runtime/clock.ts';
 import { SITE_ID } from '../record-fixtures.ts';
 
+/** Refusals are told at the next of these: no test but the one about time waits for the real step. */
+const QUICK_STEP_MS = 10;
+
 export type Given = Omit<DirectoryBody, 'bindPassword'> & { readonly bindPassword?: string };
 
 /** The directories of a site, without the site. Secrets are as they are given. */
-export function openDirectories(given: Readonly<Record<string, Given>>, lines: string[] = []) {
+export function openDirectories(
+  given: Readonly<Record<string, Given>>,
+  lines: string[] = [],
+  { answerStepMs = QUICK_STEP_MS }: { readonly answerStepMs?: number } = {},
+) {
   const listeners = new Set<Parameters<Parameters<typeof createDirectories>[0]['replica']['onApplied']>[0]>();
   const objectOf = (name: string, { bindPassword, ...body }: Given, generation: number): StoredObject => ({
     ...{ kind: 'Directory', name, uid: randomUUID(), generation, deleted: false },
@@ -19,7 +26,7 @@ export function openDirectories(given: Readonly<Record<string, Given>>, lines: s
   });
   let objects = Object.entries(given).map(([name, body]) => objectOf(name, body, 1));
   const directories = createDirectories({
-    siteId: SITE_ID,
+    ...{ siteId: SITE_ID, answerStepMs },
     clock: systemClock,
     random: () => 0.5,
     log: pino({ level: 'info' }, { write: line => void lines.push(line) }),

@@ -1,4 +1,4 @@
-import { isWithinHours, type OfflineCode, type OfflineRules } from '@thinman/protocol';
+import { isWithinHours, isWithinWeekHours, type OfflineCode, type OfflineRules } from '@thinman/protocol';
 import type { OfflineFailures, Tombstone } from '../ports.ts';
 import { doubling } from './backoff.ts';
 import { emergencyRules } from './emergency.ts';
@@ -53,8 +53,9 @@ export function decideOffline(facts: OfflineFacts, finalAnswerSeen: boolean): Of
   return { kind: 'may_open' };
 }
 
-/** An emergency code lifts what a lost server makes hard, not what an administrator has said of the hours. */
-function isOutOfHours({ hours }: OfflineRules, nowMs: number): boolean {
+/** An emergency code lifts what a lost server makes hard, not what an administrator, here or of the directory, has said of the hours. */
+function isOutOfHours({ hours, directoryHours }: OfflineRules, nowMs: number): boolean {
+  if (directoryHours !== undefined && !isWithinWeekHours(directoryHours, nowMs)) return true;
   return hours !== undefined && !isWithinHours(hours, nowMs);
 }
 

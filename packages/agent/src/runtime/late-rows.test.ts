@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEFAULT_OFFLINE_RULES, type LoginGranted, type UserBundle } from '@thinman/protocol';
+import { DEFAULT_KDF, DEFAULT_OFFLINE_RULES, type LoginGranted, type UserBundle } from '@thinman/protocol';
 import type { BaseKey, CachedLogin } from '../ports.ts';
 import type { Context } from './context.ts';
 import { createKeyring } from './keyring.ts';
@@ -58,7 +58,7 @@ function make() {
   );
   const grant = (loginId: string, user: string, password = `password of ${user}`, bundle = bundleOf(user)) => {
     const secrets = keyring.open(loginId, user, password, 0);
-    late.add(secrets, GRANTED, bundle);
+    late.add(secrets, GRANTED, bundle, DEFAULT_KDF);
     keyring.forgetPassword(loginId);
     return secrets;
   };

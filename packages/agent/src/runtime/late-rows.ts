@@ -1,4 +1,4 @@
-import { DEFAULT_KDF, type KdfParameters, type LoginGranted, type UserBundle } from '@thinman/protocol';
+import type { KdfParameters, LoginGranted, UserBundle } from '@thinman/protocol';
 import { takesBundle } from '../core/held.ts';
 import { nextUse } from '../core/retention.ts';
 import type { BaseKey, CachedLogin } from '../ports.ts';
@@ -22,6 +22,7 @@ type Waiting = {
   /** Gone as soon as its derivation has begun. */
   password: string;
   readonly granted: LoginGranted;
+  readonly kdf: KdfParameters;
   bundle: UserBundle;
   /** The users of this device were forgotten since: the key is for the session alone. */
   isForgotten: boolean;
@@ -61,7 +62,7 @@ export function createLateRows(
 
   async function derive(userId: string, each: Waiting): Promise<void> {
     const salt = Buffer.from(uuid().replaceAll('-', ''), 'hex').toString('base64url');
-    const derived = hasher.derive(each.password, salt, DEFAULT_KDF);
+    const derived = hasher.derive(each.password, salt, each.kdf);
     each.password = '';
     let base: BaseKey;
     try {
@@ -73,15 +74,15 @@ export function createLateRows(
     let isKept = false;
     try {
       if (waiting.get(userId) !== each) return;
-      const { user, granted, bundle, secrets } = each;
+      const { user, granted, kdf, bundle, secrets } = each;
       const { subject, credentialVersion, serverTime } = granted;
       const used = unlessTrouble(() => nextUse(cache.cachedUsers()))?.done;
       const facts = {
         ...{ method: 'password' as const, subject, credentialVersion, lastOnlineMs: serverTime },
         ...(used !== undefined && { used }),
       };
-      const save = rowOf({ user, salt, kdf: DEFAULT_KDF, base }, bundle, facts);
-      isKept = keyring.adopt(secrets, { salt, kdf: DEFAULT_KDF, base });
+      const save = rowOf({ user, salt, kdf, base }, bundle, facts);
+      isKept = keyring.adopt(secrets, { salt, kdf, base });
       if (isKept) secrets.cached = save;
       // Of an excluded group, or forgotten meanwhile: for the session alone.
       if (bundle.offline.keep === false || each.isForgotten) return;
@@ -98,8 +99,8 @@ export function createLateRows(
   }
 
   return {
-    /** The password must still be there. */
-    add(secrets: Secrets, granted: LoginGranted, bundle: UserBundle): void {
+    /** The password must still be there. `kdf`: what the key of the row costs. */
+    add(secrets: Secrets, granted: LoginGranted, bundle: UserBundle, kdf: KdfParameters): void {
       const { user, password } = secrets;
       if (password === undefined) return;
       const { id } = bundle.user;
@@ -107,7 +108,7 @@ export function createLateRows(
       // Not the one whose derivation runs: its password is gone already, and its row is near.
       const oldest = [...waiting].find(([, each]) => each.password !== '');
       if (waiting.size >= MAX_WAITING && oldest !== undefined) waiting.delete(oldest[0]);
-      waiting.set(id, { secrets, user, password, granted, bundle, isForgotten: false });
+      waiting.set(id, { secrets, user, password, granted, kdf, bundle, isForgotten: false });
       void work();
     },
     /** A newer bundle of a session whose row still waits: it goes in there. False: none waits, or it is no newer. */

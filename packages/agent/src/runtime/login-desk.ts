@@ -1,4 +1,5 @@
 import {
+  isRaised,
   type LoginGranted,
   type LoginRequest,
   type LoginResult,
@@ -9,6 +10,7 @@ import {
 import { wantsPassword } from '../apply/launchers/plan.ts';
 import type { Effect, LoginOutcome } from '../core/effect.ts';
 import { nextUse } from '../core/retention.ts';
+import { sealingCost } from '../core/sealing-cost.ts';
 import type { Context } from './context.ts';
 import type { EmergencyDesk } from './emergency-desk.ts';
 import type { Grants } from './grants.ts';
@@ -71,7 +73,12 @@ export function createLoginDesk(
 
   function commitGrant(secrets: Secrets, granted: LoginGranted, bundle: UserBundle, event: ThinmanEvent): void {
     const saved = unlessTrouble(() => saveGrant(secrets, granted, bundle, event));
-    if (saved?.done === false && secrets.method === 'password') late.add(secrets, granted, bundle);
+    if (saved === undefined || secrets.method !== 'password') return;
+    // A row that is held costs what it cost when it was made: a key of the site's cost follows, and replaces it.
+    const heldKdf = secrets.cached?.kdf;
+    const { kdf, refusal } = sealingCost(granted.sealing, heldKdf);
+    if (refusal !== undefined) context.record('alarm.kdf', { server: granted.server.name, why: refusal }, secrets.user);
+    if (!saved.done || heldKdf === undefined || isRaised(kdf, heldKdf)) late.add(secrets, granted, bundle, kdf);
   }
 
   function resultOf(

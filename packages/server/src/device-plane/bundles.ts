@@ -19,6 +19,7 @@ import { CANNOT_OPEN, type OpenSecrets, openSecrets } from '../core/sealed.ts';
 import { filesIn } from '../core/staged-index.ts';
 import { subjectOf, variablesOf } from '../core/subject.ts';
 import type { Replica, StoredObject } from '../ports.ts';
+import type { DirectoryUserSystem } from './directory-user.ts';
 import { etagOf } from './etag.ts';
 import { offlineRules } from './offline-rules.ts';
 import type { SiteView } from './site-view.ts';
@@ -114,7 +115,7 @@ function userContent(site: SiteView, device: StoredObject, user: StoredObject, o
     settings: values,
     ...filesOf(site, values),
     profile: { connections: [...profile.connections] },
-    offline: offlineRules(site, body, settings, access),
+    offline: offlineRules(site, body, settings, access, (user.system as DirectoryUserSystem).directoryHours),
   });
   return { content, access };
 }

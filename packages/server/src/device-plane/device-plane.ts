@@ -29,6 +29,7 @@ import { type Channels, type ConnectedDevice, createChannels } from './channel/c
 import type { DeviceDeps } from './device-deps.ts';
 import { checkDevice, createDeviceGate, stateRefusal } from './device-gate.ts';
 import { createDirectoryAccounts } from './directory-accounts.ts';
+import { createDirectoryPersons } from './directory-persons.ts';
 import { createEnrolment } from './enrolment.ts';
 import { noneMatch } from './etag.ts';
 import { createEventIntake } from './event-intake.ts';
@@ -87,6 +88,7 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
   );
   const guard = createLoginGuard(deps);
   const accounts = createDirectoryAccounts(deps);
+  const persons = createDirectoryPersons(deps);
   const takeEvents = createEventIntake(deps);
   const book: SessionBook = createSessionBook({
     name: deps.identity.name,
@@ -113,10 +115,10 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     },
   });
   const enrolment = createEnrolment(deps, randomUuid);
-  const login = createLogin(deps, bundles, guard, accounts, book);
-  const vouch = createVouch(deps, bundles, accounts, book);
-  const changePassword = createPasswordChange(deps, guard);
-  const loginBegin = createLoginBegin(deps, guard);
+  const login = createLogin(deps, bundles, guard, { accounts, persons }, book);
+  const vouch = createVouch(deps, bundles, { accounts, persons }, book);
+  const changePassword = createPasswordChange(deps, guard, persons);
+  const loginBegin = createLoginBegin(deps, guard, persons);
   const sessions = createSessions(deps, accounts, bundles, book);
 
   const answer = (reply: FastifyReply, outcome: Outcome<unknown>): FastifyReply => {

@@ -1,4 +1,4 @@
-import { type DeviceSystem, type LoginGranted, NO_VERSION } from '@thinman/protocol';
+import { DEFAULT_KDF, type DeviceSystem, type LoginGranted, NO_VERSION } from '@thinman/protocol';
 import type { DirectoryAccount } from '../directory/directories.ts';
 import { done, type Outcome } from '../http/outcome.ts';
 import type { StoredObject } from '../ports.ts';
@@ -55,6 +55,7 @@ export async function grantToDirectoryUser(
     serverTime: clock.nowMs(),
     session,
     bundle: held === content.etag ? { unchanged: true, etag: content.etag, version } : { ...content, version },
+    sealing: deps.site.settings().kdf ?? DEFAULT_KDF,
     ...(warning !== undefined && { warning }),
   });
 }

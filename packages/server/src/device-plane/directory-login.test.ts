@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { DEFAULT_KDF, WEEK_HOURS_BYTES, weekHours } from '@thinman/protocol';
 import { createDeviceSite, type DeviceSite, type TestDevice } from '../../../../test/support/device-site.ts';
 import { waitFor } from '../../../../test/support/wait.ts';
 import type { Directories, DirectoryAccount, DirectoryAnswer, DirectoryStatus } from '../directory/directories.ts';
@@ -25,7 +26,7 @@ function fakeDirectory() {
   const directories: Directories = {
     claims: user =>
       /@lab\.test$/i.test(user) || /^lab\\/i.test(user) ? 'by_domain' : user.includes('@') ? 'none' : 'plain',
-    keyOf: user => `${user.replace(/@.*|^.*\\/, '').toLowerCase()}@lab.test`,
+    keysOf: user => [`${user.replace(/@.*|^.*\\/, '').toLowerCase()}@lab.test`],
     async login(_user, password) {
       binds += 1;
       return answer(password);
@@ -92,6 +93,35 @@ describe('a login of a directory user', () => {
     assert.deepEqual(body.subject, { epoch: 0, generation: 0 });
     const { status } = await site.primary.call(device, 'GET', '/v1/user/bundle', { token: body.session.token });
     assert.equal(status, 200);
+  });
+
+  test('tells what a row of this user is to cost on the device: as much as the site’s own keys', async () => {
+    await newDevice();
+    assert.deepEqual((await login()).body.sealing, DEFAULT_KDF);
+    const dear = { ...DEFAULT_KDF, passes: 4 };
+    await site.put('SiteSettings', 'site', { kdf: dear });
+    assert.deepEqual((await login()).body.sealing, dear);
+    await site.put('SiteSettings', 'site', {});
+  });
+
+  test('whose directory knows hours takes them along: offline they hold too, on whichever server the session goes on', async () => {
+    await newDevice();
+    const never = weekHours(new Uint8Array(WEEK_HOURS_BYTES)) ?? assert.fail('no hours');
+    const account = { ...EVE, hours: never };
+    fake.says(() => ({ kind: 'granted', account }));
+    const { body } = await login();
+    assert.equal(body.bundle.offline.directoryHours, never);
+    const secondary = await site.startSecondary();
+    const elsewhere = await secondary.call(device, 'GET', '/v1/user/bundle', { token: body.session.token });
+    assert.equal(elsewhere.body.offline?.directoryHours, never);
+    assert.equal(elsewhere.body.etag, body.bundle.etag);
+    fake.hasStatus({ kind: 'ok', account });
+    const request = { loginId: randomUUID(), user: 'eve@lab.test', userId: EVE.userId };
+    assert.equal((await post('/v1/session/vouch', request)).body.code, 'not_permitted');
+    const refreshed = await post('/v1/session', {}, body.session.token);
+    assert.equal(refreshed.status, 200, 'whoever works goes on');
+    fake.says(byPassword);
+    assert.equal((await login()).body.bundle.offline.directoryHours, undefined);
   });
 
   test('repeated is answered as before, without another bind; anything else under its id is refused', async () => {
@@ -228,6 +258,66 @@ describe('a login of a directory user', () => {
     await site.put('User', 'eve@lab.test', { unlockedAt: new Date(site.clock.nowMs() + 1).toISOString() });
     site.clock.forward(10);
     assert.equal(codeOf(await login(RIGHT)), 'granted');
+  });
+
+  test('under another name of the same person, which the directory alone knows, is counted with the others', async () => {
+    await newDevice();
+    const ofEve = (password: string): DirectoryAnswer =>
+      password === RIGHT
+        ? { kind: 'granted', account: EVE }
+        : { kind: 'denied', code: 'credentials_invalid', name: EVE.name };
+    fake.says(ofEve);
+    const names = ['eve.rossi@lab.test', 'eve', 'EVE.ROSSI@lab.test', 'évé@lab.test', 'eve.rossi@lab.test'];
+    for (const name of names) assert.equal(codeOf(await login('wrong', name)), 'credentials_invalid', name);
+    const before = fake.binds();
+    for (const name of ['eve', 'eve.rossi@lab.test', 'évé@lab.test'])
+      assert.equal(codeOf(await login(RIGHT, name)), 'account_locked', name);
+    assert.equal(fake.binds(), before, 'known by now: the directory hears of none of them');
+    // One that nobody has typed yet: the answer itself tells whose it is.
+    assert.equal(codeOf(await login(RIGHT, 'éve@lab.test')), 'account_locked');
+    assert.equal(codeOf(await login('wrong', 'evè@lab.test')), 'account_locked', 'right or wrong');
+    await site.put('User', 'eve@lab.test', { unlockedAt: new Date(site.clock.nowMs() + 1).toISOString() });
+    site.clock.forward(10);
+    assert.equal(codeOf(await login(RIGHT, 'eve.rossi@lab.test')), 'granted', 'the helpdesk opens all of them');
+    await site.put('User', 'eve@lab.test', {});
+  });
+
+  test('a lock that only the answer tells of is told no sooner for the right password', async () => {
+    await newDevice();
+    const { promise: beat, resolve: strike } = Promise.withResolvers<void>();
+    fake.says(password =>
+      password === RIGHT
+        ? { kind: 'granted', account: EVE, untilBeat: () => beat }
+        : { kind: 'denied', code: 'credentials_invalid', name: EVE.name },
+    );
+    for (let at = 0; at < MAX_GUESSES; at += 1) await login('wrong', 'eve');
+    let isTold = false;
+    const right = login(RIGHT, 'eve.d@lab.test').then(answer => {
+      isTold = true;
+      return codeOf(answer);
+    });
+    // Another request of the same device, sent later, is long over.
+    assert.equal(codeOf(await login('wrong', 'eve')), 'account_locked');
+    assert.equal(codeOf(await login('wrong', 'eve')), 'account_locked');
+    assert.ok(!isTold);
+    strike();
+    assert.equal(await right, 'account_locked');
+  });
+
+  test('a fifth guess under a new name is answered like a fifth, and a grant under one name clears the others', async () => {
+    await newDevice();
+    fake.says(password =>
+      password === RIGHT
+        ? { kind: 'granted', account: EVE }
+        : { kind: 'denied', code: 'credentials_invalid', name: EVE.name },
+    );
+    for (let at = 0; at < MAX_GUESSES - 1; at += 1) await login('wrong', 'eve');
+    assert.equal(codeOf(await login('wrong', 'eve.b@lab.test')), 'credentials_invalid');
+    site.clock.forward(61_000);
+    assert.equal(codeOf(await login(RIGHT, 'eve.c@lab.test')), 'granted');
+    for (let at = 0; at < MAX_GUESSES; at += 1)
+      assert.equal(codeOf(await login('wrong', 'eve')), 'credentials_invalid', `guess ${at}`);
+    assert.equal(codeOf(await login('wrong', 'eve')), 'account_locked');
   });
 
   test('a directory that does not answer counts against nobody', async () => {

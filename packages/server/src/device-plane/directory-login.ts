@@ -14,18 +14,21 @@ import type { Bundles } from './bundles.ts';
 import type { DeviceDeps } from './device-deps.ts';
 import type { DirectoryAccounts } from './directory-accounts.ts';
 import { grantToDirectoryUser } from './directory-grant.ts';
+import type { DirectoryPersons, Person } from './directory-persons.ts';
 import { isDirectoryUser, ownWords } from './directory-user.ts';
 import type { LoginGuard } from './login-guard.ts';
 import { createLoginJournal } from './login-journal.ts';
 import type { SessionBook } from './session-book.ts';
 import { createSessionGate } from './session-gate.ts';
 
+export type DirectoryUsers = { readonly accounts: DirectoryAccounts; readonly persons: DirectoryPersons };
+
 export type DirectoryLogin = (device: StoredObject, request: PasswordLoginRequest) => Promise<Outcome<LoginGranted>>;
 
 type Attempt = {
   readonly device: StoredObject;
   readonly request: PasswordLoginRequest;
-  /** The name as failures are counted. */
+  /** The typed name as failures are counted. */
   readonly key: string;
   readonly binding: string;
 };
@@ -53,7 +56,7 @@ export function createDirectoryLogin(
   deps: DeviceDeps,
   bundles: Bundles,
   guard: LoginGuard,
-  accounts: DirectoryAccounts,
+  { accounts, persons }: DirectoryUsers,
   book: SessionBook,
 ): DirectoryLogin {
   const mayOpen = createSessionGate(deps, bundles, book);
@@ -69,14 +72,15 @@ export function createDirectoryLogin(
     const { loginId, user, password } = request;
     const { keyHash } = device.system as DeviceSystem;
     const binding = deps.dataKey.mac('login-binding', keyHash, user, 'password', password).toString('base64url');
-    const attempt: Attempt = { device, request, key: directories.keyOf(user), binding };
+    const person = persons.of(user);
+    const attempt: Attempt = { device, request, key: person.key, binding };
 
     const pending = inFlight.get(loginId);
     if (pending !== undefined) return pending.binding === binding ? pending.answer : refuseReuse(attempt);
     const known = settled.get(loginId) ?? journal.remembered(loginId);
     if (known !== undefined) return known.binding === binding ? repeat(attempt) : refuseReuse(attempt);
 
-    const lock = guard.decide(device.uid, attempt.key, ownWords(replica, attempt.key).unlockedAt);
+    const lock = lockOf(device, person);
     if (lock.kind === 'too_many_attempts') return refused(lock.kind, { retryAfterMs: lock.retryAfterMs, ...now() });
     const answer =
       lock.kind === 'account_locked' ? deny(attempt, lock.kind, { retryAfterMs: lock.retryAfterMs }) : asked(attempt);
@@ -90,6 +94,7 @@ export function createDirectoryLogin(
     const over = guard.trying(failureOf(attempt, 'first'));
     try {
       const said = await directories.login(user, password);
+      over();
       // Before anything else can happen a failure counts by itself.
       return settle(attempt, said);
     } finally {
@@ -98,17 +103,25 @@ export function createDirectoryLogin(
   }
 
   async function settle(attempt: Attempt, said: DirectoryAnswer): Promise<Outcome<LoginGranted>> {
-    const { device, key, request, binding } = attempt;
+    const { device, request, binding } = attempt;
     if (said.kind === 'denied') {
-      const { code, userId } = said;
-      if (code === 'credentials_invalid') return deny(attempt, code, { failure: failureOf(attempt, 'first') });
-      return deny(attempt, code, userId === undefined ? {} : { userId });
+      const { key, lock } = whoWasMeant(attempt, said.name);
+      const failure = said.code === 'credentials_invalid' ? { failure: failureOf(attempt, 'first', key) } : {};
+      if (lock !== undefined) return deny(attempt, lock.kind, { ...failure, ...lock.more });
+      return deny(attempt, said.code, { ...failure, ...(said.userId !== undefined && { userId: said.userId }) });
     }
     if (said.kind !== 'granted') {
       if (said.kind === 'undecided') remember(request.loginId, { binding, kind: said.kind });
       return troubled(said);
     }
     const { account, warning } = said;
+    // The right password is no way around a lock under another name.
+    const { key, lock } = whoWasMeant(attempt, account.name);
+    if (lock !== undefined) {
+      // Neither the answer nor its time tells that it was the right one.
+      await said.untilBeat?.();
+      return deny(attempt, lock.kind, lock.more);
+    }
     const refusal = accountRefusal(ownWords(replica, account.name), clock.nowMs());
     if (refusal !== undefined) return deny(attempt, refusal, { userId: account.userId });
     const opening = mayOpen(device, accounts.remember(account), request.loginId, undefined);
@@ -120,10 +133,31 @@ export function createDirectoryLogin(
       events: [answered(attempt, 'granted', account.name, ended.length > 0 ? { ended: opening.ends } : {})],
       ...(ended.length > 0 && { ended }),
       remember: { loginId: request.loginId, binding, outcome: 'granted', subject: NO_VERSION },
-      granted: { deviceId: device.uid, user: key, atMs: clock.nowMs() },
+      granted: { deviceId: device.uid, user: attempt.key, atMs: clock.nowMs() },
     });
+    // Under both names: an offline session is vouched for by the one that was typed.
+    if (written === undefined && key !== attempt.key) {
+      await write({ events: [], granted: { deviceId: device.uid, user: key, atMs: clock.nowMs() } });
+    }
     if (written !== undefined) book.closed(device.uid, request.loginId);
     return written ?? grant(attempt, account, warning);
+  }
+
+  const lockOf = (device: StoredObject, { key, also, unlockedAt }: Person) =>
+    guard.decide(device.uid, key, unlockedAt, also);
+
+  /**
+   * The directory knows spellings and names of one person that nobody else knows for the same: what is counted is counted under the one that
+   * it uses itself, and a lock on that one holds for the answer that tells it.
+   */
+  function whoWasMeant({ device, request, key: typed }: Attempt, name: string | undefined) {
+    if (name === undefined) return { key: typed, lock: undefined };
+    const { key, isNews } = persons.learn(request.user, name);
+    if (!isNews) return { key, lock: undefined };
+    guard.renamed(device.uid, typed);
+    const lock = lockOf(device, persons.of(request.user));
+    if (lock.kind !== 'account_locked') return { key, lock: undefined };
+    return { key, lock: { kind: lock.kind, more: { retryAfterMs: lock.retryAfterMs } } };
   }
 
   async function deny(
@@ -204,7 +238,7 @@ export function createDirectoryLogin(
   }
 
   async function refuseReuse(attempt: Attempt): Promise<Outcome<LoginGranted>> {
-    const lock = guard.decide(attempt.device.uid, attempt.key, ownWords(replica, attempt.key).unlockedAt);
+    const lock = lockOf(attempt.device, persons.of(attempt.request.user));
     if (lock.kind === 'too_many_attempts') return refused(lock.kind, { retryAfterMs: lock.retryAfterMs, ...now() });
     const written = await write({ events: [], failure: failureOf(attempt, 'reused') });
     return written ?? refused('login_id_reused', now());
@@ -220,11 +254,16 @@ export function createDirectoryLogin(
     return loginJournal.answered({ loginId: request.loginId, device, user, outcome, subject: null, more });
   }
 
-  function failureOf({ device, request, key, binding }: Attempt, which: 'first' | 'reused'): FailureFact {
+  /** `user`: under which it is counted. What was sent keeps its hash, so that one guess is one also where only one of two servers knows. */
+  function failureOf(
+    { device, request, key, binding }: Attempt,
+    which: 'first' | 'reused',
+    user: string = key,
+  ): FailureFact {
     const { loginId } = request;
     const sent = which === 'first' ? [loginId] : [loginId, binding];
     const sentHash = deps.dataKey.mac('failure-fact', device.uid, key, ...sent).toString('base64url');
-    return { loginId, deviceId: device.uid, user: key, sentHash, atMs: clock.nowMs() };
+    return { loginId, deviceId: device.uid, user, sentHash, atMs: clock.nowMs() };
   }
 
   return decide;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { canonicalJson, type UserBody, type UserSystem } from '@thinman/protocol';
+import { canonicalJson, type UserBody, type UserSystem, type WeekHours } from '@thinman/protocol';
 import type { DirectoryAccount } from '../directory/directories.ts';
 import type { DirectoryClaims, Replica, SessionClaims, StoredObject } from '../ports.ts';
 import type { DeviceDeps } from './device-deps.ts';
@@ -9,6 +9,9 @@ export type AccountDeps = {
   readonly replica: Pick<Replica, 'get'>;
   readonly site: Pick<SiteView, 'config' | 'settings'>;
 };
+
+/** What a directory says of its user beside the body. */
+export type DirectoryUserSystem = { readonly directoryHours?: WeekHours };
 
 export type DirectoryUser = StoredObject & { readonly body: UserBody };
 
@@ -27,7 +30,7 @@ export function isDirectoryUser({ directories, replica }: Pick<DeviceDeps, 'dire
  * adds what ThinMan alone knows: `disabled`, `unlockedAt`, `offlineLogin`, `sessionsNotBefore`, more groups.
  */
 export function directoryUser({ replica, site }: AccountDeps, account: DirectoryAccount): DirectoryUser {
-  const { userId: uid, name, displayName } = account;
+  const { userId: uid, name, displayName, hours } = account;
   const own = ownWords(replica, name);
   const groups = groupsOfSite(site, account.groups);
   const body: UserBody = {
@@ -35,8 +38,10 @@ export function directoryUser({ replica, site }: AccountDeps, account: Directory
     ...own,
     groups: [...new Set([...groups, ...(own.groups ?? [])])].toSorted(),
   };
-  const stamp = createHash('sha256').update(canonicalJson(body)).digest().readUIntBE(0, STAMP_BYTES);
-  return { kind: 'User', name, uid, generation: stamp, body, system: {}, deleted: false };
+  const system: DirectoryUserSystem = hours === undefined ? {} : { directoryHours: hours };
+  const said = hours === undefined ? body : { body, system };
+  const stamp = createHash('sha256').update(canonicalJson(said)).digest().readUIntBE(0, STAMP_BYTES);
+  return { kind: 'User', name, uid, generation: stamp, body, system, deleted: false };
 }
 
 /** Groups that the site knows: of a directory's hundreds the others give nothing, and would make bundles change for nothing. */
@@ -54,7 +59,7 @@ const MAX_GROUP_BYTES = 1_800;
  */
 export function claimsOfAccount(
   site: AccountDeps['site'],
-  { groups, displayName }: DirectoryAccount,
+  { groups, displayName, hours }: DirectoryAccount,
   saidMs: number,
 ): DirectoryClaims {
   let room = MAX_GROUP_BYTES;
@@ -66,6 +71,7 @@ export function claimsOfAccount(
   return {
     groups: fitting,
     ...(displayName !== undefined && { displayName }),
+    ...(hours !== undefined && { hours }),
     saidAt: saidMs,
     ...(fitting.length < all.length && { isCut: true }),
   };
@@ -74,7 +80,8 @@ export function claimsOfAccount(
 /** The account as a token tells of it. */
 export function accountOfClaims({ userId, user, directory }: SessionClaims): DirectoryAccount | undefined {
   if (directory === undefined) return undefined;
-  return { userId, name: user, displayName: directory.displayName, groups: directory.groups };
+  const { displayName, groups, hours } = directory;
+  return { userId, name: user, displayName, groups, ...(hours !== undefined && { hours }) };
 }
 
 /** What an administrator has written about a directory's user. */

@@ -3,10 +3,13 @@ import type { Clock, FailureFact, Journal } from '../ports.ts';
 
 /** Who may try: failures out of the journal, and names that a device asked about, in memory. */
 export type LoginGuard = {
-  decide(deviceId: string, user: string, unlockedAt: string | undefined): LockoutDecision;
+  /** `also`: other names under which the same person's failures are written down. */
+  decide(deviceId: string, user: string, unlockedAt: string | undefined, also?: readonly string[]): LockoutDecision;
   /** The device learnt the salt that this name has. */
   asked(deviceId: string, user: string): void;
   granted(deviceId: string, user: string): void;
+  /** What was asked about under this name is written down under another one: it is one name. */
+  renamed(deviceId: string, user: string): void;
   /**
    * A failure on its way to the disk counts from now on: a hundred guesses sent at once are a hundred guesses. Returns
    * what to call when it is in the journal.
@@ -36,8 +39,12 @@ export function createLoginGuard({ journal, clock }: GuardDeps, limits = DEFAULT
   };
 
   return {
-    decide(deviceId, user, unlockedAt) {
+    decide(deviceId, user, unlockedAt, also = []) {
       const nowMs = clock.nowMs();
+      const names = [user, ...also];
+      const asOne = <F extends { readonly user: string }>(fact: F): F =>
+        also.includes(fact.user) ? { ...fact, user } : fact;
+      const grants = names.flatMap(name => journal.lastGrantMs(deviceId, name) ?? []);
       return decideLockout(
         {
           nowMs,
@@ -46,13 +53,13 @@ export function createLoginGuard({ journal, clock }: GuardDeps, limits = DEFAULT
           onDevice: [
             ...journal.failures({ sinceMs: nowMs - limits.pairWindowMs, deviceId }),
             ...[...underway, ...tried].filter(fact => fact.deviceId === deviceId),
-          ],
+          ].map(asOne),
           ofUser: [
-            ...journal.failures({ sinceMs: nowMs - limits.windowMs, user }),
-            ...[...underway].filter(fact => fact.user === user),
-          ],
-          askedNames: Array.from(recentlyAsked(deviceId, nowMs), ([name, atMs]) => ({ user: name, atMs })),
-          lastGrantMs: journal.lastGrantMs(deviceId, user),
+            ...names.flatMap(name => journal.failures({ sinceMs: nowMs - limits.windowMs, user: name })),
+            ...[...underway].filter(fact => names.includes(fact.user)),
+          ].map(asOne),
+          askedNames: Array.from(recentlyAsked(deviceId, nowMs), ([name, atMs]) => asOne({ user: name, atMs })),
+          lastGrantMs: grants.length === 0 ? undefined : Math.max(...grants),
           unlockedAtMs: unlockedAt === undefined ? undefined : Date.parse(unlockedAt),
         },
         limits,
@@ -65,6 +72,7 @@ export function createLoginGuard({ journal, clock }: GuardDeps, limits = DEFAULT
       askedByDevice.set(deviceId, names);
     },
     granted: (deviceId, user) => void askedByDevice.get(deviceId)?.delete(user),
+    renamed: (deviceId, user) => void askedByDevice.get(deviceId)?.delete(user),
     counting(fact) {
       underway.add(fact);
       return () => void underway.delete(fact);

@@ -20,8 +20,7 @@ import type { FailureFact, RememberedLogin, StoredObject } from '../ports.ts';
 import { accountRefusal, passwordAge } from './account.ts';
 import type { Bundles } from './bundles.ts';
 import type { DeviceDeps } from './device-deps.ts';
-import type { DirectoryAccounts } from './directory-accounts.ts';
-import { createDirectoryLogin } from './directory-login.ts';
+import { createDirectoryLogin, type DirectoryUsers } from './directory-login.ts';
 import type { LoginGuard } from './login-guard.ts';
 import { createLoginJournal } from './login-journal.ts';
 import { proofFits } from './login-proof.ts';
@@ -73,10 +72,10 @@ export function createLogin(
   deps: DeviceDeps,
   bundles: Bundles,
   guard: LoginGuard,
-  accounts: DirectoryAccounts,
+  ofDirectories: DirectoryUsers,
   book: SessionBook,
 ): Login {
-  const directoryLogin = createDirectoryLogin(deps, bundles, guard, accounts, book);
+  const directoryLogin = createDirectoryLogin(deps, bundles, guard, ofDirectories, book);
   const mayOpen = createSessionGate(deps, bundles, book);
   const { write, answered } = createLoginJournal(deps, guard);
   const { identity, journal, clock } = deps;

@@ -1,4 +1,4 @@
-import { DEFAULT_OFFLINE_RULES, type OfflineRules, type UserBody } from '@thinman/protocol';
+import { DEFAULT_OFFLINE_RULES, type OfflineRules, type UserBody, type WeekHours } from '@thinman/protocol';
 import type { Access } from '../core/access.ts';
 import type { ResolvedPolicy } from '../core/resolve-policy.ts';
 import { groupDepths } from '../core/site-config.ts';
@@ -9,12 +9,14 @@ const DAY_MS = 24 * 60 * 60_000;
 /**
  * Whether and how long this user may log in offline there. All of site, user, groups and policies must allow it; for how long, a
  * policy (`settings`: resolved for this user on this device) stands before the site's settings. Of excluded groups nothing is kept.
+ * `directoryHours`: what the user's directory says of them.
  */
 export function offlineRules(
   site: Pick<SiteView, 'settings' | 'config'>,
   user: UserBody,
   settings: ResolvedPolicy,
   { isPlace, hours }: Pick<Access, 'isPlace' | 'hours'> = { isPlace: true, hours: undefined },
+  directoryHours?: WeekHours,
 ): OfflineRules {
   const { allowed = true, maxAgeDays, excludedGroups = [] } = site.settings().offline ?? {};
   const groups = groupDepths(site.config().userGroups, user.groups ?? []);
@@ -29,6 +31,7 @@ export function offlineRules(
       !excluded &&
       settings['agent.offline.allowed']?.value !== false,
     ...(hours !== undefined && { hours }),
+    ...(directoryHours !== undefined && { directoryHours }),
     ...(days !== undefined && { maxAgeMs: Math.round(days * DAY_MS) }),
     ...(excluded && { keep: false }),
   };

@@ -23,7 +23,7 @@ import { JournalUnavailable } from '../journal/errors.ts';
 import type { FailureFact, StoredObject } from '../ports.ts';
 import { accountRefusal } from './account.ts';
 import type { DeviceDeps } from './device-deps.ts';
-import { ownWords } from './directory-user.ts';
+import type { DirectoryPersons, Person } from './directory-persons.ts';
 import type { LoginGuard } from './login-guard.ts';
 import { derivedMethod, type Standing, standingOf } from './user-credential.ts';
 
@@ -40,17 +40,23 @@ const saltBytes = (salt: string) => Buffer.from(salt, 'base64url').length;
  * A user's own change of password, on the Primary alone (ADR 0059). It is guarded as a login is: what counts there counts here, and
  * nothing is told of an account before the old key was right.
  */
-export function createPasswordChange(deps: DeviceDeps, guard: LoginGuard): ChangePassword {
+export function createPasswordChange(deps: DeviceDeps, guard: LoginGuard, persons: DirectoryPersons): ChangePassword {
   const { identity, journal, clock } = deps;
   const now = () => ({ serverTime: clock.nowMs() });
 
-  function failureOf(device: StoredObject, user: string, changeId: string): FailureFact {
-    const sentHash = deps.dataKey.mac('failure-fact', device.uid, user, changeId).toString('base64url');
+  /** `typed`: what the same guess is called at every server. */
+  function failureOf(device: StoredObject, user: string, changeId: string, typed = user): FailureFact {
+    const sentHash = deps.dataKey.mac('failure-fact', device.uid, typed, changeId).toString('base64url');
     return { loginId: changeId, deviceId: device.uid, user, sentHash, atMs: clock.nowMs() };
   }
 
-  async function failed(device: StoredObject, user: string, changeId: string): Promise<Outcome<never> | undefined> {
-    const failure = failureOf(device, user, changeId);
+  async function failed(
+    device: StoredObject,
+    user: string,
+    changeId: string,
+    typed = user,
+  ): Promise<Outcome<never> | undefined> {
+    const failure = failureOf(device, user, changeId, typed);
     const counted = guard.counting(failure);
     try {
       await journal.append({ events: [], failure });
@@ -63,8 +69,8 @@ export function createPasswordChange(deps: DeviceDeps, guard: LoginGuard): Chang
     }
   }
 
-  function locked(device: StoredObject, user: string, unlockedAt?: string): Outcome<never> | undefined {
-    const lock = guard.decide(device.uid, user, unlockedAt);
+  function locked(device: StoredObject, { key, also, unlockedAt }: Person): Outcome<never> | undefined {
+    const lock = guard.decide(device.uid, key, unlockedAt, also);
     return lock.kind === 'open' ? undefined : refused(lock.kind, { retryAfterMs: lock.retryAfterMs, ...now() });
   }
 
@@ -74,15 +80,17 @@ export function createPasswordChange(deps: DeviceDeps, guard: LoginGuard): Chang
   ): Promise<Outcome<PasswordChanged>> {
     const { user, password, newPassword, changeId } = request;
     if (deps.directories.claims(user) === 'none') return refused('bad_request', { detail: 'this user signs' });
-    const key = deps.directories.keyOf(user);
-    const lock = locked(device, key, ownWords(deps.replica, key).unlockedAt);
+    const person = persons.of(user);
+    const { key } = person;
+    const lock = locked(device, person);
     if (lock !== undefined) return lock;
     // As at a login: guesses that are sent all at once are no more than those sent one after the other.
     const over = guard.trying(failureOf(device, key, changeId));
     try {
       const changed = await deps.directories.changePassword(user, password, newPassword);
+      over();
       // Before anything else can happen a failure counts by itself.
-      return settle(device, key, changeId, changed);
+      return settle(device, request, key, changed);
     } finally {
       over();
     }
@@ -90,16 +98,20 @@ export function createPasswordChange(deps: DeviceDeps, guard: LoginGuard): Chang
 
   async function settle(
     device: StoredObject,
-    key: string,
-    changeId: string,
+    { user, changeId }: DirectoryPasswordChange,
+    typed: string,
     changed: Awaited<ReturnType<typeof deps.directories.changePassword>>,
   ): Promise<Outcome<PasswordChanged>> {
     switch (changed.kind) {
       case 'changed':
         return done({ credentialVersion: 0, ...now() });
       case 'denied': {
-        const written = changed.code === 'credentials_invalid' ? await failed(device, key, changeId) : undefined;
-        return written ?? refused(changed.code, now());
+        const { code, name } = changed;
+        const { key, isNews } = name === undefined ? { key: typed, isNews: false } : persons.learn(user, name);
+        if (isNews) guard.renamed(device.uid, typed);
+        const lock = isNews ? locked(device, persons.of(user)) : undefined;
+        const written = code === 'credentials_invalid' ? await failed(device, key, changeId, typed) : undefined;
+        return written ?? lock ?? refused(code, now());
       }
       case 'policy':
       case 'not_possible':
@@ -147,7 +159,7 @@ export function createPasswordChange(deps: DeviceDeps, guard: LoginGuard): Chang
     const { subject, credential, name, user } = standing;
     if (known !== undefined && isOlder(subject, known)) return refused('user_outdated', now());
     if (isRepeat(standing, device, request)) return done({ subject, credentialVersion: credential.version, ...now() });
-    const lock = locked(device, name, user?.body.unlockedAt);
+    const lock = locked(device, { key: name, also: [], unlockedAt: user?.body.unlockedAt });
     if (lock !== undefined) return lock;
     if (
       request.salt !== credential.salt ||

@@ -1,12 +1,12 @@
-import type { LoginGranted, RecordedEvent, VouchRequest } from '@thinman/protocol';
+import { isWithinWeekHours, type LoginGranted, type RecordedEvent, type VouchRequest } from '@thinman/protocol';
 import { type Outcome, refused } from '../http/outcome.ts';
 import { JournalUnavailable } from '../journal/errors.ts';
 import type { StoredObject } from '../ports.ts';
 import { accountRefusal } from './account.ts';
 import type { Bundles } from './bundles.ts';
 import type { DeviceDeps } from './device-deps.ts';
-import type { DirectoryAccounts } from './directory-accounts.ts';
 import { grantToDirectoryUser } from './directory-grant.ts';
+import type { DirectoryUsers } from './directory-login.ts';
 import { isDirectoryUser, ownWords } from './directory-user.ts';
 import type { SessionBook } from './session-book.ts';
 import { createSessionGate, type ProvedSession } from './session-gate.ts';
@@ -22,7 +22,12 @@ export type Vouch = (
  * An offline session of a directory's user goes on after the device is back: the directory still has the user, and this device has had
  * the password within the time for which grants are remembered. What a stolen device key alone asks for is nothing.
  */
-export function createVouch(deps: DeviceDeps, bundles: Bundles, accounts: DirectoryAccounts, book: SessionBook): Vouch {
+export function createVouch(
+  deps: DeviceDeps,
+  bundles: Bundles,
+  { accounts, persons }: DirectoryUsers,
+  book: SessionBook,
+): Vouch {
   const mayOpen = createSessionGate(deps, bundles, book);
   const { directories, journal, clock, replica, identity } = deps;
 
@@ -30,7 +35,8 @@ export function createVouch(deps: DeviceDeps, bundles: Bundles, accounts: Direct
     const serverTime = clock.nowMs();
     const onlyThePassword = () => refused('session_invalid', { serverTime });
     if (!isDirectoryUser(deps, user)) return refused('bad_request', { detail: 'this user proves sessions by key' });
-    if (journal.lastGrantMs(device.uid, directories.keyOf(user)) === undefined) return onlyThePassword();
+    const { key, also } = persons.of(user);
+    if ([key, ...also].every(each => journal.lastGrantMs(device.uid, each) === undefined)) return onlyThePassword();
     const status = await directories.status(user);
     switch (status.kind) {
       case 'ok': {
@@ -38,6 +44,10 @@ export function createVouch(deps: DeviceDeps, bundles: Bundles, accounts: Direct
         if (account.userId !== userId) return onlyThePassword();
         const refusal = accountRefusal(ownWords(replica, account.name), serverTime);
         if (refusal !== undefined) return refused(refusal, { serverTime });
+        // As with a rule of the site's: at a login by the password the directory says so itself.
+        if (account.hours !== undefined && !isWithinWeekHours(account.hours, serverTime)) {
+          return refused('not_permitted', { serverTime });
+        }
         const opening = mayOpen(device, accounts.remember(account), loginId, proved);
         if (opening.kind !== 'open') return refused(opening.kind, { serverTime });
         const written = await write(granted(device, loginId, account.name), opening.ends);

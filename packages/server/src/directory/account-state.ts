@@ -1,6 +1,6 @@
-import type { VerdictCode } from '@thinman/protocol';
+import { type VerdictCode, type WeekHours, weekHours } from '@thinman/protocol';
 import type { Entry } from 'ldapts';
-import { integerOf, textOf } from './entry.ts';
+import { bytesOf, integerOf, textOf } from './entry.ts';
 import type { PolicyState } from './password-policy.ts';
 
 /** userAccountControl and msDS-User-Account-Control-Computed (MS-ADTS 2.2.16, 3.1.1.4.5.17). */
@@ -15,7 +15,12 @@ const DAY_MS = 24 * 60 * 60_000;
 const EXPIRES_SOON_MS = 7 * DAY_MS;
 
 /** What is read of a user, beside what the name is found by. */
-export const AD_STATE = ['userAccountControl', 'accountExpires', 'msDS-UserPasswordExpiryTimeComputed'] as const;
+export const AD_STATE = [
+  'userAccountControl',
+  'accountExpires',
+  'msDS-UserPasswordExpiryTimeComputed',
+  'logonHours',
+] as const;
 export const LDAP_STATE = ['nsAccountLock', 'shadowExpire', 'pwdReset', 'pwdAccountLockedTime'] as const;
 
 /** Locked by an administrator, for ever (draft-behera, 5.3.3). */
@@ -31,6 +36,12 @@ export function refusalOf(entry: Entry, nowMs: number): VerdictCode | undefined 
   const shadowDays = Number(integerOf(entry, 'shadowExpire') ?? 0n);
   if (shadowDays > 0 && shadowDays * DAY_MS <= nowMs) return 'account_expired';
   return undefined;
+}
+
+/** When the directory lets this user in; undefined: at any time, or nobody may read it. */
+export function hoursOf(entry: Entry): WeekHours | undefined {
+  const bytes = bytesOf(entry, 'logonHours');
+  return bytes === undefined ? undefined : weekHours(bytes);
 }
 
 /** Set by an administrator: to be changed before anything else. AD refuses the bind by itself. */

@@ -1,6 +1,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { type Change, Client, type Entry, type Filter, ResultCodeError } from 'ldapts';
+import { createFramer } from './framing.ts';
 import { PasswordPolicyControl, type PolicyState } from './password-policy.ts';
 
 /** How one server of a directory is reached. */
@@ -14,13 +15,16 @@ export type Endpoint = {
   readonly tlsServerName: string | undefined;
 };
 
+/** What a server says of a refusal goes to the log; Active Directory's sub-codes stand within the first hundred characters. */
+const MAX_DIAGNOSTIC = 300;
+
 /** The server gave no answer: not reached, cut, silent for too long, or busy with itself. */
 export class NoAnswer extends Error {
   override readonly name = 'NoAnswer';
   /** It was waited for in vain; else the connection was cut or refused. */
   readonly silent: boolean;
   constructor(message: string, options: ErrorOptions & { readonly silent?: boolean } = {}) {
-    super(message, options);
+    super(message.slice(0, MAX_DIAGNOSTIC), options);
     this.silent = options.silent ?? false;
   }
 }
@@ -30,7 +34,7 @@ export class Refused extends Error {
   override readonly name = 'Refused';
   readonly code: number;
   constructor(code: number, diagnostic: string) {
-    super(diagnostic);
+    super(diagnostic.slice(0, MAX_DIAGNOSTIC));
     this.code = code;
   }
 }
@@ -83,7 +87,7 @@ export async function openConnection(endpoint: Endpoint, deadlineMs: number, tim
   const keep = <S extends Socket>(socket: S): S => {
     sockets.push(socket);
     socket.setNoDelay(true);
-    return socket;
+    return inWholeMessages(socket);
   };
   const client = new Client({
     url: endpoint.url,
@@ -173,4 +177,18 @@ export async function openConnection(endpoint: Endpoint, deadlineMs: number, tim
     extended: (oid, value, ms) => within(ms, async () => void (await client.exop(oid, value))),
     close,
   };
+}
+
+/** Whoever listens to its data hears one whole, well-formed message at a time; what is none ends the connection. */
+function inWholeMessages<S extends Socket>(socket: S): S {
+  const framer = createFramer();
+  const emit = socket.emit.bind(socket) as (event: string | symbol, ...given: unknown[]) => boolean;
+  socket.emit = (event: string | symbol, ...given: unknown[]): boolean => {
+    if (event !== 'data') return emit(event, ...given);
+    const { messages, broken } = framer.push(given[0] as Buffer);
+    for (const message of messages) if (!socket.destroyed) emit('data', message);
+    if (broken !== undefined) socket.destroy();
+    return true;
+  };
+  return socket;
 }

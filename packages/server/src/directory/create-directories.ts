@@ -4,11 +4,14 @@ import type { Replica, SiteDataKey, StoredObject } from '../ports.ts';
 import type { Claim, Directories, DirectoryTrouble } from './directories.ts';
 import { createDirectory, type Directory, type DirectoryDeps } from './directory.ts';
 import { directoryConfig } from './directory-config.ts';
-import { belongsTo, type LoginParts, loginParts } from './login-name.ts';
+import { onTheBeat } from './even-answers.ts';
+import { belongsTo, countedAs, type LoginParts, loginParts } from './login-name.ts';
 
 type Deps = DirectoryDeps & {
   readonly replica: Pick<Replica, 'list' | 'onApplied'>;
   readonly dataKey: Pick<SiteDataKey, 'open'>;
+  /** Between the beats at which refusals are told; for tests that are about something else. */
+  readonly answerStepMs?: number;
 };
 
 /** All directories of the site, in step with the replica. */
@@ -76,6 +79,10 @@ export function createDirectories(deps: Deps): Directories & { servers(): Return
     return owners.length === 0 ? candidates[0] : owners.length === 1 ? owners[0] : undefined;
   }
 
+  /** Whoever is told no, is told it at the same time as who does not exist. */
+  const evenly = <T extends { readonly kind: string }>(work: () => Promise<T>): Promise<T> =>
+    onTheBeat(work, ({ kind }) => !UNHURT.includes(kind), deps.clock, deps.answerStepMs);
+
   const isTrouble = (owner: Directory | DirectoryTrouble): owner is DirectoryTrouble => 'kind' in owner;
 
   follow();
@@ -89,32 +96,34 @@ export function createDirectories(deps: Deps): Directories & { servers(): Return
       if (parts.local === '' || candidatesFor(parts).length === 0) return 'none';
       return parts.form === 'plain' ? 'plain' : 'by_domain';
     },
-    keyOf(user) {
+    keysOf(user) {
       const parts = loginParts(user);
-      const [only, ...others] = candidatesFor(parts);
-      const suffix = others.length === 0 ? only?.config.domains.suffix : undefined;
-      const domain = suffix ?? parts.domain;
-      return `${parts.local.toLowerCase()}${domain === undefined ? '' : `@${domain}`}`;
+      return countedAs(parts, {
+        meant: candidatesFor(parts).map(({ config }) => config.domains),
+        plain: all().flatMap(({ config }) => (config.takesPlainNames ? [config.domains] : [])),
+      });
     },
-    async login(user, password) {
-      const parts = loginParts(user);
-      if (password === '' || parts.local === '') return { kind: 'denied', code: 'credentials_invalid' };
-      const owner = await ownerOf(parts);
-      if (owner === undefined) return { kind: 'denied', code: 'credentials_invalid' };
-      return isTrouble(owner) ? owner : owner.login(parts, password);
-    },
+    login: (user, password) =>
+      evenly(async () => {
+        const parts = loginParts(user);
+        if (password === '' || parts.local === '') return { kind: 'denied', code: 'credentials_invalid' };
+        const owner = await ownerOf(parts);
+        if (owner === undefined) return { kind: 'denied', code: 'credentials_invalid' };
+        return isTrouble(owner) ? owner : owner.login(parts, password);
+      }),
     async status(user) {
       const parts = loginParts(user);
       const owner = await ownerOf(parts);
       if (owner === undefined) return { kind: 'unknown' };
       return isTrouble(owner) ? owner : owner.status(parts);
     },
-    async changePassword(user, oldPassword, newPassword) {
-      const parts = loginParts(user);
-      const owner = await ownerOf(parts);
-      if (owner === undefined || oldPassword === '') return { kind: 'denied', code: 'credentials_invalid' };
-      return isTrouble(owner) ? owner : owner.changePassword(parts, oldPassword, newPassword);
-    },
+    changePassword: (user, oldPassword, newPassword) =>
+      evenly(async () => {
+        const parts = loginParts(user);
+        const owner = await ownerOf(parts);
+        if (owner === undefined || oldPassword === '') return { kind: 'denied', code: 'credentials_invalid' };
+        return isTrouble(owner) ? owner : owner.changePassword(parts, oldPassword, newPassword);
+      }),
     servers: () => serversOf(all()),
     close() {
       stop();
@@ -123,6 +132,9 @@ export function createDirectories(deps: Deps): Directories & { servers(): Return
     },
   };
 }
+
+/** Answers that tell nothing of whether anybody exists. */
+const UNHURT: readonly string[] = ['granted', 'changed', 'overloaded'];
 
 function serversOf(directories: readonly Directory[]) {
   return directories.map(directory => ({ name: directory.config.name, servers: directory.servers() }));

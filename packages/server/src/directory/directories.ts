@@ -1,4 +1,4 @@
-import type { VerdictCode } from '@thinman/protocol';
+import type { VerdictCode, WeekHours } from '@thinman/protocol';
 
 /** A user of a directory, as a login or a look-up found it. */
 export type DirectoryAccount = {
@@ -9,13 +9,24 @@ export type DirectoryAccount = {
   readonly displayName: string | undefined;
   /** Names of all its groups, nested ones too, as ThinMan can name them (`groupName`). */
   readonly groups: readonly string[];
+  /** When it lets the user in, if not always. It refuses binds at other times by itself. */
+  readonly hours?: WeekHours;
 };
 
 /** What a directory says of a typed password. A verdict of a directory is live and final. */
 export type DirectoryAnswer =
-  | { readonly kind: 'granted'; readonly account: DirectoryAccount; readonly warning?: string }
-  /** `userId`: of an account that is disabled, where it was read. The device forgets it, by whatever name it was asked for. */
-  | { readonly kind: 'denied'; readonly code: VerdictCode; readonly userId?: string }
+  /** `untilBeat`: when a refusal would have been told (ADR 0085). */
+  | {
+      readonly kind: 'granted';
+      readonly account: DirectoryAccount;
+      readonly warning?: string;
+      readonly untilBeat?: () => Promise<void>;
+    }
+  /**
+   * `name`: what the directory calls the one who was meant, where it has told. Never said to anybody. `userId`: of an account that is
+   * disabled, where it was read. The device forgets it, by whatever name it was asked for.
+   */
+  | { readonly kind: 'denied'; readonly code: VerdictCode; readonly name?: string; readonly userId?: string }
   | DirectoryTrouble;
 
 /** No answer. `unavailable`: nothing was asked. `undecided`: the password is out, and the answer did not come. */
@@ -36,7 +47,7 @@ export type DirectoryStatus =
 /** What became of a new password. `policy`: the directory does not take this one. */
 export type PasswordChange =
   | { readonly kind: 'changed' }
-  | { readonly kind: 'denied'; readonly code: VerdictCode }
+  | { readonly kind: 'denied'; readonly code: VerdictCode; readonly name?: string }
   | { readonly kind: 'policy'; readonly why: string }
   /** The directory takes no new password over this connection, or from this server's account. */
   | { readonly kind: 'not_possible'; readonly why: string }
@@ -49,8 +60,11 @@ export type Claim = 'by_domain' | 'plain' | 'none';
 export type Directories = {
   /** By the form of the name alone: tells nothing about whether the user exists. A local user goes before a plain name. */
   claims(user: string): Claim;
-  /** The one form of a claimed name, for counting: `LAB\Alice` and `alice@lab.test` are one. */
-  keyOf(user: string): string;
+  /**
+   * For counting: the one form of a claimed name (`LAB\Alice` and `alice@lab.test` are one), then the forms that may mean the same person.
+   * By the form of the name alone, so that they tell nothing about who exists.
+   */
+  keysOf(user: string): readonly [string, ...string[]];
   /** One bind at most, whatever happens. */
   login(user: string, password: string): Promise<DirectoryAnswer>;
   /** By the service account; asks for no password. */
@@ -63,7 +77,7 @@ export type Directories = {
 /** A site whose users are all its own. */
 export const noDirectories: Directories = {
   claims: () => 'none',
-  keyOf: user => user,
+  keysOf: user => [user],
   login: async () => ({ kind: 'unavailable' }),
   status: async () => ({ kind: 'unavailable' }),
   changePassword: async () => ({ kind: 'unavailable' }),

@@ -4,7 +4,7 @@ import type { Entry } from 'ldapts';
 import type { Logger } from 'pino';
 import { uuidV5 } from '../device-plane/uuid.ts';
 import type { Clock } from '../ports.ts';
-import { AD_STATE, expiryWarning, LDAP_STATE, mustChange, refusalOf } from './account-state.ts';
+import { AD_STATE, expiryWarning, hoursOf, LDAP_STATE, mustChange, refusalOf } from './account-state.ts';
 import { bindOnce, whileAlive } from './bind-once.ts';
 import { type BindQueue, createBindQueue, type Turn } from './bind-queue.ts';
 import { type BindResult, type Connection, NoAnswer, Refused } from './connection.ts';
@@ -16,12 +16,12 @@ import type {
   PasswordChange,
 } from './directories.ts';
 import type { DirectoryConfig } from './directory-config.ts';
-import { bytesOf, textOf, thinmanName } from './entry.ts';
+import { bytesOf, displayNameOf, textOf, thinmanName } from './entry.ts';
 import { dnValue, filledFilter } from './filters.ts';
 import { groupsOf } from './groups.ts';
 import type { LdapServer } from './ldap-server.ts';
 import { createLdapServers, type LdapServers, Undecided } from './ldap-servers.ts';
-import type { LoginParts } from './login-name.ts';
+import { type LoginParts, nameIn } from './login-name.ts';
 import { setPassword } from './set-password.ts';
 import { verdictOf } from './verdicts.ts';
 
@@ -31,9 +31,6 @@ const LOGIN_MS = 3_200;
 const CHANGE_MS = 10_000;
 /** One read. */
 const READ_MS = 1_500;
-
-/** Goes into session tokens, which are small. */
-const MAX_DISPLAY_NAME = 128;
 
 /** One directory, whichever of its servers answers. */
 export type Directory = {
@@ -93,6 +90,8 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
         left(),
       );
       const entry = chosen(entries, parts, upnOf(parts), isAd);
+      // Who has no name cannot bind.
+      if (entry?.dn === '') throw new NoAnswer('the directory tells of a user without a name (DN)');
       if (entry !== undefined) return { kind: 'entry', entry };
       if (entries.length > 1) log.warn({ directory: config.name, user: parts.local }, 'a name that two entries have');
       return { kind: mayRead ? 'none' : 'not_told' };
@@ -200,15 +199,31 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
     return entry !== undefined && mustChange(entry) ? { kind: 'denied', code: 'password_expired' } : undefined;
   }
 
+  const ownNameOf = (entry: Entry, parts: LoginParts) =>
+    (isAd ? textOf(entry, 'sAMAccountName') : textOf(entry, 'uid')) ?? parts.local;
+  const nameOf = (entry: Entry, parts: LoginParts) =>
+    nameIn(config.domains, thinmanName(ownNameOf(entry, parts).toLowerCase()) ?? 'user');
+
+  /** A refusal, with whom it was about. */
+  function withName<A extends DirectoryAnswer | PasswordChange>(
+    answer: A,
+    entry: Entry | undefined,
+    parts: LoginParts,
+  ): A {
+    if (answer.kind !== 'denied' || entry === undefined) return answer;
+    return { ...answer, name: nameOf(entry, parts) };
+  }
+
   async function accountOf(connection: Connection, entry: Entry, parts: LoginParts, time: Deadline) {
-    const own = (isAd ? textOf(entry, 'sAMAccountName') : textOf(entry, 'uid')) ?? parts.local;
-    const local = thinmanName(own.toLowerCase()) ?? 'user';
+    const own = ownNameOf(entry, parts);
     const groups = await groupsOf({ config, connection, untilMs: () => time.left(LOGIN_MS) }, entry, own);
+    const hours = hoursOf(entry);
     const account: DirectoryAccount = {
       userId: userIdOf(entry),
-      name: domain === undefined ? local : `${local}@${domain}`,
-      displayName: (textOf(entry, 'displayName') ?? textOf(entry, 'cn'))?.slice(0, MAX_DISPLAY_NAME),
+      name: nameOf(entry, parts),
+      displayName: displayNameOf(entry),
       groups,
+      ...(hours !== undefined && { hours }),
     };
     return account;
   }
@@ -249,7 +264,7 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
           time,
           async (bound, asUser) => {
             const refusal = judged(bound);
-            if (refusal !== undefined) return refusal;
+            if (refusal !== undefined) return withName(refusal, bound.entry, parts);
             const { entry, account } = await completed(bound, asUser, server, parts, time);
             return grantedTo(entry, bound, account);
           },
@@ -294,25 +309,26 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
     changePassword: (parts, oldPassword, newPassword) =>
       queued(() => {
         const time = deadline(CHANGE_MS);
-        return servers.run<PasswordChange>(
-          server =>
-            setPassword(
-              {
-                ...{ config, server, clock, left: time.left },
-                lookUp: connection => lookUp(connection, parts, time),
-                bindName: found => bindName(found as Found, parts).name,
-              },
-              { oldPassword, newPassword },
-            ),
-          time.untilMs,
-        );
+        return servers.run<PasswordChange>(async server => {
+          let entry: Entry | undefined;
+          const way = {
+            ...{ config, server, clock, left: time.left },
+            async lookUp(connection: Connection) {
+              const found = await lookUp(connection, parts, time);
+              if (found.kind === 'entry') entry = found.entry;
+              return found;
+            },
+            bindName: (found: { readonly kind: string }) => bindName(found as Found, parts).name,
+          };
+          return withName(await setPassword(way, { oldPassword, newPassword }), entry, parts);
+        }, time.untilMs);
       }),
     servers: servers.breakers,
     close: servers.close,
   };
 }
 
-const BINARY = ['objectGUID', 'objectSid'] as const;
+const BINARY = ['objectGUID', 'objectSid', 'logonHours'] as const;
 const AD_NAMES = ['objectGUID', 'objectSid', 'sAMAccountName', 'userPrincipalName', 'primaryGroupID'] as const;
 const LDAP_NAMES = ['entryUUID', 'uid', 'memberOf'] as const;
 

@@ -1,3 +1,6 @@
+import { MAX_NAME_LENGTH } from '@thinman/protocol';
+import { thinmanName } from './entry.ts';
+
 /** A typed name in its parts. */
 export type LoginParts = {
   /** Without suffix and domain. */
@@ -26,4 +29,35 @@ export function belongsTo({ domain, form }: LoginParts, { suffix, domain: own }:
   const names = [suffix, own].filter(name => name !== undefined);
   if (form === 'suffix') return names.includes(domain);
   return names.some(name => name === domain || name.split('.')[0] === domain);
+}
+
+/** As objects are named, in lower case; what no object can be called stays as it was typed. */
+function ownForm(local: string, maxLength?: number): string {
+  const lower = local.normalize('NFC').toLowerCase();
+  return thinmanName(lower, maxLength) ?? lower;
+}
+
+/** What a directory calls its user: with the suffix, if it has one. */
+export function nameIn({ suffix }: Pick<Domains, 'suffix'>, local: string): string {
+  if (suffix === undefined) return ownForm(local);
+  return `${ownForm(local, Math.max(MAX_NAME_LENGTH - suffix.length - 1, 1))}@${suffix}`;
+}
+
+/**
+ * Under which names failures are counted, the own one first (ADR 0086). `meant`: the directories that the form of the name leaves, `plain`:
+ * those that take plain names. A plain name that several may have is one of its own, and counts for each of them.
+ */
+export function countedAs(
+  { local, domain }: LoginParts,
+  { meant, plain }: { readonly meant: readonly Domains[]; readonly plain: readonly Domains[] },
+): readonly [string, ...string[]] {
+  const names = new Set(meant.map(each => nameIn(each, local)));
+  const [only, ...others] = names;
+  if (only === undefined || others.length > 0) {
+    const typed = domain === undefined ? ownForm(local) : `${ownForm(local)}@${domain}`;
+    return [typed, ...[...names].filter(name => name !== typed)];
+  }
+  const asPlain = new Set(plain.map(each => nameIn(each, local)));
+  const isOneOfMany = asPlain.size > 1 && asPlain.has(only) && only !== ownForm(local);
+  return isOneOfMany ? [only, ownForm(local)] : [only];
 }

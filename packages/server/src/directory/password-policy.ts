@@ -22,7 +22,9 @@ export class PasswordPolicyControl extends Control {
     if (reader.peek() !== SEQUENCE) return;
     reader.readSequence();
     const end = reader.offset + reader.length;
-    while (reader.offset < end) {
+    for (let before = -1; reader.offset < end && reader.offset > before; ) {
+      // What has no whole value moves nothing on: it is the end of it.
+      before = reader.offset;
       const tag = reader.peek();
       if (tag === WARNING) {
         reader.readSequence(WARNING);

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { createBindQueue } from './bind-queue.ts';
 import { CLOSED, opened, orderOf } from './breaker.ts';
 import { thinmanName } from './entry.ts';
-import { belongsTo, loginParts } from './login-name.ts';
+import { belongsTo, countedAs, loginParts } from './login-name.ts';
 import { verdictOf } from './verdicts.ts';
 
 describe('login names', () => {
@@ -22,6 +22,54 @@ describe('login names', () => {
     }
     for (const name of ['a', 'a@lab', 'a@lab.test.example', 'LABS\\a', 'test\\a', '@lab.test']) {
       assert.ok(!belongsTo(loginParts(name), domains), name);
+    }
+  });
+
+  const LAB = { suffix: 'lab.test', domain: 'labor' };
+  const UNI = { suffix: 'uni.test', domain: undefined };
+  const BARE = { suffix: undefined, domain: 'old' };
+  /** Directories of the site; those after `|` take no plain names. What was typed → under which names it counts. */
+  const COUNTED = [
+    [[LAB], [], 'alice', ['alice@lab.test']],
+    [[LAB], [], 'ALICE@Lab.Test', ['alice@lab.test']],
+    [[LAB], [], 'LABOR\\alice', ['alice@lab.test']],
+    [[LAB], [], 'alice@labor', ['alice@lab.test']],
+    [[LAB], [], "o'brien", ['o-brien@lab.test']],
+    [[BARE], [], 'OLD\\alice', ['alice']],
+    [[BARE], [], 'alice', ['alice']],
+    [[LAB, UNI], [], 'alice', ['alice', 'alice@lab.test', 'alice@uni.test']],
+    [[LAB, UNI], [], 'alice@lab.test', ['alice@lab.test', 'alice']],
+    [[LAB, UNI], [], 'LAB\\alice', ['alice@lab.test', 'alice']],
+    [[LAB, UNI], [], 'alice@uni.test', ['alice@uni.test', 'alice']],
+    [[LAB, BARE], [], 'alice', ['alice', 'alice@lab.test']],
+    [[LAB, BARE], [], 'OLD\\alice', ['alice']],
+    [[LAB, BARE], [], 'LAB\\alice', ['alice@lab.test', 'alice']],
+    [[LAB], [UNI], 'alice', ['alice@lab.test']],
+    [[LAB], [UNI], 'alice@uni.test', ['alice@uni.test']],
+    [[], [LAB, UNI], 'alice@lab.test', ['alice@lab.test']],
+    // Two objects for one domain.
+    [[LAB, LAB], [], 'alice', ['alice@lab.test']],
+    [[LAB, LAB, UNI], [], 'LABOR\\alice', ['alice@lab.test', 'alice']],
+    [[LAB], [], 'alice@elsewhere.test', ['alice@elsewhere.test']],
+  ] as const;
+  test('count as one person, whatever the form, and whoever exists', () => {
+    for (const [takesPlain, others, typed, expected] of COUNTED) {
+      const parts = loginParts(typed);
+      const all = [...takesPlain, ...others];
+      const meant = parts.form === 'plain' ? takesPlain : all.filter(domains => belongsTo(parts, domains));
+      assert.deepEqual(countedAs(parts, { meant, plain: takesPlain }), expected, typed);
+    }
+  });
+
+  test('that count for each other do so both ways', () => {
+    const as = (typed: string) => {
+      const parts = loginParts(typed);
+      const meant = [LAB, UNI].filter(domains => parts.form === 'plain' || belongsTo(parts, domains));
+      return countedAs(parts, { meant, plain: [LAB, UNI] });
+    };
+    for (const typed of ['alice', 'alice@lab.test', 'UNI\\alice']) {
+      const [own, ...others] = as(typed);
+      for (const other of others) assert.ok(as(other).includes(own), `${other} counts for ${typed}`);
     }
   });
 

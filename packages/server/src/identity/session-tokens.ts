@@ -1,5 +1,13 @@
 import { type KeyObject, sign } from 'node:crypto';
-import { ObjectName, parseJson, SESSION_LIFETIME_MS, Sha256, type SiteStatement, Uuid } from '@thinman/protocol';
+import {
+  ObjectName,
+  parseJson,
+  SESSION_LIFETIME_MS,
+  Sha256,
+  type SiteStatement,
+  Uuid,
+  WeekHours,
+} from '@thinman/protocol';
 import { type CompactVerifyResult, compactVerify } from 'jose';
 import Type, { type Static } from 'typebox';
 import type { Clock, SessionTokens } from '../ports.ts';
@@ -27,6 +35,7 @@ const Payload = Type.Object({
     Type.Object({
       groups: Type.Array(Type.String()),
       displayName: Type.Optional(Type.String()),
+      hours: Type.Optional(WeekHours),
       saidAt: Type.Optional(Type.Integer()),
       isCut: Type.Optional(Type.Literal(true)),
     }),

@@ -1,4 +1,4 @@
-import type { KdfParameters, SignedStatement, SiteStatement } from '@thinman/protocol';
+import type { KdfParameters, SignedStatement, SiteStatement, WeekHours } from '@thinman/protocol';
 
 /** This server's own keys and the site's, as they are now: a certificate is renewed, a CA changed, while it runs. */
 export type ServerIdentity = {
@@ -48,6 +48,8 @@ export type SiteDataKey = {
 export type DirectoryClaims = {
   readonly groups: readonly string[];
   readonly displayName?: string;
+  /** When the directory lets the user in, if not always. */
+  readonly hours?: WeekHours;
   /** When it said so, by the clock of the server that asked; Unix ms. Tokens of earlier releases do not say. */
   readonly saidAt?: number;
   /** There are more groups than a token has room for: what rests on all of them must not be decided by these. */
