@@ -3,6 +3,7 @@ import Type, { type Static } from 'typebox';
 const HOUR_MS = 60 * 60_000;
 const HOURS_A_WEEK = 7 * 24;
 const BITS_A_BYTE = 8;
+/** What a directory gives: a bit for each hour of a week. */
 export const WEEK_HOURS_BYTES = HOURS_A_WEEK / BITS_A_BYTE;
 /** 1970-01-01 was a Thursday. */
 const FIRST_HOUR = 4 * 24;
