@@ -151,3 +151,21 @@ test('a policy that names it no more ends its session, and not one of a person',
   assert.equal(world.who(), 'nobody');
   assert.equal(world.runner.status().autologin, undefined);
 });
+
+test('a locked session that the device cannot open itself keeps nobody out, also where locked ones are kept', async () => {
+  let settings: EffectiveSettings = {};
+  const world = await start({}, () => settings);
+  const login = world.runner.login('kiosk', PASSWORD);
+  await world.clock.advance(2_000);
+  assert.equal((await login).verdict, 'granted');
+  world.runner.lock();
+  settings = { ...policy('not-the-password'), 'session.unlockBy': 'same-user' };
+  for (const name of ['primary', 'secondary']) world.server(name).view = commit(site);
+  world.server('primary').kill();
+  await world.clock.advance(5_000);
+  assert.equal(world.runner.status().session?.locked, true);
+  assert.equal(world.runner.mayEnd(), true);
+  const other = world.runner.login('bob', 'bobs-password');
+  await world.clock.advance(2_000);
+  assert.equal((await other).verdict, 'granted');
+});
