@@ -80,7 +80,7 @@ describe('a secret in a file', () => {
 
 /** The power goes before this change of the disk, the `at`th of its kind in a start. False: there are fewer. */
 function cut(change: 'renameSync' | 'unlinkSync' | 'fsyncSync', at: number, settings: SecretSettings): boolean {
-  const real: (...given: unknown[]) => void = fs[change];
+  const real = fs[change] as (...given: unknown[]) => void;
   let left = at;
   const mocked = mock.method(fs, change, (...given: unknown[]) => {
     if (left-- <= 0) throw new Error('the power is gone');

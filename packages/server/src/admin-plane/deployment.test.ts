@@ -396,7 +396,11 @@ test('a rollout goes on over the removal of a server: secrets that are sealed an
       Object.entries({ w: 'second-passphrase', v: { secret: 'set' } }).map(([name, passphrase]) => ({
         kind: 'Rollout',
         name,
-        body: { of: { policy: name }, to: wifi(passphrase, true), stages: [{ deviceGroups: ['pilot'], holdMinutes: 1 }] },
+        body: {
+          of: { policy: name },
+          to: wifi(passphrase, true),
+          stages: [{ deviceGroups: ['pilot'], holdMinutes: 1 }],
+        },
       })),
     );
     await driver.look();
