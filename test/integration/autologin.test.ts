@@ -109,6 +109,19 @@ test('a wrong password in the policy is tried a few times an hour, and a right o
   assert.equal(world.who(), 'kiosk online by itself');
 });
 
+test('what the device alone has refused is asked of a server as soon as one is there', async () => {
+  const { clock, device } = await start();
+  // The policy with another password came, and then the power went, and the servers.
+  const settings = policy('another-password');
+  if (device.bundle !== undefined) device.bundle = { ...device.bundle, settings };
+  const view = commit(site, 'kiosk', { password: 'another-password' });
+  const world = await start({ clock, device, alive: [], view }, () => settings);
+  assert.equal(world.runner.status().autologin?.reason, 'credentials_invalid');
+  world.server('secondary').condition = 'up';
+  await clock.advance(80_000);
+  assert.equal(world.who(), 'kiosk online by itself');
+});
+
 test('its screen is not locked, and nobody types its password: its attempts cannot be used up here', async () => {
   const { clock, runner, who, loginsAsked } = await start();
   const before = loginsAsked().length;
@@ -137,4 +150,22 @@ test('a policy that names it no more ends its session, and not one of a person',
   await world.clock.advance(5_000);
   assert.equal(world.who(), 'nobody');
   assert.equal(world.runner.status().autologin, undefined);
+});
+
+test('a locked session that the device cannot open itself keeps nobody out, also where locked ones are kept', async () => {
+  let settings: EffectiveSettings = {};
+  const world = await start({}, () => settings);
+  const login = world.runner.login('kiosk', PASSWORD);
+  await world.clock.advance(2_000);
+  assert.equal((await login).verdict, 'granted');
+  world.runner.lock();
+  settings = { ...policy('not-the-password'), 'session.unlockBy': 'same-user' };
+  for (const name of ['primary', 'secondary']) world.server(name).view = commit(site);
+  world.server('primary').kill();
+  await world.clock.advance(5_000);
+  assert.equal(world.runner.status().session?.locked, true);
+  assert.equal(world.runner.mayEnd(), true);
+  const other = world.runner.login('bob', 'bobs-password');
+  await world.clock.advance(2_000);
+  assert.equal((await other).verdict, 'granted');
 });

@@ -19,6 +19,7 @@ import { ALICE, GROUP } from '../support/ward.ts';
 
 const NEW = 'alices-second-password';
 const THIRD = 'alices-third-password';
+const FOURTH = 'alices-fourth-password';
 const SCREENS = { wide: { width: 1280, height: 800 }, small: { width: 800, height: 600 } } as const;
 const LONG = 'Radiologie und Notaufnahme, Befundung mit Diktat (Sozialstation Süd)';
 
@@ -98,6 +99,21 @@ systemTest(
     hand.countLogin();
     assert.equal((await tc1.status()).session?.user, ALICE.name);
 
+    // It expires behind a locked screen: whose it is gets at the form from there.
+    await site.apply(
+      `kind: User\nname: ${ALICE.name}\nbody: { groups: [nurses], passwordExpiresAt: "2026-01-02T00:00:00Z" }`,
+    );
+    await page.locator('#lock').press('Enter');
+    await hand.shows('locked');
+    for (let logins = 0; logins < 3; logins++) hand.countLogin();
+    await page.locator('#lock-password').fill(THIRD);
+    await page.keyboard.press('Enter');
+    await hand.shows('change');
+    await hand.focusIsOn('new-password');
+    await hand.typeNew(FOURTH, FOURTH);
+    await hand.shows('session');
+    await hand.reads('message', /has been changed/);
+
     // A tile starts what `thinman-agent connect` starts: the client comes to the host of the connection.
     const host = createServer(socket => socket.on('error', () => {})).listen(0, '127.0.0.1');
     await using _host = { [Symbol.asyncDispose]: async () => void host.close() };
@@ -146,12 +162,12 @@ systemTest(
 
     // Away for longer than is allowed: a call to the helpdesk.
     await expireCachedLogins(site);
-    await expectLogin(tc1, { ...ALICE, password: THIRD }, 'granted online by primary');
+    await expectLogin(tc1, { ...ALICE, password: FOURTH }, 'granted online by primary');
     await page.locator('#sign-out').press('Enter');
     await hand.shows('login');
     await site.apart(async () => {
       await hand.reads('state-text', /^Offline since/);
-      await hand.logIn(THIRD);
+      await hand.logIn(FOURTH);
       await hand.reads('message', /too long ago/);
       await photograph('5-too-old');
       await page.locator('#ask-code').press('Enter');
@@ -174,7 +190,7 @@ systemTest(
       await hand.focusIsOn('password');
       await photograph('8-accepted');
       hand.countLogin();
-      await page.keyboard.type(THIRD);
+      await page.keyboard.type(FOURTH);
       await page.keyboard.press('Enter');
       await hand.shows('session');
       await hand.reads('message', /you work offline/);

@@ -12,7 +12,10 @@ const busy = busyButton(part('unlock', HTMLButtonElement));
 
 export const isUnlocking = () => busy.isBusy();
 
-/** @param {{ unlocked(mode: string, state: PageState): void; render(): void; asOther(): void }} outcome */
+/**
+ * `refused`: whether what keeps the user out can be mended on another form, which is open then.
+ * @param {{ unlocked(mode: string, state: PageState): void; refused(reason: string, typed: string, waitMs?: number): boolean; render(): void; asOther(): void }} outcome
+ */
 export function setUpLock(outcome) {
   form.addEventListener('submit', async event => {
     event.preventDefault();
@@ -28,7 +31,8 @@ export function setUpLock(outcome) {
         say(body.mode === 'offline' ? ({ grantedOffline }) => grantedOffline : undefined);
         return outcome.unlocked(body.mode, body.state);
       }
-      refuse(password, denial(ok ? body.reason : body.code, body.retryAfterMs));
+      const reason = ok ? body.reason : body.code;
+      if (!outcome.refused(reason, typed, body.retryAfterMs)) refuse(password, denial(reason, body.retryAfterMs));
     } catch {
       say(({ page }) => page.agentGone, true);
     } finally {

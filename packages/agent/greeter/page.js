@@ -177,6 +177,22 @@ form.addEventListener('keydown', event => {
 setUpLock({
   render,
   asOther: beOther,
+  refused(reason, typed, waitMs) {
+    const name = state?.session?.user;
+    if (name === undefined) return false;
+    if (reason === 'password_expired') {
+      say(undefined);
+      openChange(name, typed, { changed: signInAnew, closed: render });
+      return true;
+    }
+    if (!LIFTED.includes(reason)) return false;
+    // The code is asked for where names are typed: the same person may do so past the lock, whoever else may not.
+    beOther();
+    user.value = name;
+    helpless = name;
+    say(denial(reason, waitMs), true);
+    return true;
+  },
   unlocked(mode, now) {
     remember(now.session?.user ?? null);
     take(now);

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import fs, { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, test } from 'node:test';
+import { afterEach, beforeEach, describe, mock, test } from 'node:test';
 import { fakeCreds } from '../../../../test/support/fake-creds.ts';
 import { type DeviceSecret, deviceSecret, type SecretSettings } from './device-secret.ts';
 import { type Creds, systemdCreds } from './systemd-creds.ts';
@@ -20,7 +21,8 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 const isThere = (file: string) => existsSync(join(folder, file));
-const secrets = () => ['device.secret', 'device.secret.sealed', 'device.secret.refused'].filter(isThere);
+const secrets = () =>
+  ['device.secret', 'device.secret.sealed', 'device.secret.refused', 'device.secret.moved'].filter(isThere);
 
 /** One start of an agent. */
 function start(settings?: SecretSettings, creds: Creds = systemdCreds(fake.command)) {
@@ -74,6 +76,42 @@ describe('a secret in a file', () => {
     assert.deepEqual(start({ seal: 'tpm2' }), { kept: 'tpm2', secret: SECRET });
     assert.deepEqual(secrets(), ['device.secret.sealed']);
   });
+});
+
+/** The power goes before this change of the disk, the `at`th of its kind in a start. False: there are fewer. */
+function cut(change: 'renameSync' | 'unlinkSync' | 'fsyncSync', at: number, settings: SecretSettings): boolean {
+  const real = fs[change] as (...given: unknown[]) => void;
+  let left = at;
+  const mocked = mock.method(fs, change, (...given: unknown[]) => {
+    if (left-- <= 0) throw new Error('the power is gone');
+    real(...given);
+  });
+  syncBuiltinESMExports();
+  try {
+    start(settings);
+    return false;
+  } catch (error) {
+    assert.match(String(error), /the power is gone/);
+    return true;
+  } finally {
+    mocked.mock.restore();
+    syncBuiltinESMExports();
+  }
+}
+
+test('a move that the power cuts short, wherever it was, leaves the secret that it found', () => {
+  let cuts = 0;
+  for (const change of ['renameSync', 'unlinkSync', 'fsyncSync'] as const) {
+    for (let at = 0; ; at++) {
+      const wasCut = cut(change, at, { seal: 'tpm2' });
+      assert.deepEqual(start({ seal: 'tpm2' }), { kept: 'tpm2', secret: SECRET }, `${change} ${at}`);
+      assert.deepEqual(secrets(), ['device.secret.sealed'], 'and nothing else');
+      assert.deepEqual(start({ seal: 'file' }), { kept: 'file', secret: SECRET });
+      if (!wasCut) break;
+      cuts += 1;
+    }
+  }
+  assert.ok(cuts >= 6, `${cuts} cuts`);
 });
 
 describe('a sealed secret', () => {

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseJson } from '@thinman/protocol';
 import Type from 'typebox';
-import { removeFile, writeFileAtomic } from '../atomic-file.ts';
+import { removeFile, syncFolder, writeFileAtomic } from '../atomic-file.ts';
 import { errorCode } from '../error-code.ts';
 import { SEALS, type Seal } from '../seals.ts';
 import type { Creds } from './systemd-creds.ts';
@@ -15,6 +15,8 @@ const PLAIN = 'device.secret';
 const SEALED = 'device.secret.sealed';
 /** What was sealed by a TPM that refuses it, when another took its place: for those who look into it. */
 const REFUSED = 'device.secret.refused';
+/** The plain one on its way out: nobody reads it any more, so that it may be overwritten. */
+const MOVED = 'device.secret.moved';
 
 const SealedFile = Type.Object({ by: Type.Union(SEALS.map(seal => Type.Literal(seal))), sealed: Type.String() });
 
@@ -100,6 +102,7 @@ export function deviceSecret(identityDir: string, creds: Creds): DeviceSecret {
     if (wanted === 'file') {
       if (plain === undefined) write(PLAIN, secret);
       removeFile(path(SEALED));
+      shred();
       return { kept: 'file' };
     }
     if (kept !== wanted) {
@@ -107,8 +110,28 @@ export function deviceSecret(identityDir: string, creds: Creds): DeviceSecret {
       if (why !== undefined) return { kept, trouble: `it cannot be sealed by ${wanted} (${why}): ${MEND_SEAL}` };
     }
     opened = secret;
-    if (plain !== undefined) shred(path(PLAIN));
+    if (plain !== undefined) {
+      renameSync(path(PLAIN), path(MOVED));
+      // Before it is overwritten: after a power cut the name of the secret must not lead to what is left of it.
+      syncFolder(identityDir);
+    }
+    shred();
     return { kept: wanted };
+  }
+
+  /** As far as a disk forgets: it is overwritten where it lies, but flash memory may keep what was there before. */
+  function shred(): void {
+    const moved = path(MOVED);
+    if (readIfThere(moved) === undefined) return;
+    const file = openSync(moved, 'r+');
+    try {
+      writeSync(file, Buffer.alloc(fstatSync(file).size), 0, undefined, 0);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    removeFile(moved);
+    syncFolder(identityDir);
   }
 
   function refused(
@@ -148,12 +171,6 @@ export function deviceSecret(identityDir: string, creds: Creds): DeviceSecret {
 const MEND_SEAL = 'see `systemd-creds has-tpm2`, or set deviceSecret.seal to "file" in local.json';
 const MEND_REFUSED =
   'nobody logs in offline who has not logged in since the start; was the TPM cleared, or the disk moved? With deviceSecret.ifRefused "renew" in local.json the next start makes a new secret';
-
-/** As far as a disk forgets: flash memory may keep what was there before. */
-function shred(file: string): void {
-  writeFileAtomic(file, Buffer.alloc(statSync(file).size), FILE_MODE);
-  removeFile(file);
-}
 
 function readIfThere(file: string): Buffer | undefined {
   try {

@@ -58,6 +58,8 @@ export function createAutologinDesk(deps: {
   let notBefore = 0;
   let grantedAt: number | undefined;
   let reason: string | null = null;
+  /** A server has said so: to the same question it would say it again. */
+  let isFinal = false;
   let wasConnected = false;
   let cancelTimer = () => {};
 
@@ -65,7 +67,7 @@ export function createAutologinDesk(deps: {
     const next = autologinOf(deps.settings());
     if (next?.user === account?.user && next?.password === account?.password) return;
     account = next;
-    [failures, notBefore, reason] = [0, 0, null];
+    [failures, notBefore, reason, isFinal] = [0, 0, null, false];
     const { session } = deps.state();
     const isOther = signedIn !== undefined && next?.user !== signedIn;
     if (isOther && session.kind === 'open' && session.user === signedIn) deps.end();
@@ -91,8 +93,8 @@ export function createAutologinDesk(deps: {
 
   function noteServer(): void {
     const isConnected = deps.state().connectivity.kind === 'connected';
-    // What failed for want of a server.
-    if (isConnected && !wasConnected && !REFUSED.includes(reason)) notBefore = 0;
+    // What failed for want of a server: also what the device alone has refused, by a row under the password of before.
+    if (isConnected && !wasConnected && !isFinal) notBefore = 0;
     wasConnected = isConnected;
   }
 
@@ -101,12 +103,12 @@ export function createAutologinDesk(deps: {
     try {
       const result = await deps.login(who);
       const now = clock.monotonicMs();
-      if (account === who) reason = result.reason;
+      const isRefused = REFUSED.includes(result.reason);
+      if (account === who) [reason, isFinal] = [result.reason, isRefused && result.server !== null];
       if (result.verdict === 'granted') {
         [signedIn, grantedAt] = [who.user, now];
       } else {
         failures += 1;
-        const isRefused = REFUSED.includes(result.reason);
         const waitMs = isRefused
           ? doubling(failures, REFUSED_RETRY_MS, MAX_REFUSED_RETRY_MS)
           : doubling(failures, RETRY_MS, MAX_RETRY_MS);

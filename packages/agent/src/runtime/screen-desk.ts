@@ -63,11 +63,13 @@ export function createScreenDesk(
     return session.kind === 'open' && autologin.isAccount(session.user);
   };
 
+  const isKeptLocked = () => deviceBundle()?.settings[UNLOCK_BY] === 'same-user';
+
   function refusalFor(user: string): string | undefined {
     if (autologin.isAccount(user)) return 'autologin_only';
     const { session } = state();
     if (session.kind !== 'open' || !isLocked(session) || isKiosk() || session.user === user) return undefined;
-    return deviceBundle()?.settings[UNLOCK_BY] === 'same-user' ? 'session_locked' : undefined;
+    return isKeptLocked() ? 'session_locked' : undefined;
   }
 
   async function login(user: string, password: string): Promise<LoginResult> {
@@ -104,7 +106,7 @@ export function createScreenDesk(
       if (!isKiosk()) dispatch({ kind: 'lockRequested' });
     },
     /** Whether whoever stands here may end the session, or only whoever it is of. */
-    mayEnd: (): boolean => !isLocked(state().session) || deviceBundle()?.settings[UNLOCK_BY] !== 'same-user',
+    mayEnd: (): boolean => !isLocked(state().session) || isKiosk() || !isKeptLocked(),
     activity(isIdle: boolean): void {
       const lockAfterMs = isKiosk() ? 0 : minutesMs(LOCK_AFTER, DEFAULT_LOCK_MINUTES);
       dispatch({ kind: 'activityReported', isIdle, lockAfterMs, logoutAfterMs: minutesMs(LOGOUT_AFTER, 0) });

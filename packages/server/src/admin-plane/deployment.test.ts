@@ -385,6 +385,49 @@ test('a secret in a rollout is sealed, shown to nobody, and is the policy’s wh
     await driver.stop();
   }));
 
+test('a rollout goes on over the removal of a server: secrets that are sealed anew are no change of its policy', () =>
+  withSite(async site => {
+    const wifi = (passphrase: unknown, hidden: boolean) => ({
+      settings: { network: { wifi: { networks: [{ ssid: 'a', passphrase, hidden }] } } },
+    });
+    const { driver } = await stagedSite(site);
+    await site.apply(['w', 'v'].map(name => ({ kind: 'Policy', name, body: wifi('first-passphrase', false) })));
+    await site.apply(
+      Object.entries({ w: 'second-passphrase', v: { secret: 'set' } }).map(([name, passphrase]) => ({
+        kind: 'Rollout',
+        name,
+        body: {
+          of: { policy: name },
+          to: wifi(passphrase, true),
+          stages: [{ deviceGroups: ['pilot'], holdMinutes: 1 }],
+        },
+      })),
+    );
+    await driver.look();
+    await site.deps.record.commit({ instance: PRIMARY, epoch: 1, actor: 'test' }, async transaction => {
+      const system = site.deps.replica.get('Server', 'primary')?.system;
+      await transaction.put('Server', 'secondary', { url: 'https://b.example' }, { ...system, instance: 'b' });
+      return { write: true, result: undefined };
+    });
+    assert.equal((await site.ask('DELETE', '/objects/Server/secondary')).status, 200);
+    const state = async (name: string) => {
+      const { status } = (await site.ask('GET', `/objects/Rollout/${name}`)).body as ObjectOutput;
+      return `${status?.state} ${status?.why ?? ''}`.trim();
+    };
+    await driver.look();
+    assert.deepEqual([await state('w'), await state('v')], ['running', 'running']);
+    await site.clock.advance(2 * 60_000);
+    await driver.look();
+    assert.deepEqual([await state('w'), await state('v')], ['finished', 'finished']);
+    const opened = (name: string) => {
+      const networks = site.deps.config().policies.get(name)?.settings.get('network.wifi.networks');
+      return openSecrets(networks, (sealed, context) => site.deps.dataKey.open(sealed, context));
+    };
+    assert.deepEqual(opened('w'), [{ ssid: 'a', passphrase: 'second-passphrase', hidden: true }]);
+    assert.deepEqual(opened('v'), [{ ssid: 'a', passphrase: 'first-passphrase', hidden: true }]);
+    await driver.stop();
+  }));
+
 test('what is planned begins at its moment by the clock on the wall, and not a minute before', () =>
   withSite(async site => {
     const startMs = site.clock.nowMs();

@@ -11,7 +11,7 @@ import { checkBody } from './check-body.ts';
 import { isSpentToken } from './plan-delete.ts';
 import { objectKey } from './read-inputs.ts';
 import { referencesOf } from './references.ts';
-import { secretsFor } from './secrets.ts';
+import { isOfAnother, secretsFor } from './secrets.ts';
 
 /** What administrators wrote: made again, changed back and deleted (ADR 0017). */
 export const ROLLED_BACK: readonly ObjectKind[] = [
@@ -76,7 +76,9 @@ export function draftRollback(
       return { kind, name, now, system: stored.system, wanted, problems: [], ...reason };
     }
     const problems = checkBody(kind, name, wanted).map(problem => ({ ...problem, kind, name }));
-    return { kind, name, now, system: secretsFor(kind, wanted, stored.system, before?.system), wanted, problems };
+    const { secrets: _sealedForAnother, ...others } = stored.system;
+    const held = isOfAnother({ kind, name, body: wanted }, stored) ? others : stored.system;
+    return { kind, name, now, system: secretsFor(kind, wanted, held, before?.system), wanted, problems };
   };
   switch (kind) {
     case 'EnrollmentToken':

@@ -1,6 +1,15 @@
-import { canHaveSecrets, type DeleteAnswer, OBJECT_KINDS, type ObjectKind, type ServerSystem } from '@thinman/protocol';
+import {
+  canHaveSecrets,
+  type DeleteAnswer,
+  OBJECT_KINDS,
+  type ObjectKind,
+  type RolloutBody,
+  type RolloutSystem,
+  type ServerSystem,
+  type Version,
+} from '@thinman/protocol';
 import { contextIn } from '../core/sealed.ts';
-import type { CommitTransaction, SiteDataKey } from '../ports.ts';
+import type { CommitTransaction, SiteDataKey, StoredObject } from '../ports.ts';
 import type { WriteDeps } from './admin-deps.ts';
 import type { Touched } from './commit.ts';
 import { dataKeyIn } from './data-key-in.ts';
@@ -27,11 +36,20 @@ export async function renewDataKey(
     touched.push({ kind: 'Server', name, change: 'updated' });
   }
   const secrets: Renewed['secrets'] = [];
+  /** Generations that policies had before, by name. Rollouts come after policies. */
+  const resealed = new Map<string, number>();
   for (const kind of Object.keys(OBJECT_KINDS) as ObjectKind[]) {
     if (!canHaveSecrets(kind)) continue;
-    for (const { name, body, system } of await transaction.list(kind)) {
-      const held = system.secrets as Readonly<Record<string, string>> | undefined;
-      if (held === undefined) continue;
+    for (const { name, body, system: before, generation } of await transaction.list(kind)) {
+      const held = before.secrets as Readonly<Record<string, string>> | undefined;
+      const system = kind === 'Rollout' ? goingOn({ body, system: before }, resealed, transaction.version) : before;
+      if (held === undefined) {
+        if (system === before) continue;
+        await transaction.put(kind, name, { ...body }, { ...system });
+        touched.push({ kind, name, change: 'updated' });
+        continue;
+      }
+      if (kind === 'Policy') resealed.set(name, generation);
       for (const field of Object.keys(held)) secrets.push({ kind, name, field });
       const sealed = Object.entries(held).map(([field, text]) => [
         field,
@@ -42,6 +60,18 @@ export async function renewDataKey(
     }
   }
   return { secrets, touched };
+}
+
+/** Of a rollout whose policy is only sealed anew: to the rollout that is no change by somebody else, at which it would stop. */
+function goingOn(
+  { body, system }: Pick<StoredObject, 'body' | 'system'>,
+  resealed: ReadonlyMap<string, number>,
+  { generation }: Version,
+): StoredObject['system'] {
+  const { rollout } = system as { readonly rollout?: RolloutSystem };
+  const { policy } = (body as RolloutBody).of;
+  if (rollout === undefined || policy === undefined || resealed.get(policy) !== rollout.base) return system;
+  return { ...system, rollout: { ...rollout, base: generation } };
 }
 
 /** One that no key opens stays as it is: it is named all the same, and whoever gives it anew mends it. */

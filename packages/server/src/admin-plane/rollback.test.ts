@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ObjectOutput, Problem, RollbackAnswer } from '@thinman/protocol';
 import { type AdminSite, type AdminSiteOptions, createAdminSite } from '../../../../test/support/admin-site.ts';
+import { contextIn } from '../core/sealed.ts';
 
 const withSite = async (work: (site: AdminSite) => Promise<void>, options: AdminSiteOptions = {}) => {
   const site = await createAdminSite(options);
@@ -49,6 +50,7 @@ async function everything(site: AdminSite): Promise<readonly unknown[]> {
   return all;
 }
 
+const LATER = { at: '2099-01-01T00:00', timeZone: 'UTC' };
 const WARD = [
   object('DeviceGroup', 'hospital'),
   object('DeviceGroup', 'ward-3', { parent: 'hospital' }),
@@ -222,6 +224,23 @@ test('a deleted device is not made again, nor what was assigned to it: who names
       'updated Assignment/desk-alice',
       'updated Device/tc-1',
     ]);
+  }));
+
+test('a rollout that is of its former policy again has the secrets that were sealed for that one', () =>
+  withSite(async site => {
+    const settings = (passphrase: string) => ({ network: { wifi: { networks: [{ ssid: 'a', passphrase }] } } });
+    const rollout = (policy: string, passphrase: string) =>
+      object('Rollout', 'r', { of: { policy }, to: { settings: settings(passphrase) }, stages: [], activateAt: LATER });
+    await site.apply([object('Policy', 'one', { settings: {} }), object('Policy', 'two', { settings: {} })]);
+    await site.apply([rollout('one', 'passphrase-for-one')]);
+    const to = generation(site);
+    await site.apply([rollout('two', 'passphrase-for-two')]);
+    assert.deepEqual(lines(await rollback(site, to)), ['updated Rollout/r']);
+    const { body, system } = site.deps.replica.get('Rollout', 'r') ?? assert.fail();
+    const opened = Object.entries(system.secrets as Record<string, string>).map(([field, sealed]) =>
+      site.deps.dataKey.open(sealed, contextIn('Rollout', 'r', body, field)),
+    );
+    assert.deepEqual(opened, ['passphrase-for-one']);
   }));
 
 test('secrets come back with what they belong to, and directories make a new statement', () =>

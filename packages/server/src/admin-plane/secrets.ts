@@ -48,7 +48,7 @@ export function takeSecrets(
 }
 
 /** A rollout that is to change another policy: what it holds is sealed for the one of before. */
-function isOfAnother(
+export function isOfAnother(
   { kind, name, body }: Parameters<typeof takeSecrets>[0],
   stored: StoredObject | undefined,
 ): boolean {

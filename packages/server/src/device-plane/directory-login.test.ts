@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { DEFAULT_KDF, WEEK_HOURS_BYTES, weekHours } from '@thinman/protocol';
+import {
+  DEFAULT_KDF,
+  PROVED_SESSION_HEADER,
+  SESSION_BEGAN_HEADER,
+  WEEK_HOURS_BYTES,
+  weekHours,
+} from '@thinman/protocol';
 import { createDeviceSite, type DeviceSite, type TestDevice } from '../../../../test/support/device-site.ts';
 import { waitFor } from '../../../../test/support/wait.ts';
 import type { Directories, DirectoryAccount, DirectoryAnswer, DirectoryStatus } from '../directory/directories.ts';
@@ -122,6 +128,29 @@ describe('a login of a directory user', () => {
     assert.equal(refreshed.status, 200, 'whoever works goes on');
     fake.says(byPassword);
     assert.equal((await login()).body.bundle.offline.directoryHours, undefined);
+  });
+
+  test('who worked offline when the hours of the directory ended goes on, as with a rule of the site', async () => {
+    await newDevice();
+    await login();
+    const beganMs = Date.now() - 2 * 60 * 60_000;
+    /** The one hour of the week in which this is. */
+    const hourOf = (ms: number) => {
+      const hour = Math.floor(ms / 3_600_000 + 4 * 24) % (7 * 24);
+      const bytes = new Uint8Array(WEEK_HOURS_BYTES);
+      bytes[Math.floor(hour / 8)] = 1 << (hour % 8);
+      return weekHours(bytes) ?? assert.fail('no hours');
+    };
+    const vouchedFor = async (hours: string, began: number) => {
+      fake.hasStatus({ kind: 'ok', account: { ...EVE, hours } });
+      const body = { loginId: randomUUID(), user: 'eve@lab.test', userId: EVE.userId };
+      const headers = { [PROVED_SESSION_HEADER]: randomUUID(), [SESSION_BEGAN_HEADER]: `${began}` };
+      const answer = await site.primary.call(device, 'POST', '/v1/session/vouch', { body, headers });
+      return answer.body.code ?? answer.body.verdict;
+    };
+    assert.equal(await vouchedFor(hourOf(beganMs), beganMs), 'granted', 'it began within them');
+    assert.equal(await vouchedFor(hourOf(beganMs), Date.now()), 'not_permitted');
+    assert.equal(await vouchedFor(hourOf(Date.now()), beganMs), 'not_permitted', 'it began out of them');
   });
 
   test('repeated is answered as before, without another bind; anything else under its id is refused', async () => {

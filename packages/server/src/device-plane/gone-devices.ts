@@ -10,7 +10,7 @@ export function forgetGoneDevices(
   replica: Pick<Replica, 'findByUid' | 'onApplied'>,
   book: Pick<SessionBook, 'all' | 'closed' | 'onChange'>,
 ): () => void {
-  /** By uid of the device: the key that it had when its session was heard of. */
+  /** By uid of the device: the key that it had when its session was heard of; `UNKNOWN`: it had not reached this server yet. */
   const keys = new Map<string, string>();
 
   function keyOf(deviceId: string): string | undefined {
@@ -20,13 +20,14 @@ export function forgetGoneDevices(
   }
 
   function look(deviceId: string): void {
-    const key = keys.get(deviceId);
-    if (key !== undefined && keyOf(deviceId) !== key) book.closed(deviceId);
+    const [key, now] = [keys.get(deviceId), keyOf(deviceId)];
+    if (key === UNKNOWN && now !== undefined) keys.set(deviceId, now);
+    else if (key !== undefined && now !== key) book.closed(deviceId);
   }
 
   book.onChange(({ opened, closed }) => {
     for (const deviceId of closed) keys.delete(deviceId);
-    for (const { deviceId } of opened) keys.set(deviceId, keyOf(deviceId) ?? '');
+    for (const { deviceId } of opened) keys.set(deviceId, keyOf(deviceId) ?? UNKNOWN);
   });
   return replica.onApplied(({ full, objects }: AppliedChange) => {
     // After a full sync anything may be otherwise.
@@ -34,3 +35,6 @@ export function forgetGoneDevices(
     for (const { kind, uid } of objects) if (kind === 'Device') look(uid);
   });
 }
+
+/** No hash of a key. */
+const UNKNOWN = '';

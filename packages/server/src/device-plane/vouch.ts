@@ -44,8 +44,9 @@ export function createVouch(
         if (account.userId !== userId) return onlyThePassword();
         const refusal = accountRefusal(ownWords(replica, account.name), serverTime);
         if (refusal !== undefined) return refused(refusal, { serverTime });
-        // As with a rule of the site's: at a login by the password the directory says so itself.
-        if (account.hours !== undefined && !isWithinWeekHours(account.hours, serverTime)) {
+        // As with a rule of the site's (ADR 0080), by when it began: at a login by the password the directory says so itself.
+        const beganMs = Math.min(proved?.beganMs ?? serverTime, serverTime);
+        if (account.hours !== undefined && !isWithinWeekHours(account.hours, beganMs)) {
           return refused('not_permitted', { serverTime });
         }
         const opening = mayOpen(device, accounts.remember(account), loginId, proved);
