@@ -41,6 +41,25 @@ test('a killed Primary costs the next login nothing, and the session stays', asy
   assert.deepEqual(defects, []);
 });
 
+test('timers that come early and time that passes at work lose no deadline: who hangs holds nobody back', async () => {
+  for (let earlyMs = 0.1; earlyMs < 1; earlyMs += 0.1) {
+    const inner = manualClock();
+    let looks = 0;
+    const clock = {
+      ...inner,
+      // As Node's: a timer counts whole milliseconds of a clock that is looked at once a turn.
+      after: (delayMs: number, action: () => void) => inner.after(Math.max(0, delayMs - earlyMs), action),
+      monotonicMs: () => inner.monotonicMs() + 0.05 * looks++,
+    };
+    const { runner, server, defects } = simulate({ clock, servers: ['primary', 'secondary'], view: site });
+    server('primary').condition = 'hung';
+    runner.start();
+    await clock.advance(4_000);
+    assert.equal(runner.status().server?.name, 'secondary', `${earlyMs.toFixed(1)} ms early`);
+    assert.deepEqual(defects, []);
+  }
+});
+
 test('a large site loses its Primary: a device waits for its turn, and who logs in there does not', async () => {
   const clock = manualClock();
   const { runner, server, defects } = simulate({

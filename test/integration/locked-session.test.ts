@@ -80,7 +80,7 @@ test('unlocks offline by what is cached, and a wrong password is counted like at
   for (const name of ['primary', 'secondary']) server(name).kill();
   runner.lock();
   assert.equal((await soon(runner.unlock(WRONG)))?.verdict, 'denied');
-  assert.equal(device.failures['alice']?.count, 1);
+  assert.equal(device.failures.alice?.count, 1);
   assert.equal(runner.status().session?.locked, true);
   const right = await soon(runner.unlock(PASSWORD));
   assert.deepEqual([right?.verdict, right?.mode], ['granted', 'offline']);
@@ -165,7 +165,7 @@ test('a session of before the machine was started anew is over, and that is told
   assert.equal(disk.session, undefined);
   await clock.advance(5_000);
   const ended = [...world.device.outbox, ...world.server('primary').events].find(each => each.type === 'session.ended');
-  assert.equal(ended?.data['reason'], 'device_restarted');
+  assert.equal(ended?.data.reason, 'device_restarted');
 });
 
 for (const [what, change] of [

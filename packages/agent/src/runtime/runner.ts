@@ -105,6 +105,7 @@ export function createRunner(options: RunnerOptions) {
     deviceBundle: () => deviceBundle,
     request: (user, password) => logins.request(newId(), user, password),
   });
+  let judgedMs = clock.monotonicMs();
   let state: AgentState = initialState(siteOf(options.statement), {
     accepted: cache.acceptedVersion(),
     heldDevice: deviceBundle?.version ?? NO_VERSION,
@@ -168,6 +169,7 @@ export function createRunner(options: RunnerOptions) {
 
   function step(happening: Happening): void {
     const at = { now: clock.monotonicMs(), wallMs: nowMs(), draw: random() };
+    judgedMs = at.now;
     const next = transition(state, { ...happening, at } as Event, timings);
     state = next.state;
     for (const effect of next.effects) carryOut(effect);
@@ -332,10 +334,10 @@ export function createRunner(options: RunnerOptions) {
   function setTimer(): void {
     cancelTimer();
     cancelTimer = () => {};
-    const now = clock.monotonicMs();
-    const at = dueAt(state, now);
-    if (at !== Number.POSITIVE_INFINITY)
-      cancelTimer = clock.after(Math.max(at - now, 0), () => dispatch({ kind: 'tick' }));
+    // As of the moment that the state was judged at: what became due since then nobody has looked at.
+    const at = dueAt(state, judgedMs);
+    if (at === Number.POSITIVE_INFINITY) return;
+    cancelTimer = clock.after(Math.max(at - clock.monotonicMs(), 0), () => dispatch({ kind: 'tick' }));
   }
 
   function status(): AgentStatus {
