@@ -5,6 +5,7 @@ import type { DirectoryStatus } from '../directory/directories.ts';
 import { countedAs, loginParts } from '../directory/login-name.ts';
 import type { Replica, StoredObject } from '../ports.ts';
 import type { AdminDeps } from './admin-deps.ts';
+import { hindranceOf } from './emergency-code.ts';
 import { offlineUsers } from './offline-users.ts';
 import { type NamesOfDirectories, userMeant } from './user-meant.ts';
 
@@ -94,4 +95,26 @@ test('who could log in offline is found by every form of the name, whatever was 
   for (const typed of ['eve', 'eve@lab.test', 'lab\\EVE']) assert.deepEqual(found(typed), ['LAB\\Eve on tc-1'], typed);
   assert.deepEqual(found('steve'), ['steve on tc-2']);
   assert.deepEqual(found('adam'), []);
+});
+
+test('a code by telephone looks at what was said of a directory’s user, in every form of the name', () => {
+  const said = { disabled: true };
+  const replicaWith = (deleted: boolean) => ({
+    ...{ get: () => undefined, findByUid: () => undefined },
+    find: (_kind: string, name: string) =>
+      name === 'eve@lab.test' ? { name, body: said, system: {}, deleted, generation: 1 } : undefined,
+  });
+  const hindrance = (typed: string, deleted = false) =>
+    hindranceOf(
+      {
+        ...{ replica: replicaWith(deleted), clock: { nowMs: () => 1 } },
+        directories: directories({ kind: 'unavailable' }),
+      } as unknown as AdminDeps,
+      typed,
+    );
+  for (const typed of ['eve@lab.test', 'LAB\\Eve', 'eve']) {
+    assert.match(hindrance(typed) ?? 'none', /account_disabled/, typed);
+    assert.equal(hindrance(typed, true), undefined, 'what was said was taken back');
+  }
+  assert.equal(hindrance('adam'), undefined);
 });
