@@ -67,7 +67,7 @@ export const ERRORS = {
   no_cached_login: {
     status: 403,
     scope: 'offline',
-    title: 'No server answers, and this user has not logged in here before.',
+    title: 'No server could decide, and this user has not logged in here before.',
   },
   cached_login_expired: {
     status: 403,

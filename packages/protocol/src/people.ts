@@ -1,10 +1,10 @@
 import Type, { type Static } from 'typebox';
-import { MAX_LOGIN_NAME_LENGTH, ObjectName } from './names.ts';
+import { LoginName, ObjectName } from './names.ts';
 import { closed } from './objects/shape.ts';
 import { AgentMode } from './status.ts';
 
-/** `POST /v1/admin/users/unlock`, `POST /v1/admin/users/end-sessions`: of a local user, at the server's time. */
-export const UserActRequest = closed({ user: ObjectName });
+/** `POST /v1/admin/users/unlock`, `POST /v1/admin/users/end-sessions`: of a user, at the server's time. `user`: in any form of a login. */
+export const UserActRequest = closed({ user: LoginName });
 export type UserActRequest = Static<typeof UserActRequest>;
 
 /** The version of the commit. */
@@ -33,10 +33,7 @@ export const SessionsAnswer = Type.Object({
 export type SessionsAnswer = Static<typeof SessionsAnswer>;
 
 /** `GET /v1/admin/offline-users`: of one device, or of one user. */
-export const OfflineUsersQuery = Type.Union([
-  closed({ device: ObjectName }),
-  closed({ user: Type.String({ minLength: 1, maxLength: MAX_LOGIN_NAME_LENGTH }) }),
-]);
+export const OfflineUsersQuery = Type.Union([closed({ device: ObjectName }), closed({ user: LoginName })]);
 export type OfflineUsersQuery = Static<typeof OfflineUsersQuery>;
 
 /** Devices in one answer about one user. */

@@ -281,6 +281,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       return here.sign(statement);
     },
   });
+  const directories = createDirectories({ siteId: identity.siteId, replica, dataKey, clock, random, log });
   const admin: AdminDeps = {
     ...{ record, replica, identity, hasher: createPasswordHasher(), dataKey, events, clock },
     ...{ config: site.config, configFor: site.configFor, targetsOf: site.targetsOf },
@@ -289,6 +290,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     ...{ syncNow: sync.syncNow, status: report, statement: () => statements.current().statement },
     restate,
     drain: () => void drain(),
+    directories,
     sessions: () => devices.book.all(),
     unseen: () => unseenServers(),
     holdings: {
@@ -300,7 +302,6 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     rival: () => statements.rival()?.statement,
     alsoSeen: () => forks.secondaries.known().map(({ position }) => position),
   };
-  const directories = createDirectories({ siteId: identity.siteId, replica, dataKey, clock, random, log });
   const devices = createDevicePlane(
     {
       ...{ identity, replica, site, journal, dataKey, sessions, events, clock, metrics, log, write: admin },

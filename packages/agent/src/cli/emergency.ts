@@ -32,8 +32,8 @@ async function call(data: string, body: { user: string; code?: string }): Promis
   const { status, body: answer } = await askAgent(data, { method: 'POST', path: LOCAL_PATHS.emergency, body }, true);
   if (status === 200) return answer as LocalEmergencyAnswer;
   const { code = 'unknown', title = 'The agent refused.', detail, status: kind } = answer as Partial<Problem>;
-  const words = detail === undefined ? title : `${title} ${detail}`;
-  throw new CommandFailure(kind === 403 ? EXIT.denied : EXIT.failed, `${words} (${code})`);
+  const { withDetail } = await import('./words.ts');
+  throw new CommandFailure(kind === 403 ? EXIT.denied : EXIT.failed, `${withDetail(title, detail)} (${code})`);
 }
 
 const MS_PER_MINUTE = 60_000;

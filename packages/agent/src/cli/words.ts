@@ -39,7 +39,12 @@ export function describeUnchanged({ reason, detail, retryAfterMs }: PasswordResu
   const code = reason ?? 'internal';
   const title = isErrorCode(code) ? ERRORS[code].title : 'The password was not changed.';
   const wait = retryAfterMs === undefined ? '' : ` Try again in ${Math.ceil(retryAfterMs / 1000)} s.`;
-  return `not changed: ${title}${detail === undefined ? '' : ` ${detail}.`}${wait} (${code})`;
+  return `not changed: ${withDetail(title, detail)}${wait} (${code})`;
+}
+
+/** A title is a sentence, its detail none: "It is not accepted: it needs 8 characters and more." */
+export function withDetail(title: string, detail: string | undefined): string {
+  return detail === undefined ? title : `${title.replace(/\.$/, '')}: ${detail.replace(/\.$/, '')}.`;
 }
 
 /** What most devices have nothing to say of. */

@@ -77,7 +77,7 @@ export function readLocalSettings(file: string): LocalSettings {
   const parsed = parseJson(LocalSettings, text, MAX_FILE_BYTES);
   if (parsed.ok) return parsed.value;
   throw new LocalSettingsUnusable(
-    `${file} is not valid: ${describeProblems(parsed.problems)} (docs/login-screens.md shows it)`,
+    `${file} is not valid: ${describeProblems(parsed.problems)} (docs/login-screens.md and docs/devices.md show it)`,
   );
 }
 

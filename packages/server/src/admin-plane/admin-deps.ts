@@ -15,6 +15,7 @@ import type {
   StoredObject,
 } from '../ports.ts';
 import type { StandingOf } from './present.ts';
+import type { NamesOfDirectories } from './user-meant.ts';
 
 /** What the admin plane stands on. */
 export type AdminDeps = {
@@ -53,6 +54,8 @@ export type AdminDeps = {
   unseen?(): readonly string[];
   /** What devices last told this server of who could log in there without one. */
   readonly holdings?: Pick<Holdings, 'of' | 'ofUser'> & { isConnected(deviceUid: string): boolean };
+  /** Users whom a directory has, by any of their names. */
+  readonly directories?: NamesOfDirectories;
   /** How far the devices of a rollout are; the Primary alone counts them. */
   rolloutStanding?(rollout: string): ReturnType<StandingOf>;
   /** A planned stop begins: `goaway` to the devices, then nothing new. */
@@ -62,7 +65,16 @@ export type AdminDeps = {
 /** Objects and what becomes of them need no more than this. */
 export type WriteDeps = Omit<
   AdminDeps,
-  'config' | 'configFor' | 'targetsOf' | 'currentEtag' | 'status' | 'drain' | 'sessions' | 'unseen' | 'holdings'
+  | 'config'
+  | 'configFor'
+  | 'targetsOf'
+  | 'currentEtag'
+  | 'status'
+  | 'drain'
+  | 'sessions'
+  | 'unseen'
+  | 'holdings'
+  | 'directories'
 >;
 
 /** Who administers. `local`: came by the admin socket, which only an owner can open. */

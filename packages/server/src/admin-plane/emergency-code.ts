@@ -4,6 +4,7 @@ import {
   type EmergencyCodeRequest,
   inHalves,
   type UserBody,
+  type UserSystem,
 } from '@thinman/protocol';
 import { accountRefusal } from '../device-plane/account.ts';
 import { done, type Outcome, refused } from '../http/outcome.ts';
@@ -16,7 +17,7 @@ import type { Actor, AdminDeps } from './admin-deps.ts';
  * event is on this server's disk: nobody gets one unseen.
  */
 export async function emergencyCodeOf(
-  deps: Pick<AdminDeps, 'replica' | 'dataKey' | 'events' | 'clock'>,
+  deps: Pick<AdminDeps, 'replica' | 'dataKey' | 'events' | 'clock' | 'directories'>,
   actor: Actor,
   { device: deviceName, user, challenge, hours }: EmergencyCodeRequest,
 ): Promise<Outcome<EmergencyCodeAnswer>> {
@@ -34,11 +35,21 @@ export async function emergencyCodeOf(
   return done({ code: inHalves(emergencyCodeFor(deps.dataKey, device, { user, challenge, hours })), hours });
 }
 
-/** Of a local user. A directory's user has no object here: the device knows who has logged in on it. */
-function hindranceOf({ replica, clock }: Pick<AdminDeps, 'replica' | 'clock'>, typed: string): string | undefined {
-  const user = replica.find('User', typed.normalize('NFC'));
+/** What is said here of a user. Of a directory's that is what an administrator wrote, if anything: the device knows who has logged in on it. */
+export function hindranceOf(
+  { replica, clock, directories }: Pick<AdminDeps, 'replica' | 'clock' | 'directories'>,
+  typed: string,
+): string | undefined {
+  const name = typed.normalize('NFC');
+  const local = replica.find('User', name);
+  const hasPassword = (local?.system as UserSystem | undefined)?.credential !== undefined;
+  const isOfDirectory = !hasPassword && directories !== undefined && directories.claims(typed) !== 'none';
+  const [key, ...others] = isOfDirectory ? directories.keysOf(typed) : [name];
+  // A plain name that several may have says nothing of any of them.
+  const user = others.length === 0 ? (replica.find('User', key) ?? local) : local;
   if (user === undefined) return undefined;
-  if (user.deleted) return 'was deleted';
+  // What was said of a directory's user was taken back; the user is the directory's still.
+  if (user.deleted) return isOfDirectory ? undefined : 'was deleted';
   const refusal = accountRefusal(user.body as UserBody, clock.nowMs());
   return refusal === undefined ? undefined : `may not log in (${refusal})`;
 }
@@ -46,6 +57,6 @@ function hindranceOf({ replica, clock }: Pick<AdminDeps, 'replica' | 'clock'>, t
 function wrong(field: string, message: string): Outcome<never> {
   return refused('bad_request', {
     detail: `No code is given: this ${field} ${message}.`,
-    problems: [{ field, message }],
+    problems: [{ field, message: `${message}: no code is given` }],
   });
 }

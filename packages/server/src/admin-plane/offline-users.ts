@@ -4,8 +4,10 @@ import {
   type OfflineUsersAnswer,
   OfflineUsersQuery,
   parseValue,
+  type UserSystem,
 } from '@thinman/protocol';
 import type { HeldThere } from '../device-plane/channel/holdings.ts';
+import { loginParts } from '../directory/login-name.ts';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { AdminDeps } from './admin-deps.ts';
 import { badRequest } from './route.ts';
@@ -39,12 +41,27 @@ function ofDevice(deps: AdminDeps, name: string): Outcome<OfflineUsersAnswer> {
 function ofUser(deps: AdminDeps, name: string): Outcome<OfflineUsersAnswer> {
   const user = deps.replica.get('User', name);
   const userId = user?.deleted === false ? user.uid : undefined;
-  const found = deps.holdings?.ofUser({ userId, name }, MAX_OFFLINE_ANSWER + 1) ?? [];
+  const found = deps.holdings?.ofUser({ userId, name, isSame: samePerson(deps, name) }, MAX_OFFLINE_ANSWER + 1) ?? [];
   return done({
     server: deps.identity.name,
     items: found.slice(0, MAX_OFFLINE_ANSWER).map(held => item(deps, held)),
     more: found.length > MAX_OFFLINE_ANSWER,
   });
+}
+
+/** Devices tell the names of a directory's users as they were typed: `LAB\\alice` holds the row that the helpdesk asks for as `alice`. */
+function samePerson({ directories, replica }: AdminDeps, name: string): ((user: string) => boolean) | undefined {
+  if (directories === undefined || directories.claims(name) === 'none') return undefined;
+  const isLocal = (user: string) =>
+    (replica.get('User', user)?.system as UserSystem | undefined)?.credential !== undefined;
+  if (isLocal(name)) return undefined;
+  const keys = new Set<string>(directories.keysOf(name));
+  const { local } = loginParts(name);
+  // Names are first looked at as text: their forms are made of some hundred, not of a hundred thousand.
+  return user =>
+    user.toLowerCase().includes(local.toLowerCase()) &&
+    !isLocal(user) &&
+    directories.keysOf(user).some(key => keys.has(key));
 }
 
 function item({ holdings, replica }: AdminDeps, { deviceUid, device, ...held }: HeldThere) {

@@ -7,7 +7,15 @@ import { type SqliteTrouble, troubleOf } from '../record/dialects/sqlite-file.ts
 import { DatabaseFileUnreadable, DatabaseUnavailable, DatabaseUnfit } from '../record/errors.ts';
 import { JoinDenied, PrimaryUnreachable } from '../setup/errors.ts';
 import { outliveReaders } from './standard-streams.ts';
-import { CommandError, EXIT, type ExitCode, exitCodeOf, misuse, RefusedByServer } from './thinman/command-error.ts';
+import {
+  CommandError,
+  EXIT,
+  type ExitCode,
+  exitCodeOf,
+  misuse,
+  RefusedByServer,
+  refusalLines,
+} from './thinman/command-error.ts';
 import { serverProgram } from './thinman-server/program.ts';
 
 /** Files of a server are its own: databases, their -wal files, sockets. */
@@ -57,8 +65,7 @@ function explain(error: unknown): Explanation {
   if (error instanceof PrimaryUnreachable) return { exitCode: EXIT.unreachable, line: error.message };
   if (error instanceof JoinDenied) return { exitCode: exitCodeOf(error.problem), line: error.message };
   if (error instanceof RefusedByServer) {
-    const { title, detail } = error.problem;
-    return { exitCode: exitCodeOf(error.problem), line: detail === undefined ? title : `${title} (${detail})` };
+    return { exitCode: exitCodeOf(error.problem), line: refusalLines(error.problem).join('; ') };
   }
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return { exitCode: EXIT.done, line: '' };

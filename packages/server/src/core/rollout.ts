@@ -134,13 +134,13 @@ export type RolloutAct = 'pause' | 'resume' | 'roll_back' | 'advance';
 /** How it stands after an act; a text: why it cannot be done. `advance`: on to the next stage, whatever devices say. */
 export function afterAct(rollout: Rollout, act: RolloutAct, nowMs: number): RolloutSystem | string {
   const { progress, body } = rollout;
-  if (progress === undefined) return 'has not begun: delete it, or change its activateAt';
-  if (isOver(rollout)) return `is over (${progress.state}): make another one`;
+  if (progress === undefined) return 'it has not begun: delete it, or change its activateAt';
+  if (isOver(rollout)) return `it is over (${progress.state}): make another one`;
   switch (act) {
     case 'pause':
-      return progress.state === 'running' ? { ...progress, state: 'paused' } : `does not run (${progress.state})`;
+      return progress.state === 'running' ? { ...progress, state: 'paused' } : `it does not run (${progress.state})`;
     case 'resume': {
-      if (progress.state === 'running') return 'runs already';
+      if (progress.state === 'running') return 'it runs already';
       const { why: _why, ...rest } = progress;
       return { ...rest, state: 'running' };
     }

@@ -17,6 +17,8 @@ export type DirectoryAccounts = {
   /** The directory has just said so; `saidMs`: this server's time of that. */
   remember(account: DirectoryAccount, saidMs?: number): DirectoryUser;
   user(userId: string): DirectoryUser | undefined;
+  /** What the directory calls this user. */
+  nameOf(userId: string): string | undefined;
   /**
    * The user of a session, by the newest word of the directory: what this server has heard, or what another one has put into the
    * session's token. `isWhole`: with all groups that matter here; a token has no room for hundreds. `claims`: with that word in them.
@@ -45,6 +47,7 @@ export function createDirectoryAccounts(
       const known = held.get(userId);
       return known && directoryUser(deps, known.account);
     },
+    nameOf: userId => held.get(userId)?.account.name,
     ofClaims(claims) {
       const { userId, directory, expiresAt } = claims;
       const account = accountOfClaims(claims);

@@ -467,6 +467,34 @@ describe('a login of a directory user', () => {
     assert.equal(await vouch(), 'account_disabled');
   });
 
+  test('a device with a session hears at once what is said of its user in an object: ended, disabled; others hear nothing', async () => {
+    await newDevice();
+    const { body } = await login();
+    const channel = await site.primary.channel(device);
+    channel.send({ type: 'hello', agentVersion: '0.1.0', users: [EVE.userId], statement: [1, 1] });
+    await channel.next('hello');
+    const session = { loginId: body.session.id ?? randomUUID(), userId: EVE.userId };
+    channel.send({
+      ...{ type: 'status', mode: 'online', version: { epoch: 1, generation: 1 }, session, pendingEvents: 0 },
+    });
+    await waitFor('the session', () =>
+      site.primary.plane.connectedDevices().some(({ sessionUser }) => sessionUser === EVE.userId) ? true : undefined,
+    );
+    assert.equal((await channel.next('changed')).userId, EVE.userId, 'the bundle that it did not say it has');
+    const pull = () => site.primary.call(device, 'GET', '/v1/user/bundle', { token: body.session.token });
+    assert.equal((await pull()).status, 200);
+    await site.put('User', 'adam@lab.test', { sessionsNotBefore: new Date(site.clock.nowMs() + 1).toISOString() });
+    await site.put('User', 'eve@lab.test', { sessionsNotBefore: new Date(site.clock.nowMs() + 1).toISOString() });
+    assert.equal((await channel.next('changed')).userId, EVE.userId);
+    assert.equal((await pull()).body.code, 'session_invalid');
+    assert.equal(channel.frames.filter(({ type }) => type === 'changed').length, 2);
+    await site.put('User', 'eve@lab.test', { disabled: true });
+    assert.equal((await channel.next('changed')).userId, EVE.userId);
+    assert.equal((await pull()).body.code, 'account_disabled');
+    channel.socket.terminate();
+    await site.remove('User', 'eve@lab.test');
+  });
+
   test('no password in an event, an answer, or what waits in the journal', async () => {
     await newDevice();
     const answers = [await login('a-secret-that-is-wrong'), await login(RIGHT)];

@@ -49,7 +49,9 @@ export function ldapServer(
     if (result.kind === 'bound') return connection;
     connection.close();
     if (result.code === INVALID_CREDENTIALS) refusedAtMs = clock.monotonicMs();
-    throw refusedAccount(result.diagnostic);
+    throw refusedAccount(
+      result.code === INVALID_CREDENTIALS ? `wrong name or password (${result.diagnostic.trim()})` : result.diagnostic,
+    );
   }
 
   async function shownLife(connection: Connection): Promise<Connection> {
@@ -125,6 +127,6 @@ async function readRoot(connection: Connection): Promise<void> {
   await connection.search({ base: '', scope: 'base', attributes: ['supportedLDAPVersion'] }, LIFE_MS);
 }
 
-function refusedAccount(diagnostic = 'it was refused a moment ago'): NoAnswer {
-  return new NoAnswer(`the directory refuses its service account (bindDn, bindPassword): ${diagnostic}`);
+function refusedAccount(why = 'it was refused a moment ago'): NoAnswer {
+  return new NoAnswer(`the directory refuses its service account (bindDn, bindPassword): ${why}`);
 }

@@ -45,7 +45,7 @@ export function misuse(command: string, error: CommanderError): string {
 const MS_PER_SECOND = 1000;
 
 /** Their detail says all that their title says. */
-const SAID_BY_DETAIL: readonly string[] = ['not_found', 'name_taken'];
+const SAID_BY_DETAIL: readonly string[] = ['not_found', 'name_taken', 'bad_request'];
 
 /** Wrong or refused input is 2; somebody who may not is 1; a server that cannot is 4. */
 export function exitCodeOf({ code, status }: Problem): ExitCode {

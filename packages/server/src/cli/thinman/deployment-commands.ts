@@ -149,7 +149,7 @@ async function listDeployments(client: AdminClient, limit: number, format: Forma
     String(pending),
     String(failed),
   ]);
-  return table(['GENERATION', 'AT', 'BY', 'WHAT', 'HAVE IT', 'PENDING', 'FAILED'], rows);
+  return table(['GENERATION', 'AT', 'BY', 'WHAT', 'TOLD APPLIED', 'PENDING', 'FAILED'], rows);
 }
 
 async function showDeployment(client: AdminClient, generation: number, format: Format): Promise<string> {

@@ -7,11 +7,11 @@ import { moment, table } from './table.ts';
 
 /** Puts `thinman user …` and `thinman session …` on the command line. */
 export function addUserCommands(program: Command, asking: Asking): void {
-  const user = program.command('user').description('the helpdesk: a local user');
+  const user = program.command('user').description('the helpdesk: a user, local or of a directory');
   user
     .command('unlock')
     .description('failed logins so far count no more, on every server and device; a lock by an administrator is lifted')
-    .argument('<name>')
+    .argument('<name>', 'as the login name is typed')
     .action(asking((client, _options, [name = '']) => act(client, 'unlock', name, 'unlocked')));
   const session = program.command('session').description('who works where');
   session
@@ -21,15 +21,15 @@ export function addUserCommands(program: Command, asking: Asking): void {
     .action(asking((client, { output }) => list(client, parseFormat(output))));
   session
     .command('end')
-    .description('ends the sessions that a local user has now, everywhere; logging in again is allowed')
-    .argument('<user>')
+    .description('ends the sessions that a user has now, everywhere; logging in again is allowed')
+    .argument('<user>', 'as `session list` shows it, or as the login name is typed')
     .action(asking((client, _options, [name = '']) => act(client, 'end-sessions', name, 'ended the sessions of')));
 }
 
 async function act(client: AdminClient, what: string, name: string, words: string): Promise<string> {
   const question = { method: 'POST', path: `/users/${what}`, body: { user: name } } as const;
-  const { epoch, generation } = await client.ask(UserActAnswer, question);
-  return `${words}  User/${name}\ngeneration ${epoch}.${generation}\n`;
+  const answer = await client.ask(UserActAnswer, question);
+  return `${words}  User/${answer.name}\ngeneration ${answer.epoch}.${answer.generation}\n`;
 }
 
 async function list(client: AdminClient, format: Format): Promise<string> {

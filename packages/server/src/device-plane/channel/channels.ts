@@ -24,6 +24,7 @@ import { createAudience } from './audience.ts';
 import { createClones } from './clones.ts';
 import { type ChannelSocket, type Connection, newConnection, sendFrame } from './connection.ts';
 import { createCrowd } from './crowd.ts';
+import { directorySessions } from './directory-sessions.ts';
 import { createFactsDesk, factsOf } from './facts.ts';
 import { createHoldings, type Holdings } from './holdings.ts';
 import { userWord } from './user-word.ts';
@@ -204,6 +205,9 @@ export function createChannels(
       for (const connection of [...audience.all()]) recheck(connection, change.version);
     }
     for (const { connection, device } of devices) stillDevice(connection, device, change.version);
+    // The device asks for the user's bundle, and hears with it what was said: disabled, sessions ended, other groups.
+    for (const { connection, userId } of directorySessions(change, audience.all(), accounts))
+      tellChanged(connection, userId);
     // A filter that is new, or attributes of a device.
     if (touchesConfig(change)) facts.look(audience.all());
     else facts.look(devices.map(({ connection }) => connection));

@@ -22,6 +22,13 @@ export type HeldThere = {
   readonly toldAt: number;
 };
 
+/** `isSame`: whether another name is the same person's. Asked once a user, not once a device. */
+export type UserLookedFor = {
+  readonly userId: string | undefined;
+  readonly name: string;
+  readonly isSame?: ((user: string) => boolean) | undefined;
+};
+
 export type Holdings = {
   told(
     device: { readonly uid: string; readonly name: string },
@@ -34,7 +41,7 @@ export type Holdings = {
     deviceUid: string,
   ): { readonly toldAt: number; readonly wiped: number; readonly users: readonly HeldThere[] } | undefined;
   /** By id, or by the name with which they logged in. */
-  ofUser(user: { readonly userId: string | undefined; readonly name: string }, limit: number): readonly HeldThere[];
+  ofUser(user: UserLookedFor, limit: number): readonly HeldThere[];
   size(): number;
 };
 
@@ -85,9 +92,10 @@ export function createHoldings(maxReports = MAX_REPORTS): Holdings {
       const { toldAt, wiped, users } = report;
       return { toldAt, wiped, users: users.map((_user, n) => at(deviceUid, report, n)) };
     },
-    ofUser({ userId, name }, limit) {
+    ofUser({ userId, name, isSame = () => false }, limit) {
       // Everybody is looked at: two million comparisons of objects are some milliseconds, and an index would double the memory.
-      const meant = new Set([...known.values()].filter(each => each.userId === userId || each.user === name));
+      const isMeant = (each: Known) => each.userId === userId || each.user === name || isSame(each.user);
+      const meant = new Set([...known.values()].filter(isMeant));
       const found: HeldThere[] = [];
       if (meant.size === 0) return found;
       for (const [uid, report] of reports) {
