@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseJson } from '@thinman/protocol';
 import Type from 'typebox';
-import { removeFile, writeFileAtomic } from '../atomic-file.ts';
+import { removeFile, syncFolder, writeFileAtomic } from '../atomic-file.ts';
 import { errorCode } from '../error-code.ts';
 import { SEALS, type Seal } from '../seals.ts';
 import type { Creds } from './systemd-creds.ts';
@@ -13,6 +13,8 @@ const FILE_MODE = 0o600;
 const MAX_FILE_BYTES = 64 * 1024;
 const PLAIN = 'device.secret';
 const SEALED = 'device.secret.sealed';
+/** The plain one on its way out: never read as a secret, as part of it may be overwritten. */
+const GOING = 'device.secret.going';
 /** What was sealed by a TPM that refuses it, when another took its place: for those who look into it. */
 const REFUSED = 'device.secret.refused';
 
@@ -92,6 +94,8 @@ export function deviceSecret(identityDir: string, creds: Creds): DeviceSecret {
 
   function settle(settings: SecretSettings | undefined): SecretState {
     const secret = read();
+    // The power went while one was being shredded.
+    shred(path(GOING));
     const plain = readIfThere(path(PLAIN));
     const kept = plain === undefined ? (readSealed()?.by ?? 'file') : 'file';
     if (secret === undefined) return { kept };
@@ -107,7 +111,12 @@ export function deviceSecret(identityDir: string, creds: Creds): DeviceSecret {
       if (why !== undefined) return { kept, trouble: `it cannot be sealed by ${wanted} (${why}): ${MEND_SEAL}` };
     }
     opened = secret;
-    if (plain !== undefined) shred(path(PLAIN));
+    if (plain !== undefined) {
+      // Out of the way before a byte of it changes: a kill in between must not leave zeros that are taken for the secret.
+      renameSync(path(PLAIN), path(GOING));
+      syncFolder(identityDir);
+      shred(path(GOING));
+    }
     return { kept: wanted };
   }
 
@@ -149,9 +158,21 @@ const MEND_SEAL = 'see `systemd-creds has-tpm2`, or set deviceSecret.seal to "fi
 const MEND_REFUSED =
   'nobody logs in offline who has not logged in since the start; was the TPM cleared, or the disk moved? With deviceSecret.ifRefused "renew" in local.json the next start makes a new secret';
 
-/** As far as a disk forgets: flash memory may keep what was there before. */
+/** In its place, as far as a disk forgets: flash memory may keep what was there before. Fine where there is none. */
 function shred(file: string): void {
-  writeFileAtomic(file, Buffer.alloc(statSync(file).size), FILE_MODE);
+  let handle: number;
+  try {
+    handle = openSync(file, 'r+');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return;
+    throw error;
+  }
+  try {
+    writeSync(handle, Buffer.alloc(fstatSync(handle).size), 0, undefined, 0);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
   removeFile(file);
 }
 
