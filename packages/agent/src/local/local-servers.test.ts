@@ -212,6 +212,23 @@ describe('the limit of the login socket', () => {
     assert.equal((await tryLogin(login(), 'right')).status, 200);
   });
 
+  test('leaves the screen half of the failures that servers let a device have in an hour', async () => {
+    const tryAll = async () => {
+      let failed = 0;
+      for (let minute = 0; minute < 59; minute++, nowMs += 60_000) {
+        while ((await tryLogin(login(), 'wrong')).status === 200) failed += 1;
+      }
+      return failed;
+    };
+    // Of 30, and of 20 names (`core/lockout.ts` of the server).
+    assert.equal(await tryAll(), 15);
+    assert.equal((await tryLogin(control(), 'right')).status, 200);
+    const { body } = await tryLogin(login(), 'right');
+    assert.equal(body.retryAfterMs, 60_000);
+    nowMs += 60_000;
+    assert.equal((await tryLogin(login(), 'right')).status, 200);
+  });
+
   test('is not slipped through by many at once', async () => {
     let release = () => {};
     const gate = new Promise<void>(resolve => {
