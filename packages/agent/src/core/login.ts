@@ -178,7 +178,8 @@ export function onOfflineTried(turn: Turn, { loginId, result }: On<'offlineTried
 }
 
 function takeRow(turn: Turn, { cached }: Login, result: On<'offlineTried'>['result']): void {
-  if (result === 'opened' && cached !== undefined) conclude(turn, { verdict: 'granted', by: 'device', mode: 'offline' });
+  if (result === 'opened' && cached !== undefined)
+    conclude(turn, { verdict: 'granted', by: 'device', mode: 'offline' });
   else conclude(turn, offlineDenial(result === 'damaged' ? 'cache_damaged' : 'credentials_invalid', undefined));
 }
 

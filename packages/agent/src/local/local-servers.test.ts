@@ -6,6 +6,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { type AgentStatus, type LoginResult, MAX_LOCAL_BODY_BYTES } from '@thinman/protocol';
 import { waitFor } from '../../../../test/support/wait.ts';
@@ -138,6 +139,16 @@ test('the control socket tells everything, logs in and out', async () => {
   assert.deepEqual((await tryLogin(control(), 'wrong')).body, denied);
   assert.equal((await ask(control(), 'POST', '/v1/logout')).status, 200);
   assert.deepEqual(agent.asked, ['login alice', 'login alice', 'logout']);
+});
+
+test('what a server warns of is one line to PAM, and drives no terminal', async () => {
+  agent.login = async () => ({ ...granted, warning: '\u001b[2Jexpires\nsoon' });
+  const sent = request({ socketPath: control(), method: 'POST', path: '/v1/pam', agent: false });
+  sent
+    .setHeader('content-type', 'application/json')
+    .end(JSON.stringify({ type: 'auth', user: 'nobody-here', password: 'right' }));
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  assert.deepEqual([response.statusCode, await text(response)], [200, '\\u001b[2Jexpires\\u000asoon']);
 });
 
 test('whether the device is used is heard on both sockets', async () => {
