@@ -151,7 +151,7 @@ describe('nobody but the page gets an answer', () => {
   }
 
   test('the page under two names at once', async () => {
-    const socket = connect(port, '127.0.0.1');
+    const socket = connect(Number(port), '127.0.0.1');
     socket.end(`GET / HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\nhost: evil.example\r\n\r\n`);
     assert.match(await text(socket), /^HTTP\/1\.1 403 /);
   });
