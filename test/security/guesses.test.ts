@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -17,6 +19,13 @@ const MAX_LINE_CHARS = 64 * 1024;
 let site: SiteInProcess;
 let device: LocalDevice;
 
+/** How long the bodies of logins were that came in. */
+const lengths: number[] = [];
+function noteLogin(message: unknown): void {
+  const { request } = message as { request: IncomingMessage };
+  if (request.url === '/v1/login') lengths.push(Number(request.headers['content-length']));
+}
+
 before(async () => {
   site = await siteInProcess();
   await site.apply({ kind: 'User', name: 'alice', body: { password: PASSWORD } });
@@ -24,6 +33,9 @@ before(async () => {
   const agent = await device.start();
   await device.waitUntilOnline();
   assert.equal((await agent.login('alice', PASSWORD)).mode, 'online');
+  subscribe('http.server.request.start', noteLogin);
+  for (const password of ['a-wrong-password', PASSWORD]) await agent.login('alice', password);
+  unsubscribe('http.server.request.start', noteLogin);
   await device.stop();
   await site.primary.stop();
 });
@@ -80,6 +92,12 @@ function failures(): number {
   cache.close();
   return count;
 }
+
+test('who sees the packets of a login does not learn from their size whether the password opens what is cached', () => {
+  const [wrong, right] = lengths;
+  assert.ok(lengths.length === 2 && lengths.every(length => length > 100), lengths.join());
+  assert.equal(wrong, right);
+});
 
 describe('guessing at a device that is cut off, with kill -9 against its counter', () => {
   test('killed inside the hash, it has told nothing', async () => {

@@ -474,7 +474,9 @@ export function createMachine(options: {
       ...(requests.has('events') ? each(prefixed('events', names), ['ok', 'more', 'reset']) : []),
       ...each(pulled, [...generations, 'reset']),
       ...(state.login?.keys.kind === 'deriving' ? ['derived opens', 'derived refuses'] : []),
-      ...(state.login?.stage.kind === 'opening_row' ? ['tried opened', 'tried refused'] : []),
+      ...(state.login?.stage.kind === 'opening_row' || state.login?.row === 'trying'
+        ? ['tried opened', 'tried refused']
+        : []),
     ];
   }
 

@@ -60,6 +60,9 @@ export async function startInnodbCluster({ folder, size = 3 }: { readonly folder
     waitFor(
       `${member.folder} to be online`,
       async () => {
+        // A member that starts tries once to join: in vain, while the others still count its former life among them.
+        const own = (await seenBy(member)).find(({ port }) => port === member.port);
+        if (own?.state === 'OFFLINE' || own?.state === 'ERROR') await joinAgain(member);
         const views = await Promise.all(members.filter(each => each.isRunning()).map(seenBy));
         const isOnline = (view: readonly Seen[]) =>
           view.some(({ port, state }) => port === member.port && state === 'ONLINE');
@@ -120,6 +123,11 @@ async function prepareFirst(member: DatabaseServer): Promise<void> {
 }
 const changeSource = `CHANGE REPLICATION SOURCE TO SOURCE_USER = '${RECOVERY.user}', SOURCE_PASSWORD = '${RECOVERY.password}'
   FOR CHANNEL 'group_replication_recovery'`;
+
+/** As an administrator would (`cluster.rejoinInstance()`). One that is joining by itself refuses it, which is fine. */
+async function joinAgain(member: DatabaseServer): Promise<void> {
+  await member.rootScript('STOP GROUP_REPLICATION; START GROUP_REPLICATION').catch(() => {});
+}
 
 async function joinGroup(member: DatabaseServer): Promise<void> {
   await member.rootScript(`${changeSource}; START GROUP_REPLICATION`);

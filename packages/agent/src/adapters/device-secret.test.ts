@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import fs, { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import fs, { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -112,6 +112,45 @@ test('a move that the power cuts short, wherever it was, leaves the secret that 
     }
   }
   assert.ok(cuts >= 6, `${cuts} cuts`);
+});
+
+/** What changes a folder. */
+const WRITES = ['openSync', 'writeFileSync', 'writeSync', 'fsyncSync', 'renameSync', 'unlinkSync'] as const;
+
+/** Whether `work` was killed: from its n-th write on nothing reaches the disk. */
+function killedAt(nth: number, work: () => unknown): boolean {
+  let passed = 0;
+  const mocked = WRITES.map(name => {
+    const real = Reflect.get(fs, name) as (...args: unknown[]) => unknown;
+    return mock.method(fs, name, (...args: unknown[]) => {
+      passed += 1;
+      if (passed >= nth) throw new Error('killed');
+      return real(...args);
+    });
+  });
+  syncBuiltinESMExports();
+  try {
+    work();
+  } catch {
+    // It tidies up behind an error as no killed one could; that does not reach the disk either.
+  } finally {
+    for (const { mock: one } of mocked) one.restore();
+    syncBuiltinESMExports();
+  }
+  return passed >= nth;
+}
+
+test('a secret that is being sealed is whole, and is the same one, wherever the agent is killed', () => {
+  const content = () => readdirSync(folder).filter(name => name.startsWith('device.'));
+  let points = 0;
+  while (killedAt(points + 1, () => start({ seal: 'tpm2' }))) {
+    points += 1;
+    assert.deepEqual(start({ seal: 'tpm2' }), { kept: 'tpm2', secret: SECRET }, `killed at write ${points}`);
+    assert.deepEqual(content(), ['device.secret.sealed'], `killed at write ${points}`);
+    for (const name of content()) rmSync(join(folder, name));
+    writeFileSync(join(folder, 'device.secret'), SECRET, { mode: 0o600 });
+  }
+  assert.ok(points > 8, `${points}`);
 });
 
 describe('a sealed secret', () => {

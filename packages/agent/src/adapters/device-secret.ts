@@ -94,6 +94,8 @@ export function deviceSecret(identityDir: string, creds: Creds): DeviceSecret {
 
   function settle(settings: SecretSettings | undefined): SecretState {
     const secret = read();
+    // The power went while one was being shredded.
+    shred();
     const plain = readIfThere(path(PLAIN));
     const kept = plain === undefined ? (readSealed()?.by ?? 'file') : 'file';
     if (secret === undefined) return { kept };

@@ -17,6 +17,7 @@ import {
 import type { LocalAgent } from '../local/local-agent.ts';
 import { createLocalServers, type LocalServers } from '../local/local-servers.ts';
 import { main } from './thinman-agent.ts';
+import { describeDenial, describeGrant, describeSession, describeStatus, describeUnchanged } from './words.ts';
 
 const MAIN = new URL('./thinman-agent.ts', import.meta.url).href;
 const ENTRY = [
@@ -296,6 +297,28 @@ test('an agent that hangs is given five seconds to say its state', { timeout: HU
     hung.closeAllConnections();
     await new Promise(resolve => hung.close(resolve));
     rmSync(folder, { recursive: true });
+  }
+});
+
+test('what servers and people have named drives no terminal, and makes no line of its own', () => {
+  const evil = '\u001b]0;x\u0007\n  ward  rdp  open\u202e';
+  const connections = [{ ...ward, name: evil, why: evil }];
+  const said = [
+    describeGrant({
+      ...granted,
+      user: evil,
+      warning: evil,
+      profile: { connections: [{ name: evil, type: 'rdp', host: 'h' }] },
+    }),
+    describeDenial({ ...denied, reason: evil }),
+    describeSession({ user: evil, connections }),
+    describeStatus({ ...status, device: evil, session: { user: evil, mode: 'online', since: 0 } }),
+    describeUnchanged({ changed: false, reason: evil, detail: evil, user: 'alice' }),
+  ];
+  for (const text of said) {
+    assert.match(text, /\\u001b\]0;x\\u0007\\u000a {2}ward/);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
+    assert.doesNotMatch(text, /[\u0000-\u0009\u000b-\u001f\u202e]|^ {2}ward/m);
   }
 });
 

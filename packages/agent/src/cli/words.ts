@@ -5,6 +5,7 @@ import {
   type LoginResult,
   type PasswordResult,
   type SessionView,
+  visible,
 } from '@thinman/protocol';
 
 /** `granted: alice, online by primary (123 ms)` and the connections, for people. */
@@ -13,7 +14,7 @@ export function describeGrant(result: LoginResult): string {
   const lines = [`granted: ${result.user}, ${result.mode}, ${by} (${Math.round(result.elapsedMs)} ms)`];
   if (result.warning !== undefined) lines.push(result.warning);
   for (const connection of result.profile?.connections ?? []) lines.push(`  ${connection.name} (${connection.type})`);
-  return lines.join('\n');
+  return joined(lines);
 }
 
 /** One line: what is wrong and what to do. */
@@ -21,17 +22,17 @@ export function describeDenial(result: LoginResult): string {
   const code = result.reason ?? 'internal';
   const title = isErrorCode(code) ? ERRORS[code].title : 'The login was denied.';
   const wait = result.retryAfterMs === undefined ? '' : ` Try again in ${Math.ceil(result.retryAfterMs / 1000)} s.`;
-  return `denied: ${title}${wait} (${code}, ${result.mode})`;
+  return visible(`denied: ${title}${wait} (${code}, ${result.mode})`);
 }
 
 export function describeSession({ user, connections }: SessionView): string {
   const who = user === null ? 'nobody is signed in' : user;
-  if (connections.length === 0) return `${who}\n  no connections`;
+  if (connections.length === 0) return joined([who, '  no connections']);
   const rows = connections.map(({ name, type, state, why, fallback }) => {
     const note = fallback === null ? why : `${fallback} is open in its place: ${why}`;
     return [name, type, note === null ? state : `${state} (${note})`];
   });
-  return [who, ...columns(rows).map(line => `  ${line}`)].join('\n');
+  return joined([who, ...columns(rows).map(line => `  ${line}`)]);
 }
 
 /** One line: why a password was not changed. */
@@ -39,7 +40,7 @@ export function describeUnchanged({ reason, detail, retryAfterMs }: PasswordResu
   const code = reason ?? 'internal';
   const title = isErrorCode(code) ? ERRORS[code].title : 'The password was not changed.';
   const wait = retryAfterMs === undefined ? '' : ` Try again in ${Math.ceil(retryAfterMs / 1000)} s.`;
-  return `not changed: ${withDetail(title, detail)}${wait} (${code})`;
+  return visible(`not changed: ${withDetail(title, detail)}${wait} (${code})`);
 }
 
 /** A title is a sentence, its detail none: "It is not accepted: it needs 8 characters and more." */
@@ -69,7 +70,7 @@ export function describeStatus(status: AgentStatus): string {
     role,
     lastError === null ? state : `${state} (${lastError})`,
   ]);
-  return [
+  return joined([
     `device   ${status.device ?? 'not enrolled'}`,
     `mode     ${status.mode}, ${server}`,
     `version  ${status.epoch}.${status.generation}`,
@@ -78,8 +79,11 @@ export function describeStatus(status: AgentStatus): string {
     ...extras(status),
     'servers',
     ...columns(rows).map(line => `  ${line}`),
-  ].join('\n');
+  ]);
 }
+
+/** Names and reasons come from servers and from whoever typed at a login: none of them drives the terminal, or makes a line of its own. */
+const joined = (lines: readonly string[]) => lines.map(visible).join('\n');
 
 /** Cells under each other, as wide as the widest one; the last one as it is. */
 function columns(rows: readonly (readonly string[])[]): readonly string[] {

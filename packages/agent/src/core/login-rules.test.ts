@@ -7,7 +7,7 @@ import type { Login } from './state.ts';
 const login = (user: string, method?: 'derived' | 'password'): Login => ({
   ...{ loginId: 'login-1', user, startedAt: 0, deadlineAt: 4_000, stage: { kind: 'asking' } },
   ...{ method: { kind: 'unknown' }, keys: { kind: 'none' }, subject: undefined, lanes: [] },
-  ...{ saltChanged: false, lacksServer: false },
+  ...{ row: 'untried', saltChanged: false, lacksServer: false },
   cached:
     method === undefined
       ? undefined

@@ -19,6 +19,8 @@ import { emit, eventsWait, patch, type Turn } from './turn.ts';
 
 type On<K extends Event['kind']> = Extract<Event, { kind: K }>;
 
+const NO_FAILURES = { count: 0, lastMs: 0 } as const;
+
 /** Logins queue: one at a time, in order, and none cancels another. */
 export function onLoginRequested(turn: Turn, { loginId, user, at }: On<'loginRequested'>): void {
   patch(turn, { waitingLogins: [...turn.state.waitingLogins, { loginId, user, requestedAt: at.now }] });
@@ -51,6 +53,7 @@ function startNext(turn: Turn): void {
       cached: undefined,
       subject: undefined,
       lanes: [],
+      row: 'untried',
       saltChanged: false,
       lacksServer: false,
     },
@@ -103,7 +106,10 @@ function resort(turn: Turn): void {
   setLogin(turn, { stage: { kind: 'last_resort', until: turn.at.now + patienceMs(turn) } });
 }
 
-/** A person whose password opens the cached row waits for none of the dead; a denial does, for what they may still say. */
+/**
+ * A person whose password opens the cached row waits for none of the dead; a denial does, for what they may still say. The two are told
+ * apart by that wait: so a try is counted before it begins (ADR 0012), and where none is allowed every password waits.
+ */
 function settleLastResort(turn: Turn, login: Login, until: number): void {
   if (askNext(turn)) {
     setLogin(turn, { stage: { kind: 'asking' } });
@@ -111,39 +117,70 @@ function settleLastResort(turn: Turn, login: Login, until: number): void {
   }
   const { state, at } = turn;
   const hopes = unaskedServers(state).some(server => healthOf(state, server).probe !== undefined);
-  const opens = login.keys.kind === 'ready' && login.keys.opens === true;
-  if (opens || !hopes || Math.min(until, login.deadlineAt) <= at.now) weigh(turn);
+  if (login.row === 'opened' || !hopes || Math.min(until, login.deadlineAt) <= at.now) {
+    weigh(turn);
+    return;
+  }
+  const { keys, row, loginId, user } = login;
+  if (row !== 'untried' || keys.kind !== 'ready' || keys.opens === undefined) return;
+  setLogin(turn, { row: 'reading' });
+  emit(turn, { kind: 'readOfflineFacts', loginId, user });
 }
 
-/** No server gave a final answer: the device decides by what it holds. */
+/** No server gave a final answer: the device decides by what it holds. What was begun meanwhile is not begun again. */
 export function weigh(turn: Turn): void {
   const { login } = turn.state;
   if (login === null) return;
   endLanes(turn);
+  const { row, loginId, user } = login;
+  if (row === 'trying') {
+    setLogin(turn, { stage: { kind: 'opening_row' } });
+    return;
+  }
   setLogin(turn, { stage: { kind: 'weighing' } });
-  emit(turn, { kind: 'readOfflineFacts', loginId: login.loginId, user: login.user });
+  if (row !== 'reading') emit(turn, { kind: 'readOfflineFacts', loginId, user });
 }
 
 export function onOfflineFacts(turn: Turn, { loginId, facts }: On<'offlineFacts'>): void {
   const { login } = turn.state;
-  if (login?.loginId !== loginId || login.stage.kind !== 'weighing') return;
-  const decision = decideOffline(facts, false);
+  if (login?.loginId !== loginId) return;
+  const { stage, row, user } = login;
+  if (stage.kind !== 'weighing') {
+    if (row !== 'reading') return;
+    // A server shows life after all, and decides: nothing is counted here.
+    const isTried = stage.kind === 'last_resort' && decideOffline(facts, false).kind === 'may_open';
+    setLogin(turn, { row: isTried ? 'trying' : stage.kind === 'last_resort' ? 'barred' : 'untried' });
+    if (isTried) emit(turn, { kind: 'tryOffline', loginId, user });
+    return;
+  }
+  const result = row === 'opened' || row === 'refused' || row === 'damaged' ? row : undefined;
+  // The try of this very login has been counted.
+  const decision = decideOffline(result === undefined ? facts : { ...facts, failures: NO_FAILURES }, false);
   if (decision.kind === 'denied') {
     conclude(turn, offlineDenial(decision.code, decision.retryAfterMs));
     return;
   }
+  if (result !== undefined) {
+    takeRow(turn, login, result);
+    return;
+  }
   setLogin(turn, { stage: { kind: 'opening_row' } });
-  emit(turn, { kind: 'tryOffline', loginId, user: login.user });
+  emit(turn, { kind: 'tryOffline', loginId, user });
 }
 
 export function onOfflineTried(turn: Turn, { loginId, result }: On<'offlineTried'>): void {
   const { login } = turn.state;
-  if (login?.loginId !== loginId || login.stage.kind !== 'opening_row') return;
-  if (result === 'opened' && login.cached !== undefined) {
+  if (login?.loginId !== loginId) return;
+  const { stage, row } = login;
+  if (stage.kind === 'opening_row' || (stage.kind === 'last_resort' && row === 'trying' && result === 'opened')) {
+    takeRow(turn, login, result);
+  } else if (row === 'trying') setLogin(turn, { row: result });
+}
+
+function takeRow(turn: Turn, { cached }: Login, result: On<'offlineTried'>['result']): void {
+  if (result === 'opened' && cached !== undefined)
     conclude(turn, { verdict: 'granted', by: 'device', mode: 'offline' });
-    return;
-  }
-  conclude(turn, offlineDenial(result === 'damaged' ? 'cache_damaged' : 'credentials_invalid', undefined));
+  else conclude(turn, offlineDenial(result === 'damaged' ? 'cache_damaged' : 'credentials_invalid', undefined));
 }
 
 function offlineDenial(reason: string, retryAfterMs: number | undefined): LoginOutcome {

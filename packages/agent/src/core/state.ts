@@ -227,6 +227,7 @@ export type Login = {
   readonly subject: Version | undefined;
   /** Servers of this login, in the order in which they were asked. */
   readonly lanes: readonly Lane[];
+  readonly row: RowTry;
   readonly saltChanged: boolean;
   /** One more server was due, and all others were believed dead: the first of them that shows life is asked. */
   readonly lacksServer: boolean;
@@ -253,6 +254,12 @@ export type LoginMethod =
   | { readonly kind: 'derived'; readonly salt: string; readonly kdf: KdfParameters }
   /** A directory's user: the password goes to the server. */
   | { readonly kind: 'password' };
+
+/**
+ * The cached row, where it is opened before the servers believed dead have been given up: whether it may be is being read; it is being opened,
+ * and that is counted; it may not be; or what came of it.
+ */
+export type RowTry = 'untried' | 'reading' | 'trying' | 'barred' | 'opened' | 'refused' | 'damaged';
 
 /** Keys derived from the typed password; they themselves lie in the runner. */
 export type Keys =

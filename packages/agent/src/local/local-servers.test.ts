@@ -6,6 +6,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { type AgentStatus, type LoginResult, MAX_LOCAL_BODY_BYTES } from '@thinman/protocol';
 import { waitFor } from '../../../../test/support/wait.ts';
@@ -140,6 +141,16 @@ test('the control socket tells everything, logs in and out', async () => {
   assert.deepEqual(agent.asked, ['login alice', 'login alice', 'logout']);
 });
 
+test('what a server warns of is one line to PAM, and drives no terminal', async () => {
+  agent.login = async () => ({ ...granted, warning: '\u001b[2Jexpires\nsoon' });
+  const sent = request({ socketPath: control(), method: 'POST', path: '/v1/pam', agent: false });
+  sent
+    .setHeader('content-type', 'application/json')
+    .end(JSON.stringify({ type: 'auth', user: 'nobody-here', password: 'right' }));
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  assert.deepEqual([response.statusCode, await text(response)], [200, '\\u001b[2Jexpires\\u000asoon']);
+});
+
 test('whether the device is used is heard on both sockets', async () => {
   assert.equal((await ask(login(), 'POST', '/v1/activity', JSON.stringify({ idle: true }))).status, 200);
   assert.equal((await ask(control(), 'POST', '/v1/activity', JSON.stringify({ idle: false }))).status, 200);
@@ -208,6 +219,23 @@ describe('the limit of the login socket', () => {
     assert.equal(refused.status, 429);
     assert.equal(refused.body.retryAfterMs, 60_000);
     assert.equal((await tryLogin(control(), 'right')).status, 200);
+    nowMs += 60_000;
+    assert.equal((await tryLogin(login(), 'right')).status, 200);
+  });
+
+  test('leaves the screen half of the failures that servers let a device have in an hour', async () => {
+    const tryAll = async () => {
+      let failed = 0;
+      for (let minute = 0; minute < 59; minute++, nowMs += 60_000) {
+        while ((await tryLogin(login(), 'wrong')).status === 200) failed += 1;
+      }
+      return failed;
+    };
+    // Of 30, and of 20 names (`core/lockout.ts` of the server).
+    assert.equal(await tryAll(), 15);
+    assert.equal((await tryLogin(control(), 'right')).status, 200);
+    const { body } = await tryLogin(login(), 'right');
+    assert.equal(body.retryAfterMs, 60_000);
     nowMs += 60_000;
     assert.equal((await tryLogin(login(), 'right')).status, 200);
   });

@@ -12,7 +12,7 @@ import { createServer } from '../node-http.ts';
 import { type ConnectionRoom, createConnectionRoom } from './connection-room.ts';
 import { emergencyRoute } from './emergency-route.ts';
 import { createEventStream } from './event-stream.ts';
-import { createFailureLimit } from './failure-limit.ts';
+import { createFailureLimit, MAX_FAILURES_AN_HOUR } from './failure-limit.ts';
 import { sendJson, sendProblem, takeBody } from './http-json.ts';
 import type { LocalAgent } from './local-agent.ts';
 import type { UnixAccountSettings } from './local-settings.ts';
@@ -59,7 +59,7 @@ export async function createLocalServers(options: {
 }): Promise<LocalServers> {
   const { agent } = options;
   const paths = agentPaths(options.dataDir);
-  const limit = createFailureLimit(options.nowMs ?? (() => performance.now()));
+  const limit = createFailureLimit(options.nowMs ?? (() => performance.now()), MAX_FAILURES_AN_HOUR);
   const full = createEventStream(() => agent.status());
   const limited = createEventStream(() => publicStatus(agent.status()));
   const stopListening = agent.onChange(() => {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { LocalPamRequest, PAM_PLACE_HEADER } from '@thinman/protocol';
+import { LocalPamRequest, PAM_PLACE_HEADER, visible } from '@thinman/protocol';
 import { agentPaths } from '../config.ts';
 import type { ConnectionRoom } from './connection-room.ts';
 import type { createFailureLimit } from './failure-limit.ts';
@@ -46,7 +46,8 @@ export function createPamRoute(options: {
     const said = request.headers[PAM_PLACE_HEADER];
     const place = typeof said === 'string' ? said : '';
     const { yes, text } = await (await service)(body, { place, ...(limit !== undefined && { limit }) });
-    sendText(response, text, yes ? YES : NO);
+    // A terminal shows it: what a server warns of must not drive it.
+    sendText(response, visible(text), yes ? YES : NO);
   };
 }
 

@@ -138,13 +138,21 @@ describe('who logs in', () => {
     rmSync(records(), { recursive: true }); // a boot
     await service(OWN())('auth', 'bob', 'right');
     assert.deepEqual(
-      [record('bob.user').uid, record('70001.user').userName, record('bob.group').gid],
+      [record('bob.user').uid, record('70001.user').userName, record('thinman-70001.group').gid],
       [70_001, 'bob', 70_001],
     );
     assert.equal(record('bob.user').homeDirectory, '/home/bob');
     const third = await service(OWN())('auth', 'carol', 'right');
     assert.equal(third.yes, false);
     assert.match(String(troubles[0]), /70001/);
+  });
+
+  test('is in no group that is called as they are: sudo and polkit give rights by the name of a group', async () => {
+    await service(OWN())('auth', 'sudo', 'right');
+    assert.equal(record('sudo.user').gid, 70_000);
+    const groups = readdirSync(records()).filter(file => file.endsWith('.group'));
+    assert.deepEqual(groups, ['70000.group', 'thinman-70000.group']);
+    for (const file of groups) assert.equal(record(file).groupName, 'thinman-70000');
   });
 
   test('with a wrong password is told so, and no account is made', async () => {

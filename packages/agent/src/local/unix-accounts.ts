@@ -8,6 +8,11 @@ import { type PasswdEntry, readPasswd } from './passwd.ts';
 const RECORD_MODE = 0o644;
 const FOLDER_MODE = 0o755;
 const UIDS_MODE = 0o600;
+/**
+ * Names of groups are rights: sudo and polkit ask what the groups of a user are called (`%sudo`, `%admin`, `wheel`). So no group is called
+ * as the site calls its user.
+ */
+const GROUP_PREFIX = 'thinman-';
 /** What systemd takes for a name of a user, and what may stand in a path: no slash, no colon, nothing unseen, not a number. */
 const UNIX_NAME = /^(?![-.~])(?!\d+$)[^\p{C}\p{Z}/:]{1,255}$/u;
 
@@ -56,8 +61,10 @@ export function createUnixAccounts(
       const uid = uidFor(name, settings, uidsFile);
       const { homes, shell } = settings;
       // The group first: a record of a user whose group is not there yet would be a moment without it.
-      write(folder, `${name}.group`, { groupName: name, gid: uid, disposition: 'regular' });
-      write(folder, `${uid}.group`, { groupName: name, gid: uid, disposition: 'regular' });
+      const groupName = `${GROUP_PREFIX}${uid}`;
+      for (const file of [`${groupName}.group`, `${uid}.group`]) {
+        write(folder, file, { groupName, gid: uid, disposition: 'regular' });
+      }
       const record = recordOf(name, { uid, gid: uid, home: join(homes, name), shell });
       // By number too: `ls -l` and `id` ask that way. A shared account is found by its own.
       write(folder, `${uid}.user`, record);

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   isRaised,
   type LoginGranted,
@@ -18,6 +19,9 @@ import { heard } from './heard.ts';
 import type { Secrets } from './keyring.ts';
 import type { PasswordDesk } from './password-desk.ts';
 import { unlessTrouble } from './store.ts';
+
+/** As the protocol has it. */
+const MAX_ETAG_LENGTH = 64;
 
 type Do<K extends Effect['kind']> = Extract<Effect, { kind: K }>;
 
@@ -149,7 +153,8 @@ export function createLoginDesk(
       if (secrets === undefined) return;
       secrets.method = method;
       const { user, password = '', cached } = secrets;
-      const claim = held && cached !== undefined ? { held: cached.bundleEtag } : {};
+      // Whoever sees how long the request is must not learn whether the password opened the row: a claim of nothing has the same length.
+      const claim = cached === undefined ? {} : { held: held ? cached.bundleEtag : noEtag(cached.bundleEtag) };
       attempts.run(
         attempt,
         server,
@@ -271,6 +276,11 @@ export function createLoginDesk(
   };
 }
 export type LoginDesk = ReturnType<typeof createLoginDesk>;
+
+/** Of no bundle, and as long as this one. */
+function noEtag({ length }: string): string {
+  return randomBytes(MAX_ETAG_LENGTH).toString('base64url').slice(0, length);
+}
 
 function asOf({ cached }: Secrets): string | undefined {
   if (cached === undefined) return undefined;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http';
+import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { AgentStatus, LoginResult } from '@thinman/protocol';
@@ -148,6 +149,12 @@ describe('nobody but the page gets an answer', () => {
       assert.deepEqual(asked, []);
     });
   }
+
+  test('the page under two names at once', async () => {
+    const socket = connect(Number(port), '127.0.0.1');
+    socket.end(`GET / HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\nhost: evil.example\r\n\r\n`);
+    assert.match(await text(socket), /^HTTP\/1\.1 403 /);
+  });
 
   test('the state is not read, the session not ended and nothing opened without the token', async () => {
     assert.equal((await ask('GET', '/v1/events')).status, 403);

@@ -35,9 +35,10 @@ export function setHeaders(response: ServerResponse): void {
  * Whether the browser came here under the page's own address. Another name for it (DNS rebinding), another origin, and a
  * page elsewhere that lets the browser come (`sec-fetch-site`) are none of ours.
  */
-export function isOwnAddress({ headers, method }: IncomingMessage, port: number): boolean {
+export function isOwnAddress({ headers, headersDistinct, method }: IncomingMessage, port: number): boolean {
   const host = `127.0.0.1:${port}`;
-  if (headers.host !== host) return false;
+  // Of two Node takes the first; no browser sends two.
+  if (headers.host !== host || headersDistinct['host']?.length !== 1) return false;
   // Browsers send it with each POST, and with each request from another origin.
   const { origin } = headers;
   if (origin === undefined ? method !== 'GET' : origin !== `http://${host}`) return false;
