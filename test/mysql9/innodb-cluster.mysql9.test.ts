@@ -8,7 +8,7 @@ import { inTurn } from '../support/redundant-test.ts';
 import type { Site } from '../support/site.ts';
 import { onSiteIn } from '../support/system-test.ts';
 
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 450_000;
 
 const killed = { fail: (member: DatabaseServer) => member.kill(), heal: (member: DatabaseServer) => member.restart() };
 const hung = {

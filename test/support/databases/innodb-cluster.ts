@@ -11,7 +11,7 @@ import { startMysql9 } from './mysql9.ts';
 const RECOVERY = { user: 'recovery', password: 'the-recovery-password' } as const;
 
 /** Recovery of a member on a busy machine. */
-const ONLINE_PATIENCE_MS = 90_000;
+const ONLINE_PATIENCE_MS = 150_000;
 
 const TIMEOUTS = {
   // One that says nothing for 5 s is suspected (that is fixed), and put out at once (its default is 5 s later).
