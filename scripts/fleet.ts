@@ -49,7 +49,7 @@ async function run(options: FleetOptions, say: (line: string) => void): Promise<
   try {
     const ending = new AbortController();
     process.once('SIGINT', () => ending.abort()).once('SIGTERM', () => ending.abort());
-    await fleet.start(options.arrivals);
+    await fleet.start(options.arrivals, ending.signal);
     await waitUntilConnected(fleet, ending.signal);
     if (options.minutes > 0) setTimeout(() => ending.abort(), options.minutes * MS_PER_MINUTE);
     await live(fleet, options, ending.signal);

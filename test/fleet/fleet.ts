@@ -21,8 +21,8 @@ export type Fleet = {
   readonly tallies: Tallies;
   /** Every defect that a device met, by its message: none is expected. */
   readonly defects: ReadonlyMap<string, number>;
-  /** Starts all of them, so many a second. */
-  start(perSecond: number): Promise<void>;
+  /** Starts all of them, so many a second, or fewer where they come to their server more slowly; until the signal at most. */
+  start(perSecond: number, signal?: AbortSignal): Promise<void>;
   /** Devices with a channel by the name of its server. */
   byServer(): ReadonlyMap<string, number>;
   connected(): number;
@@ -33,6 +33,13 @@ export type Fleet = {
 
 /** Devices are started in steps of this length: at 1,000 a second ten at once, which no network tells from a steady stream. */
 const STEP_MS = 10;
+/**
+ * So many may be on their way to a server at once. Where this process or the server is slower than the arrivals, more of them would
+ * outrun their deadlines, begin again, and none would come through: devices on desks have a processor each.
+ */
+const MOST_ON_THE_WAY = 200;
+/** One that took longer is not waited for: the servers may be down. */
+const ON_THE_WAY_MS = 10_000;
 const MS_PER_SECOND = 1_000;
 
 /** Throws when the statement is not signed by the CA of these identities. */
@@ -63,12 +70,23 @@ export function createFleet({ identities, signed, users, onEvent, onBundle }: Fl
     devices,
     tallies,
     defects,
-    async start(perSecond) {
-      const beganMs = performance.now();
-      for (let started = 0; started < devices.length; ) {
-        const due = Math.ceil(((performance.now() - beganMs) / MS_PER_SECOND) * perSecond);
-        for (const device of devices.slice(started, due)) device.start();
-        started = Math.max(started, Math.min(due, devices.length));
+    async start(perSecond, signal) {
+      let lastMs = performance.now();
+      let due = 0;
+      let onTheWay: { readonly device: LightDevice; readonly sinceMs: number }[] = [];
+      for (let started = 0; started < devices.length && signal?.aborted !== true; ) {
+        const nowMs = performance.now();
+        due += ((nowMs - lastMs) / MS_PER_SECOND) * perSecond;
+        lastMs = nowMs;
+        onTheWay = onTheWay.filter(
+          ({ device, sinceMs }) => nowMs - sinceMs < ON_THE_WAY_MS && device.server() === undefined,
+        );
+        // What is held back now does not come all at once later.
+        due = Math.min(due, started + MOST_ON_THE_WAY - onTheWay.length);
+        const next = devices.slice(started, Math.ceil(due));
+        for (const device of next) device.start();
+        started += next.length;
+        onTheWay.push(...next.map(device => ({ device, sinceMs: nowMs })));
         await delay(STEP_MS);
       }
     },
