@@ -20,6 +20,7 @@ function directories(status: DirectoryStatus, plain = [LAB]): NamesOfDirectories
       const parts = loginParts(user);
       return countedAs(parts, { meant: parts.form === 'plain' ? plain : [LAB], plain });
     },
+    spellingsOf: user => [user],
     status: async () => status,
   };
 }

@@ -7,7 +7,7 @@ import type { Replica } from '../ports.ts';
 export type UserMeant = { readonly name: string; readonly mayBeMade: boolean };
 
 /** What is asked of directories by the name alone. */
-export type NamesOfDirectories = Pick<Directories, 'claims' | 'keysOf' | 'status'>;
+export type NamesOfDirectories = Pick<Directories, 'claims' | 'keysOf' | 'spellingsOf' | 'status'>;
 
 /**
  * In every form in which a login takes it: `alice@lab.test`, `LAB\\alice`, `alice`. A local user goes before. The directory is asked, so

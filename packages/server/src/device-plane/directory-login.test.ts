@@ -33,6 +33,7 @@ function fakeDirectory() {
     claims: user =>
       /@lab\.test$/i.test(user) || /^lab\\/i.test(user) ? 'by_domain' : user.includes('@') ? 'none' : 'plain',
     keysOf: user => [`${user.replace(/@.*|^.*\\/, '').toLowerCase()}@lab.test`],
+    spellingsOf: user => [user],
     async login(_user, password) {
       binds += 1;
       return answer(password);

@@ -13,6 +13,10 @@ test('a Directory that could not be used is refused, with the field', () => {
   assert.deepEqual(fields({ userFilter: '(uid=alice)' }), ['userFilter']);
   assert.deepEqual(fields({ groupFilter: '(cn=*)' }), ['groupFilter']);
   assert.deepEqual(fields({ ca: 'nonsense' }), ['ca']);
+  assert.deepEqual(fields({ bindDn: 'cn=a' }), ['bindPassword']);
+  assert.deepEqual(fields({ bindPassword: 'its-password' }), ['bindDn']);
+  assert.deepEqual(fields({ baseDn: 'lab.test' }), ['baseDn']);
+  assert.deepEqual(fields({ baseDn: '' }), []);
   assert.deepEqual(fields({ startTls: true }), ['urls.0']);
   assert.deepEqual(fields({ urls: ['ldap://'] }), ['urls.0']);
 });

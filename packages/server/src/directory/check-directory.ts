@@ -26,6 +26,10 @@ export function checkDirectory(body: DirectoryBody): readonly FieldProblem[] {
     else if (body.startTls === true && url.startsWith('ldaps:'))
       say(`urls.${at}`, 'has TLS from the start: startTls is for ldap: URLs');
   }
+  // One without the other is no account: people would be looked up as nobody, and nothing would say so.
+  if (body.bindDn !== undefined && body.bindPassword === undefined) say('bindPassword', 'is missing, for bindDn');
+  if (body.bindDn === undefined && body.bindPassword !== undefined) say('bindDn', 'is missing, for bindPassword');
+  if (body.baseDn !== '' && !/^\s*[a-z0-9.-]+\s*=/i.test(body.baseDn)) say('baseDn', 'is no DN, like dc=lab,dc=test');
   if (body.ca !== undefined && !isCertificate(body.ca)) say('ca', 'is no certificate in PEM form');
   return problems;
 }

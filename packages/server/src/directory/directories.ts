@@ -26,7 +26,14 @@ export type DirectoryAnswer =
    * `name`: what the directory calls the one who was meant, where it has told. Never said to anybody. `userId`: of an account that is
    * disabled, where it was read. The device forgets it, by whatever name it was asked for.
    */
-  | { readonly kind: 'denied'; readonly code: VerdictCode; readonly name?: string; readonly userId?: string }
+  | {
+      readonly kind: 'denied';
+      readonly code: VerdictCode;
+      readonly name?: string;
+      readonly userId?: string;
+      /** For the event, never for the person: more than one directory has the name that was typed. */
+      readonly why?: 'ambiguous';
+    }
   | DirectoryTrouble;
 
 /** No answer. `unavailable`: nothing was asked. `undecided`: the password is out, and the answer did not come. */
@@ -65,6 +72,8 @@ export type Directories = {
    * By the form of the name alone, so that they tell nothing about who exists.
    */
   keysOf(user: string): readonly [string, ...string[]];
+  /** How people may have written that name: for looking up what was written down of somebody. Empty: it is no directory's. */
+  spellingsOf(user: string): readonly string[];
   /** One bind at most, whatever happens. */
   login(user: string, password: string): Promise<DirectoryAnswer>;
   /** By the service account; asks for no password. */
@@ -78,6 +87,7 @@ export type Directories = {
 export const noDirectories: Directories = {
   claims: () => 'none',
   keysOf: user => [user],
+  spellingsOf: () => [],
   login: async () => ({ kind: 'unavailable' }),
   status: async () => ({ kind: 'unavailable' }),
   changePassword: async () => ({ kind: 'unavailable' }),
