@@ -87,7 +87,10 @@ test('settings of the device that are there stay, and what they lack is said', (
     const places = ['--pam-folder', join(folder, 'pam.d'), '--helper', join(folder, 'helper'), '--data', folder];
     const { status, stderr } = spawnSync('sh', [SCRIPT, ...places, ...more, 'lightdm'], { encoding: 'utf8' });
     assert.equal(status, 0, stderr);
-    return stderr.split('\n').filter(line => !line.includes('nsswitch')).join('\n');
+    return stderr
+      .split('\n')
+      .filter(line => !line.includes('nsswitch'))
+      .join('\n');
   };
   assert.equal(install('--account', 'games'), '');
   const made = readFileSync(settings, 'utf8');

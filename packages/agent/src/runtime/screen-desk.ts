@@ -1,4 +1,10 @@
-import { type AgentStatus, type DeviceBundle, type EffectiveSettings, type LoginResult, NO_VERSION } from '@thinman/protocol';
+import {
+  type AgentStatus,
+  type DeviceBundle,
+  type EffectiveSettings,
+  type LoginResult,
+  NO_VERSION,
+} from '@thinman/protocol';
 import { isLocked, type KeptSession, keptOf, modeOf } from '../core/state.ts';
 import type { SessionStore } from '../ports.ts';
 import { autologinOf, createAutologinDesk } from './autologin-desk.ts';

@@ -54,6 +54,9 @@ test('a local user goes before, and a name that no directory claims is itself', 
 });
 
 test('a name that the directory does not have makes no object, unless something was said of it before', async () => {
+  const both = directories({ kind: 'unknown', why: 'ambiguous' }, [LAB, { suffix: 'uni.test', domain: undefined }]);
+  const ambiguous = await userMeant({ replica: replicaOf({}), directories: both }, 'eve');
+  assert.match(JSON.stringify(ambiguous), /More than one directory has .*name it as eve@lab.test or eve@uni.test/);
   const directory = directories({ kind: 'unknown' });
   const none = await userMeant({ replica: replicaOf({}), directories: directory }, 'evee@lab.test');
   assert.equal(!none.ok && none.problem.code, 'not_found');

@@ -29,8 +29,10 @@ export async function userMeant(
   // What has been said of somebody may be said again, also after the directory has forgotten them.
   const said = replica.get('User', name);
   if (said !== undefined && !said.deleted) return done({ name, mayBeMade: false });
-  const detail =
-    status.kind === 'unknown'
+  const isAmbiguous = status.kind === 'unknown' && status.why === 'ambiguous';
+  const detail = isAmbiguous
+    ? `More than one directory has "${typed}": name it as ${others.join(' or ')}.`
+    : status.kind === 'unknown'
       ? `There is no User "${typed}", and no directory has one.`
       : `There is no User "${typed}", and which directory has one cannot be asked now: name it as ${others.join(' or ')}.`;
   return refused('not_found', { detail });

@@ -130,7 +130,7 @@ export function createDirectories(deps: Deps): Directories & { servers(): Return
     async status(user) {
       const parts = loginParts(user);
       const owner = await ownerOf(parts);
-      if (isNobody(owner)) return { kind: 'unknown' };
+      if (isNobody(owner)) return { kind: 'unknown', ...(owner.why !== undefined && { why: owner.why }) };
       return isTrouble(owner) ? owner : owner.status(parts);
     },
     changePassword: (user, oldPassword, newPassword) =>

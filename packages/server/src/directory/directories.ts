@@ -42,11 +42,11 @@ export type DirectoryTrouble =
   | { readonly kind: 'undecided' }
   | { readonly kind: 'overloaded'; readonly retryAfterMs: number };
 
-/** What the service account sees of a user who has logged in before; `unknown`: the directory has no such user. */
+/** What the service account sees of a user who has logged in before; `unknown`: the directory has no such user, or (`ambiguous`) more than one has. */
 export type DirectoryStatus =
   | { readonly kind: 'ok'; readonly account: DirectoryAccount }
   | { readonly kind: 'refused'; readonly code: VerdictCode }
-  | { readonly kind: 'unknown' }
+  | { readonly kind: 'unknown'; readonly why?: 'ambiguous' }
   /** There is no service account: the password alone tells. */
   | { readonly kind: 'not_told' }
   | DirectoryTrouble;

@@ -12,11 +12,14 @@ export const de: Words = {
     too_many_sessions:
       'Sie sind bereits an so vielen Geräten angemeldet, wie erlaubt ist. Melden Sie sich zuerst dort ab.',
     device_revoked: 'Dieses Gerät wurde aus dem Betrieb genommen. Bitte den Helpdesk fragen.',
-    offline_not_allowed: 'Kein Server kann das Passwort jetzt prüfen, und die Anmeldung ohne Server ist hier nicht erlaubt.',
+    offline_not_allowed:
+      'Kein Server kann das Passwort jetzt prüfen, und die Anmeldung ohne Server ist hier nicht erlaubt.',
     no_cached_login: 'Kein Server kann das Passwort jetzt prüfen, und Sie haben sich hier noch nie angemeldet.',
-    cached_login_expired: 'Kein Server kann das Passwort jetzt prüfen, und Ihre letzte Anmeldung hier ist zu lange her.',
+    cached_login_expired:
+      'Kein Server kann das Passwort jetzt prüfen, und Ihre letzte Anmeldung hier ist zu lange her.',
     offline_attempts_exhausted: 'Zu viele Fehlversuche, während kein Server das Passwort prüfen kann.',
-    clock_went_back: 'Kein Server kann das Passwort jetzt prüfen, und die Uhr dieses Geräts geht falsch. Bitte den Helpdesk fragen.',
+    clock_went_back:
+      'Kein Server kann das Passwort jetzt prüfen, und die Uhr dieses Geräts geht falsch. Bitte den Helpdesk fragen.',
     cache_damaged:
       'Kein Server kann das Passwort jetzt prüfen, und der Speicher dieses Geräts ist beschädigt. Bitte den Helpdesk fragen.',
     primary_needed: 'Passwörter ändert nur der Primary, und er ist jetzt nicht erreichbar.',
@@ -29,7 +32,8 @@ export const de: Words = {
     other: 'Die Anmeldung ist fehlgeschlagen. Bitte nochmals versuchen oder den Helpdesk fragen.',
   },
   tryAgain: 'Nächster Versuch in {seconds} Sekunden.',
-  grantedOffline: 'Kein Server konnte das Passwort prüfen: Sie arbeiten offline mit dem, was dieses Gerät gespeichert hat.',
+  grantedOffline:
+    'Kein Server konnte das Passwort prüfen: Sie arbeiten offline mit dem, was dieses Gerät gespeichert hat.',
   notSignedIn: 'An diesem Gerät ist niemand angemeldet.',
   ownAccount: 'Das ist ein Konto dieses Geräts selbst: bitte einen anderen Benutzernamen.',
   accountTrouble:

@@ -16,7 +16,8 @@ export const en: Words = {
     cached_login_expired: 'No server can check your password now, and your last login on this device is too long ago.',
     offline_attempts_exhausted: 'Too many failed logins while no server can check your password.',
     clock_went_back: 'No server can check your password now, and the clock of this device is wrong. Ask the helpdesk.',
-    cache_damaged: 'No server can check your password now, and what this device had stored is damaged. Ask the helpdesk.',
+    cache_damaged:
+      'No server can check your password now, and what this device had stored is damaged. Ask the helpdesk.',
     primary_needed: 'Passwords are changed on the Primary, which cannot be reached now.',
     emergency_invalid: 'The emergency code is wrong, or its time is over.',
     session_locked: 'Somebody else has locked this device: ask them, or the helpdesk.',
