@@ -71,7 +71,7 @@ test('it speaks the language of the machine, as PAM tells it none', async () => 
     writeFileSync(file, content);
     heard = [];
     await help('account', '', 'alice', folder, { LANG: '' }, [HELPER, folder, join(folder, 'none'), file]);
-    return (heard[0]?.body as { language: string }).language;
+    return (heard[0]?.body as { language: string } | undefined)?.language;
   };
   assert.equal(await spoken('# comment LANG=fr_FR\nLANG="it_IT.UTF-8"\n'), 'it_IT.UTF-8');
   assert.equal(await spoken('LANG=en_US.UTF-8\nLC_MESSAGES=de_AT.UTF-8\n'), 'de_AT.UTF-8');

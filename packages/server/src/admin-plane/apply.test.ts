@@ -199,7 +199,7 @@ test('a new password costs no less than the one before, which devices would refu
       body: { kdf: { algorithm: 'argon2id', memoryKib, passes: 2, lanes: 1 } },
     });
     const memoryOf = async (name: string) =>
-      ((await get(site, 'User', name)).status?.kdf as { memoryKib: number }).memoryKib;
+      ((await get(site, 'User', name)).status?.kdf as { memoryKib: number } | undefined)?.memoryKib;
     await site.apply([settings(32_768), user('alice', { password: 'a-first-password' })]);
     await site.apply([settings(19_456)]);
     await site.apply([
