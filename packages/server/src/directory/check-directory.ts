@@ -26,9 +26,8 @@ export function checkDirectory(body: DirectoryBody): readonly FieldProblem[] {
   }
   if (body.startTls === true && body.urls.every(url => url.startsWith('ldaps:')))
     say('startTls', 'is for ldap: URLs; those of this directory have TLS from the start');
-  // One without the other is no account: people would be looked up as nobody, and nothing would say so.
+  // A name without a password is no account: people would be looked up as nobody, and nothing would say so.
   if (body.bindDn !== undefined && body.bindPassword === undefined) say('bindPassword', 'is missing, for bindDn');
-  if (body.bindDn === undefined && body.bindPassword !== undefined) say('bindDn', 'is missing, for bindPassword');
   if (body.baseDn !== '' && !/^\s*[a-z0-9.-]+\s*=/i.test(body.baseDn)) say('baseDn', 'is no DN, like dc=lab,dc=test');
   if (body.ca !== undefined && !isCertificate(body.ca)) say('ca', 'is no certificate in PEM form');
   return problems;
