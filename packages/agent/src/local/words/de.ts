@@ -14,7 +14,8 @@ export const de: Words = {
     device_revoked: 'Dieses Gerät wurde aus dem Betrieb genommen. Bitte den Helpdesk fragen.',
     offline_not_allowed:
       'Kein Server kann das Passwort jetzt prüfen, und die Anmeldung ohne Server ist hier nicht erlaubt.',
-    no_cached_login: 'Kein Server kann das Passwort jetzt prüfen, und Sie haben sich hier noch nie angemeldet.',
+    no_cached_login:
+      'Kein Server kann das Passwort jetzt prüfen, und unter diesem Namen hat sich hier noch niemand angemeldet.',
     cached_login_expired:
       'Kein Server kann das Passwort jetzt prüfen, und Ihre letzte Anmeldung hier ist zu lange her.',
     offline_attempts_exhausted: 'Zu viele Fehlversuche, während kein Server das Passwort prüfen kann.',

@@ -12,7 +12,7 @@ export const en: Words = {
     too_many_sessions: 'You are signed in on as many devices as you may be. Sign out there first.',
     device_revoked: 'This device has been withdrawn from use. Ask the helpdesk.',
     offline_not_allowed: 'No server can check your password now, and offline login is not allowed here.',
-    no_cached_login: 'No server can check your password now, and you have not logged in on this device before.',
+    no_cached_login: 'No server can check your password now, and this name has not logged in on this device before.',
     cached_login_expired: 'No server can check your password now, and your last login on this device is too long ago.',
     offline_attempts_exhausted: 'Too many failed logins while no server can check your password.',
     clock_went_back: 'No server can check your password now, and the clock of this device is wrong. Ask the helpdesk.',

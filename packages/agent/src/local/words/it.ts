@@ -13,7 +13,7 @@ export const it: Words = {
     device_revoked: 'Questo dispositivo è stato ritirato. Rivolgersi all’assistenza.',
     offline_not_allowed: 'Nessun server può verificare la password, e qui l’accesso offline non è consentito.',
     no_cached_login:
-      'Nessun server può verificare la password, e non è mai stato fatto un accesso da questo dispositivo.',
+      'Nessun server può verificare la password, e questo nome non ha mai fatto un accesso da questo dispositivo.',
     cached_login_expired:
       'Nessun server può verificare la password, e l’ultimo accesso da qui è troppo lontano nel tempo.',
     offline_attempts_exhausted: 'Troppi accessi falliti mentre nessun server può verificare la password.',
