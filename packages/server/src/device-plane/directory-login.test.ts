@@ -496,6 +496,16 @@ describe('a login of a directory user', () => {
     await site.remove('User', 'eve@lab.test');
   });
 
+  test('with a name that more than one directory has is refused as a wrong password is; the event says why, the answer does not', async () => {
+    await newDevice();
+    fake.says(() => ({ kind: 'denied', code: 'credentials_invalid', why: 'ambiguous' }));
+    const { status, body } = await login(RIGHT, 'eve');
+    assert.deepEqual([status, body.code], [401, 'credentials_invalid']);
+    assert.doesNotMatch(JSON.stringify(body), /ambiguous/);
+    assert.match(JSON.stringify(site.primary.pending()), /"why":"ambiguous"/);
+    fake.reset();
+  });
+
   test('no password in an event, an answer, or what waits in the journal', async () => {
     await newDevice();
     const answers = [await login('a-secret-that-is-wrong'), await login(RIGHT)];
