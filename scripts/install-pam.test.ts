@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { LIGHTDM } from '../test/support/pam.ts';
 
 const SCRIPT = join(import.meta.dirname, 'install-pam.sh');
+/** On a device: what is in the agent's package. */
+const PACKAGED = join(import.meta.dirname, '../packages/agent/pam');
 const SERVICE = `#%PAM-1.0
 auth requisite pam_nologin.so
 @include common-auth
@@ -25,9 +27,11 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-function run(...args: readonly string[]) {
+const run = (...args: readonly string[]) => runScript(SCRIPT, ...args);
+
+function runScript(script: string, ...args: readonly string[]) {
   const places = ['--pam-folder', join(folder, 'pam.d'), '--helper', join(folder, 'helper'), '--keep-settings'];
-  const { status, stderr } = spawnSync('sh', [SCRIPT, ...places, ...args], { encoding: 'utf8' });
+  const { status, stderr } = spawnSync('sh', [script, ...places, ...args], { encoding: 'utf8' });
   return { status, stderr };
 }
 const installed = () => readFileSync(service, 'utf8');
@@ -44,6 +48,15 @@ test('ThinMan is put into a service of PAM once, however often, and out again wi
   assert.equal(installed(), once);
   assert.equal(run('--remove', 'lightdm').status, 0);
   assert.equal(installed(), SERVICE);
+});
+
+test('a device that has the agent’s package alone has all that it takes', () => {
+  const files: readonly string[] = JSON.parse(readFileSync(join(PACKAGED, '../package.json'), 'utf8')).files;
+  assert.ok(files.includes('pam'));
+  cpSync(PACKAGED, join(folder, 'pam'), { recursive: true });
+  const { status, stderr } = runScript(join(folder, 'pam', 'install-pam.sh'), '--data', '/var/lib/thinman', 'lightdm');
+  assert.equal(status, 0, stderr);
+  assert.match(installed(), /pam_exec\.so/);
 });
 
 test('LightDM’s own service takes it, and is as it was afterwards', () => {
@@ -66,6 +79,27 @@ test('with accounts of their own people get a home folder, and no account of the
   assert.equal(run('--data', '/var/lib/thinman', '--own-accounts', 'lightdm').status, 0);
   assert.match(installed(), /pam_mkhomedir\.so/);
   assert.doesNotMatch(installed(), /pam_succeed_if/);
+});
+
+test('settings of the device that are there stay, and what they lack is said', () => {
+  const settings = join(folder, 'local.json');
+  const install = (...more: readonly string[]) => {
+    const places = ['--pam-folder', join(folder, 'pam.d'), '--helper', join(folder, 'helper'), '--data', folder];
+    const { status, stderr } = spawnSync('sh', [SCRIPT, ...places, ...more, 'lightdm'], { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+    return stderr
+      .split('\n')
+      .filter(line => !line.includes('nsswitch'))
+      .join('\n');
+  };
+  assert.equal(install('--account', 'games'), '');
+  const made = readFileSync(settings, 'utf8');
+  assert.deepEqual(JSON.parse(made), { unixAccounts: { kind: 'shared', account: 'games' } });
+  assert.equal(install('--account', 'games'), '');
+  assert.match(install('--own-accounts'), /"unixAccounts": \{ "kind": "own" \}/);
+  assert.equal(readFileSync(settings, 'utf8'), made);
+  writeFileSync(settings, '{ "greeter": { "port": 7080 } }');
+  assert.match(install('--account', 'games'), /"kind": "shared", "account": "games"/);
 });
 
 test('what cannot be done is refused before anything is changed', () => {

@@ -775,7 +775,7 @@ export function sourceOfRecordContract(name: string, prepare: () => RecordLab | 
         const first = await record.events({ limit: 12 });
         const second = await record.events({ limit: 100, before: String(first.at(-1)?.sequence) });
         assert.deepEqual([...idsOf(first), ...idsOf(second)], newestFirst);
-        const failovers = await record.events({ limit: 100, type: 'failover', user: 'bob' });
+        const failovers = await record.events({ limit: 100, type: 'failover', users: ['bob', 'Bob'] });
         assert.equal(failovers.length, 5);
         assert.ok(failovers.every(({ type, user }) => type === 'failover' && user === 'bob'));
       });

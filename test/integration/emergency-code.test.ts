@@ -165,5 +165,10 @@ describe('a code by telephone', () => {
     assert.deepEqual(told[0]?.data, { hours: 8 });
     const logins = await site.events('login');
     assert.equal(logins.filter(({ data }) => data.emergency === true).length, 2);
+    // A misheard name is said, and not refused: a server that is behind may not have heard of somebody yet.
+    const asked = { device: 'tc-1', challenge: '12345678', hours: 8 };
+    const unknown = async (user: string) =>
+      (await site.primary.ask(EmergencyCodeAnswer, '/emergency-code', { ...asked, user })).userUnknown;
+    assert.deepEqual([await unknown('alice'), await unknown('alicee')], [undefined, true]);
   });
 });

@@ -11,6 +11,16 @@ import { waitFor } from '../support/wait.ts';
 import { ALICE } from '../support/ward.ts';
 
 const WRONG = 'not-her-password';
+/** What an administrator tells whoever comes; it is text, whatever stands in it. */
+const NOTICE = `
+kind: Policy
+name: notice
+body: { scope: device, settings: { session: { loginMessage: "Ward 3\\nCall 4711 & ask for <Anna>." } } }
+---
+kind: Assignment
+name: notice
+body: { policy: notice, to: { device: tc-1 } }
+`;
 /** A screen of a thin client, and one of a tablet on a trolley. */
 const SCREEN = { width: 1280, height: 800 };
 const NARROW = { width: 400, height: 800 };
@@ -66,6 +76,8 @@ systemTest('the greeter page in a browser, while servers come and go', {}, async
 
   // The person who comes finds the cursor where a name is typed.
   await reads('state-text', /^Online$/);
+  await site.apply(NOTICE);
+  await reads('notice', /^Ward 3\nCall 4711 & ask for <Anna>\.$/);
   await waitFor('the name to have the focus', async () => (await focused(page)) === 'user' || undefined);
   await photograph(page, '1-online');
   await page.keyboard.press('Enter');
@@ -89,6 +101,7 @@ systemTest('the greeter page in a browser, while servers come and go', {}, async
   await typeIn(ALICE.password, 'granted');
   await isSignedIn();
   await reads('welcome', /alice/);
+  assert.equal(await page.locator('#notice').isVisible(), false);
   await waitFor('three tiles', async () => (await page.locator('#tiles button').count()) === 3 || undefined);
   assert.deepEqual(await page.locator('#tiles button span:first-child').allTextContents(), ['desktop', 'ward', 'wiki']);
   assert.doesNotMatch(await page.content(), /canary/, 'a page shows neither hosts nor addresses');

@@ -248,6 +248,9 @@ function render() {
   const mine = who !== undefined && (who === signedIn || isKiosk) && state?.session?.locked !== true && !asOther;
   const changed = session.hidden === (mine && isFree);
   form.hidden = mine || isLocked || !isFree;
+  const notice = part('notice', HTMLElement);
+  notice.textContent = state?.loginMessage ?? '';
+  notice.hidden = notice.textContent === '' || mine || !isFree;
   renderLock(isLocked && isFree, state);
   back.hidden = !asOther;
   for (const [id, isHidden] of /** @type {const} */ ([

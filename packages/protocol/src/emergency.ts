@@ -82,8 +82,12 @@ export const EmergencyCodeRequest = closed({
 });
 export type EmergencyCodeRequest = Static<typeof EmergencyCodeRequest>;
 
-/** The code, in the form that is read out. It is in no log and no event. */
-export const EmergencyCodeAnswer = Type.Object({ code: Type.String(), hours: Hours });
+/** The code, in the form that is read out. It is in no log and no event. `userUnknown`: the server has no such user; perhaps it was misheard. */
+export const EmergencyCodeAnswer = Type.Object({
+  code: Type.String(),
+  hours: Hours,
+  userUnknown: Type.Optional(Type.Literal(true)),
+});
 export type EmergencyCodeAnswer = Static<typeof EmergencyCodeAnswer>;
 
 /** `POST /v1/emergency` on a local socket: without `code` for a challenge, with it to redeem it. */

@@ -107,5 +107,6 @@ export const PublicAgentStatus = Type.Object({
   device: AgentStatus.properties.device,
   mode: AgentMode,
   session: AgentStatus.properties.session,
+  loginMessage: AgentStatus.properties.loginMessage,
 });
 export type PublicAgentStatus = Static<typeof PublicAgentStatus>;

@@ -8,7 +8,13 @@ export const UserActRequest = closed({ user: LoginName });
 export type UserActRequest = Static<typeof UserActRequest>;
 
 /** The version of the commit. */
-export const UserActAnswer = Type.Object({ epoch: Type.Integer(), generation: Type.Integer(), name: Type.String() });
+export const UserActAnswer = Type.Object({
+  epoch: Type.Integer(),
+  generation: Type.Integer(),
+  name: Type.String(),
+  /** What a directory says of this user is said there. */
+  ofDirectory: Type.Optional(Type.Literal(true)),
+});
 export type UserActAnswer = Static<typeof UserActAnswer>;
 
 /** `GET /v1/admin/sessions`: who works where, as far as the server that is asked can see. */

@@ -166,5 +166,7 @@ export const AgentStatus = Type.Object({
   deviceSecret: Type.Optional(Type.Object({ kept: Type.String(), trouble: nullable(Type.String()) })),
   /** Whom this device is to sign in by itself (`session.autologin`); `reason`: why that was denied the last time, else null. */
   autologin: Type.Optional(Type.Object({ user: Type.String(), reason: nullable(Type.String()) })),
+  /** What login screens of this device show to everybody (`session.loginMessage`); plain text, left out: nothing. */
+  loginMessage: Type.Optional(Type.String()),
 });
 export type AgentStatus = Static<typeof AgentStatus>;

@@ -204,8 +204,8 @@ function addListener(
   else sendProblem(response, 'overloaded');
 }
 
-function publicStatus({ device, mode, session }: AgentStatus): PublicAgentStatus {
-  return { device, mode, session };
+function publicStatus({ device, mode, session, loginMessage }: AgentStatus): PublicAgentStatus {
+  return { device, mode, session, ...(loginMessage !== undefined && { loginMessage }) };
 }
 
 /** Node removes the socket's file with its server. */

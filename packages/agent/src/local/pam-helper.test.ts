@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,9 +34,17 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-async function help(type: string, input: string | Buffer = '', user = 'alice', dataDir = folder, more = {}) {
-  const env = { ...more, PAM_TYPE: type, PAM_USER: user, LANG: 'de_DE.UTF-8' };
-  const child = spawn(HELPER, [dataDir], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+async function help(
+  type: string,
+  input: string | Buffer = '',
+  user = 'alice',
+  dataDir = folder,
+  more = {},
+  command: readonly [string, ...string[]] = [HELPER, dataDir],
+) {
+  const env = { LANG: 'de_DE.UTF-8', ...more, PAM_TYPE: type, PAM_USER: user };
+  const [program, ...args] = command;
+  const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.on('error', () => {}).end(input);
   const [said, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
   assert.equal(errors, '');
@@ -50,6 +58,24 @@ test('the helper of pam_exec hands on what was typed, whatever it is made of', a
     const body = { type: 'auth', user: 'alice', language: 'de_DE.UTF-8', password };
     assert.deepEqual(heard, [{ url: '/v1/pam', body }]);
   }
+});
+
+test('for a program that is setuid it works as well: Perl trusts no argument then', async () => {
+  const setuid = ['/usr/bin/perl', '-T', HELPER, folder] as const;
+  assert.equal((await help('auth', 'right', 'alice', folder, { LANG: 'C' }, setuid)).code, 0);
+});
+
+test('it speaks the language of the machine, as PAM tells it none', async () => {
+  const file = join(folder, 'locale');
+  const spoken = async (content: string) => {
+    writeFileSync(file, content);
+    heard = [];
+    await help('account', '', 'alice', folder, { LANG: '' }, [HELPER, folder, join(folder, 'none'), file]);
+    return (heard[0]?.body as { language: string } | undefined)?.language;
+  };
+  assert.equal(await spoken('# comment LANG=fr_FR\nLANG="it_IT.UTF-8"\n'), 'it_IT.UTF-8');
+  assert.equal(await spoken('LANG=en_US.UTF-8\nLC_MESSAGES=de_AT.UTF-8\n'), 'de_AT.UTF-8');
+  assert.equal(await spoken('LANGUAGE=de\n'), '');
 });
 
 test('it says where it was asked, in one line, whatever that is made of', async () => {

@@ -341,7 +341,7 @@ export function createRunner(options: RunnerOptions) {
   }
 
   function status(): AgentStatus {
-    return statusOf(state, deviceName, cache.pendingEventCount(), screen.autologin());
+    return statusOf(state, deviceName, cache.pendingEventCount(), screen.shown());
   }
 
   /** Listeners hear of what `status` tells, and of nothing else. */

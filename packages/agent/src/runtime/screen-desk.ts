@@ -1,10 +1,17 @@
-import { type DeviceBundle, type EffectiveSettings, type LoginResult, NO_VERSION } from '@thinman/protocol';
+import {
+  type AgentStatus,
+  type DeviceBundle,
+  type EffectiveSettings,
+  type LoginResult,
+  NO_VERSION,
+} from '@thinman/protocol';
 import { isLocked, type KeptSession, keptOf, modeOf } from '../core/state.ts';
 import type { SessionStore } from '../ports.ts';
 import { autologinOf, createAutologinDesk } from './autologin-desk.ts';
 import type { Context } from './context.ts';
 
 const MINUTE_MS = 60_000;
+const LOGIN_MESSAGE = 'session.loginMessage';
 const UNLOCK_BY = 'session.unlockBy';
 const LOCK_AFTER = 'session.lockAfterMinutes';
 const LOGOUT_AFTER = 'session.logoutAfterMinutes';
@@ -111,7 +118,15 @@ export function createScreenDesk(
       const lockAfterMs = isKiosk() ? 0 : minutesMs(LOCK_AFTER, DEFAULT_LOCK_MINUTES);
       dispatch({ kind: 'activityReported', isIdle, lockAfterMs, logoutAfterMs: minutesMs(LOGOUT_AFTER, 0) });
     },
-    autologin: autologin.status,
+    /** What login screens show beside the state of the agent. */
+    shown(): Pick<AgentStatus, 'autologin' | 'loginMessage'> {
+      const message = deviceBundle()?.settings[LOGIN_MESSAGE];
+      const account = autologin.status();
+      return {
+        ...(account !== undefined && { autologin: account }),
+        ...(typeof message === 'string' && message.trim() !== '' && { loginMessage: message }),
+      };
+    },
     stop: autologin.stop,
   };
 }

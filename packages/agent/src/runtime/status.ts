@@ -6,8 +6,9 @@ export function statusOf(
   state: AgentState,
   device: string,
   pendingEvents: number,
-  autologin?: AgentStatus['autologin'],
+  screen: Pick<AgentStatus, 'autologin' | 'loginMessage'> = {},
 ): AgentStatus {
+  const { autologin, loginMessage } = screen;
   const { connectivity, session, servers, health } = state;
   const listed = servers.map(({ name, url, role }) => ({
     name,
@@ -38,6 +39,7 @@ export function statusOf(
         : null,
     pendingEvents,
     ...(autologin !== undefined && { autologin }),
+    ...(loginMessage !== undefined && { loginMessage }),
   };
 }
 

@@ -188,6 +188,28 @@ test('new passwords get the parameters of the site, those of the same apply too'
     ]);
     const held = site.deps.replica.get('User', 'alice')?.system as { credential: { kdf: unknown } };
     assert.deepEqual(held.credential.kdf, kdf);
+    assert.deepEqual((await get(site, 'User', 'alice')).status?.kdf, kdf);
+  }));
+
+test('a new password costs no less than the one before, which devices would refuse: whoever is new gets what the site asks for', () =>
+  withSite(async site => {
+    const settings = (memoryKib: number) => ({
+      kind: 'SiteSettings',
+      name: 'site',
+      body: { kdf: { algorithm: 'argon2id', memoryKib, passes: 2, lanes: 1 } },
+    });
+    const memoryOf = async (name: string) =>
+      ((await get(site, 'User', name)).status?.kdf as { memoryKib: number } | undefined)?.memoryKib;
+    await site.apply([settings(32_768), user('alice', { password: 'a-first-password' })]);
+    await site.apply([settings(19_456)]);
+    await site.apply([
+      user('alice', { password: 'a-second-password' }),
+      user('bob', { password: 'another-first-password' }),
+    ]);
+    assert.deepEqual([await memoryOf('alice'), await memoryOf('bob')], [32_768, 19_456]);
+    await site.apply([settings(40_960)]);
+    await site.apply([user('alice', { password: 'a-third-password' })]);
+    assert.equal(await memoryOf('alice'), 40_960);
   }));
 
 test('a stale generation is a conflict and changes nothing; without it the last write wins', () =>

@@ -2,6 +2,7 @@ import {
   type AdministratorSystem,
   canonicalJson,
   DEFAULT_KDF,
+  isRaised,
   type KdfParameters,
   type ObjectKind,
   SITE_SETTINGS_NAME,
@@ -58,13 +59,14 @@ export async function workPasswords(
   held: (kind: ObjectKind, name: string) => StoredObject | undefined,
   tools: { readonly hasher: PasswordHasher; readonly siteId: string; readonly tryOnly: boolean },
 ): Promise<PasswordsWorked> {
-  const kdf = kdfFor(inputs, held);
+  const wanted = kdfFor(inputs, held);
   const work = async (input: ValidInput): Promise<PasswordWork> => {
     const stored = held(input.kind, input.name);
     const password = String(input.body.password);
     const against = credentialFingerprint(input.kind, stored);
     if (await fits(input.kind, password, stored, tools)) return { against, fits: true };
     if (tools.tryOnly) return { against, fits: false };
+    const kdf = noCheaper(wanted, stored);
     const fresh =
       input.kind === 'User'
         ? { kdf, ...(await tools.hasher.credential(password, tools.siteId, kdf)) }
@@ -86,6 +88,12 @@ async function fits(
   if (kind === 'User') return credential !== undefined && (await hasher.fits(password, siteId, credential));
   if (passwordSalt === undefined || passwordHash === undefined) return false;
   return hasher.administratorFits(password, { passwordSalt, passwordHash });
+}
+
+/** A device refuses a key that costs less than the one before: a new password would let nobody in where the old one did. */
+function noCheaper(wanted: KdfParameters, stored: StoredObject | undefined): KdfParameters {
+  const before = (stored?.system as UserSystem | undefined)?.credential?.kdf;
+  return before === undefined || isRaised(wanted, before) ? wanted : before;
 }
 
 /** New passwords get the site's parameters; those of this very `apply`, if it changes them. */

@@ -32,8 +32,13 @@ export async function emergencyCodeOf(
     if (!(error instanceof JournalUnavailable)) throw error;
     return refused('not_serving', { detail: 'Nothing can be written down here now: ask another server.' });
   }
-  return done({ code: inHalves(emergencyCodeFor(deps.dataKey, device, { user, challenge, hours })), hours });
+  const code = inHalves(emergencyCodeFor(deps.dataKey, device, { user, challenge, hours }));
+  return done({ code, hours, ...(isUnknown(deps, user) && { userUnknown: true }) });
 }
+
+/** Not refused: a server that is behind may not have heard of somebody whom the device knows. */
+const isUnknown = ({ replica, directories }: Pick<AdminDeps, 'replica' | 'directories'>, typed: string): boolean =>
+  replica.find('User', typed.normalize('NFC')) === undefined && (directories?.claims(typed) ?? 'none') === 'none';
 
 /** What is said here of a user. Of a directory's that is what an administrator wrote, if anything: the device knows who has logged in on it. */
 export function hindranceOf(

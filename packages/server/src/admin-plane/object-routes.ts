@@ -1,6 +1,8 @@
 import {
+  type ApplyAnswer,
   ApplyRequest,
   DEFAULT_PAGE_SIZE,
+  type DirectoryBody,
   isObjectKind,
   MAX_PAGE_SIZE,
   OBJECT_KINDS,
@@ -8,6 +10,7 @@ import {
   PutRequest,
   parseValue,
 } from '@thinman/protocol';
+import { directoryWarnings } from '../directory/check-directory.ts';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { AdminDeps } from './admin-deps.ts';
 import { apply } from './apply.ts';
@@ -21,6 +24,14 @@ import { type AdminRoute, badRequest, text, wholeNumber } from './route.ts';
 /** Entries of one object's history in one answer. */
 const MAX_HISTORY = 1000;
 const DEFAULT_HISTORY = 100;
+
+/** Directories of this `apply` that would be sent passwords in clear. */
+function inClear(objects: readonly unknown[], changes: ApplyAnswer['changes']): readonly string[] {
+  return (objects as readonly { kind: string; name: string; body: DirectoryBody }[]).flatMap(({ kind, name, body }) => {
+    const isNew = changes.some(one => one.kind === kind && one.name === name && one.change !== 'unchanged');
+    return kind === 'Directory' && isNew ? directoryWarnings(name, body) : [];
+  });
+}
 
 /** A request with its objects unread: each is read by itself, so that a mistake is named by its object. */
 export const objectsUnread = (body: unknown): unknown => {
@@ -42,8 +53,9 @@ export function objectRoutes(deps: AdminDeps): readonly AdminRoute[] {
         if (objects.length > MAX_APPLY_OBJECTS) return badRequest([{ field: 'objects', message: 'are too many' }]);
         const outcome = await apply(deps, actor, objects, parsed.value.dryRun);
         if (!outcome.ok) return outcome;
-        const warnings = olderServers(deps.status(), outcome.value.changes);
-        return warnings.length === 0 ? outcome : done({ ...outcome.value, warnings: [...warnings] });
+        const { changes } = outcome.value;
+        const warnings = [...olderServers(deps.status(), changes), ...inClear(objects, changes)];
+        return warnings.length === 0 ? outcome : done({ ...outcome.value, warnings });
       },
     },
     {

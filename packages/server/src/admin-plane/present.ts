@@ -42,7 +42,12 @@ function statusOf(
     case 'User': {
       const { credential } = system as UserSystem;
       if (credential === undefined) return { credential: 'none' };
-      return { credential: 'set', credentialVersion: credential.version, credentialChangedAt: credential.changedAt };
+      return {
+        credential: 'set',
+        credentialVersion: credential.version,
+        credentialChangedAt: credential.changedAt,
+        kdf: credential.kdf,
+      };
     }
     case 'Administrator':
       return { credential: (system as AdministratorSystem).passwordHash === undefined ? 'none' : 'set' };

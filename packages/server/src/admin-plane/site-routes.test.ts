@@ -191,6 +191,12 @@ test('events come newest first, in pages, by type and by user', () =>
     assert.deepEqual([last.items.map(({ at }) => at), last.next], [[0], null]);
     assert.equal((await page('?user=alice')).items.length, 3);
     assert.equal((await page('?type=logout&user=alice')).items.length, 1);
+    // Of a directory's user all spellings are one; a local user with a password has one name.
+    const directories = { claims: () => 'plain', spellingsOf: () => ['alice', 'bob'] };
+    Object.assign(site.deps, { directories });
+    assert.equal((await page('?user=bob')).items.length, 4);
+    await site.apply([{ kind: 'User', name: 'bob', body: { password: 'a-first-password' } }]);
+    assert.equal((await page('?user=bob')).items.length, 1);
     assert.equal((await site.ask('GET', '/events?before=x')).status, 400);
   }));
 

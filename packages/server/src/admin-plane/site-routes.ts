@@ -10,6 +10,7 @@ import {
   RollbackRequest,
   ServerTokenRequest,
   type TokenRequest,
+  type UserSystem,
 } from '@thinman/protocol';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { EventQuery } from '../ports.ts';
@@ -103,11 +104,12 @@ function parseTokenRequest(body: unknown): Parsed<TokenRequest> {
 async function events(deps: AdminDeps, query: Readonly<Record<string, unknown>>): Promise<Outcome<unknown>> {
   const limit = wholeNumber(query.limit, { least: 1, most: MAX_PAGE_SIZE, fallback: DEFAULT_PAGE_SIZE });
   if (limit === undefined) return badRequest([{ field: 'limit', message: `must be between 1 and ${MAX_PAGE_SIZE}` }]);
+  const user = text(query.user);
   const asked: EventQuery = {
     limit: limit + 1,
     ...only(query, 'before'),
     ...only(query, 'type'),
-    ...only(query, 'user'),
+    ...(user !== undefined && { users: spellingsOf(deps, user) }),
   };
   if (asked.before !== undefined && !/^\d{1,15}$/.test(asked.before)) {
     return badRequest([{ field: 'before', message: 'must be the "next" of the page before' }]);
@@ -116,6 +118,13 @@ async function events(deps: AdminDeps, query: Readonly<Record<string, unknown>>)
   if (found === 'late') return refused('database_unavailable', { detail: 'The database does not answer.' });
   const items = found.slice(0, limit);
   return done({ items, next: found.length > limit ? String(items.at(-1)?.sequence) : null });
+}
+
+/** Devices write a directory's user as the name was typed; servers as the directory calls them. A local user has one name. */
+function spellingsOf({ directories, replica }: AdminDeps, user: string): readonly string[] {
+  const { credential } = (replica.get('User', user)?.system ?? {}) as UserSystem;
+  const others = credential === undefined ? directories?.spellingsOf(user) : undefined;
+  return [...new Set([user, ...(others ?? [])])];
 }
 
 function only<K extends string>(query: Readonly<Record<string, unknown>>, key: K): { readonly [P in K]?: string } {

@@ -30,7 +30,7 @@ async function change(deps: ActDeps, actor: Actor, typed: string, act: Act): Pro
   if (!outcome.ok) return outcome;
   const { version, result } = outcome.value;
   if (!result) return refused('not_found', { detail: `There is no User "${name}".` });
-  return done({ epoch: version.epoch, generation: version.generation, name });
+  return done({ epoch: version.epoch, generation: version.generation, name, ...(mayBeMade && { ofDirectory: true }) });
 }
 
 /** As far as servers see each other. */

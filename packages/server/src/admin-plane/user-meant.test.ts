@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { ObjectKind } from '@thinman/protocol';
+import { createSiteIndex } from '../core/site-index.ts';
 import { createHoldings } from '../device-plane/channel/holdings.ts';
 import type { DirectoryStatus } from '../directory/directories.ts';
 import { countedAs, loginParts } from '../directory/login-name.ts';
 import type { Replica, StoredObject } from '../ports.ts';
 import type { AdminDeps } from './admin-deps.ts';
+import { effective } from './effective.ts';
 import { hindranceOf } from './emergency-code.ts';
 import { offlineUsers } from './offline-users.ts';
 import { type NamesOfDirectories, userMeant } from './user-meant.ts';
@@ -20,6 +23,7 @@ function directories(status: DirectoryStatus, plain = [LAB]): NamesOfDirectories
       const parts = loginParts(user);
       return countedAs(parts, { meant: parts.form === 'plain' ? plain : [LAB], plain });
     },
+    spellingsOf: user => [user],
     status: async () => status,
   };
 }
@@ -53,6 +57,9 @@ test('a local user goes before, and a name that no directory claims is itself', 
 });
 
 test('a name that the directory does not have makes no object, unless something was said of it before', async () => {
+  const both = directories({ kind: 'unknown', why: 'ambiguous' }, [LAB, { suffix: 'uni.test', domain: undefined }]);
+  const ambiguous = await userMeant({ replica: replicaOf({}), directories: both }, 'eve');
+  assert.match(JSON.stringify(ambiguous), /More than one directory has .*name it as eve@lab.test or eve@uni.test/);
   const directory = directories({ kind: 'unknown' });
   const none = await userMeant({ replica: replicaOf({}), directories: directory }, 'evee@lab.test');
   assert.equal(!none.ok && none.problem.code, 'not_found');
@@ -117,4 +124,32 @@ test('a code by telephone looks at what was said of a directory’s user, in eve
     assert.equal(hindrance(typed, true), undefined, 'what was said was taken back');
   }
   assert.equal(hindrance('adam'), undefined);
+});
+
+test('what holds for a directory’s user is shown in every form of the name, by the groups of this moment', async () => {
+  const account = { ...EVE, groups: ['nurses', 'of-no-interest'] };
+  const live = (kind: ObjectKind, name: string, body: object) => ({ kind, name, body: { ...body }, deleted: false });
+  const { config } = createSiteIndex([
+    live('UserGroup', 'nurses', {}),
+    live('Policy', 'dim', { settings: { power: { brightness: 70 } } }),
+    live('Assignment', 'dim', { policy: 'dim', to: { userGroup: 'nurses' } }),
+  ]);
+  const device = { kind: 'Device', name: 'tc-1', body: {}, system: {} };
+  const deps = {
+    replica: { get: (kind: string) => (kind === 'Device' ? device : undefined) },
+    configFor: () => config,
+  };
+  const asked = (typed: string, status: DirectoryStatus) =>
+    effective({ ...deps, directories: directories(status) } as unknown as AdminDeps, 'tc-1', typed);
+  for (const typed of ['eve@lab.test', 'LAB\\eve', 'eve']) {
+    const answer = await asked(typed, { kind: 'ok', account });
+    assert.equal(answer.ok && answer.value.settings['power.brightness']?.value, 70, typed);
+  }
+  const code = async (status: DirectoryStatus) => {
+    const answer = await asked('eve@lab.test', status);
+    return answer.ok ? 'ok' : answer.problem.code;
+  };
+  assert.equal(await code({ kind: 'unknown' }), 'not_found');
+  assert.equal(await code({ kind: 'refused', code: 'account_disabled' }), 'account_disabled');
+  assert.equal(await code({ kind: 'unavailable' }), 'directory_unavailable');
 });

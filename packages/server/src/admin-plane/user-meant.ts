@@ -7,7 +7,7 @@ import type { Replica } from '../ports.ts';
 export type UserMeant = { readonly name: string; readonly mayBeMade: boolean };
 
 /** What is asked of directories by the name alone. */
-export type NamesOfDirectories = Pick<Directories, 'claims' | 'keysOf' | 'status'>;
+export type NamesOfDirectories = Pick<Directories, 'claims' | 'keysOf' | 'spellingsOf' | 'status'>;
 
 /**
  * In every form in which a login takes it: `alice@lab.test`, `LAB\\alice`, `alice`. A local user goes before. The directory is asked, so
@@ -29,8 +29,10 @@ export async function userMeant(
   // What has been said of somebody may be said again, also after the directory has forgotten them.
   const said = replica.get('User', name);
   if (said !== undefined && !said.deleted) return done({ name, mayBeMade: false });
-  const detail =
-    status.kind === 'unknown'
+  const isAmbiguous = status.kind === 'unknown' && status.why === 'ambiguous';
+  const detail = isAmbiguous
+    ? `More than one directory has "${typed}": name it as ${others.join(' or ')}.`
+    : status.kind === 'unknown'
       ? `There is no User "${typed}", and no directory has one.`
       : `There is no User "${typed}", and which directory has one cannot be asked now: name it as ${others.join(' or ')}.`;
   return refused('not_found', { detail });

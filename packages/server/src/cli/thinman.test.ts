@@ -142,8 +142,8 @@ test('get -o json is a list of kind, name, generation and body', async () => {
 
 test('a table shows what is worth a column', async () => {
   const users = await done(['get', 'users']);
-  assert.match(users, /^NAME +GENERATION +DISPLAY NAME +GROUPS +STATE$/m);
-  assert.match(users, /^anna +2 +Anna Rossi +nurses$/m);
+  assert.match(users, /^NAME +GENERATION +DISPLAY NAME +GROUPS +STATE +PASSWORD$/m);
+  assert.match(users, /^anna +2 +Anna Rossi +nurses +64 MiB x 2$/m);
   assert.match(
     await done(['get', 'assignments']),
     /^ward-3-monitors .* profile ward-3-monitors +deviceGroup=ward-3 \+ userGroup=nurses +0$/m,

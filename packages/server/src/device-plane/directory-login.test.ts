@@ -33,6 +33,7 @@ function fakeDirectory() {
     claims: user =>
       /@lab\.test$/i.test(user) || /^lab\\/i.test(user) ? 'by_domain' : user.includes('@') ? 'none' : 'plain',
     keysOf: user => [`${user.replace(/@.*|^.*\\/, '').toLowerCase()}@lab.test`],
+    spellingsOf: user => [user],
     async login(_user, password) {
       binds += 1;
       return answer(password);
@@ -493,6 +494,16 @@ describe('a login of a directory user', () => {
     assert.equal((await pull()).body.code, 'account_disabled');
     channel.socket.terminate();
     await site.remove('User', 'eve@lab.test');
+  });
+
+  test('with a name that more than one directory has is refused as a wrong password is; the event says why, the answer does not', async () => {
+    await newDevice();
+    fake.says(() => ({ kind: 'denied', code: 'credentials_invalid', why: 'ambiguous' }));
+    const { status, body } = await login(RIGHT, 'eve');
+    assert.deepEqual([status, body.code], [401, 'credentials_invalid']);
+    assert.doesNotMatch(JSON.stringify(body), /ambiguous/);
+    assert.match(JSON.stringify(site.primary.pending()), /"why":"ambiguous"/);
+    fake.reset();
   });
 
   test('no password in an event, an answer, or what waits in the journal', async () => {

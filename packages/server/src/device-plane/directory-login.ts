@@ -108,7 +108,9 @@ export function createDirectoryLogin(
       const { key, lock } = whoWasMeant(attempt, said.name);
       const failure = said.code === 'credentials_invalid' ? { failure: failureOf(attempt, 'first', key) } : {};
       if (lock !== undefined) return deny(attempt, lock.kind, { ...failure, ...lock.more });
-      return deny(attempt, said.code, { ...failure, ...(said.userId !== undefined && { userId: said.userId }) });
+      const { userId, why } = said;
+      const more = why === undefined ? {} : { more: { why } };
+      return deny(attempt, said.code, { ...failure, ...more, ...(userId !== undefined && { userId }) });
     }
     if (said.kind !== 'granted') {
       if (said.kind === 'undecided') remember(request.loginId, { binding, kind: said.kind });

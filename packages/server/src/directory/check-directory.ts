@@ -23,12 +23,24 @@ export function checkDirectory(body: DirectoryBody): readonly FieldProblem[] {
   }
   for (const [at, url] of body.urls.entries()) {
     if (!URL.canParse(url) || new URL(url).hostname === '') say(`urls.${at}`, 'is no URL like ldaps://dc1.example.org');
-    else if (body.startTls === true && url.startsWith('ldaps:'))
-      say(`urls.${at}`, 'has TLS from the start: startTls is for ldap: URLs');
   }
+  if (body.startTls === true && body.urls.every(url => url.startsWith('ldaps:')))
+    say('startTls', 'is for ldap: URLs; those of this directory have TLS from the start');
+  // A name without a password is no account: people would be looked up as nobody, and nothing would say so.
+  if (body.bindDn !== undefined && body.bindPassword === undefined) say('bindPassword', 'is missing, for bindDn');
+  if (body.baseDn !== '' && !/^\s*[a-z0-9.-]+\s*=/i.test(body.baseDn)) say('baseDn', 'is no DN, like dc=lab,dc=test');
   if (body.ca !== undefined && !isCertificate(body.ca)) say('ca', 'is no certificate in PEM form');
   return problems;
 }
+
+/** What is taken, and ought to be known. */
+export function directoryWarnings(name: string, { urls, startTls = false }: DirectoryBody): readonly string[] {
+  return urls
+    .filter(url => url.startsWith('ldap:') && !startTls && !LOOPBACK.includes(new URL(url).hostname))
+    .map(url => `Directory ${name}: passwords go to ${url} in clear; use ldaps:, or startTls: true`);
+}
+
+const LOOPBACK: readonly string[] = ['localhost', '127.0.0.1', '[::1]'];
 
 function isCertificate(pem: string): boolean {
   try {

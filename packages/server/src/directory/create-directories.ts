@@ -5,7 +5,10 @@ import type { Claim, Directories, DirectoryTrouble } from './directories.ts';
 import { createDirectory, type Directory, type DirectoryDeps } from './directory.ts';
 import { directoryConfig } from './directory-config.ts';
 import { onTheBeat } from './even-answers.ts';
-import { belongsTo, countedAs, type LoginParts, loginParts } from './login-name.ts';
+import { belongsTo, countedAs, type LoginParts, loginParts, spellings } from './login-name.ts';
+
+type Nobody = { readonly kind: 'nobody'; readonly why?: 'ambiguous' };
+const NOBODY: Nobody = { kind: 'nobody' };
 
 type Deps = DirectoryDeps & {
   readonly replica: Pick<Replica, 'list' | 'onApplied'>;
@@ -60,10 +63,10 @@ export function createDirectories(deps: Deps): Directories & { servers(): Return
     return directories.filter(({ config }) => belongsTo(parts, config.domains));
   };
 
-  /** The one directory that has the name; undefined: none, or more than one. */
-  async function ownerOf(parts: LoginParts): Promise<Directory | DirectoryTrouble | undefined> {
+  /** The one directory that has the name. `nobody`: there is no directory for it; `ambiguous`: more than one has it. */
+  async function ownerOf(parts: LoginParts): Promise<Directory | DirectoryTrouble | Nobody> {
     const candidates = candidatesFor(parts);
-    if (candidates.length <= 1) return candidates[0];
+    if (candidates.length <= 1) return candidates[0] ?? NOBODY;
     const answers = await Promise.all(candidates.map(async each => ({ each, found: await each.find(parts) })));
     const owners: Directory[] = [];
     for (const { each, found } of answers) {
@@ -76,13 +79,16 @@ export function createDirectories(deps: Deps): Directories & { servers(): Return
       log.warn({ directories: names }, 'a login name without a domain that more than one directory may have');
     }
     // Nobody's name is asked of one of them: it takes as long as a wrong password.
-    return owners.length === 0 ? candidates[0] : owners.length === 1 ? owners[0] : undefined;
+    if (owners.length > 1) return { kind: 'nobody', why: 'ambiguous' };
+    return owners[0] ?? candidates[0] ?? NOBODY;
   }
 
   /** Whoever is told no, is told it at the same time as who does not exist. */
   const evenly = <T extends { readonly kind: string }>(work: () => Promise<T>): Promise<T> =>
     onTheBeat(work, ({ kind }) => !UNHURT.includes(kind), deps.clock, deps.answerStepMs);
 
+  const isNobody = (owner: Directory | DirectoryTrouble | Nobody): owner is Nobody =>
+    'kind' in owner && owner.kind === 'nobody';
   const isTrouble = (owner: Directory | DirectoryTrouble): owner is DirectoryTrouble => 'kind' in owner;
 
   follow();
@@ -103,25 +109,35 @@ export function createDirectories(deps: Deps): Directories & { servers(): Return
         plain: all().flatMap(({ config }) => (config.takesPlainNames ? [config.domains] : [])),
       });
     },
+    spellingsOf(user) {
+      const parts = loginParts(user);
+      return spellings(
+        parts,
+        candidatesFor(parts).map(({ config }) => config.domains),
+      );
+    },
     login: (user, password) =>
       evenly(async () => {
         const parts = loginParts(user);
         if (password === '' || parts.local === '') return { kind: 'denied', code: 'credentials_invalid' };
         const owner = await ownerOf(parts);
-        if (owner === undefined) return { kind: 'denied', code: 'credentials_invalid' };
+        if (isNobody(owner)) {
+          const { why } = owner;
+          return { kind: 'denied', code: 'credentials_invalid', ...(why !== undefined && { why }) };
+        }
         return isTrouble(owner) ? owner : owner.login(parts, password);
       }),
     async status(user) {
       const parts = loginParts(user);
       const owner = await ownerOf(parts);
-      if (owner === undefined) return { kind: 'unknown' };
+      if (isNobody(owner)) return { kind: 'unknown', ...(owner.why !== undefined && { why: owner.why }) };
       return isTrouble(owner) ? owner : owner.status(parts);
     },
     changePassword: (user, oldPassword, newPassword) =>
       evenly(async () => {
         const parts = loginParts(user);
         const owner = await ownerOf(parts);
-        if (owner === undefined || oldPassword === '') return { kind: 'denied', code: 'credentials_invalid' };
+        if (isNobody(owner) || oldPassword === '') return { kind: 'denied', code: 'credentials_invalid' };
         return isTrouble(owner) ? owner : owner.changePassword(parts, oldPassword, newPassword);
       }),
     servers: () => serversOf(all()),

@@ -26,7 +26,14 @@ export type DirectoryAnswer =
    * `name`: what the directory calls the one who was meant, where it has told. Never said to anybody. `userId`: of an account that is
    * disabled, where it was read. The device forgets it, by whatever name it was asked for.
    */
-  | { readonly kind: 'denied'; readonly code: VerdictCode; readonly name?: string; readonly userId?: string }
+  | {
+      readonly kind: 'denied';
+      readonly code: VerdictCode;
+      readonly name?: string;
+      readonly userId?: string;
+      /** For the event, never for the person: more than one directory has the name that was typed. */
+      readonly why?: 'ambiguous';
+    }
   | DirectoryTrouble;
 
 /** No answer. `unavailable`: nothing was asked. `undecided`: the password is out, and the answer did not come. */
@@ -35,11 +42,11 @@ export type DirectoryTrouble =
   | { readonly kind: 'undecided' }
   | { readonly kind: 'overloaded'; readonly retryAfterMs: number };
 
-/** What the service account sees of a user who has logged in before; `unknown`: the directory has no such user. */
+/** What the service account sees of a user who has logged in before; `unknown`: the directory has no such user, or (`ambiguous`) more than one has. */
 export type DirectoryStatus =
   | { readonly kind: 'ok'; readonly account: DirectoryAccount }
   | { readonly kind: 'refused'; readonly code: VerdictCode }
-  | { readonly kind: 'unknown' }
+  | { readonly kind: 'unknown'; readonly why?: 'ambiguous' }
   /** There is no service account: the password alone tells. */
   | { readonly kind: 'not_told' }
   | DirectoryTrouble;
@@ -65,6 +72,8 @@ export type Directories = {
    * By the form of the name alone, so that they tell nothing about who exists.
    */
   keysOf(user: string): readonly [string, ...string[]];
+  /** How people may have written that name: for looking up what was written down of somebody. Empty: it is no directory's. */
+  spellingsOf(user: string): readonly string[];
   /** One bind at most, whatever happens. */
   login(user: string, password: string): Promise<DirectoryAnswer>;
   /** By the service account; asks for no password. */
@@ -78,6 +87,7 @@ export type Directories = {
 export const noDirectories: Directories = {
   claims: () => 'none',
   keysOf: user => [user],
+  spellingsOf: () => [],
   login: async () => ({ kind: 'unavailable' }),
   status: async () => ({ kind: 'unavailable' }),
   changePassword: async () => ({ kind: 'unavailable' }),

@@ -43,6 +43,21 @@ export function nameIn({ suffix }: Pick<Domains, 'suffix'>, local: string): stri
   return `${ownForm(local, Math.max(MAX_NAME_LENGTH - suffix.length - 1, 1))}@${suffix}`;
 }
 
+/** How a name is written by people and by ThinMan: with the suffix, with the domain before it, and without either. */
+export function spellings({ local }: LoginParts, meant: readonly Domains[]): readonly string[] {
+  const all = new Set<string>();
+  for (const { suffix, domain } of meant) {
+    const labels = new Set([domain, suffix?.split('.')[0], suffix].filter(name => name !== undefined));
+    for (const each of new Set([local, ownForm(local)])) {
+      all.add(each);
+      if (suffix !== undefined) all.add(`${each}@${suffix}`);
+      for (const label of labels) for (const written of [label, label.toUpperCase()]) all.add(`${written}\\${each}`);
+    }
+    all.add(nameIn({ suffix }, local));
+  }
+  return [...all];
+}
+
 /**
  * Under which names failures are counted, the own one first (ADR 0086). `meant`: the directories that the form of the name leaves, `plain`:
  * those that take plain names. A plain name that several may have is one of its own, and counts for each of them.

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { createBindQueue } from './bind-queue.ts';
 import { CLOSED, opened, orderOf } from './breaker.ts';
 import { thinmanName } from './entry.ts';
-import { belongsTo, countedAs, loginParts } from './login-name.ts';
+import { belongsTo, countedAs, loginParts, spellings } from './login-name.ts';
 import { verdictOf } from './verdicts.ts';
 
 describe('login names', () => {
@@ -60,6 +60,18 @@ describe('login names', () => {
       assert.deepEqual(countedAs(parts, { meant, plain: takesPlain }), expected, typed);
     }
   });
+
+  test('are written down in ways of which each is found by any other', () => {
+    const WRITTEN = ['alice', 'alice@lab.test', 'LAB\\alice', 'lab\\alice', 'LABOR\\alice'];
+    for (const typed of WRITTEN) assert.deepEqual(missing(spellings(loginParts(typed), [LAB]), WRITTEN), [], typed);
+    assert.deepEqual(
+      missing(spellings(loginParts("LAB\\O'Brien"), [LAB]), ["O'Brien@lab.test", 'o-brien@lab.test']),
+      [],
+    );
+    assert.ok(!spellings(loginParts('alice@lab.test'), [LAB]).includes('alice@uni.test'));
+    assert.deepEqual(spellings(loginParts('alice'), []), []);
+  });
+  const missing = (all: readonly string[], wanted: readonly string[]) => wanted.filter(name => !all.includes(name));
 
   test('that count for each other do so both ways', () => {
     const as = (typed: string) => {

@@ -142,7 +142,8 @@ export type EventQuery = {
   /** `sequence` (decimal) of the last event of the page before. */
   readonly before?: string;
   readonly type?: string;
-  readonly user?: string;
+  /** Of any of these, as the name was written: the spellings of one person. */
+  readonly users?: readonly string[];
 };
 
 export type StoredEvent = RecordedEvent & { readonly sequence: number };

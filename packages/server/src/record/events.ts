@@ -68,7 +68,7 @@ export function readEvents(dialect: RecordDialect, query: EventQuery): Promise<r
       .selectAll()
       .$if(query.before !== undefined, events => events.where('sequence', '<', Number(query.before)))
       .$if(query.type !== undefined, events => events.where('type', '=', query.type ?? ''))
-      .$if(query.user !== undefined, events => events.where('user', '=', query.user ?? ''))
+      .$if(query.users !== undefined, events => events.where('user', 'in', query.users ?? []))
       .orderBy('sequence', 'desc')
       .limit(query.limit)
       .execute();

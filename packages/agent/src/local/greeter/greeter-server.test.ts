@@ -215,11 +215,12 @@ describe('who uses the page', () => {
       session: null,
       connections: [],
       mayEnd: true,
+      loginMessage: null,
     });
-    status = { ...STATUS, mode: 'offline', server: null };
+    status = { ...STATUS, mode: 'offline', server: null, loginMessage: 'Ward 3' };
     for (const changed of listeners) changed();
-    const { mode, offlineSince } = await next();
-    assert.deepEqual([mode, offlineSince], ['offline', 5_000]);
+    const { mode, offlineSince, loginMessage } = await next();
+    assert.deepEqual([mode, offlineSince, loginMessage], ['offline', 5_000, 'Ward 3']);
     await login(own());
     assert.deepEqual((await next()).connections, [{ name: 'ward', type: 'rdp' }]);
     stream.destroy();

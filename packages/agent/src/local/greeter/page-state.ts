@@ -29,6 +29,8 @@ export type PageState = {
   readonly connections: readonly Tile[];
   /** Whether whoever stands here may log in in the place of whoever is signed in. */
   readonly mayEnd: boolean;
+  /** `session.loginMessage`, for whoever comes; null: there is none. */
+  readonly loginMessage: string | null;
 };
 
 /** Keeps what the agent does not say by itself: since when it is offline, and what the last login brought. */
@@ -53,7 +55,7 @@ export function createPageState(agent: GreeterAgent, nowMs: () => number) {
     },
     tiles,
     now(): PageState {
-      const { device, mode, server, session } = agent.status();
+      const { device, mode, server, session, loginMessage = null } = agent.status();
       return {
         device,
         mode,
@@ -62,6 +64,7 @@ export function createPageState(agent: GreeterAgent, nowMs: () => number) {
         session,
         connections: session === null || session.locked === true ? [] : tiles(),
         mayEnd: agent.mayEnd(),
+        loginMessage,
       };
     },
   };

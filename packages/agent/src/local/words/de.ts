@@ -5,20 +5,24 @@ export const de: Words = {
   reasons: {
     credentials_invalid: 'Benutzername oder Passwort ist falsch.',
     account_locked: 'Zu viele Fehlversuche. Bitte warten oder den Helpdesk fragen.',
-    account_disabled: 'Dieses Konto ist gesperrt. Bitte den Helpdesk fragen.',
+    account_disabled: 'Dieses Konto ist deaktiviert. Bitte den Helpdesk fragen.',
     account_expired: 'Dieses Konto ist abgelaufen. Bitte den Helpdesk fragen.',
     password_expired: 'Das Passwort ist abgelaufen und muss geändert werden.',
     not_permitted: 'Die Anmeldung an diesem Gerät ist jetzt nicht erlaubt.',
     too_many_sessions:
       'Sie sind bereits an so vielen Geräten angemeldet, wie erlaubt ist. Melden Sie sich zuerst dort ab.',
     device_revoked: 'Dieses Gerät wurde aus dem Betrieb genommen. Bitte den Helpdesk fragen.',
-    offline_not_allowed: 'Kein Server ist erreichbar, und die Anmeldung ohne Server ist hier nicht erlaubt.',
-    no_cached_login: 'Kein Server ist erreichbar, und Sie haben sich hier noch nie angemeldet.',
-    cached_login_expired: 'Kein Server ist erreichbar, und Ihre letzte Anmeldung hier ist zu lange her.',
-    offline_attempts_exhausted: 'Zu viele Fehlversuche, während kein Server erreichbar ist.',
-    clock_went_back: 'Kein Server ist erreichbar, und die Uhr dieses Geräts geht falsch. Bitte den Helpdesk fragen.',
+    offline_not_allowed:
+      'Kein Server kann das Passwort jetzt prüfen, und die Anmeldung ohne Server ist hier nicht erlaubt.',
+    no_cached_login:
+      'Kein Server kann das Passwort jetzt prüfen, und unter diesem Namen hat sich hier noch niemand angemeldet.',
+    cached_login_expired:
+      'Kein Server kann das Passwort jetzt prüfen, und Ihre letzte Anmeldung hier ist zu lange her.',
+    offline_attempts_exhausted: 'Zu viele Fehlversuche, während kein Server das Passwort prüfen kann.',
+    clock_went_back:
+      'Kein Server kann das Passwort jetzt prüfen, und die Uhr dieses Geräts geht falsch. Bitte den Helpdesk fragen.',
     cache_damaged:
-      'Kein Server ist erreichbar, und der Speicher dieses Geräts ist beschädigt. Bitte den Helpdesk fragen.',
+      'Kein Server kann das Passwort jetzt prüfen, und der Speicher dieses Geräts ist beschädigt. Bitte den Helpdesk fragen.',
     primary_needed: 'Passwörter ändert nur der Primary, und er ist jetzt nicht erreichbar.',
     emergency_invalid: 'Der Notfallcode ist falsch oder abgelaufen.',
     session_locked: 'Jemand anderes hat dieses Gerät gesperrt: Fragen Sie dort nach oder beim Helpdesk.',
@@ -29,7 +33,8 @@ export const de: Words = {
     other: 'Die Anmeldung ist fehlgeschlagen. Bitte nochmals versuchen oder den Helpdesk fragen.',
   },
   tryAgain: 'Nächster Versuch in {seconds} Sekunden.',
-  grantedOffline: 'Kein Server ist erreichbar: Sie arbeiten offline mit dem, was dieses Gerät gespeichert hat.',
+  grantedOffline:
+    'Kein Server konnte das Passwort prüfen: Sie arbeiten offline mit dem, was dieses Gerät gespeichert hat.',
   notSignedIn: 'An diesem Gerät ist niemand angemeldet.',
   ownAccount: 'Das ist ein Konto dieses Geräts selbst: bitte einen anderen Benutzernamen.',
   accountTrouble:

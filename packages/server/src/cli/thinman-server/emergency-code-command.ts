@@ -1,4 +1,4 @@
-import { EMERGENCY_HOURS, EmergencyCodeAnswer, EmergencyCodeRequest, parseValue } from '@thinman/protocol';
+import { EMERGENCY_HOURS, EmergencyCodeAnswer, EmergencyCodeRequest, parseValue, visible } from '@thinman/protocol';
 import { CommandError, EXIT } from '../thinman/command-error.ts';
 import { askRunning } from './running-server.ts';
 
@@ -25,5 +25,9 @@ export async function emergencyCodeCommand({ data, json, hours, challenge, ...wh
     client.ask(EmergencyCodeAnswer, { method: 'POST', path: '/emergency-code', body: asked.value }),
   );
   if (json === true) return `${JSON.stringify(answer)}\n`;
-  return `code  ${answer.code}\nIt lets ${who.user} log in offline on ${who.device} for ${answer.hours} h, with the password.\n`;
+  const doubt =
+    answer.userUnknown === true
+      ? `This server knows no user "${visible(who.user)}": the code is no good unless that is, letter by letter, what the device shows.\n`
+      : '';
+  return `code  ${answer.code}\nIt lets ${who.user} log in offline on ${who.device} for ${answer.hours} h, with the password.\n${doubt}`;
 }

@@ -74,7 +74,7 @@ export function serverProgram(out: (text: string) => void): Command {
     .description('answers the challenge of a device, by telephone: its user may log in offline there for some hours')
     .requiredOption('--data <dir>', 'the data folder of this server, Primary or Secondary')
     .requiredOption('--device <name>', 'as the device shows it')
-    .requiredOption('--user <name>', 'who is to log in')
+    .requiredOption('--user <name>', 'who is to log in, letter by letter as the device shows it')
     .requiredOption('--challenge <digits>', 'the eight digits that the device shows')
     .option('--hours <n>', 'how long: 1, 2, 4, 8, 12, 24, 48 or 72', '8')
     .option('--json', 'print the answer as JSON')

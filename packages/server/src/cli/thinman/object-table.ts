@@ -1,4 +1,4 @@
-import { type ObjectKind, type ObjectOutput, visible } from '@thinman/protocol';
+import { type KdfParameters, type ObjectKind, type ObjectOutput, visible } from '@thinman/protocol';
 import { moment, table } from './table.ts';
 
 type Column = readonly [header: string, cell: (body: Readonly<Record<string, unknown>>, status: Status) => unknown];
@@ -12,6 +12,9 @@ const parts = (value: unknown) =>
     .join(' + ');
 const moments = (activateAt: unknown) => Object.values((activateAt ?? {}) as object).join(' ');
 const told = (devices: unknown, how: string) => ((devices ?? {}) as Record<string, unknown>)[how] ?? '';
+/** What each guess at it costs somebody who has stolen the database; nothing where there is no password, as of a directory's user. */
+const cost = (kdf: KdfParameters | undefined) =>
+  kdf === undefined ? '' : `${Math.round(kdf.memoryKib / 1024)} MiB x ${kdf.passes}`;
 const date = (value: unknown) => (typeof value === 'number' ? moment(value) : '');
 
 /** What is worth a column, by kind. Everything is in `-o yaml`. */
@@ -42,6 +45,7 @@ const COLUMNS: Record<ObjectKind, readonly Column[]> = {
     ['DISPLAY NAME', ({ displayName }) => displayName],
     ['GROUPS', ({ groups }) => (Array.isArray(groups) ? groups.join(',') : '')],
     ['STATE', ({ disabled, locked }) => yes(disabled, 'disabled') || yes(locked, 'locked')],
+    ['PASSWORD', (_, { kdf }) => cost(kdf as KdfParameters | undefined)],
   ],
   Policy: [
     ['SCOPE', ({ scope }) => scope ?? 'both'],

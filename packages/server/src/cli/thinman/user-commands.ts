@@ -29,7 +29,11 @@ export function addUserCommands(program: Command, asking: Asking): void {
 async function act(client: AdminClient, what: string, name: string, words: string): Promise<string> {
   const question = { method: 'POST', path: `/users/${what}`, body: { user: name } } as const;
   const answer = await client.ask(UserActAnswer, question);
-  return `${words}  User/${answer.name}\ngeneration ${answer.epoch}.${answer.generation}\n`;
+  const rest =
+    answer.ofDirectory === true && what === 'unlock'
+      ? "a lock of the directory's own is lifted in the directory\n"
+      : '';
+  return `${words}  User/${answer.name}\ngeneration ${answer.epoch}.${answer.generation}\n${rest}`;
 }
 
 async function list(client: AdminClient, format: Format): Promise<string> {
