@@ -83,8 +83,10 @@ test('what is asked for while a round goes on is one more round, with the newest
   await clock.advance(0);
   assert.deepEqual(given, [1, 4]);
   open.pop()?.();
+  await clock.advance(0);
+  assert.deepEqual(given, [1, 4], 'one for all of them');
   await clock.advance(10_000);
-  assert.deepEqual(given, [1, 4, 4], 'and then again after its wait');
+  assert.deepEqual(given, [1, 4, 4], 'and again after its wait');
 });
 
 test('whatever comes of making the appliers, or of telling the results, it goes on, and says so', async () => {
