@@ -100,6 +100,21 @@ export function deploymentContract(recordOf: () => SourceOfRecord): void {
       assert.deepEqual(await record.reportTally(2), []);
     });
 
+    it('stores what others told whatever a device says that it has', async () => {
+      const record = recordOf();
+      const absurd = { epoch: 1, generation: 1e300 };
+      const data = { which: 'device', etag: 'x', version: absurd, sections: {} };
+      await record.storeEvents([
+        report({ id: '1' }, APPLIED),
+        { ...report({ id: '2', device: 'liar' }), data },
+        { ...report({ id: '3', device: 'liar' }), data: { ...data, version: { epoch: 1e300, generation: 2 } } },
+        report({ id: '4', device: 'tc-2', user: 'u'.repeat(256) }, APPLIED),
+      ]);
+      const told = await record.reports(['device:tc-1', 'device:liar', 'device:tc-2']);
+      assert.deepEqual(told.map(({ origin }) => origin).toSorted(), ['device:tc-1', 'device:tc-2']);
+      assert.equal((await record.events({ limit: 10 })).length, 4, 'the events themselves are what was said');
+    });
+
     it('goes on after a report from before a device knew the time', async () => {
       const record = recordOf();
       const takenAt = Date.UTC(2026, 10, 22, 12);
