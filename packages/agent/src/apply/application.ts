@@ -20,7 +20,7 @@ import { createHookAppliers } from './hooks/hook-appliers.ts';
 import { runHook } from './hooks/run-hook.ts';
 import { killMarked } from './marked-processes.ts';
 import { openMemoryFolder } from './memory-folder.ts';
-import { createNetworkTrial } from './network-trial.ts';
+import { createNetworkTrial, TRIED } from './network-trial.ts';
 import { createReporting } from './reporting.ts';
 import { type Holding, usableConnections } from './sections.ts';
 import { userPolicyFile } from './user-policy-file.ts';
@@ -68,6 +68,10 @@ export function createApplication(options: ApplicationOptions) {
     appliers: holding => [...fetching(holding), ...files, connectionApplier, ...hooks(), ...appliers],
     clock,
     onDefect,
+    // A hook of another section that hangs, for the network is gone say, does not put off the judgement.
+    onSection(holding, section, result) {
+      if (section === TRIED) trial.applied(holding, { [section]: result });
+    },
     onResults(holding, results) {
       last = { holding, results };
       trial.applied(holding, results);

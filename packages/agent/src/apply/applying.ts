@@ -1,4 +1,4 @@
-import type { SectionResults } from '@thinman/protocol';
+import type { SectionResult, SectionResults } from '@thinman/protocol';
 import type { Clock } from '../ports.ts';
 import { type Applier, applyAll } from './applier.ts';
 import { brief } from './brief.ts';
@@ -20,13 +20,16 @@ export type ApplyingOptions = {
   /** Asked anew for each round: what is to be applied may need others than before. */
   readonly appliers: (holding: Holding) => readonly Applier[];
   readonly clock: Pick<Clock, 'after'>;
+  /** In the middle of a round: see `applyAll`. */
+  readonly onSection?: (holding: Holding, section: string, result: SectionResult) => void;
   /** After each round. */
   readonly onResults?: (holding: Holding, results: SectionResults) => void;
   readonly onDefect?: (error: unknown) => void;
 };
 
 /** Applies what holds, one after the other, and the newest again until every section of it is applied. */
-export function createApplying({ appliers, clock, onResults, onDefect }: ApplyingOptions): Applying {
+export function createApplying(options: ApplyingOptions): Applying {
+  const { appliers, clock, onSection, onResults, onDefect } = options;
   let newest: Holding | undefined;
   let stopped = false;
   let waitMs = APPLY_AGAIN_MS;
@@ -69,7 +72,7 @@ export function createApplying({ appliers, clock, onResults, onDefect }: Applyin
   /** Whatever an applier, or who makes them, does: the device goes on, and tells. */
   async function resultsOf(holding: Holding): Promise<SectionResults> {
     try {
-      return await applyAll(holding, appliers(holding));
+      return await applyAll(holding, appliers(holding), (section, result) => onSection?.(holding, section, result));
     } catch (error) {
       onDefect?.(error);
       return { files: { result: 'failed', why: brief(error instanceof Error ? error.message : 'unknown') } };

@@ -109,6 +109,10 @@ function draftOfDiffering(now: Body, before: Body, draft: (wanted: Body) => Roll
   return canonicalJson(now) === canonicalJson(before) ? undefined : draft(before);
 }
 
+/** A rollout that is over keeps nothing that it names. */
+const isPast = ({ kind, name, now, system }: RollbackDraft) =>
+  kind === 'Rollout' && isOver(readRollout(name, now, system));
+
 /** As `apply` has it (ADR 0089): one that is over changes no more, and one that has begun is of one object to its end. */
 function draftOfRollout(
   { name, body, system }: StoredObject,
@@ -143,7 +147,9 @@ export function planRollback(drafts: readonly RollbackDraft[]): RollbackPlan {
     const gone = goneDevice(draft, byKey);
     if (gone !== undefined) settle(draft, `would name the Device "${gone}", which is gone`);
   }
-  const staying = [...byKey.values()].filter(({ wanted, now }) => wanted === 'as_now' && now !== null);
+  const staying = [...byKey.values()].filter(
+    draft => draft.wanted === 'as_now' && draft.now !== null && !isPast(draft),
+  );
   for (let next = staying.pop(); next !== undefined; next = staying.pop()) {
     for (const { kind, name } of referencesOf(next.kind, next.now ?? {})) {
       const named = byKey.get(objectKey(kind, name));

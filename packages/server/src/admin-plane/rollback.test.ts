@@ -104,10 +104,14 @@ test('a rollback gives no rollout another object once it has begun, and changes 
       });
     await site.apply([rollout('moved', 'loud')]);
     await system('moved', 'running');
+    await site.apply([
+      object('DeviceGroup', 'since'),
+      rollout('over', 'late', { stages: [{ deviceGroups: ['since'] }] }),
+    ]);
     await system('over', 'finished');
     await site.deps.syncNow();
     const answer = await rollback(site, to);
-    assert.deepEqual(lines(answer), []);
+    assert.deepEqual(lines(answer), ['deleted DeviceGroup/since']);
     assert.deepEqual(kept(answer), [
       'Rollout/moved has begun since, and was of another object then: roll it back',
       'Rollout/over is over (finished)',
