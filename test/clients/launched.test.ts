@@ -129,7 +129,11 @@ test('Chromium shows the page of a web connection over the whole screen', { time
     folder: openMemoryFolder(join(memory, 'run')),
   });
   const url = `http://127.0.0.1:${address.port}/`;
-  const client = start(launchOf({ name: 'wiki', type: 'web', url, kiosk: true, private: true }), undefined);
+  const client = start(
+    launchOf({ name: 'wiki', type: 'web', url, kiosk: true, private: true }),
+    undefined,
+    'a-session',
+  );
   try {
     await waitFor(
       'the page on the screen',

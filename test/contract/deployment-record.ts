@@ -100,6 +100,74 @@ export function deploymentContract(recordOf: () => SourceOfRecord): void {
       assert.deepEqual(await record.reportTally(2), []);
     });
 
+    it('stores what others told whatever a device says that it has', async () => {
+      const record = recordOf();
+      const absurd = { epoch: 1, generation: 1e300 };
+      const data = { which: 'device', etag: 'x', version: absurd, sections: {} };
+      await record.storeEvents([
+        report({ id: '1' }, APPLIED),
+        { ...report({ id: '2', device: 'liar' }), data },
+        { ...report({ id: '3', device: 'liar' }), data: { ...data, version: { epoch: 1e300, generation: 2 } } },
+        report({ id: '4', device: 'tc-2', user: 'u'.repeat(256) }, APPLIED),
+      ]);
+      const told = await record.reports(['device:tc-1', 'device:liar', 'device:tc-2']);
+      assert.deepEqual(told.map(({ origin }) => origin).toSorted(), ['device:tc-1', 'device:tc-2']);
+      assert.equal((await record.events({ limit: 10 })).length, 4, 'the events themselves are what was said');
+    });
+
+    it('goes on after a report from before a device knew the time', async () => {
+      const record = recordOf();
+      const takenAt = Date.UTC(2026, 10, 22, 12);
+      const id = (ms: number) => {
+        const time = ms.toString(16).padStart(12, '0');
+        return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000001`;
+      };
+      const toldAt = (ms: number, etag: string, takenMs = takenAt) => ({
+        ...report({}),
+        ...{
+          id: id(ms),
+          at: ms,
+          takenAt: takenMs,
+          data: { which: 'device', etag, version: { epoch: 1, generation: 2 } },
+        },
+      });
+      const etag = async () => (await record.reports(['device:tc-1']))[0]?.etag;
+      const in2099 = toldAt(Date.UTC(2099, 0), 'of 2099');
+      await record.storeEvents([toldAt(takenAt - 60_000, 'before'), in2099]);
+      assert.equal(await etag(), 'of 2099', 'it came behind the other');
+      await record.storeEvents([toldAt(takenAt + 10_000, 'after', takenAt + 20_000)]);
+      assert.equal(await etag(), 'after');
+      await record.storeEvents([in2099]);
+      assert.equal(await etag(), 'after', 'what comes twice changes nothing');
+      await record.storeEvents([
+        { ...in2099, takenAt: takenAt + 30_000 },
+        toldAt(takenAt + 25_000, 'last', takenAt + 30_000),
+      ]);
+      assert.equal(await etag(), 'last', 'of one batch the last');
+    });
+
+    it('keeps those of as many users of a device as work there, the newest', async () => {
+      const record = recordOf();
+      const ofUsers = (from: number, to: number) =>
+        Array.from({ length: to - from }, (_, at) =>
+          report({ id: String(from + at), user: `user-${from + at}` }, APPLIED),
+        );
+      await record.storeEvents([
+        report({ id: '1', device: 'tc-2', user: 'alice' }),
+        report({ id: '2' }),
+        ...ofUsers(3, 150),
+      ]);
+      await record.storeEvents(ofUsers(150, 300));
+      const told = await record.reports(['device:tc-1']);
+      assert.equal(told.length, 201, 'with that of the device');
+      const users = new Set(told.map(({ user }) => user));
+      assert.deepEqual(
+        ['', 'user-99', 'user-100', 'user-299'].map(user => users.has(user)),
+        [true, false, true, true],
+      );
+      assert.equal((await record.reports(['device:tc-2'])).length, 1);
+    });
+
     it('tells what lies between two generations, and which commits there were', async () => {
       const record = recordOf();
       await putUser(record, 'alice');

@@ -41,6 +41,19 @@ test('a killed Primary costs the next login nothing, and the session stays', asy
   assert.deepEqual(defects, []);
 });
 
+test('a policy that gives servers no time to be reached keeps the device from none of them', async () => {
+  const clock = manualClock();
+  const { runner, server } = simulate({ clock, servers: ['primary'], view: site, timings: { connectDeadlineMs: 50 } });
+  runner.start();
+  await clock.advance(1_000);
+  server('primary').kill();
+  server('primary').connectDeadlines.length = 0;
+  await clock.advance(60_000);
+  const { connectDeadlines } = server('primary');
+  assert.ok(connectDeadlines.length > 1);
+  assert.deepEqual([...new Set(connectDeadlines)], [1_500], 'as without that policy');
+});
+
 test('timers that come early and time that passes at work lose no deadline: who hangs holds nobody back', async () => {
   for (let earlyMs = 0.1; earlyMs < 1; earlyMs += 0.1) {
     const inner = manualClock();

@@ -54,6 +54,8 @@ export type SimulatedServer = {
   refusesChannels: boolean;
   /** What it was asked, in order. */
   readonly asked: string[];
+  /** How long it got for each connection of a search, ms. */
+  readonly connectDeadlines: number[];
   /** Whom its hellos named, by id. */
   readonly hellos: (readonly string[])[];
   /** Logins that proved an open session: the id of each, and what was said of the session. */
@@ -131,6 +133,7 @@ export function simulate(options: {
       crowdMs: 0,
       refusesChannels: false,
       asked: [],
+      connectDeadlines: [],
       proofs: [],
       hellos: [],
       events: [],
@@ -262,7 +265,10 @@ export function simulate(options: {
   };
 
   const connector: ChannelConnector = {
-    readyz: (target, _connectDeadlineMs, signal) => client.readyz(target, signal),
+    readyz(target, connectDeadlineMs, signal) {
+      find(target.name).connectDeadlines.push(connectDeadlineMs);
+      return client.readyz(target, signal);
+    },
     reset() {},
     open(target, deadlineMs, pingMs, listener) {
       const server = find(target.name);

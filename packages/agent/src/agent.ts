@@ -36,6 +36,7 @@ import { createApplication } from './apply/application.ts';
 import type { Applier } from './apply/applier.ts';
 import type { ClientOptions } from './apply/connections/start-client.ts';
 import { agentPaths, prepareDataFolder } from './config.ts';
+import { searchConnectMs } from './core/health.ts';
 import type { Greeter } from './local/greeter/greeter-server.ts';
 import { createLocalServers, type LocalServers } from './local/local-servers.ts';
 import { readLocalSettings, unixAccountSettings } from './local/local-settings.ts';
@@ -199,7 +200,7 @@ export function createAgent(options: AgentOptions): Agent {
   const trialClient = createServerClient({
     clock,
     identity: () => identity,
-    connectDeadlineMs: () => connectDeadlineMs,
+    connectDeadlineMs: () => searchConnectMs({ connectDeadlineMs }),
   });
   /** Over connections that begin now: one that was there before says nothing of a network that has changed. */
   async function anyServerAnswers(): Promise<boolean> {

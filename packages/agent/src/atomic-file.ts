@@ -1,28 +1,34 @@
 import {
   closeSync,
   fchmodSync,
+  fchownSync,
   fsyncSync,
+  lstatSync,
   openSync,
   renameSync,
   rmSync,
-  statSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { errorCode } from './error-code.ts';
 
+/** Whose a file is. Only root can give one away. */
+export type FileOwner = { readonly uid: number; readonly gid: number };
+
 /**
- * Replaces a file so that after a power cut it holds the old content or the new one, whole. `mode` holds from the first
- * byte on. Throws as `node:fs` does; then the old content is still there.
+ * Replaces a file so that after a power cut it holds the old content or the new one, whole. `mode` and `owner` (left out: the
+ * agent's own user) hold from the first byte on. Throws as `node:fs` does; then the old content is still there.
  */
-export function writeFileAtomic(path: string, content: string | Uint8Array, mode: number): void {
+export function writeFileAtomic(path: string, content: string | Uint8Array, mode: number, owner?: FileOwner): void {
   const draft = `${path}.new`;
   try {
     removeFile(draft);
     const file = openSync(draft, 'wx', mode);
     try {
       fchmodSync(file, mode); // the umask may have taken bits away
+      // By its handle: by its name, somebody could have put a link there.
+      if (owner !== undefined) fchownSync(file, owner.uid, owner.gid);
       writeFileSync(file, content);
       fsyncSync(file);
     } finally {
@@ -49,7 +55,7 @@ export function syncFolder(folder: string): void {
 /** Nothing is there afterwards, be it that nothing was. `rmSync` does no better: its error on a read-only disk has no code. */
 export function removeFile(path: string): void {
   try {
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) rmSync(path, { recursive: true });
+    if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true) rmSync(path, { recursive: true });
     else unlinkSync(path);
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error;

@@ -1,10 +1,13 @@
 import Type, { type Static } from 'typebox';
 
+/** A larger one is no number that anybody has counted up to, and no database takes it. */
+const counted = () => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+
 /**
  * A point in the site's one line of commits. `epoch` is raised by promotion or by accepting a restored database;
  * `generation` counts commits within it. Ordered by epoch first.
  */
-export const Version = Type.Object({ epoch: Type.Integer({ minimum: 0 }), generation: Type.Integer({ minimum: 0 }) });
+export const Version = Type.Object({ epoch: counted(), generation: counted() });
 export type Version = Static<typeof Version>;
 
 /** Before everything: what a device knows that knows nothing. */

@@ -175,6 +175,29 @@ describe('signs of life', () => {
     assert.deepEqual(heard.closed, []);
   });
 
+  test('pings come no faster than the wire takes, whatever a policy says', async () => {
+    const lab = await channelServer(() => {});
+    const waits: number[] = [];
+    const connector = createChannelConnector({
+      clock: {
+        ...systemClock,
+        after(ms, action) {
+          waits.push(ms);
+          return systemClock.after(ms, action);
+        },
+      },
+      ...{ random: () => 0.5, identity: () => identity },
+      roundTrips: { add() {}, of: () => 300 },
+    });
+    const opened = Promise.withResolvers<void>();
+    const handle = connector.open(lab.server, CONNECT_MS, 20, {
+      ...{ onOpen: opened.resolve, onAlive() {}, onFrame() {}, onClosed: opened.reject },
+    });
+    await opened.promise;
+    handle.close();
+    assert.ok(waits.includes(300) && !waits.includes(20), `${waits}`);
+  });
+
   test('a server that answers no ping is dead after two misses', async () => {
     const seen = { pings: 0, isClosed: false };
     const lab = await channelServer(ws => {

@@ -74,7 +74,9 @@ export function createChannelConnector(options: ChannelConnectorOptions): Channe
         if (!closed) listener.onAlive();
       };
       const schedulePing = () => {
-        const delayMs = pingIntervalMs * (1 - PING_SPREAD + 2 * PING_SPREAD * random());
+        // Shorter than the wire takes, the first answers would come after it was given up.
+        const leastMs = options.roundTrips?.of(serverKey(server)) ?? 0;
+        const delayMs = Math.max(pingIntervalMs, leastMs) * (1 - PING_SPREAD + 2 * PING_SPREAD * random());
         cancelTimer = clock.after(delayMs, () => {
           if (misses >= MISSES_UNTIL_DEAD) {
             finish({ reason: 'timeout', detail: `no sign of life after ${MISSES_UNTIL_DEAD} pings` });

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { BundleApplied, Connection, DeviceBundle, SectionResults, SessionView } from '@thinman/protocol';
 import type { AgentPaths } from '../config.ts';
 import type { Clock, FileCache, Random } from '../ports.ts';
@@ -6,14 +7,20 @@ import type { Applier } from './applier.ts';
 import { openApplyState } from './apply-state.ts';
 import { createApplying } from './applying.ts';
 import { connectionApplier } from './connections/connection-applier.ts';
-import { type ClientOptions, createStartClient, type StartClient } from './connections/start-client.ts';
+import {
+  type ClientOptions,
+  CONNECTIONS_MARK,
+  createStartClient,
+  type StartClient,
+} from './connections/start-client.ts';
 import { createSupervisor } from './connections/supervisor.ts';
 import { devicePolicyFile } from './device-policy-file.ts';
 import { createFileAppliers, pathsOf } from './file-appliers.ts';
 import { createHookAppliers } from './hooks/hook-appliers.ts';
 import { runHook } from './hooks/run-hook.ts';
+import { killMarked } from './marked-processes.ts';
 import { openMemoryFolder } from './memory-folder.ts';
-import { createNetworkTrial } from './network-trial.ts';
+import { createNetworkTrial, TRIED } from './network-trial.ts';
 import { createReporting } from './reporting.ts';
 import { type Holding, usableConnections } from './sections.ts';
 import { userPolicyFile } from './user-policy-file.ts';
@@ -60,6 +67,11 @@ export function createApplication(options: ApplicationOptions) {
   const applying = createApplying({
     appliers: holding => [...fetching(holding), ...files, connectionApplier, ...hooks(), ...appliers],
     clock,
+    onDefect,
+    // A hook of another section that hangs, for the network is gone say, does not put off the judgement.
+    onSection(holding, section, result) {
+      if (section === TRIED) trial.applied(holding, { [section]: result });
+    },
     onResults(holding, results) {
       last = { holding, results };
       trial.applied(holding, results);
@@ -95,6 +107,8 @@ export function createApplication(options: ApplicationOptions) {
     clock,
     random,
     start: clients === undefined ? startNone : createStartClient(clock, { ...clients, folder }),
+    newMark: randomUUID,
+    onSessionOver: mark => killMarked(CONNECTIONS_MARK, mark),
     ...(options.onConnections !== undefined && { onChange: options.onConnections }),
     onLastClosed() {
       const settings = { ...device?.settings, ...session?.bundle.settings };
@@ -115,6 +129,15 @@ export function createApplication(options: ApplicationOptions) {
     });
   }
 
+  /** What keeps the file from going keeps no session from ending; applying tries again. */
+  function forgetUser(): void {
+    try {
+      userFile?.forget();
+    } catch (error) {
+      onDefect(error);
+    }
+  }
+
   return {
     takeDevice(bundle: DeviceBundle): void {
       device = bundle;
@@ -123,7 +146,7 @@ export function createApplication(options: ApplicationOptions) {
     },
     takeSession(next: OpenSession | null): void {
       session = next;
-      if (next === null) userFile?.forget();
+      if (next === null) forgetUser();
       else if (next.isKnown) reporting.known(next.bundle.etag);
       take();
     },
@@ -135,10 +158,10 @@ export function createApplication(options: ApplicationOptions) {
       const ended = supervisor.stop();
       ending.abort();
       trial.stop();
-      userFile?.forget();
+      forgetUser();
       await applying.stop();
       await ended;
-      userFile?.forget();
+      forgetUser();
     },
   };
 }

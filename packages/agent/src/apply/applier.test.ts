@@ -120,3 +120,22 @@ test('connections of the device can be used with nobody signed in where its poli
   const open = { ...device, settings: { 'session.connectionsWithoutLogin': true } };
   assert.deepEqual(usableConnections({ device: open, user: null }), connections);
 });
+
+test('a section is told as soon as the last of its appliers is through, whoever comes behind', async () => {
+  const told: string[] = [];
+  const applier = (section: string, result: 'applied' | 'failed'): Applier => ({
+    section,
+    async apply() {
+      told.push(`apply ${section}`);
+      return result === 'failed' ? { result, why: 'x' } : { result };
+    },
+  });
+  const appliers = [applier('network', 'failed'), applier('display', 'applied'), applier('network', 'applied')];
+  await applyAll({ device: bundle, user: null }, [...appliers, applier('power', 'applied')], (section, { result }) =>
+    told.push(`${section} ${result}`),
+  );
+  assert.deepEqual(told, [
+    ...['apply network', 'apply display', 'display applied', 'apply network', 'network failed'],
+    ...['apply power', 'power applied'],
+  ]);
+});

@@ -13,13 +13,23 @@ export type Applier = {
   apply(holding: Holding, values: SectionValues): Promise<SectionResult>;
 };
 
-/** One after the other, in order; one that fails stops none of the others. Of several for a section the worst result counts. */
-export async function applyAll(holding: Holding, appliers: readonly Applier[]): Promise<SectionResults> {
+/**
+ * One after the other, in order; one that fails stops none of the others. Of several for a section the worst result counts.
+ * `onSection`: the last applier of this section is through; those of others may still take long.
+ */
+export async function applyAll(
+  holding: Holding,
+  appliers: readonly Applier[],
+  onSection: (section: string, result: SectionResult) => void = () => {},
+): Promise<SectionResults> {
   const sections = sectionsOf(holding);
   const results: SectionResults = {};
-  for (const applier of appliers) {
-    const result = await resultOf(applier, holding, sections.get(applier.section) ?? {});
-    results[applier.section] = worse(results[applier.section], result);
+  const last = new Map(appliers.map(({ section }, at) => [section, at]));
+  for (const [at, applier] of appliers.entries()) {
+    const { section } = applier;
+    const result = worse(results[section], await resultOf(applier, holding, sections.get(section) ?? {}));
+    results[section] = result;
+    if (last.get(section) === at) onSection(section, result);
   }
   return results;
 }

@@ -60,3 +60,58 @@ test('nothing is applied after the end', async () => {
   await clock.advance(60_000);
   assert.deepEqual(given, [1]);
 });
+
+test('what is asked for while a round goes on is one more round, with the newest', async () => {
+  const clock = manualClock();
+  const given: number[] = [];
+  const open: (() => void)[] = [];
+  const applier: Applier = {
+    section: 'files',
+    async apply({ device: { version } }) {
+      given.push(version.generation);
+      await new Promise<void>(resolve => open.push(resolve));
+      return { result: 'failed', why: 'it hung' };
+    },
+  };
+  const applying = createApplying({ appliers: () => [applier], clock });
+  for (const generation of [1, 2, 3, 4]) {
+    applying.take(holdingAt(generation));
+    await clock.advance(0);
+  }
+  assert.deepEqual(given, [1]);
+  open.pop()?.();
+  await clock.advance(0);
+  assert.deepEqual(given, [1, 4]);
+  open.pop()?.();
+  await clock.advance(0);
+  assert.deepEqual(given, [1, 4], 'one for all of them');
+  await clock.advance(10_000);
+  assert.deepEqual(given, [1, 4, 4], 'and again after its wait');
+});
+
+test('whatever comes of making the appliers, or of telling the results, it goes on, and says so', async () => {
+  const clock = manualClock();
+  const { given, applier } = disk();
+  const told: unknown[] = [];
+  const defects: unknown[] = [];
+  let isBroken = true;
+  const applying = createApplying({
+    clock,
+    appliers() {
+      if (isBroken) throw new Error('EACCES');
+      return [applier];
+    },
+    onResults(_, results) {
+      told.push(results);
+      throw new Error('cannot be told');
+    },
+    onDefect: error => defects.push((error as Error).message),
+  });
+  applying.take(holdingAt(1));
+  await clock.advance(0);
+  assert.deepEqual(told, [{ files: { result: 'failed', why: 'EACCES' } }]);
+  isBroken = false;
+  await clock.advance(10_000);
+  assert.deepEqual(given, [1]);
+  assert.deepEqual(defects, ['EACCES', 'cannot be told', 'cannot be told']);
+});

@@ -1,4 +1,5 @@
 import { type BundleFile, filesNamed, SETTINGS } from '@thinman/protocol';
+import { errorCode } from '../error-code.ts';
 import type { Clock, FileCache } from '../ports.ts';
 import type { Applier } from './applier.ts';
 import { type Holding, sectionsOf } from './sections.ts';
@@ -10,7 +11,7 @@ const ROUND_MS = 60_000;
 export function createFileAppliers(cache: FileCache, clock: Pick<Clock, 'after'>, ending: AbortSignal) {
   return (holding: Holding): readonly Applier[] => {
     const files = filesOf(holding);
-    cache.makeRoom([...files.values()]);
+    makeRoom(cache, [...files.values()]);
     return Array.from(sectionsOf(holding)).flatMap(([section, values]) => {
       const names = namesIn(values);
       return names.length === 0 ? [] : [applierOf(section, names, files)];
@@ -35,6 +36,15 @@ export function createFileAppliers(cache: FileCache, clock: Pick<Clock, 'after'>
         }
       },
     };
+  }
+}
+
+/** A disk from which nothing can be removed (read-only, or failing) keeps nobody from what is there already. */
+function makeRoom(cache: FileCache, files: readonly BundleFile[]): void {
+  try {
+    cache.makeRoom(files);
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
   }
 }
 

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import {
   chmodSync,
+  chownSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -81,4 +84,39 @@ test('what a killed agent left there is removed, and a folder that others may lo
   assert.deepEqual(readdirSync(path), []);
   chmodSync(path, 0o755);
   assert.throws(() => openMemoryFolder(path, { typeOf: () => TMPFS }), MemoryFolderUnfit);
+});
+
+test("for clients of another user it stays the agent's own, and is taken back where an earlier agent gave it away", {
+  skip: process.getuid?.() !== 0,
+}, () => {
+  const nobody = { uid: 65_534, gid: 65_534 };
+  const path = join(dir, 'run');
+  const open = (owner?: typeof nobody) => openMemoryFolder(path, { typeOf: () => TMPFS, ...(owner && { owner }) });
+  const found = () => {
+    const { uid, gid, mode } = statSync(path);
+    return [uid, gid, mode & 0o777];
+  };
+  mkdirSync(path, { mode: 0o700 });
+  chownSync(path, nobody.uid, nobody.gid);
+  symlinkSync('/etc/passwd', join(path, '1-connection.rdp'));
+  assert.deepEqual(open(nobody).owner, nobody);
+  assert.deepEqual(found(), [0, 65_534, 0o710]);
+  assert.deepEqual(readdirSync(path), []);
+  assert.ok(existsSync('/etc/passwd'));
+  open(nobody);
+  open();
+  assert.deepEqual(found(), [0, 65_534, 0o700]);
+});
+
+test('no folder is taken that those users could replace', { skip: process.getuid?.() !== 0 }, () => {
+  const nobody = { uid: 65_534, gid: 65_534 };
+  const open = (path: string) => openMemoryFolder(path, { typeOf: () => TMPFS, owner: nobody });
+  symlinkSync(mkdtempSync(join(dir, 'elsewhere-')), join(dir, 'link'));
+  assert.throws(() => open(join(dir, 'link')), MemoryFolderUnfit);
+  chmodSync(dir, 0o777);
+  assert.throws(() => open(join(dir, 'run')), MemoryFolderUnfit);
+  chmodSync(dir, 0o1777);
+  open(join(dir, 'run'));
+  chownSync(dir, nobody.uid, nobody.gid);
+  assert.throws(() => open(join(dir, 'run')), MemoryFolderUnfit);
 });

@@ -1,15 +1,35 @@
-import { chownSync, mkdirSync, readdirSync, statfsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { removeFile } from '../atomic-file.ts';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  type Stats,
+  statfsSync,
+  statSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { type FileOwner, removeFile } from '../atomic-file.ts';
 
 /** `statfs` of Linux (linux/magic.h): file systems that are in memory and gone with the power. */
 const IN_MEMORY: readonly number[] = [0x01021994 /* tmpfs */, 0x858458f6 /* ramfs */];
 /** Nobody but its owner looks into it. */
 const MODE = 0o700;
+/** Whoever knows the name of a file in it comes to it, and makes none: the agent is root there, and trusts what lies in it. */
+const MODE_FOR_CLIENTS = 0o710;
+const OPEN_TO_OTHERS = 0o077;
+const WRITABLE_BY_OTHERS = 0o022;
+const STICKY = 0o1000;
 
 /** A folder for what must not outlive a session, let alone the power. */
 export type MemoryFolder = {
   readonly path: string;
+  /** Whose the files in it are, if not the agent's own. */
+  readonly owner?: FileOwner | undefined;
   /** The path; throws MemoryFolderUnfit when what is there now is no memory (it was unmounted, say). */
   require(): string;
   /** Removes everything in it. */
@@ -22,8 +42,8 @@ export class MemoryFolderUnfit extends Error {
 }
 
 export type MemoryFolderOptions = {
-  /** Who may look into it beside the agent: the user under whom clients run. Only root can give it away. */
-  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+  /** The user under whom clients run: files in it are theirs, the folder is not. Only root has one. */
+  readonly owner?: FileOwner | undefined;
   readonly typeOf?: (path: string) => number;
 };
 
@@ -41,14 +61,44 @@ export function openMemoryFolder(path: string, options: MemoryFolderOptions = {}
   };
   make(path);
   requireMemory();
-  const { uid, mode } = statSync(path);
-  const mayOwn: readonly (number | undefined)[] = [process.getuid?.(), 0, owner?.uid];
-  if (!mayOwn.includes(uid) || (mode & 0o077) !== 0) {
-    throw new MemoryFolderUnfit(`${path} is open to others: give it to the agent's user and \`chmod 700\` it`);
-  }
+  const others = owner?.uid === process.getuid?.() ? undefined : owner;
+  if (others !== undefined) requireSafeParent(path);
+  takeFolder(path, others);
   clear();
-  if (owner !== undefined && uid !== owner.uid) chownSync(path, owner.uid, owner.gid);
-  return { path, require: requireMemory, clear };
+  return { path, owner: others, require: requireMemory, clear };
+}
+
+/** Checked and changed by its handle, which no link can be put in the place of. */
+function takeFolder(path: string, owner: FileOwner | undefined): void {
+  const handle = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    const stats = fstatSync(handle);
+    if (!isOurs(stats, owner)) {
+      throw new MemoryFolderUnfit(`${path} is open to others: give it to the agent's user and \`chmod 700\` it`);
+    }
+    if (owner !== undefined) fchownSync(handle, process.getuid?.() ?? 0, owner.gid);
+    if (owner !== undefined || isForClients(stats)) fchmodSync(handle, owner === undefined ? MODE : MODE_FOR_CLIENTS);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** Of the agent's user or root, and closed to others; as an agent has left it for its clients; as earlier ones gave it to them. */
+function isOurs(stats: Stats, owner: FileOwner | undefined): boolean {
+  const mayOwn: readonly (number | undefined)[] = [process.getuid?.(), 0, owner?.uid];
+  return mayOwn.includes(stats.uid) && (isForClients(stats) || (stats.mode & OPEN_TO_OTHERS) === 0);
+}
+
+const isForClients = ({ mode }: Stats) => (mode & 0o777) === MODE_FOR_CLIENTS;
+
+/** Who may rename the folder would put another one, or a link, in its place. */
+function requireSafeParent(path: string): void {
+  const { uid, mode } = statSync(dirname(resolve(path)));
+  const isWritable = (mode & WRITABLE_BY_OTHERS) !== 0 && (mode & STICKY) === 0;
+  if ((uid === 0 || uid === process.getuid?.()) && !isWritable && !lstatSync(path).isSymbolicLink()) return;
+  throw new MemoryFolderUnfit(
+    `${path} could be replaced by others: choose a folder in one that root alone writes to, under /run say`,
+  );
 }
 
 function make(path: string): void {

@@ -7,7 +7,8 @@ import { type Holding, sectionOf } from './sections.ts';
 /** A switch with 802.1X, DHCP and a Wi-Fi that joins anew: 20 to 30 s; twice that. */
 export const NETWORK_TRIAL_MS = 60_000;
 
-const SECTION = 'network';
+/** The section that is tried. */
+export const TRIED = 'network';
 /** No settings at all: as the device came. */
 export const NO_NETWORK_SETTINGS = '{}';
 
@@ -87,12 +88,12 @@ export function createNetworkTrial(options: NetworkTrialOptions) {
     /** The bundle with the network settings that hold now. */
     inForce(bundle: DeviceBundle): DeviceBundle {
       if (networkOf(bundle.settings) === state.inForce) return bundle;
-      const others = Object.entries(bundle.settings).filter(([key]) => sectionOf(key) !== SECTION);
+      const others = Object.entries(bundle.settings).filter(([key]) => sectionOf(key) !== TRIED);
       return { ...bundle, settings: { ...Object.fromEntries(others), ...JSON.parse(state.inForce) } };
     },
     /** A round of appliers is over. */
     applied({ device }: Holding, results: SectionResults): void {
-      const outcome: SectionResult = results[SECTION] ?? results.files ?? { result: 'applied' };
+      const outcome: SectionResult = results[TRIED] ?? results.files ?? { result: 'applied' };
       const digest = networkOf(device.settings);
       if (outcome.result === 'failed' && digest === state.wanted) notApplied = outcome.why;
       take({ kind: 'applied', digest, ok: outcome.result !== 'failed' });
@@ -127,6 +128,6 @@ function readable(record: TrialRecord | undefined): TrialRecord | undefined {
 
 /** Network settings as sorted JSON. */
 function networkOf(settings: EffectiveSettings): string {
-  const entries = Object.entries(settings).filter(([key]) => sectionOf(key) === SECTION);
+  const entries = Object.entries(settings).filter(([key]) => sectionOf(key) === TRIED);
   return JSON.stringify(Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1))));
 }

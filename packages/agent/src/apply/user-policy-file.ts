@@ -4,7 +4,7 @@ import type { Applier } from './applier.ts';
 import type { MemoryFolder } from './memory-folder.ts';
 
 const FILE = 'user-policy.json';
-/** Of the agent, and of the user under whom its clients run. */
+/** Of the agent's user alone: those under whom clients run are told what concerns them. */
 const FILE_MODE = 0o600;
 
 export type UserPolicyFile = Applier & {

@@ -112,3 +112,24 @@ test('whatever happens: one client at a time, none after a close, and each one t
     ),
   );
 });
+
+test('one that ends as it should, and is always opened, is opened ever more rarely where it never lasts', () => {
+  const rules = { reconnect: 'always' } as const;
+  let state = opened(CLOSED, 0).state;
+  let now = 0;
+  const end = (afterMs: number) => {
+    now += afterMs;
+    const step = clientEnded(state, { kind: 'ended' }, rules, now, MIDDLE);
+    assert.ok(step.state.kind === 'waiting');
+    const waitMs = step.state.until - now;
+    now = step.state.until;
+    state = timePassed(step.state, now).state;
+    return waitMs;
+  };
+  assert.deepEqual(
+    Array.from({ length: 8 }, () => end(100)),
+    [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, MAX_WAIT_MS, MAX_WAIT_MS],
+  );
+  assert.equal(end(STEADY_MS), 1_000, 'at once a little after a long one');
+  assert.equal(clientEnded(state, DROPPED, { ...rules, fallback: 'other' }, now, MIDDLE).state.kind, 'waiting');
+});

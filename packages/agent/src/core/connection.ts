@@ -5,10 +5,16 @@ import { jittered } from './backoff.ts';
 export type ConnectionState =
   /** Nobody has opened it, or it ended as it should. */
   | { readonly kind: 'closed' }
-  /** A client runs. `failures`: short-lived ones in a row before it. */
-  | { readonly kind: 'open'; readonly since: number; readonly failures: number }
-  /** Dropped: opened again at `until`. */
-  | { readonly kind: 'waiting'; readonly until: number; readonly failures: number; readonly why: string }
+  /** A client runs. `failures`: short-lived ones in a row before it; `returns`: such that ended as they should. */
+  | { readonly kind: 'open'; readonly since: number; readonly failures: number; readonly returns?: number }
+  /** Dropped, or ended where it is always opened: opened again at `until`. */
+  | {
+      readonly kind: 'waiting';
+      readonly until: number;
+      readonly failures: number;
+      readonly returns?: number;
+      readonly why: string;
+    }
   /** Told to end. `again`: it is opened anew as soon as it has. */
   | { readonly kind: 'closing'; readonly again: boolean }
   /** It cannot be opened, or dropped and is not to be opened again by itself. */
@@ -83,7 +89,10 @@ export function clientEnded(
   const { reconnect = 'never', fallback } = rules;
   if (end.kind === 'ended') {
     if (reconnect !== 'always') return { state: { kind: 'closed' }, effect: 'none' };
-    return { state: { kind: 'waiting', until: now + wait(1, draw), failures: 0, why: '' }, effect: 'none' };
+    // Two devices of one user may take a session from each other in turn: more rarely each time.
+    const returns = now - state.since >= STEADY_MS ? 1 : (state.returns ?? 0) + 1;
+    const until = now + wait(returns, draw);
+    return { state: { kind: 'waiting', until, failures: 0, returns, why: '' }, effect: 'none' };
   }
   const { why } = end;
   const failures = now - state.since >= STEADY_MS ? 1 : state.failures + 1;
@@ -98,7 +107,8 @@ export function clientEnded(
 /** Time has passed. */
 export function timePassed(state: ConnectionState, now: number): ConnectionStep {
   if (state.kind !== 'waiting' || state.until > now) return { state, effect: 'none' };
-  return { state: { kind: 'open', since: now, failures: state.failures }, effect: 'start' };
+  const { failures, returns } = state;
+  return { state: { kind: 'open', since: now, failures, ...(returns !== undefined && { returns }) }, effect: 'start' };
 }
 
 function wait(failures: number, draw: number): number {

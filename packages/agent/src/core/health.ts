@@ -1,4 +1,4 @@
-import { ONE_REQUEST_ONLY, type ServerState } from '@thinman/protocol';
+import { type AgentTimings, DEFAULT_AGENT_TIMINGS, ONE_REQUEST_ONLY, type ServerState } from '@thinman/protocol';
 import { doubling, jittered } from './backoff.ts';
 import type { Event, Heard, ProblemFacts } from './event.ts';
 import type { AgentState, ProbePurpose, ServerHealth } from './state.ts';
@@ -42,6 +42,14 @@ const SEARCH_DEADLINE_MS = 10_000;
 
 export function searchDeadlineMs(turn: Turn, server: string): number {
   return Math.max(connectDeadlineMs(turn, server), SEARCH_DEADLINE_MS);
+}
+
+/**
+ * For a search: a policy may give servers less, to have a dead one passed over sooner. But where that is less than the wire takes, no
+ * server would ever be reached again, and so no policy that says otherwise.
+ */
+export function searchConnectMs({ connectDeadlineMs: wanted }: Pick<AgentTimings, 'connectDeadlineMs'>): number {
+  return Math.max(wanted, DEFAULT_AGENT_TIMINGS.connectDeadlineMs);
 }
 
 export function connectDeadlineMs(turn: Turn, server: string): number {

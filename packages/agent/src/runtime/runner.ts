@@ -14,6 +14,7 @@ import {
 } from '@thinman/protocol';
 import type { Effect } from '../core/effect.ts';
 import type { Event } from '../core/event.ts';
+import { searchConnectMs } from '../core/health.ts';
 import { siteOf } from '../core/site.ts';
 import { type AgentState, isDecided } from '../core/state.ts';
 import { dueAt, initialState, transition } from '../core/transition.ts';
@@ -195,7 +196,7 @@ export function createRunner(options: RunnerOptions) {
         // In a login's path over the connection that the login will take; else over the one that becomes the channel.
         (target, signal) =>
           state.login === null
-            ? options.channels.readyz(target, timings.connectDeadlineMs, signal)
+            ? options.channels.readyz(target, searchConnectMs(timings), signal)
             : (channels.probe(server, signal) ?? client.readyz(target, signal)),
         answer => {
           const target = servers.get(server);

@@ -23,13 +23,17 @@ function checkScopes(inputs: readonly ValidInput[], view: SiteView): readonly Fi
     const message = `"${policy}" has scope: device, and this target asks for a user: nothing of it would ever count`;
     return [at(input, 'body.policy', message)];
   });
+  const onUsers = Map.groupBy(
+    view.list('Assignment').filter(({ name, body }) => {
+      return asksForUser((body as AssignmentBody).to) && !given.has(objectKey('Assignment', name));
+    }),
+    ({ body }) => (body as AssignmentBody).policy,
+  );
   const narrowed = inputs.flatMap(input => {
     if (input.kind !== 'Policy' || (input.body as PolicyBody).scope !== 'device') return [];
-    return view.list('Assignment').flatMap(({ name, body }) => {
-      const { policy, to } = body as AssignmentBody;
-      if (policy !== input.name || !asksForUser(to) || given.has(objectKey('Assignment', name))) return [];
-      return [at(input, 'body.scope', `is device, and the Assignment "${name}" puts this policy on users`)];
-    });
+    return (onUsers.get(input.name) ?? []).map(({ name }) =>
+      at(input, 'body.scope', `is device, and the Assignment "${name}" puts this policy on users`),
+    );
   });
   return [...assigned, ...narrowed];
 }

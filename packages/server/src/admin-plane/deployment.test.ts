@@ -385,6 +385,36 @@ test('a secret in a rollout is sealed, shown to nobody, and is the policy’s wh
     await driver.stop();
   }));
 
+test('a rollout takes a secret that its policy is given, or loses, in the very same apply', () =>
+  withSite(async site => {
+    const wifi = (passphrase?: unknown) => ({
+      settings: { network: { wifi: { networks: [{ ssid: 'a', ...(passphrase !== undefined && { passphrase }) }] } } },
+    });
+    const field = 'network.wifi.networks.a.passphrase';
+    const policy = (body: object) => ({ kind: 'Policy', name: 'w', body });
+    const rollout = (name: string) => ({
+      kind: 'Rollout',
+      name,
+      body: { of: { policy: 'w' }, to: { ...wifi({ secret: 'set' }), description: 'new' }, stages: [] },
+    });
+    const { driver } = await stagedSite(site);
+    // In either order: what is applied together is looked at together.
+    await site.apply([rollout('w1'), policy(wifi('first-passphrase'))]);
+    await driver.look();
+    const { body, system } = site.deps.replica.get('Policy', 'w') ?? assert.fail();
+    const sealed = (system.secrets as Record<string, string>)[field] ?? assert.fail();
+    assert.deepEqual(
+      [body.description, site.deps.dataKey.open(sealed, `Policy/w/${field}`)],
+      ['new', 'first-passphrase'],
+    );
+    const { problems = [] }: Problem = await site.refused([policy(wifi()), rollout('w2')]);
+    assert.deepEqual(
+      problems.map(({ kind, field: of }) => [kind, of]),
+      [['Rollout', 'body.to.settings.network.wifi.networks.0.passphrase']],
+    );
+    await driver.stop();
+  }));
+
 test('a rollout goes on over the removal of a server: secrets that are sealed anew are no change of its policy', () =>
   withSite(async site => {
     const wifi = (passphrase: unknown, hidden: boolean) => ({

@@ -55,9 +55,7 @@ export type PlanTools = {
  * and the same inputs in any order give the same plan.
  */
 export function planApply(read: InputsRead, view: SiteView, tools: PlanTools): ApplyPlan {
-  const drafts = read.inputs.map(input =>
-    draftOf(input, view.get(input.kind, input.name), tools, heldByPolicy(input, view)),
-  );
+  const drafts = draftsOf(read.inputs, view, tools);
   const invalid = [
     ...read.problems,
     ...drafts.flatMap(draft => [...draft.problems, ...checkWritable(draft)]),
@@ -89,11 +87,18 @@ type Draft = {
   readonly problems: readonly FieldProblem[];
 };
 
-/** Secrets of the policy that a rollout gives a new body: there it may say of them that they are set. */
-function heldByPolicy({ kind, body }: ValidInput, view: SiteView): Readonly<Record<string, unknown>> {
-  const policy = kind === 'Rollout' ? (body as RolloutBody).of.policy : undefined;
-  const held = policy === undefined ? undefined : view.get('Policy', policy)?.system.secrets;
-  return (held ?? {}) as Readonly<Record<string, unknown>>;
+/** In the order of the inputs. Rollouts rest on what the policies that they change hold after this very apply. */
+function draftsOf(inputs: readonly ValidInput[], view: SiteView, tools: PlanTools): readonly Draft[] {
+  const draft = (input: ValidInput, secrets: unknown = {}) =>
+    draftOf(input, view.get(input.kind, input.name), tools, secrets as Readonly<Record<string, unknown>>);
+  const policies = new Map<string, Draft>();
+  for (const input of inputs) if (input.kind === 'Policy') policies.set(input.name, draft(input));
+  return inputs.map(input => {
+    const { policy } = input.kind === 'Rollout' ? (input.body as RolloutBody).of : {};
+    // Secrets of a policy: there the new body may say of them that they are set.
+    const { system } = (policy === undefined ? undefined : (policies.get(policy) ?? view.get('Policy', policy))) ?? {};
+    return (input.kind === 'Policy' && policies.get(input.name)) || draft(input, system?.secrets);
+  });
 }
 
 function draftOf(
@@ -190,11 +195,12 @@ function checkCircles(inputs: readonly ValidInput[], view: SiteView): readonly F
   const groups = inputs.filter(({ kind }) => kind === 'DeviceGroup' || kind === 'UserGroup');
   const given = new Map(groups.map(group => [objectKey(group.kind, group.name), group.body]));
   const told = new Set<string>();
+  const clear = { DeviceGroup: new Set<string>(), UserGroup: new Set<string>() };
   return groups.flatMap(group => {
     const parentOf = (name: string) =>
       (given.get(objectKey(group.kind, name)) ?? view.get(group.kind, name)?.body)?.parent as string | undefined;
     if (told.has(objectKey(group.kind, group.name))) return [];
-    const circle = circleOf(group.name, parentOf);
+    const circle = circleOf(group.name, parentOf, clear[group.kind as keyof typeof clear]);
     if (circle === undefined) return [];
     for (const name of circle) told.add(objectKey(group.kind, name));
     return [at(group, 'body.parent', `makes a circle: ${circle.join(' → ')}`)];

@@ -5,8 +5,10 @@ import {
   type FieldProblem,
   type ObjectKind,
   type RollbackKept,
+  type RolloutBody,
 } from '@thinman/protocol';
-import type { ChangedSince } from '../ports.ts';
+import { isOver, readRollout } from '../core/rollout.ts';
+import type { ChangedSince, StoredObject } from '../ports.ts';
 import { checkBody } from './check-body.ts';
 import { isSpentToken } from './plan-delete.ts';
 import { objectKey } from './read-inputs.ts';
@@ -96,7 +98,7 @@ export function draftRollback(
         if (before === undefined) return undefined;
         return draft('as_now', 'is not made again: it would begin anew; apply it where that is wanted');
       }
-      return before === undefined ? draft(null) : draftOfDiffering(now, before.body, draft);
+      return before === undefined ? draft(null) : draftOfDiffering(now, before.body, draftOfRollout(stored, draft));
     default:
       if (before === undefined) return now === null ? undefined : draft(null);
       return now === null ? draft(before.body) : draftOfDiffering(now, before.body, draft);
@@ -105,6 +107,24 @@ export function draftRollback(
 
 function draftOfDiffering(now: Body, before: Body, draft: (wanted: Body) => RollbackDraft): RollbackDraft | undefined {
   return canonicalJson(now) === canonicalJson(before) ? undefined : draft(before);
+}
+
+/** A rollout that is over keeps nothing that it names. */
+const isPast = ({ kind, name, now, system }: RollbackDraft) =>
+  kind === 'Rollout' && isOver(readRollout(name, now, system));
+
+/** As `apply` has it (ADR 0089): one that is over changes no more, and one that has begun is of one object to its end. */
+function draftOfRollout(
+  { name, body, system }: StoredObject,
+  draft: (wanted: RollbackDraft['wanted'], why?: string) => RollbackDraft,
+) {
+  const rollout = readRollout(name, body, system);
+  return (wanted: Body): RollbackDraft => {
+    if (isOver(rollout)) return draft('as_now', `is over (${rollout.progress?.state})`);
+    const isSame = canonicalJson((wanted as RolloutBody).of) === canonicalJson(rollout.body.of);
+    if (rollout.progress === undefined || isSame) return draft(wanted);
+    return draft('as_now', 'has begun since, and was of another object then: roll it back');
+  };
 }
 
 /** Whether a device is trusted is no configuration: a rollback neither gives that back nor takes it. */
@@ -127,7 +147,9 @@ export function planRollback(drafts: readonly RollbackDraft[]): RollbackPlan {
     const gone = goneDevice(draft, byKey);
     if (gone !== undefined) settle(draft, `would name the Device "${gone}", which is gone`);
   }
-  const staying = [...byKey.values()].filter(({ wanted, now }) => wanted === 'as_now' && now !== null);
+  const staying = [...byKey.values()].filter(
+    draft => draft.wanted === 'as_now' && draft.now !== null && !isPast(draft),
+  );
   for (let next = staying.pop(); next !== undefined; next = staying.pop()) {
     for (const { kind, name } of referencesOf(next.kind, next.now ?? {})) {
       const named = byKey.get(objectKey(kind, name));

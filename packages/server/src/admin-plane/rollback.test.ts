@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ObjectOutput, Problem, RollbackAnswer } from '@thinman/protocol';
 import { type AdminSite, type AdminSiteOptions, createAdminSite } from '../../../../test/support/admin-site.ts';
+import { AS_PRIMARY } from '../../../../test/support/record-fixtures.ts';
 import { contextIn } from '../core/sealed.ts';
 
 const withSite = async (work: (site: AdminSite) => Promise<void>, options: AdminSiteOptions = {}) => {
@@ -77,6 +78,44 @@ test('a rollout that was deleted since does not begin anew, and one that was mad
       'Rollout/first is not made again: it would begin anew; apply it where that is wanted',
     ]);
     assert.equal(bodyOf(site, 'Rollout', 'first'), undefined);
+  }));
+
+test('a rollback gives no rollout another object once it has begun, and changes none that is over', () =>
+  withSite(async site => {
+    const rollout = (name: string, policy: string, more: object = {}) =>
+      object('Rollout', name, {
+        of: { policy },
+        to: { settings: {} },
+        stages: [{ deviceGroups: ['hospital'] }],
+        ...more,
+      });
+    await site.apply([...WARD, object('Policy', 'loud', { settings: {} }), object('Policy', 'late', { settings: {} })]);
+    await site.apply([
+      rollout('moved', 'quiet', { activateAt: LATER }),
+      rollout('over', 'late', { description: 'then' }),
+    ]);
+    const to = generation(site);
+    const system = (name: string, state: string) =>
+      site.deps.record.commit(AS_PRIMARY, async transaction => {
+        const { body } = (await transaction.get('Rollout', name)) ?? assert.fail();
+        const rolled = { state, stage: 0, stageSince: 0, began: to, base: to };
+        await transaction.put('Rollout', name, { ...body, description: 'now' }, { rollout: rolled });
+        return { write: true, result: undefined };
+      });
+    await site.apply([rollout('moved', 'loud')]);
+    await system('moved', 'running');
+    await site.apply([
+      object('DeviceGroup', 'since'),
+      rollout('over', 'late', { stages: [{ deviceGroups: ['since'] }] }),
+    ]);
+    await system('over', 'finished');
+    await site.deps.syncNow();
+    const answer = await rollback(site, to);
+    assert.deepEqual(lines(answer), ['deleted DeviceGroup/since']);
+    assert.deepEqual(kept(answer), [
+      'Rollout/moved has begun since, and was of another object then: roll it back',
+      'Rollout/over is over (finished)',
+    ]);
   }));
 
 test('the site is what it was: made since goes, deleted since comes back, changed is changed back; in one commit', () =>

@@ -17,11 +17,10 @@ export function checkRollouts(inputs: readonly ValidInput[], view: SiteView): re
     const over = stored !== undefined && isOver(readRollout(name, stored.body, stored.system));
     if (!over) bodies.set(name, body as RolloutBody);
   }
+  const changing = Map.groupBy(bodies, ([, body]) => keyOf(body));
   return given.flatMap(input => {
-    const mine = keyOf(input.body as RolloutBody);
-    const other = [...bodies].find(
-      ([name, body]) => name !== input.name && bodies.has(input.name) && keyOf(body) === mine,
-    );
+    if (!bodies.has(input.name)) return [];
+    const other = changing.get(keyOf(input.body as RolloutBody))?.find(([name]) => name !== input.name);
     if (other === undefined) return [];
     return [
       at(

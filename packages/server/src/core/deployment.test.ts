@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AssignmentTarget } from '@thinman/protocol';
+import fc from 'fast-check';
+import { circleOf } from '../admin-plane/group-cycles.ts';
 import type { BundleReport } from '../ports.ts';
 import { groupsWithin, progressOf, reachOf, scopesOf } from './deployment.ts';
+import { groupChain, groupDepths } from './site-config.ts';
 
 const REPORT: BundleReport = {
   ...{ origin: 'device:tc-1', user: '', at: 1, etag: 'held', outcome: 'failed' },
@@ -67,4 +70,55 @@ test('only there are devices looked for where they can be', () => {
   assert.deepEqual(scopes({ device: 'a' }, { userGroup: 'nurses' }), [{ kind: 'all' }]);
   assert.deepEqual(scopes(), []);
   assert.deepEqual(groupsWithin({ deviceGroups }, new Set(['hospital'])), new Set(['hospital', 'ward', 'room']));
+});
+
+test('however deep the tree is, each group is looked at once', () => {
+  let asked = 0;
+  class Counted extends Map<string, { readonly parent?: string }> {
+    override get(name: string) {
+      asked += 1;
+      return super.get(name);
+    }
+  }
+  const deep = new Counted();
+  for (let at = 0; at < 1_000; at++) deep.set(`g${at}`, at === 0 ? {} : { parent: `g${at - 1}` });
+  assert.equal(groupsWithin({ deviceGroups: deep }, new Set(['g500'])).size, 500);
+  assert.ok(asked <= 1_000, `${asked}`);
+  asked = 0;
+  const depths = groupDepths(deep, ['g999', 'g998', 'g10']);
+  assert.deepEqual([depths.size, depths.get('g0'), depths.get('g999')], [1_000, 0, 999]);
+  assert.ok(asked <= 1_000, `${asked}`);
+  asked = 0;
+  const clear = new Set<string>();
+  for (const name of deep.keys())
+    assert.equal(
+      circleOf(name, each => deep.get(each)?.parent, clear),
+      undefined,
+    );
+  assert.ok(asked <= 1_000, `${asked}`);
+});
+
+test('what is within, and on a circle, is as by the plain way, whatever leads where', () => {
+  const names = ['a', 'b', 'c', 'd', 'e'] as const;
+  const trees = fc.record(
+    Object.fromEntries(names.map(name => [name, fc.option(fc.constantFrom(...names), { nil: undefined })])),
+  );
+  fc.assert(
+    fc.property(trees, fc.subarray([...names]), (parents, outer) => {
+      const deviceGroups = new Map(
+        Object.entries(parents).map(([name, parent]) => [name, parent === undefined ? {} : { parent }]),
+      );
+      const isWithin = (name: string) => groupChain(deviceGroups, name).some(each => outer.includes(each as never));
+      const plain = new Set(outer.length === 0 ? [] : [...outer, ...names.filter(isWithin)]);
+      assert.deepEqual(groupsWithin({ deviceGroups }, new Set(outer)), plain);
+      const clear = new Set<string>();
+      for (const name of names) {
+        assert.deepEqual(
+          circleOf(name, each => parents[each], clear),
+          circleOf(name, each => parents[each]),
+          name,
+        );
+      }
+    }),
+  );
 });

@@ -2,7 +2,7 @@ import type { AssignmentTarget, DeploymentState, SectionResult } from '@thinman/
 import { compareVersions } from '@thinman/protocol';
 import type { BundleReport, GenerationChange } from '../ports.ts';
 import { EVERYBODY, MAX_TARGETS, type Reach } from './reach.ts';
-import { groupChain, type SiteConfig } from './site-config.ts';
+import type { SiteConfig } from './site-config.ts';
 
 /** How far a bundle is with a change: by what was told of it last, and by what the site would give it now. */
 export type Progress = { readonly state: DeploymentState; readonly sections: Readonly<Record<string, SectionResult>> };
@@ -87,8 +87,21 @@ export function groupsWithin(
 ): ReadonlySet<string> {
   const within = new Set(outer);
   if (outer.size === 0) return within;
+  // Each is walked over once, however deep the tree is.
+  const outside = new Set<string>();
   for (const name of config.deviceGroups.keys()) {
-    if (groupChain(config.deviceGroups, name).some(around => outer.has(around))) within.add(name);
+    const way: string[] = [];
+    let around: string | undefined = name;
+    while (around !== undefined && !within.has(around) && !outside.has(around)) {
+      way.push(around);
+      outside.add(around);
+      around = config.deviceGroups.get(around)?.parent;
+    }
+    if (around === undefined || !within.has(around)) continue;
+    for (const member of way) {
+      outside.delete(member);
+      within.add(member);
+    }
   }
   return within;
 }

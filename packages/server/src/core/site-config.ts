@@ -85,9 +85,15 @@ export function groupDepths(
 ): ReadonlyMap<string, number> {
   const depths = new Map<string, number>();
   for (const group of direct) {
-    for (const member of groupChain(groups, group)) {
-      if (!depths.has(member)) depths.set(member, groupChain(groups, member).length - 1);
+    // Up to the root, or to what is known already: a tree may be deep, and this is asked of every device and user.
+    const way = new Set<string>();
+    let around: string | undefined = group;
+    while (around !== undefined && !way.has(around) && !depths.has(around)) {
+      way.add(around);
+      around = groups.get(around)?.parent;
     }
+    let depth = (around === undefined ? undefined : depths.get(around)) ?? -1;
+    for (const member of [...way].reverse()) depths.set(member, ++depth);
   }
   return depths;
 }

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { RolloutSystem } from '@thinman/protocol';
 import fc from 'fast-check';
 import { resolvePolicy } from './resolve-policy.ts';
+import { createSiteIndex } from './site-index.ts';
 import { createStagedIndex, isActive, momentText, type StagedIndex } from './staged-index.ts';
 
 type Indexed = Parameters<StagedIndex['update']>[0];
@@ -145,4 +146,34 @@ test('a change reaches those who have it by a rollout alone, also when nobody ha
   const byAssignment = indexOf(...SITE, other, rollout({}, { of: { assignment: 'everywhere' }, to: toPilot }));
   assert.deepEqual(byAssignment.targetsOf(other), [{ deviceGroup: 'pilot' }]);
   assert.deepEqual(indexOf(...SITE, other, file, rollout(undefined, { to: wallpaper })).targetsOf(file), []);
+});
+
+test('what rollouts give is laid over the site: the rest is read once, and the site stays as it is', () => {
+  const base = createSiteIndex([
+    ...SITE,
+    object('Assignment', 'moved', { policy: 'quiet', to: { deviceGroup: 'ward' }, where: { model: ['a*'] } }),
+    object('Assignment', 'beside', { policy: 'quiet', to: { deviceGroup: 'ward' } }),
+    object('Assignment', 'on-nurses', { policy: 'quiet', to: { userGroup: 'nurses' } }),
+    object('Profile', 'desk', { connections: [] }),
+  ]);
+  const shown = ({ config }: Pick<typeof base, 'config'>) =>
+    structuredClone([config.policies, config.profiles, config.assignments, [...config.filters]]);
+  const before = shown(base);
+  const others = [
+    object('Policy', 'quiet', policy(20)),
+    object('Assignment', 'moved', { policy: 'quiet', to: { deviceGroup: 'pilot', userGroup: 'nurses' } }),
+    { ...object('Assignment', 'on-nurses', {}), deleted: true },
+  ];
+  const over = base.with(others);
+  assert.deepEqual(shown(base), before);
+  const plain = createSiteIndex([...SITE, object('Profile', 'desk', { connections: [] })]);
+  for (const one of [object('Assignment', 'beside', { policy: 'quiet', to: { deviceGroup: 'ward' } }), ...others]) {
+    plain.update(one);
+  }
+  assert.deepEqual(shown(over), shown(plain));
+  assert.deepEqual(over.targetsOf(object('Policy', 'quiet', {})).length, 3);
+  // Nothing is copied of what no rollout changes.
+  const bare = base.with([object('Policy', 'quiet', policy(20))]);
+  assert.equal(bare.config.assignments, base.config.assignments);
+  assert.equal(over.config.profiles.get('desk'), base.config.profiles.get('desk'));
 });

@@ -12,7 +12,7 @@ import { compileFilter, type Filter } from './filter.ts';
 import { groupsReached, isOut, isOver, type Rollout, readRollout, subjectOf } from './rollout.ts';
 import { systemWith } from './sealed.ts';
 import { groupChain, type SiteConfig } from './site-config.ts';
-import { CONFIG_KINDS, createSiteIndex, isConfigKind, type SiteIndex } from './site-index.ts';
+import { CONFIG_KINDS, createSiteIndex, isConfigKind, type SiteReading } from './site-index.ts';
 
 /** Kinds of which a change may change bundles of devices and users that it does not name. */
 export const STAGED_KINDS = [...CONFIG_KINDS, 'File', 'Rollout'] as const satisfies readonly ObjectKind[];
@@ -46,7 +46,7 @@ export function createStagedIndex(): StagedIndex {
   const files = new Map<string, FileBody>();
   const rollouts = new Map<string, Rollout>();
   /** By the rollouts that have reached a device; made when first asked for, void after a change. */
-  const staged = new Map<string, SiteIndex>();
+  const staged = new Map<string, SiteReading>();
   let out: readonly Rollout[] = [];
   /** Void after a change. */
   let filters: ReadonlySet<Filter> | undefined;
@@ -74,18 +74,19 @@ export function createStagedIndex(): StagedIndex {
     });
   }
 
-  function indexWith(reached: readonly Rollout[]): SiteIndex {
+  function indexWith(reached: readonly Rollout[]): SiteReading {
     const key = reached.map(({ name }) => name).join('/');
     const known = staged.get(key);
     if (known !== undefined) return known;
-    const index = createSiteIndex(Array.from(objects.values(), asCounted));
-    for (const rollout of reached) {
-      const of = subjectOf(rollout.body.of);
-      const now = of && objects.get(keyOf(of));
-      if (now === undefined) continue;
-      const system = systemWith(now.kind, rollout.body.to, now.system, rollout.secrets);
-      index.update(asCounted({ ...now, system, body: rollout.body.to }));
-    }
+    const index = base.with(
+      reached.flatMap(rollout => {
+        const of = subjectOf(rollout.body.of);
+        const now = of && objects.get(keyOf(of));
+        if (now === undefined) return [];
+        const system = systemWith(now.kind, rollout.body.to, now.system, rollout.secrets);
+        return [asCounted({ ...now, system, body: rollout.body.to })];
+      }),
+    );
     staged.set(key, index);
     return index;
   }
@@ -114,7 +115,7 @@ export function createStagedIndex(): StagedIndex {
    * The site without rollouts, and with all that are out: a device has each object as it is in one of the two. Made here and not only for
    * devices that ask: what nobody has asked for since the last change reaches them as well.
    */
-  const both = (): readonly SiteIndex[] => (out.length === 0 ? [base] : [base, indexWith(out)]);
+  const both = (): readonly SiteReading[] => (out.length === 0 ? [base] : [base, indexWith(out)]);
 
   const targetsIn = (object: Pick<StoredObject, 'kind' | 'name'>) =>
     distinct(both().flatMap(index => index.targetsOf(object)));

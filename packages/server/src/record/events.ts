@@ -25,7 +25,10 @@ export function storeEvents(
         quarantined++;
       }
     }
-    await keepReports(db, events);
+    // As with the events: what the database refuses holds back nothing else.
+    if ((await refusal(dialect, () => keepReports(db, events))) !== undefined) {
+      for (const event of events) await refusal(dialect, () => keepReports(db, [event]));
+    }
     return { keep: true, value: { quarantined } };
   });
 }

@@ -7,6 +7,12 @@ import type { RecordDb } from './schema.ts';
 /** Origins of one question: well below what statements may have of parameters. */
 const ORIGINS_AT_A_TIME = 500;
 
+/**
+ * Users of one device whose newest report is kept: more than work at one in a year. A device says by itself who does; one that lies
+ * would fill the database, and the memory of whoever asks for its reports.
+ */
+export const USERS_KEPT = 200;
+
 /** Of the worst section. */
 export function outcomeOf(sections: Readonly<Record<string, SectionResult>>): ReportOutcome {
   const results = Object.values(sections).map(({ result }) => result);
@@ -18,24 +24,29 @@ export function outcomeOf(sections: Readonly<Record<string, SectionResult>>): Re
  * device's events rise with its time: what comes late, or twice, changes nothing.
  */
 export async function keepReports(db: RecordDb, events: readonly RecordedEvent[]): Promise<void> {
-  const newest = new Map<string, BundleReport & { readonly eventId: string }>();
+  const newest = new Map<string, NonNullable<ReturnType<typeof reportOf>>>();
   for (const event of events) {
     const report = reportOf(event);
     if (report === undefined) continue;
-    const key = keyOf(report);
-    if ((newest.get(key)?.eventId ?? '') < report.eventId) newest.set(key, report);
+    const before = newest.get(keyOf(report));
+    if (before === undefined || isNewer(report, before)) newest.set(keyOf(report), report);
   }
   if (newest.size === 0) return;
   const origins = [...new Set([...newest.values()].map(({ origin }) => origin))];
+  const known: ReportKey[] = [];
   for (let from = 0; from < origins.length; from += ORIGINS_AT_A_TIME) {
     const held = await db
       .selectFrom('bundle_reports')
-      .select(['origin', 'user', 'eventId'])
+      .select(['origin', 'user', 'eventId', 'at'])
       .where('origin', 'in', origins.slice(from, from + ORIGINS_AT_A_TIME))
       .execute();
-    for (const row of held) if ((newest.get(keyOf(row))?.eventId ?? '') <= row.eventId) newest.delete(keyOf(row));
+    known.push(...held);
+    for (const row of held) {
+      const report = newest.get(keyOf(row));
+      if (report !== undefined && !isNewer(report, row)) newest.delete(keyOf(row));
+    }
   }
-  const rows = [...newest.values()].map(({ version, sections, ...report }) => {
+  const rows = [...newest.values()].map(({ version, sections, takenAt: _takenAt, ...report }) => {
     return { ...report, ...version, sections: JSON.stringify(sections) };
   });
   for (const some of inBatches(rows, ({ sections }) => sections.length)) {
@@ -44,18 +55,47 @@ export async function keepReports(db: RecordDb, events: readonly RecordedEvent[]
       .values([...some])
       .execute();
   }
+  for (const { origin, user } of tooMany([...known, ...newest.values()])) {
+    await db.deleteFrom('bundle_reports').where('origin', '=', origin).where('user', '=', user).execute();
+  }
+}
+
+/**
+ * Whether a report is newer than another one. Before it has heard of a server, a device may have the time of 2099, or say so:
+ * such ids order nothing, and what has one is followed by whatever comes.
+ */
+function isNewer({ eventId, takenAt }: ReportKey & { readonly takenAt: number }, other: ReportKey): boolean {
+  const isAhead = (id: string) => uuidTimeMs(id) > takenAt + AHEAD_MS;
+  if (isAhead(other.eventId) === isAhead(eventId)) return other.eventId < eventId;
+  return isAhead(other.eventId) || other.at <= takenAt;
+}
+
+/** Clocks of servers differ by seconds; a device that has heard of one has its time. */
+const AHEAD_MS = 3_600_000;
+
+/** The first 48 bits of a UUIDv7 (RFC 9562). */
+const uuidTimeMs = (id: string) => Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16);
+
+type ReportKey = { readonly origin: string; readonly user: string; readonly eventId: string; readonly at: number };
+
+/** The oldest of users, where there are more of one device than are kept. Of two with one key the later counts. */
+function tooMany(reports: readonly ReportKey[]): readonly ReportKey[] {
+  const rows = new Map(reports.filter(({ user }) => user !== '').map(report => [keyOf(report), report]));
+  return [...Map.groupBy(rows.values(), ({ origin }) => origin).values()].flatMap(ofOne =>
+    ofOne.toSorted((a, b) => (a.eventId < b.eventId ? 1 : -1)).slice(USERS_KEPT),
+  );
 }
 
 const keyOf = ({ origin, user }: { readonly origin: string; readonly user: string }) => `${origin} ${user}`;
 
-function reportOf({ type, id, origin, at, user, data }: RecordedEvent) {
+function reportOf({ type, id, origin, at, user, data, takenAt }: RecordedEvent) {
   if (type !== 'bundle.applied') return undefined;
   const parsed = parseValue(BundleApplied, data);
   if (!parsed.ok) return undefined;
   const { which, etag, version, sections = {} } = parsed.value;
   if (which === 'user' && user === undefined) return undefined;
   const whose = which === 'user' ? (user ?? '') : '';
-  return { origin, user: whose, eventId: id, at, etag, version, outcome: outcomeOf(sections), sections };
+  return { origin, user: whose, eventId: id, takenAt, at, etag, version, outcome: outcomeOf(sections), sections };
 }
 
 /** The newest report of each of these origins, of its own bundle and of users on it. */

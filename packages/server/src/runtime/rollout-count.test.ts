@@ -146,6 +146,16 @@ describe('who has what a rollout gives', () => {
     assert.deepEqual(count.tally(), { applied: 0, pending: 0, failed: 1, waiting: 2 });
   });
 
+  test('lets no device count for a crowd, whoever it says has worked there', async () => {
+    for (const name of ['a', 'b', 'liar']) put(name, { group: 'ward' });
+    count.follow(rollout(), 'a');
+    tell('a', 'failed');
+    for (let at = 0; at < 1_000; at++) tell('liar', 'applied', { user: `user-${at}`, at });
+    tell('liar', 'failed', { user: 'newest', at: 1_000 });
+    await countAll();
+    assert.deepEqual(count.tally(), { applied: 9, pending: 0, failed: 2, waiting: 2 });
+  });
+
   test('is not complete after a step of the rollout until all have been looked at again; a change of the site keeps it', async () => {
     for (let at = 0; at < 300; at++) put(nameOf(at), { group: 'ward' });
     count.follow(rollout(), 'a');

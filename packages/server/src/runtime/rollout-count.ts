@@ -11,6 +11,11 @@ import type { BundleReport, Replica, SourceOfRecord, StoredObject } from '../por
 const DEVICES_AT_A_TIME = 250;
 /** Looked at in one turn, some milliseconds at most: devices are answered in between. */
 const DEVICES_A_TURN = 25;
+/**
+ * Users of one device that count, those who told last: a ward's device has as many in a shift. A device says by itself who works
+ * there, and one that lies is to outweigh no stage of others.
+ */
+const USERS_COUNTED = 10;
 /** As users of the device stand in the events of a device. */
 const ORIGIN = 'device:';
 
@@ -124,12 +129,13 @@ export function createRolloutCount({ replica, record, site }: RolloutCountDeps):
       const isOfNow = own !== undefined && own.etag === site.currentEtag(device);
       share[isOfNow ? resultIn(own, look.sections) : 'waiting'] += 1;
     }
-    for (const report of reports) {
-      // Who is not signed in gets it with the next login: nobody waits for that, but what fails counts.
-      if (report.user === '' || report.version.generation < look.began) continue;
-      if (!look.concerns({ ...place, isInUse: true, user: report.user })) continue;
-      share[resultIn(report, look.sections)] += 1;
-    }
+    // Who is not signed in gets it with the next login: nobody waits for that, but what fails counts.
+    const ofUsers = reports
+      .filter(({ user, version }) => user !== '' && version.generation >= look.began)
+      .filter(({ user }) => look.concerns({ ...place, isInUse: true, user }))
+      .toSorted((a, b) => b.at - a.at)
+      .slice(0, USERS_COUNTED);
+    for (const report of ofUsers) share[resultIn(report, look.sections)] += 1;
     return share;
   }
 

@@ -1,5 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { chownSync, existsSync } from 'node:fs';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { removeFile, writeFileAtomic } from '../../atomic-file.ts';
 import type { ClientEnd } from '../../core/connection.ts';
@@ -52,7 +52,11 @@ export type Client = {
   readonly ended: Promise<ClientEnd>;
 };
 
-export type StartClient = (launch: Launch, password: Buffer | undefined) => Client;
+/** `session`: what its processes, and theirs, can be told by afterwards. */
+export type StartClient = (launch: Launch, password: Buffer | undefined, session: string) => Client;
+
+/** In the environment of clients: of which session they are, so that none of them outlives it. */
+export const CONNECTIONS_MARK = 'THINMAN_CONNECTIONS';
 
 /** Starts clients as processes, each in a group of its own. */
 export function createStartClient(clock: Pick<Clock, 'after'>, surroundings: ClientSurroundings): StartClient {
@@ -64,12 +68,11 @@ export function createStartClient(clock: Pick<Clock, 'after'>, surroundings: Cli
     if (file === undefined) return undefined;
     if (folder === undefined) throw new Error('the agent has no folder in memory: start it with --runtime');
     const path = join(folder.require(), `${++files}-${file.name}`);
-    writeFileAtomic(path, file.content, FILE_MODE);
-    if (user !== undefined && user.uid !== process.getuid?.()) chownSync(path, user.uid, user.gid);
+    writeFileAtomic(path, file.content, FILE_MODE, folder.owner);
     return path;
   }
 
-  return (launch, password) => {
+  return (launch, password, session) => {
     const program = findProgram(launch.programs);
     if (program === undefined) {
       return unfit(`none of ${launch.programs.join(', ')} is on this device: install one of them`);
@@ -91,12 +94,17 @@ export function createStartClient(clock: Pick<Clock, 'after'>, surroundings: Cli
       ...(path === undefined ? [] : [path]),
       ...launch.args,
     ];
-    const child = spawn(SETPRIV, command, {
+    const started = spawned(command, {
       cwd: environment.HOME,
-      env: environment,
+      env: { ...environment, [CONNECTIONS_MARK]: session },
       stdio: [launch.password === 'stdin' ? 'pipe' : 'ignore', 'ignore', 'pipe'],
       detached: true,
     });
+    if (typeof started === 'string') {
+      forget(path);
+      return unfit(`${program} cannot be started (${started})`);
+    }
+    const child = started;
     handOver(child, password);
     let said: Buffer = Buffer.alloc(0);
     child.stderr?.on('data', (chunk: Buffer) => {
@@ -109,7 +117,7 @@ export function createStartClient(clock: Pick<Clock, 'after'>, surroundings: Cli
         // A client whose main process is gone leaves nothing behind.
         signal(child, 'SIGKILL');
         child.stderr?.destroy();
-        if (path !== undefined) removeFile(path);
+        forget(path);
         resolve(how);
       };
       child.once('error', error =>
@@ -136,6 +144,24 @@ export function createStartClient(clock: Pick<Clock, 'after'>, surroundings: Cli
       },
     };
   };
+}
+
+/** A code: it cannot be. Some errors come as an event, and some are thrown: too long arguments, a home that is no folder. */
+function spawned(command: readonly string[], options: SpawnOptions): ChildProcess | string {
+  try {
+    return spawn(SETPRIV, command, options);
+  } catch (error) {
+    return errorCode(error) ?? 'unknown';
+  }
+}
+
+/** What cannot be removed now is removed with everything else at the next start: a client's end is waited for. */
+function forget(path: string | undefined): void {
+  try {
+    if (path !== undefined) removeFile(path);
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+  }
 }
 
 /** The client becomes its user, with all groups (sound, smart cards); and ends with the agent, however that ends. */

@@ -39,6 +39,10 @@ export type SupervisorOptions = {
   readonly clock: Clock;
   readonly random: Random;
   readonly start: StartClient;
+  /** A name that no session had before. */
+  readonly newMark: () => string;
+  /** All clients of this session have ended: what they have left behind ends, too. */
+  readonly onSessionOver?: (mark: string) => void;
   /** After every change of what `list` gives. */
   readonly onChange?: () => void;
   /** The person closed the last one. */
@@ -50,8 +54,11 @@ type Entry = { connection: Connection; state: ConnectionState; client: Client | 
 const NOBODY: Desk = { user: null, connections: [], settings: {}, signOn: () => undefined };
 
 /** Opens connections, opens them again when they drop, falls back, and ends them with the session. */
-export function createSupervisor({ clock, random, start, onChange, onLastClosed }: SupervisorOptions): Supervisor {
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  const { clock, random, start, newMark, onSessionOver, onChange, onLastClosed } = options;
   let desk = NOBODY;
+  /** undefined: nothing was started in this session yet. */
+  let mark: string | undefined;
   let entries = new Map<string, Entry>();
   /** Also of those that are being closed and no longer listed. */
   const running = new Set<Client>();
@@ -77,7 +84,8 @@ export function createSupervisor({ clock, random, start, onChange, onLastClosed 
     const person = { user: user?.name ?? null, canSignOn: password !== undefined };
     const plan = planOf(connection, person, settings);
     if (plan.kind === 'unfit') return clientIsGone(entry, { kind: 'unfit', why: plan.why });
-    const client = start(plan.launch, plan.launch.password === 'stdin' ? password : undefined);
+    mark ??= newMark();
+    const client = start(plan.launch, plan.launch.password === 'stdin' ? password : undefined, mark);
     entry.client = client;
     running.add(client);
     client.ended.then(end => {
@@ -101,17 +109,23 @@ export function createSupervisor({ clock, random, start, onChange, onLastClosed 
     carryOut(next, opened(next.state, clock.monotonicMs()));
   }
 
-  function endAll(): void {
+  function endAll(): Promise<void> {
+    const over = mark;
+    mark = undefined;
     for (const entry of entries.values()) {
       carryOut(entry, closed(entry.state));
       entry.client = undefined; // whatever becomes of it, it belongs to nobody any more
     }
     entries = new Map();
+    const ended = Promise.all([...running].map(client => client.ended));
+    return ended.then(() => {
+      if (over !== undefined) onSessionOver?.(over);
+    });
   }
 
   return {
     take(next) {
-      if (next.user?.id !== desk.user?.id) endAll();
+      if (next.user?.id !== desk.user?.id) void endAll();
       const before = entries;
       desk = next;
       entries = new Map();
@@ -146,9 +160,9 @@ export function createSupervisor({ clock, random, start, onChange, onLastClosed 
       return 'done';
     },
     async stop() {
-      endAll();
+      const ended = endAll();
       desk = NOBODY;
-      await Promise.all([...running].map(client => client.ended));
+      await ended;
     },
   };
 }

@@ -21,21 +21,28 @@ export type HookFolder =
   /** Nothing of it is run. */
   | { readonly kind: 'unfit'; readonly why: string };
 
-/** `20-network.sh`, `network`, `90-any`. What begins with a dot, ends with `~`, or is no executable is no hook. */
+/** Of editors and package managers, which put a new file there half written, and keep the one of before. */
+const LEFTOVER = /~$|\.(?:dpkg-[a-z]+|rpm(?:new|orig|save)|bak|new|old|orig|swp|tmp)$/;
+/** `20-network.sh`, `network`, `90-any`. What begins with a dot, is a leftover, or is no executable is no hook. */
 const NAME = /^(?:\d+-)?([a-z]+)(?:[-.].*)?$/;
 const WRITABLE_BY_OTHERS = 0o022;
 const EXECUTABLE = 0o111;
 
 /** The hooks in the order in which they run, by name. No folder: no hooks. What others could have written is not run. */
 export function readHookFolder(folder: string, agentUid: number | undefined = process.getuid?.()): HookFolder {
-  const isOurs = ({ uid, mode }: Stats) => (uid === 0 || uid === agentUid) && (mode & WRITABLE_BY_OTHERS) === 0;
-  let found: Stats;
   try {
-    found = lstatSync(folder);
+    return hooksIn(folder, agentUid);
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return { kind: 'hooks', hooks: [], refused: [] };
-    return { kind: 'unfit', why: `${folder} cannot be read (${errorCode(error)})` };
+    const code = errorCode(error);
+    if (code === undefined) throw error;
+    if (code === 'ENOENT') return { kind: 'hooks', hooks: [], refused: [] };
+    return { kind: 'unfit', why: `${folder} cannot be read (${code})` };
   }
+}
+
+function hooksIn(folder: string, agentUid: number | undefined): HookFolder {
+  const isOurs = ({ uid, mode }: Stats) => (uid === 0 || uid === agentUid) && (mode & WRITABLE_BY_OTHERS) === 0;
+  const found = lstatSync(folder);
   if (!found.isDirectory()) return { kind: 'unfit', why: `${folder} is no folder` };
   if (!isOurs(found)) {
     return { kind: 'unfit', why: `others may write to ${folder}: give it to root or the agent's user, mode 0755` };
@@ -45,7 +52,7 @@ export function readHookFolder(folder: string, agentUid: number | undefined = pr
   for (const name of readdirSync(folder).sort()) {
     const path = join(folder, name);
     const stats = lstatSync(path, { throwIfNoEntry: false });
-    if (stats === undefined || name.startsWith('.') || name.endsWith('~') || stats.isDirectory()) continue;
+    if (stats === undefined || name.startsWith('.') || LEFTOVER.test(name) || stats.isDirectory()) continue;
     if (stats.isFile() && (stats.mode & EXECUTABLE) === 0) continue;
     const section = NAME.exec(name)?.[1] ?? '';
     if (section !== 'any' && !SECTION_NAMES.includes(section)) {

@@ -124,6 +124,34 @@ test('a hook that hangs is ended with its children when its time is over', async
   await waitFor('the child to be gone', () => (isAlive(child) ? undefined : true));
 });
 
+test('nor does a child go on that has a session of its own, or that nobody knows the parent of', async () => {
+  // One while its parent is there, without any environment; one that has none any more, with the hook's.
+  hook(
+    'display',
+    `env -i setsid sleep 1000 & echo $! >> ${dir}/children
+( setsid sh -c 'echo $$ >> ${dir}/children; exec sleep 1000' & )
+while [ $(wc -l < ${dir}/children) -lt 2 ]; do :; done
+wait`,
+  );
+  const results = await hooks({ deadlineMs: 1_000 })({ device, user: null });
+  assert.equal(results.display?.result, 'failed');
+  for (const child of children()) await waitFor('the child to be gone', () => (isAlive(child) ? undefined : true));
+});
+
+test('what a hook leaves behind on purpose stays when another one is killed', async () => {
+  hook(
+    '10-display',
+    `setsid sh -c 'echo $$ > ${dir}/children; exec sleep 1000' > /dev/null 2>&1 &
+while [ ! -s ${dir}/children ]; do :; done`,
+  );
+  hook('20-power', 'sleep 1000');
+  const results = await hooks({ deadlineMs: 1_000 })({ device, user: null });
+  assert.deepEqual([results.display?.result, results.power?.result], ['applied', 'failed']);
+  const [daemon = 0] = children();
+  assert.ok(isAlive(daemon));
+  process.kill(daemon, 'SIGKILL');
+});
+
 test('one that ends and leaves a child that holds its standard error is not waited for', async () => {
   hook('display', `sleep 1000 & echo $! > ${dir}/child; exit 0`);
   assert.deepEqual((await hooks()({ device, user: null })).display, { result: 'applied' });
@@ -154,6 +182,7 @@ test('it sees nothing of the environment of the agent', async () => {
     'LANG',
     'PATH',
     'THINMAN_HOOK',
+    'THINMAN_HOOK_RUN',
   ]);
 });
 
@@ -164,6 +193,9 @@ test('what others could have written is not run, and that is reported', async ()
   chmodSync(join(dir, '20-power'), 0o757);
   symlinkSync('/bin/true', join(dir, '30-locale'));
   writeFileSync(join(dir, 'README'), '', { mode: 0o644 });
+  for (const leftover of ['20-power.dpkg-new', 'power.dpkg-old', '20-power.rpmsave', 'power~', 'power.swp']) {
+    hook(leftover, 'exit 0');
+  }
   const found = readHookFolder(dir);
   assert.ok(found.kind === 'hooks');
   assert.deepEqual(
@@ -184,6 +216,8 @@ test('a folder of somebody else is not used', { skip: process.getuid?.() !== 0 }
   chownSync(folder, 65_534, 65_534);
   assert.equal(readHookFolder(folder).kind, 'unfit');
 });
+
+const children = () => readFileSync(join(dir, 'children'), 'utf8').trim().split('\n').map(Number);
 
 function isAlive(pid: number): boolean {
   try {

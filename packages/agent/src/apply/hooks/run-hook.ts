@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { SectionResult } from '@thinman/protocol';
 import { errorCode } from '../../error-code.ts';
 import type { Clock } from '../../ports.ts';
 import { brief } from '../brief.ts';
+import { killMarked } from '../marked-processes.ts';
 import type { Hook } from './hook-folder.ts';
 
 /** A network that is set up anew takes 20 s at a slow switch; who needs longer starts a service. */
@@ -29,6 +31,9 @@ const ENVIRONMENT = {
   LANG: 'C.UTF-8',
 } as const;
 
+/** In the environment of a hook and of all that it starts: by it they are found when its time is over. */
+const RUN_MARK = 'THINMAN_HOOK_RUN';
+
 export type HookRun = {
   readonly clock: Pick<Clock, 'after'>;
   readonly signal?: AbortSignal;
@@ -36,21 +41,22 @@ export type HookRun = {
 };
 
 /**
- * Runs a hook with `input` on its standard input, in a process group of its own, which is killed when the time is over. What it
- * prints on standard output goes nowhere; of standard error the last line is kept, and more than 4 MiB of it end the hook. Never rejects.
+ * Runs a hook with `input` on its standard input. When the time is over it is killed with all that it has started, in whatever
+ * process groups and sessions (ADR 0096); what it leaves behind when it ends by itself may stay. What it prints on standard output goes nowhere; of standard error the last line is kept, and more than 4 MiB of it end the hook. Never rejects.
  */
 export function runHook(
   hook: Hook,
   input: string,
   { clock, signal, deadlineMs = HOOK_DEADLINE_MS }: HookRun,
 ): Promise<SectionResult> {
+  const run = randomUUID();
   return new Promise(resolve => {
     const [program, ...args] = existsSync(SETPRIV)
       ? ([SETPRIV, '--pdeathsig=KILL', '--', hook.path] as const)
       : ([hook.path] as const);
     const child = spawn(program, args, {
       cwd: '/',
-      env: { ...ENVIRONMENT, THINMAN_HOOK: hook.name },
+      env: { ...ENVIRONMENT, THINMAN_HOOK: hook.name, [RUN_MARK]: run },
       stdio: ['pipe', 'ignore', 'pipe'],
       detached: true,
     });
@@ -58,6 +64,9 @@ export function runHook(
     let saidBytes = 0;
     let end: SectionResult | undefined;
     const killAll = () => {
+      const isThere = child.exitCode === null && child.signalCode === null;
+      // Before the group: who descends from it is known while it is there.
+      killMarked(RUN_MARK, run, isThere ? child.pid : undefined);
       try {
         if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
       } catch {
@@ -79,6 +88,8 @@ export function runHook(
       stopTimer();
       signal?.removeEventListener('abort', onAbort);
       child.stderr.destroy();
+      // What it has left behind may hold the other end, and never read.
+      child.stdin.destroy();
       resolve(result);
     };
     child.stderr.on('data', (chunk: Buffer) => {

@@ -50,6 +50,8 @@ const FETCH = [
   '--show-error',
   '--fail',
   '--location',
+  // Brackets and braces in a URL would make it thousands.
+  '--globoff',
   '--proto',
   '=http,https',
   '--max-redirs',

@@ -70,6 +70,8 @@ test('Citrix: a store, an application of it, or a file; never a password', () =>
   // It takes the name of a file alone, which is put in front of its arguments.
   assert.deepEqual([ica.args, ica.file?.name, ica.first?.isNeeded], [[], 'session.ica', true]);
   assert.deepEqual(ica.first?.args.slice(-4), ['--output', FILE, '--', 'https://x.example/a.ica']);
+  // A URL like https://x.example/[1-999999999] is one URL.
+  assert.ok(ica.first?.args.includes('--globoff'));
   assert.equal(launch({ ...base, storeUrl }).password, 'none');
   assert.equal(wantsPassword({ ...base, storeUrl }), false);
   assert.equal(planOf(base, ALICE).kind, 'unfit');

@@ -12,7 +12,10 @@ type Timing = keyof AgentTimings & keyof typeof TIMINGS;
 
 /** Of `AgentTimings`, those that may differ between groups: a site on a slow line, a ward that must not wait. */
 const TIMINGS = {
-  connectDeadlineMs: ['Connecting', 'Least time that a server gets for connection and TLS.'],
+  connectDeadlineMs: [
+    'Connecting',
+    'Least time that a server gets for connection and TLS; a search for one gives it 1.5 s at least.',
+  ],
   hedgeDelayMs: ['Second server', 'Least wait for an answer until the next server is asked as well.'],
   loginDeadlineMs: ['Login', 'The whole online attempt; then the device decides offline.'],
   pingIntervalMs: ['Sign of life', 'Between two pings to the server; after two without an answer it is given up.'],
