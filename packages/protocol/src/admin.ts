@@ -192,6 +192,8 @@ export const IfAppliedAnswer = Type.Object({
   later: Type.Optional(
     Type.Array(Type.Object({ kind: Type.String(), name: Type.String(), at: Type.Union([Type.String(), Type.Null()]) })),
   ),
+  /** As those of `ApplyAnswer`: what the apply would be told with. */
+  warnings: Type.Optional(Type.Array(Type.String())),
   /** Where a device was named: all that would hold there. */
   effective: Type.Optional(EffectiveAnswer),
 });

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { test } from 'node:test';
 import type {
+  ApplyAnswer,
   DeploymentList,
   DeploymentPage,
   DiffAnswer,
   FilePutAnswer,
+  IfAppliedAnswer,
   ObjectOutput,
   Problem,
   RolloutAnswer,
@@ -13,6 +15,7 @@ import type {
 } from '@thinman/protocol';
 import { type AdminSite, createAdminSite } from '../../../../test/support/admin-site.ts';
 import { PRIMARY, recordedEvent } from '../../../../test/support/record-fixtures.ts';
+import { waitFor } from '../../../../test/support/wait.ts';
 import { openSecrets } from '../core/sealed.ts';
 import type { StoredObject } from '../ports.ts';
 import { createRolloutDriver, DEVICES_A_LOOK, ROLLOUT_LOOK_MS, type RolloutDriver } from '../runtime/rollout-driver.ts';
@@ -218,6 +221,32 @@ test('a rollout goes from stage to stage as devices tell that they have it, and 
     );
     // Over, it holds nothing any more.
     assert.equal((await site.ask('DELETE', '/objects/Rollout/r')).status, 200);
+    await driver.stop();
+  }));
+
+test('a stage that has just begun is said to be counted, and is within a moment', () =>
+  withSite(async site => {
+    const { driver, standing } = await stagedSite(site, {
+      stages: [{ deviceGroups: ['pilot'] }, { deviceGroups: ['ward'] }],
+    });
+    assert.deepEqual(driver.standing('r'), { devices: undefined, isCounting: true });
+    await driver.look();
+    assert.equal(await standing(), 'running 0');
+    assert.equal(driver.standing('r')?.isCounting, true);
+    // Whoever looks at the list then has numbers: well below the time of a usual look.
+    const soon = async () => {
+      await site.clock.advance(ROLLOUT_LOOK_MS / 10);
+      return waitFor('the count', () =>
+        driver.standing('r')?.isCounting === false ? driver.standing('r') : undefined,
+      );
+    };
+    const none = { applied: 0, pending: 0, failed: 0 };
+    assert.deepEqual(await soon(), { devices: { ...none, waiting: 2 }, isCounting: false });
+    for (const name of ['a', 'b']) await tell(site, name, APPLIED);
+    await driver.look();
+    assert.equal(await standing(), 'running 1');
+    assert.equal(driver.standing('r')?.isCounting, true, 'the devices of the next stage are not counted yet');
+    assert.deepEqual((await soon())?.devices, { ...none, applied: 2, waiting: 1 });
     await driver.stop();
   }));
 
@@ -448,6 +477,39 @@ test('what is planned begins at its moment by the clock on the wall, and not a m
     assert.deepEqual([await standing(), minutes('ward')], ['finished 0', 6]);
     assert.deepEqual(assigned(), [{ deviceGroup: 'ward' }]);
     assert.equal(site.events.filter(({ type }) => type === 'assignment.activated').length, 1);
+    await driver.stop();
+  }));
+
+test('a moment that is over is told of when it is given, and not again', () =>
+  withSite(async site => {
+    const aDayAgo = new Date(site.clock.nowMs() - 24 * 60 * 60_000 - 90_000);
+    const activateAt = { at: aDayAgo.toISOString().slice(0, 16), timeZone: 'UTC' };
+    const assignment = (more: object = {}) => ({
+      ...{ kind: 'Assignment', name: 'late' },
+      body: { policy: 'quiet', to: { site: true }, activateAt, ...more },
+    });
+    const told = new RegExp(`^Assignment late: .*${activateAt.at} UTC is over \\(1 day ago\\), so it counts at once`);
+    const { driver } = await stagedSite(site, { activateAt: { ...activateAt, at: '2020-01-01T00:00' } });
+    const { warnings: ofRollout = [] } = await site.apply([rollout({ activateAt })]);
+    assert.match(ofRollout.join(), /^Rollout r: .* so it begins at once/);
+    const dry = await site.ask('POST', '/apply', { body: { objects: [assignment()], dryRun: true } });
+    assert.match(((dry.body as ApplyAnswer).warnings ?? []).join(), told);
+    const foreseen = await site.ask('POST', '/effective', { body: { objects: [assignment()] } });
+    const { warnings, later } = foreseen.body as IfAppliedAnswer;
+    assert.match((warnings ?? []).join(), told);
+    assert.equal(later, undefined, 'it waits for nothing');
+
+    assert.match(((await site.apply([assignment()])).warnings ?? []).join(), told);
+    assert.equal((await site.apply([assignment()])).warnings, undefined, 'unchanged');
+    await driver.look();
+    // Carried out: what else changes of it is no new plan.
+    assert.equal(
+      (await site.apply([assignment({ priority: 3 }), rollout({ activateAt, limits: {} })])).warnings,
+      undefined,
+    );
+    const tomorrow = new Date(site.clock.nowMs() + 24 * 60 * 60_000).toISOString().slice(0, 16);
+    const { warnings: none } = await site.apply([assignment({ activateAt: { at: tomorrow, timeZone: 'UTC' } })]);
+    assert.equal(none, undefined);
     await driver.stop();
   }));
 

@@ -42,7 +42,7 @@ export function subjectOf(of: RolloutSubject): { readonly kind: SubjectKind; rea
 }
 
 /** Its new body counts for some devices. Stopped or paused, those that have it keep it. */
-export function isOut({ progress }: Rollout): boolean {
+export function isOut({ progress }: Pick<Rollout, 'progress'>): boolean {
   return progress?.state === 'running' || progress?.state === 'paused' || progress?.state === 'stopped';
 }
 

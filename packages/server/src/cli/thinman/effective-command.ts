@@ -9,7 +9,7 @@ import { CommandError, EXIT } from './command-error.ts';
 import type { FileObject } from './documents.ts';
 import { type Format, toJson, toYaml } from './format.ts';
 import { table } from './table.ts';
-import { APPLY_DEADLINE_MS, describeChange, naming } from './write-commands.ts';
+import { APPLY_DEADLINE_MS, describeChange, naming, warningLines } from './write-commands.ts';
 
 export type EffectiveQuestion = {
   readonly device?: string | undefined;
@@ -55,7 +55,8 @@ function kindAndName(given: string): { readonly kind: string; readonly name: str
   return { kind: given.slice(0, at), name: given.slice(at + 1) };
 }
 
-function differenceLines({ changes, devices, users, placesLeftOut = 0, later = [] }: IfAppliedAnswer): string {
+function differenceLines(answer: IfAppliedAnswer): string {
+  const { changes, devices, users, placesLeftOut = 0, later = [], warnings = [] } = answer;
   const lines = changes.filter(({ change }) => change !== 'unchanged').map(describeChange);
   for (const { device, changes: told } of devices.items) lines.push(`device ${device}`, ...told.map(changeLine));
   for (const { user, on, changes: told } of users.items)
@@ -68,6 +69,7 @@ function differenceLines({ changes, devices, users, placesLeftOut = 0, later = [
     const when = kind === 'Rollout' ? `after its last stage${at === null ? '' : `, begun at ${at}`}` : `from ${at}`;
     lines.push(`${kind}/${name} does not count at once: above it is as it will be ${when}`);
   }
+  lines.push(...warningLines(warnings));
   if (placesLeftOut > 0) {
     lines.push(`NOT LOOKED AT: users in ${placesLeftOut} more groups or devices; ask with --device NAME --user NAME`);
   }

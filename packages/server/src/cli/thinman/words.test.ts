@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ERRORS, type ErrorCode, OBJECT_KINDS, problem } from '@thinman/protocol';
 import { Command, CommanderError } from 'commander';
-import { parseCount, parseDuration, parseKeyHash, parseTtl, parseUses } from './arguments.ts';
+import { parseCount, parseDuration, parseGeneration, parseKeyHash, parseTtl, parseUses } from './arguments.ts';
 import { bodyDifference } from './body-difference.ts';
 import { CommandError, EXIT, exitCodeOf, misuse, refusalLines } from './command-error.ts';
 import { serverUrl } from './connection.ts';
@@ -59,6 +59,42 @@ test('a line of a rollout and of an assignment says what waits, who has it, and 
   const assigned = { policy: 'quiet', to: { site: true }, activateAt };
   assert.equal(line('Assignment', assigned, { active: false })?.at(-1), 'from 2026-12-01T06:00 Europe/Rome');
   assert.equal(line('Assignment', assigned, { active: true })?.at(-1), '0');
+});
+
+test('a table shows what an assignment leaves out, and what a device is, where any of them has it', () => {
+  const to = { deviceGroup: 'ward', userGroup: 'nurses' };
+  const where = { model: ['Dell*', 'HP*'], attribute: { floor: ['2'] } };
+  const assignment = (name: string, more: object = {}) => ({
+    ...{ kind: 'Assignment' as const, name, generation: 7 },
+    body: { policy: 'quiet', to, ...more },
+  });
+  const cells = (text: string) => text.split('\n').map(line => line.trimEnd().split(/ {2,}/));
+  const [header, plain, filtered] = cells(objectTable('Assignment', [assignment('a'), assignment('b', { where })]));
+  assert.deepEqual(header, ['NAME', 'GENERATION', 'WHAT', 'TO', 'WHERE', 'PRIORITY', 'STATE']);
+  assert.deepEqual(plain, ['a', '7', 'policy quiet', 'deviceGroup=ward + userGroup=nurses', '0']);
+  assert.equal(filtered?.[4], 'model=Dell*|HP* + attribute.floor=2');
+  assert.ok(!objectTable('Assignment', [assignment('a')]).includes('WHERE'));
+
+  const device = (status: object) =>
+    objectTable('Device', [
+      { kind: 'Device', name: 'd', generation: 7, body: { group: 'ward' }, status: { ...status } },
+    ]);
+  const facts = { model: 'Dell Inc. OptiPlex 3000', os: 'ThinOX 3.1', address: '10.3.0.7' };
+  assert.match(device({ facts }), /MODEL +OS +SEEN FROM.*\nd +7 +ward +Dell Inc. OptiPlex 3000 +ThinOX 3.1 +10.3.0.7/);
+  assert.ok(!device({}).includes('MODEL'));
+  const settings = { power: { screenOffAfterMinutes: 5 }, 'session.lockAfterMinutes': 5 };
+  const policies = objectTable('Policy', [{ kind: 'Policy', name: 'p', generation: 7, body: { settings } }]);
+  assert.match(policies, /SCOPE +SETTINGS +ENFORCED\np +7 +both +2 +0/);
+});
+
+test('a generation is written as it stands in a table, or as apply prints it', () => {
+  assert.deepEqual(
+    ['41', '1.41', '12.7'].map(text => parseGeneration('--to', text)),
+    [41, 41, 7],
+  );
+  for (const word of ['', '0', '1.', '.41', '1.2.3', '-1', 'x']) {
+    assert.throws(() => parseGeneration('--to', word), isMisuse, word);
+  }
 });
 
 test('a connection may be called like what every object has', () => {
