@@ -57,6 +57,19 @@ test('says what would be right: the words of a union, a missing field by its nam
   );
 });
 
+test('says of a choice what is wrong within the part that was written, and of none of the others', () => {
+  const at = Type.Object({ from: Type.String({ pattern: '^[0-9:]+$', description: 'a time of day' }) });
+  const schema = Type.Object({ hours: Type.Union([Type.Null(), at]) });
+  const told = (hours: unknown) => {
+    const parsed = parseValue(schema, { hours });
+    return parsed.ok ? [] : parsed.problems.map(({ field, message }) => `${field} ${message}`);
+  };
+  assert.deepEqual(told({ from: 'x' }), ['hours.from must be a time of day']);
+  assert.deepEqual(told({}), ['hours.from is missing']);
+  assert.deepEqual(told(5), ['hours must be null or fields with values']);
+  assert.deepEqual(told(null), []);
+});
+
 test('bounds the number of mistakes it reports', () => {
   const hostile = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`x${n}`, n]));
   const parsed = parseValue(Closed, hostile);

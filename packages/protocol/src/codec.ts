@@ -67,11 +67,18 @@ function descriptionAt(schema: unknown, schemaPath: string): string | undefined 
 const TYPE_WORDS: Readonly<Record<string, string>> = {
   array: 'a list',
   boolean: 'true or false',
+  null: 'null',
   integer: 'a whole number',
   number: 'a number',
   object: 'fields with values',
   string: 'text',
 };
+
+/** Of another part of a choice, which took the value for what it is: an object with something wrong in it. */
+function isWithin(path: string, { instancePath, keyword }: SchemaError): boolean {
+  const isOfFields = keyword === 'required' || keyword === 'additionalProperties';
+  return instancePath.startsWith(`${path}/`) || (isOfFields && instancePath === path);
+}
 
 /** One error in words; nothing where others at the same place say more. */
 function describe(schema: TSchema, error: SchemaError, all: readonly SchemaError[]): readonly FieldProblem[] {
@@ -100,8 +107,13 @@ function describe(schema: TSchema, error: SchemaError, all: readonly SchemaError
       return [{ field, message: description === undefined ? error.message : `must be ${description}` }];
     }
     case 'type': {
-      const words = TYPE_WORDS[String((error.params as { type?: unknown }).type)];
-      return [{ field, message: words === undefined ? error.message : `must be ${words}` }];
+      // Of a choice, `null` or an object say: who has written an object is told what is wrong within it, and nothing of the other.
+      if (all.some(other => isWithin(error.instancePath, other))) return [];
+      const words = all
+        .filter(other => other.keyword === 'type' && other.instancePath === error.instancePath)
+        .map(other => TYPE_WORDS[String((other.params as { type?: unknown }).type)]);
+      if (words.includes(undefined)) return [{ field, message: error.message }];
+      return [{ field, message: `must be ${[...new Set(words)].join(' or ')}` }];
     }
     default:
       return [{ field, message: error.message }];
