@@ -139,6 +139,9 @@ test('a deployment shows who has a change, who not yet, who failed and why; only
       ...{ epoch: 1, generation, at: items[0]?.at, actor: 'local', kinds: { Policy: 1 } },
       ...{ applied: 1, pending: 0, failed: 2 },
     });
+    assert.deepEqual([items[1]?.applied, items[1]?.failed], [2, 0], 'the commit before is not to blame');
+    const [older] = ((await site.ask('GET', `/deployments?before=${generation}`)).body as DeploymentList).items;
+    assert.deepEqual(older, items[1], 'nor on a page of its own');
     assert.equal((await site.ask('GET', '/deployments/9999')).status, 404);
     assert.equal((await site.ask('GET', '/deployments/x')).status, 400);
   }));

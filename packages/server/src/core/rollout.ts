@@ -147,7 +147,7 @@ export function afterAct(rollout: Rollout, act: RolloutAct, nowMs: number): Roll
     case 'roll_back':
       return { ...progress, state: 'rolled_back' };
     case 'advance':
-      if (progress.stage + 1 >= body.stages.length) return 'is at its last stage: it finishes by itself';
+      if (progress.stage + 1 >= body.stages.length) return 'it is at its last stage, and finishes by itself';
       return { ...progress, stage: progress.stage + 1, stageSince: nowMs };
     default:
       return act satisfies never;

@@ -108,6 +108,19 @@ test('a connection may be called like what every object has', () => {
   assert.match(shown, /^constructor +web *$/m);
 });
 
+test('a long value is cut off in a table, and that is said; a short one is whole', () => {
+  const origin = { kind: 'Policy', name: 'p', assignment: 'a' };
+  const of = (value: unknown) =>
+    effectiveTable({
+      settings: { 'usb.allow': { value, origin, overrides: [], enforced: false } as never },
+      profile: { connections: [], origins: {}, overrides: {} },
+    });
+  assert.match(of('x'.repeat(1_000)), /x{59} … +Policy p by a *\n/);
+  assert.match(of('x'.repeat(1_000)), /…: -o yaml has the whole value\n$/);
+  assert.match(of('x'.repeat(58)), /"x{58}" +Policy p by a *\n/);
+  assert.doesNotMatch(of('x'.repeat(58)), /…/);
+});
+
 test('times and counts are what they say, or wrong use', () => {
   assert.deepEqual(['90s', '30m', '24h', '7d'].map(parseDuration), [90_000, 1_800_000, 86_400_000, 604_800_000]);
   for (const word of ['', '24', 'h', '-1h', '1.5h', '24 h', '24H'])
