@@ -70,6 +70,16 @@ test('says of a choice what is wrong within the part that was written, and of no
   assert.deepEqual(told(null), []);
 });
 
+test('says how a text is written that YAML takes for a number', () => {
+  const schema = Type.Object({ floor: Type.Array(Type.String()), name: Type.String() });
+  const parsed = parseValue(schema, { floor: ['1', 2], name: [] });
+  assert.ok(!parsed.ok);
+  assert.deepEqual(parsed.problems, [
+    { field: 'floor.1', message: 'must be text: put it between quotation marks' },
+    { field: 'name', message: 'must be text' },
+  ]);
+});
+
 test('bounds the number of mistakes it reports', () => {
   const hostile = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`x${n}`, n]));
   const parsed = parseValue(Closed, hostile);

@@ -74,6 +74,15 @@ const TYPE_WORDS: Readonly<Record<string, string>> = {
   string: 'text',
 };
 
+/** A number, or true or false, where text is meant. */
+function isBare(value: unknown, path: string): boolean {
+  let part = value;
+  for (const step of path.split('/').slice(1)) {
+    part = (part as Record<string, unknown> | null | undefined)?.[step.replaceAll('~1', '/').replaceAll('~0', '~')];
+  }
+  return typeof part === 'number' || typeof part === 'boolean';
+}
+
 /** Of another part of a choice, which took the value for what it is: an object with something wrong in it. */
 function isWithin(path: string, { instancePath, keyword }: SchemaError): boolean {
   const isOfFields = keyword === 'required' || keyword === 'additionalProperties';
@@ -81,7 +90,7 @@ function isWithin(path: string, { instancePath, keyword }: SchemaError): boolean
 }
 
 /** One error in words; nothing where others at the same place say more. */
-function describe(schema: TSchema, error: SchemaError, all: readonly SchemaError[]): readonly FieldProblem[] {
+function describe(schema: TSchema, value: unknown, error: SchemaError, all: readonly SchemaError[]): readonly FieldProblem[] {
   const field = error.instancePath.slice(1).replaceAll('/', '.');
   switch (error.keyword) {
     case 'boolean': // `additionalProperties: false`, at the field itself
@@ -113,6 +122,10 @@ function describe(schema: TSchema, error: SchemaError, all: readonly SchemaError
         .filter(other => other.keyword === 'type' && other.instancePath === error.instancePath)
         .map(other => TYPE_WORDS[String((other.params as { type?: unknown }).type)]);
       if (words.includes(undefined)) return [{ field, message: error.message }];
+      // YAML takes a bare 12 for a number, and a bare no for text or not, by its version.
+      if (words.join() === 'text' && isBare(value, error.instancePath)) {
+        return [{ field, message: 'must be text: put it between quotation marks' }];
+      }
       return [{ field, message: `must be ${[...new Set(words)].join(' or ')}` }];
     }
     default:
@@ -124,7 +137,7 @@ function explain(schema: TSchema, value: unknown): FieldProblem[] {
   const seen = new Set<string>();
   const errors = checker(schema).Errors(value).slice(0, MAX_ERRORS);
   const problems = errors
-    .flatMap(error => describe(schema, error, errors))
+    .flatMap(error => describe(schema, value, error, errors))
     .filter(({ field, message }) => !seen.has(field + message) && seen.add(field + message))
     .slice(0, MAX_PROBLEMS);
   return problems.length > 0 ? problems : [{ field: '', message: 'does not have the right form' }];

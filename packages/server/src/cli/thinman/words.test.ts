@@ -10,6 +10,7 @@ import { parseCount, parseDuration, parseGeneration, parseKeyHash, parseTtl, par
 import { bodyDifference } from './body-difference.ts';
 import { CommandError, EXIT, exitCodeOf, misuse, refusalLines } from './command-error.ts';
 import { serverUrl } from './connection.ts';
+import { conflictLines } from './conflict-lines.ts';
 import { parseFile } from './documents.ts';
 import { effectiveTable } from './effective-command.ts';
 import { toJson, toYaml } from './format.ts';
@@ -197,6 +198,19 @@ test('a refusal without mistakes is one line with all that is known', () => {
     'Administration happens on the Primary alone. Ask https://p.',
   ]);
   assert.match(refusalLines(problem('too_many_attempts', { retryAfterMs: 1_500 })).join(), /Try again in 2 s\.$/);
+});
+
+test('a conflict shows both versions as what differs, or that there is nothing left to do', () => {
+  const of = (mine: object, now: object | null) =>
+    conflictLines({
+      ...{ kind: 'Policy', name: 'p' },
+      yours: { generation: 9, body: { ...mine } },
+      current: now === null ? null : { generation: 27, body: { ...now } },
+    });
+  const both = '  - now, generation 27  + yours, from generation 9';
+  assert.deepEqual(of({ a: 2 }, { a: 1 }), [both, '    - a: 1', '    + a: 2']);
+  assert.deepEqual(of({ a: 1 }, { a: 1 }), [`${both}: the same: the change is made already, and nothing is left to do`]);
+  assert.deepEqual(of({ a: 1 }, null), ['  - it does not exist now']);
 });
 
 test('a difference names what was and what is, field by field', () => {
