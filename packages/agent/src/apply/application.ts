@@ -6,7 +6,7 @@ import type { Applier } from './applier.ts';
 import { openApplyState } from './apply-state.ts';
 import { createApplying } from './applying.ts';
 import { connectionApplier } from './connections/connection-applier.ts';
-import { type ClientOptions, createStartClient, type StartClient } from './connections/start-client.ts';
+import { type ClientOptions, createStartClient, type StartClient, unfit } from './connections/start-client.ts';
 import { createSupervisor } from './connections/supervisor.ts';
 import { devicePolicyFile } from './device-policy-file.ts';
 import { createFileAppliers, pathsOf } from './file-appliers.ts';
@@ -146,7 +146,4 @@ export function createApplication(options: ApplicationOptions) {
 /** Without a screen there is nothing to open by itself. */
 const notByItself = (connection: Connection): Connection => ({ ...connection, autostart: false });
 
-const startNone: StartClient = () => ({
-  stop() {},
-  ended: Promise.resolve({ kind: 'unfit', why: 'this agent opens no connections: start it with --display' }),
-});
+const startNone: StartClient = () => unfit('this agent opens no connections: start it with --display');

@@ -78,6 +78,8 @@ export function createSupervisor({ clock, random, start, onChange, onLastClosed 
     const plan = planOf(connection, person, settings);
     if (plan.kind === 'unfit') return clientIsGone(entry, { kind: 'unfit', why: plan.why });
     const client = start(plan.launch, plan.launch.password === 'stdin' ? password : undefined);
+    // At once: who has asked for it is told.
+    if (client.unfit !== undefined) return clientIsGone(entry, { kind: 'unfit', why: client.unfit });
     entry.client = client;
     running.add(client);
     client.ended.then(end => {
