@@ -90,7 +90,12 @@ function isWithin(path: string, { instancePath, keyword }: SchemaError): boolean
 }
 
 /** One error in words; nothing where others at the same place say more. */
-function describe(schema: TSchema, value: unknown, error: SchemaError, all: readonly SchemaError[]): readonly FieldProblem[] {
+function describe(
+  schema: TSchema,
+  value: unknown,
+  error: SchemaError,
+  all: readonly SchemaError[],
+): readonly FieldProblem[] {
   const field = error.instancePath.slice(1).replaceAll('/', '.');
   switch (error.keyword) {
     case 'boolean': // `additionalProperties: false`, at the field itself

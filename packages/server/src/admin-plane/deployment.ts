@@ -142,7 +142,9 @@ export async function listDeployments(
     const newer = matters[at - 1]?.commit.version.generation ?? before ?? Number.POSITIVE_INFINITY;
     const count = (wanted: string, below: number) =>
       tally
-        .filter(({ generation, outcome }) => generation >= version.generation && generation < below && outcome === wanted)
+        .filter(
+          ({ generation, outcome }) => generation >= version.generation && generation < below && outcome === wanted,
+        )
         .reduce((sum, { count: more }) => sum + more, 0);
     const told = {
       applied: count('applied', Number.POSITIVE_INFINITY),

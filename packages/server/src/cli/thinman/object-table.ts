@@ -92,7 +92,12 @@ const COLUMNS: Record<ObjectKind, readonly Column[]> = {
         return `${state}${counting === true ? ' (counting)' : ''}`;
       },
     ],
-    ['STAGE', ({ stages }, { stage }) => (typeof stage === 'number' ? `${stage + 1} of ${count(stages)}` : '')],
+    // Without stages it is for everybody at once.
+    [
+      'STAGE',
+      ({ stages }, { stage }) =>
+        typeof stage === 'number' && count(stages) > 0 ? `${stage + 1} of ${count(stages)}` : '',
+    ],
     ['HAVE IT', (_, { devices }) => told(devices, 'applied')],
     ['PENDING', (_, { devices }) => told(devices, 'pending')],
     ['FAILED', (_, { devices }) => told(devices, 'failed')],

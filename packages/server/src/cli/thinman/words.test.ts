@@ -9,8 +9,8 @@ import { Command, CommanderError } from 'commander';
 import { parseCount, parseDuration, parseGeneration, parseKeyHash, parseTtl, parseUses } from './arguments.ts';
 import { bodyDifference } from './body-difference.ts';
 import { CommandError, EXIT, exitCodeOf, misuse, refusalLines } from './command-error.ts';
-import { serverUrl } from './connection.ts';
 import { conflictLines } from './conflict-lines.ts';
+import { serverUrl } from './connection.ts';
 import { parseFile } from './documents.ts';
 import { effectiveTable } from './effective-command.ts';
 import { toJson, toYaml } from './format.ts';
@@ -57,6 +57,7 @@ test('a line of a rollout and of an assignment says what waits, who has it, and 
     line('Rollout', { of, stages }, { state: 'stopped', stage: 0, why: 'too many', devices, counting: true }),
     [...['x', '7', 'policy=quiet', 'stopped (counting)', '1 of 2', '17', '1', '2', '6', 'too many']],
   );
+  assert.deepEqual(line('Rollout', { of, stages: [] }, { state: 'finished', stage: 0 })?.slice(3), ['finished']);
   const assigned = { policy: 'quiet', to: { site: true }, activateAt };
   assert.equal(line('Assignment', assigned, { active: false })?.at(-1), 'from 2026-12-01T06:00 Europe/Rome');
   assert.equal(line('Assignment', assigned, { active: true })?.at(-1), '0');
@@ -209,7 +210,9 @@ test('a conflict shows both versions as what differs, or that there is nothing l
     });
   const both = '  - now, generation 27  + yours, from generation 9';
   assert.deepEqual(of({ a: 2 }, { a: 1 }), [both, '    - a: 1', '    + a: 2']);
-  assert.deepEqual(of({ a: 1 }, { a: 1 }), [`${both}: the same: the change is made already, and nothing is left to do`]);
+  assert.deepEqual(of({ a: 1 }, { a: 1 }), [
+    `${both}: the same: the change is made already, and nothing is left to do`,
+  ]);
   assert.deepEqual(of({ a: 1 }, null), ['  - it does not exist now']);
 });
 
