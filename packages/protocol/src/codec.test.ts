@@ -70,6 +70,22 @@ test('says of a choice what is wrong within the part that was written, and of no
   assert.deepEqual(told(null), []);
 });
 
+test('says where the bounds are', () => {
+  const schema = Type.Object({
+    percent: Type.Integer({ minimum: 1, maximum: 100 }),
+    name: Type.String({ minLength: 1 }),
+    all: Type.Array(Type.String(), { minItems: 1 }),
+  });
+  const told = (value: object) => {
+    const parsed = parseValue(schema, value);
+    return parsed.ok ? [] : parsed.problems.map(({ field, message }) => `${field} ${message}`);
+  };
+  assert.deepEqual(told({ percent: 0, name: '', all: [] }), [
+    ...['percent must be at least 1', 'name must not be empty', 'all must not be empty'],
+  ]);
+  assert.deepEqual(told({ percent: 101, name: 'a', all: ['a'] }), ['percent must be at most 100']);
+});
+
 test('says how a text is written that YAML takes for a number', () => {
   const schema = Type.Object({ floor: Type.Array(Type.String()), name: Type.String() });
   const parsed = parseValue(schema, { floor: ['1', 2], name: [] });

@@ -133,6 +133,16 @@ function describe(
       }
       return [{ field, message: `must be ${[...new Set(words)].join(' or ')}` }];
     }
+    case 'minimum':
+    case 'maximum': {
+      const { limit } = error.params as { limit?: unknown };
+      return [{ field, message: `must be at ${error.keyword === 'minimum' ? 'least' : 'most'} ${limit}` }];
+    }
+    case 'minLength':
+    case 'minItems':
+      return [
+        { field, message: (error.params as { limit?: unknown }).limit === 1 ? 'must not be empty' : error.message },
+      ];
     default:
       return [{ field, message: error.message }];
   }

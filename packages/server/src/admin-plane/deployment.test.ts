@@ -7,6 +7,7 @@ import type {
   DeploymentPage,
   DiffAnswer,
   FilePutAnswer,
+  HistoryAnswer,
   IfAppliedAnswer,
   ObjectOutput,
   Problem,
@@ -480,6 +481,8 @@ test('what is planned begins at its moment by the clock on the wall, and not a m
     assert.deepEqual([await standing(), minutes('ward')], ['finished 0', 6]);
     assert.deepEqual(assigned(), [{ deviceGroup: 'ward' }]);
     assert.equal(site.events.filter(({ type }) => type === 'assignment.activated').length, 1);
+    const [made] = ((await site.ask('GET', '/history/Assignment/loud')).body as HistoryAnswer).items;
+    assert.equal(made?.actor, 'activateAt');
     await driver.stop();
   }));
 

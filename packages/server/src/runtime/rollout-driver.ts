@@ -33,6 +33,8 @@ export const DEVICES_A_LOOK = 1_000;
 const RECOUNT_MS = 10 * 60_000;
 /** As which its commits stand in the history. */
 const DRIVER = { name: 'rollout', role: 'owner' } as const;
+/** The same for an assignment whose moment has come: there is no rollout in it. */
+const CALENDAR = { name: 'activateAt', role: 'owner' } as const;
 
 export type RolloutDriver = {
   start(): void;
@@ -167,7 +169,7 @@ export function createRolloutDriver({ write, site, mayDrive, log }: RolloutDrive
   }
 
   async function activate(name: string): Promise<void> {
-    const outcome = await commit(write, DRIVER, async (transaction): Promise<Work<true | undefined>> => {
+    const outcome = await commit(write, CALENDAR, async (transaction): Promise<Work<true | undefined>> => {
       const stored = await transaction.get('Assignment', name);
       const { activateAt } = (stored?.body ?? {}) as Partial<AssignmentBody>;
       if (stored === undefined || activateAt === undefined || !isDue(stored, clock.nowMs())) {
