@@ -319,7 +319,7 @@ test('it stops by itself when a section that it touches fails, goes on when told
     assert.equal(await standing(), 'running 0', 'a printer has nothing to do with it');
     await tell(site, 'a', FAILED);
     await driver.look();
-    assert.equal(await standing(), 'stopped 0 1 of 1 devices failed to apply it, and 5 percent may');
+    assert.equal(await standing(), 'stopped 0 1 of 1 devices and users failed to apply it, and 5 percent may');
     assert.equal(minutes('pilot'), 6, 'devices keep what they have');
     const act = async (word: string) => (await site.ask('POST', `/rollouts/r/${word}`)).body as RolloutAnswer;
     assert.equal((await act('resume')).status.state, 'running');
@@ -350,7 +350,7 @@ test('it takes itself back where it is told to, and never writes over what someb
     await driver.look();
     await tell(site, 'a', FAILED);
     await driver.look();
-    assert.match(await standing(), /^rolled_back 0 1 devices failed/);
+    assert.match(await standing(), /^rolled_back 0 1 devices and users failed/);
     assert.equal(minutes('pilot'), 5);
     await site.apply([{ ...rollout(), name: 'r2' }]);
     await driver.look();

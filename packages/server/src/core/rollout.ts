@@ -114,11 +114,11 @@ function excessOf({ limits = {} }: RolloutBody, { applied, pending, failed }: Ro
   const told = applied + pending + failed;
   if (failed === 0) return undefined;
   if (failedDevices !== undefined && failed > failedDevices) {
-    return `${failed} devices failed to apply it, and ${failedDevices} may`;
+    return `${failed} devices and users failed to apply it, and ${failedDevices} may`;
   }
   const percent = failedPercent ?? (failedDevices === undefined ? DEFAULT_FAILED_PERCENT : undefined);
   if (percent === undefined || failed * 100 <= percent * told) return undefined;
-  return `${failed} of ${told} devices failed to apply it, and ${percent} percent may`;
+  return `${failed} of ${told} devices and users failed to apply it, and ${percent} percent may`;
 }
 
 /** A stage without devices is through. */
