@@ -1,9 +1,20 @@
-// docs/settings.md, and the JSON schema that editors check files of `thinman apply` by, out of the catalogue.
-import { OBJECT_KINDS, SETTING_SECTIONS, type Section, type Setting } from '@thinman/protocol';
+// docs/settings.md, docs/connections.md, and the JSON schema that editors check files of `thinman apply` by, out of the catalogue.
+import {
+  CONNECTION_FIELD_WORDS,
+  CONNECTION_TYPE_WORDS,
+  CONNECTION_TYPES,
+  type Connection,
+  NOT_TOLD_TO_CLIENT,
+  OBJECT_KINDS,
+  SETTING_SECTIONS,
+  type Section,
+  type Setting,
+} from '@thinman/protocol';
 import type { TSchema } from 'typebox';
 
 const ROOT = `${import.meta.dirname}/..`;
 export const SETTINGS_PAGE = `${ROOT}/docs/settings.md`;
+export const CONNECTIONS_PAGE = `${ROOT}/docs/connections.md`;
 export const OBJECTS_SCHEMA = `${ROOT}/docs/schemas/thinman-objects.schema.json`;
 
 const INTRODUCTION = `# Settings
@@ -38,6 +49,67 @@ function sectionText({ title, settings }: Section): string {
   return [`## ${title}`, '', '| key | for | values | default | |', '| --- | --- | --- | --- | --- |', ...rows, ''].join(
     '\n',
   );
+}
+
+const CONNECTIONS_INTRODUCTION = `# Connections
+
+Made from their schemas (\`packages/protocol/src/objects/connections\`) by \`npm run docs\`: change those, not this page.
+
+What a profile holds, by \`type\`. Which profile counts for whom is in [policies.md](policies.md), what is started on the device in
+[devices.md](devices.md).
+
+\`\`\`yaml
+kind: Profile
+name: nurses
+body:
+  connections:
+    - { name: ward, title: Ward record, type: rdp, host: rds.example.org, sso: true, autostart: true, reconnect: on-failure, fallback: web }
+    - { name: web, type: web, url: 'https://ward.example.org/', kiosk: true }
+\`\`\`
+
+Texts may hold variables, but for \`name\`, \`fallback\` and \`command\`. What is left out is as the client has it, where nothing else is said. Fields marked
+**not told** are taken, and the client that this agent starts has no word for them, or is told by its own site; \`apply\` warns of them.
+`;
+
+type TypeName = Connection['type'];
+const TYPES = Object.keys(CONNECTION_TYPES) as TypeName[];
+
+/** The whole page, as it must be. */
+export function connectionsPage(): string {
+  return [CONNECTIONS_INTRODUCTION, '## All types', '', ...commonTable(), '', ...TYPES.flatMap(typeText)].join('\n');
+}
+
+/** Fields that every type has, in the order of the first. */
+const COMMON = Object.keys(fieldsOf('rdp')).filter(
+  name => name !== 'type' && TYPES.every(type => name in fieldsOf(type)),
+);
+
+function fieldsOf(type: TypeName): Readonly<Record<string, TSchema>> {
+  return (CONNECTION_TYPES[type] as Shape).properties ?? {};
+}
+
+function commonTable(): readonly string[] {
+  return [...HEADER, ...COMMON.map(name => fieldRow('rdp', name))];
+}
+
+function typeText(type: TypeName): readonly string[] {
+  const own = Object.keys(fieldsOf(type)).filter(name => name !== 'type' && !COMMON.includes(name));
+  return [`## ${type}`, '', CONNECTION_TYPE_WORDS[type], '', ...HEADER, ...own.map(name => fieldRow(type, name)), ''];
+}
+
+const HEADER = ['| field | values | |', '| --- | --- | --- |'];
+
+/** For people: what a field says; undefined: nobody has written it. */
+export const wordsOfField = (type: TypeName, name: string): string | undefined =>
+  CONNECTION_FIELD_WORDS[`${type}.${name}`] ?? CONNECTION_FIELD_WORDS[name];
+
+function fieldRow(type: TypeName, name: string): string {
+  const { required = [] }: Shape = CONNECTION_TYPES[type];
+  const schema = fieldsOf(type)[name];
+  const notTold = NOT_TOLD_TO_CLIENT[type]?.includes(name) === true ? ' **Not told.**' : '';
+  const needed = required.includes(name) ? ', needed' : '';
+  const values = schema === undefined ? '' : wordsOf(schema);
+  return `| \`${name}\` | ${cell(`${values}${needed}`)} | ${cell(wordsOfField(type, name) ?? '')}${notTold} |`;
 }
 
 const cell = (text: string) => text.replaceAll('|', '\\|');
@@ -95,7 +167,7 @@ export function objectsSchema(): Json {
       kind: { const: kind },
       name: { type: 'string' },
       generation: { type: 'integer', description: 'With it, a write of something that has changed since is refused.' },
-      body: kind === 'Policy' ? policyBody(body) : body,
+      body: kind === 'Policy' ? policyBody(body) : kind === 'Profile' ? profileBody(body) : body,
     },
     required: ['kind', 'name', 'body'],
     additionalProperties: false,
@@ -110,6 +182,43 @@ function policyBody(body: TSchema): Json {
     ...body,
     properties: { ...properties, settings: nestedSettings(), enforced: { type: 'array', items: { enum: keys } } },
   };
+}
+
+/** Fields of connections in which no variable stands. */
+const PLAIN = ['name', 'type', 'fallback', 'command'];
+/** As `apply` takes it: a text with a variable in it is held against the form when it is filled in. */
+const VARIABLE = { type: 'string', pattern: '\\$\\{' };
+
+/** A schema whose texts may hold variables. */
+function withVariables(schema: TSchema): Json {
+  const { type, anyOf, items, properties }: Shape = schema;
+  if (type === 'string' && 'pattern' in schema) return { anyOf: [schema, VARIABLE] };
+  return {
+    ...schema,
+    ...(anyOf !== undefined && { anyOf: anyOf.map(withVariables) }),
+    ...(items !== undefined && { items: withVariables(items) }),
+    ...(properties !== undefined && {
+      properties: Object.fromEntries(Object.entries(properties).map(([name, inner]) => [name, withVariables(inner)])),
+    }),
+  };
+}
+
+/** Connections with what their fields say. */
+function profileBody(body: TSchema): Json {
+  const { properties }: Shape = body;
+  const anyOf = TYPES.map(type => {
+    const fields = Object.entries(fieldsOf(type)).map(([name, schema]) => {
+      const words = wordsOfField(type, name);
+      const taken = PLAIN.includes(name) ? schema : withVariables(schema);
+      return [name, words === undefined ? taken : { markdownDescription: words, allOf: [taken] }];
+    });
+    return {
+      ...CONNECTION_TYPES[type],
+      markdownDescription: CONNECTION_TYPE_WORDS[type],
+      properties: Object.fromEntries(fields),
+    };
+  });
+  return { ...body, properties: { ...properties, connections: { ...properties?.connections, items: { anyOf } } } };
 }
 
 type Nested = { type: 'object'; title?: string; properties: Record<string, unknown>; additionalProperties: false };
@@ -129,7 +238,7 @@ function nestedSettings(): Nested {
         title: setting.title,
         markdownDescription: setting.help,
         default: setting.default,
-        allOf: [setting.schema],
+        allOf: [withVariables(setting.schema)],
       };
     }
     Object.assign(root.properties[section.name] as Nested, { title: section.title });

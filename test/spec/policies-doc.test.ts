@@ -90,6 +90,16 @@ test('the example in the document does what the document says', async () => {
   }
 });
 
+test('what else the document writes is taken', async () => {
+  const others = Array.from(DOCUMENT.matchAll(/(?<!`:\n\n)```yaml\n(.*?)```/gs), ([, content = '']) => content);
+  assert.ok(others.length >= 3);
+  for (const content of others) {
+    writeFileSync(join(root, 'other.yaml'), content);
+    const { code, printed } = await thinman(['diff', '-f', 'other.yaml']);
+    assert.equal(code, 0, `${printed}\n${content}`);
+  }
+});
+
 test('what docs/deployment.md writes is taken, and its commands are there', async () => {
   const deployment = readFileSync(join(import.meta.dirname, '../../docs/deployment.md'), 'utf8');
   const [, rollout = ''] = /```yaml\n(.*?)```/s.exec(deployment) ?? [];

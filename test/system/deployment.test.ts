@@ -120,7 +120,7 @@ body:
   stages: [{ deviceGroups: [${GROUP}], holdMinutes: 60 }]
 `);
       await until('the rollout to stop by itself', async () => (await standing()).includes('stopped'));
-      assert.match(await standing(), /devices failed to apply it/);
+      assert.match(await standing(), /devices and users failed to apply it/);
       const stopped = (await site.primary.events()).filter(({ type, data }) => {
         return type === 'rollout.changed' && data.state === 'stopped';
       });

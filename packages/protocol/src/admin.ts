@@ -192,6 +192,8 @@ export const IfAppliedAnswer = Type.Object({
   later: Type.Optional(
     Type.Array(Type.Object({ kind: Type.String(), name: Type.String(), at: Type.Union([Type.String(), Type.Null()]) })),
   ),
+  /** As those of `ApplyAnswer`: what the apply would be told with. */
+  warnings: Type.Optional(Type.Array(Type.String())),
   /** Where a device was named: all that would hold there. */
   effective: Type.Optional(EffectiveAnswer),
 });
@@ -381,8 +383,9 @@ export const DeploymentList = Type.Object({
       actor: Type.String(),
       /** How many objects of which kind. */
       kinds: Type.Record(Type.String(), Type.Integer()),
-      /** Newest reports that are of this generation or a later one, by the worst of their sections. */
+      /** Newest reports that are of this generation or a later one, where all sections are applied. */
       applied: Type.Integer(),
+      /** Newest reports of this very commit, by the worst of their sections: a later one is to blame for what is told of it. */
       pending: Type.Integer(),
       failed: Type.Integer(),
     }),

@@ -57,6 +57,45 @@ test('says what would be right: the words of a union, a missing field by its nam
   );
 });
 
+test('says of a choice what is wrong within the part that was written, and of none of the others', () => {
+  const at = Type.Object({ from: Type.String({ pattern: '^[0-9:]+$', description: 'a time of day' }) });
+  const schema = Type.Object({ hours: Type.Union([Type.Null(), at]) });
+  const told = (hours: unknown) => {
+    const parsed = parseValue(schema, { hours });
+    return parsed.ok ? [] : parsed.problems.map(({ field, message }) => `${field} ${message}`);
+  };
+  assert.deepEqual(told({ from: 'x' }), ['hours.from must be a time of day']);
+  assert.deepEqual(told({}), ['hours.from is missing']);
+  assert.deepEqual(told(5), ['hours must be null or fields with values']);
+  assert.deepEqual(told(null), []);
+});
+
+test('says where the bounds are', () => {
+  const schema = Type.Object({
+    percent: Type.Integer({ minimum: 1, maximum: 100 }),
+    name: Type.String({ minLength: 1 }),
+    all: Type.Array(Type.String(), { minItems: 1 }),
+  });
+  const told = (value: object) => {
+    const parsed = parseValue(schema, value);
+    return parsed.ok ? [] : parsed.problems.map(({ field, message }) => `${field} ${message}`);
+  };
+  assert.deepEqual(told({ percent: 0, name: '', all: [] }), [
+    ...['percent must be at least 1', 'name must not be empty', 'all must not be empty'],
+  ]);
+  assert.deepEqual(told({ percent: 101, name: 'a', all: ['a'] }), ['percent must be at most 100']);
+});
+
+test('says how a text is written that YAML takes for a number', () => {
+  const schema = Type.Object({ floor: Type.Array(Type.String()), name: Type.String() });
+  const parsed = parseValue(schema, { floor: ['1', 2], name: [] });
+  assert.ok(!parsed.ok);
+  assert.deepEqual(parsed.problems, [
+    { field: 'floor.1', message: 'must be text: put it between quotation marks' },
+    { field: 'name', message: 'must be text' },
+  ]);
+});
+
 test('bounds the number of mistakes it reports', () => {
   const hostile = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`x${n}`, n]));
   const parsed = parseValue(Closed, hostile);

@@ -67,14 +67,35 @@ function descriptionAt(schema: unknown, schemaPath: string): string | undefined 
 const TYPE_WORDS: Readonly<Record<string, string>> = {
   array: 'a list',
   boolean: 'true or false',
+  null: 'null',
   integer: 'a whole number',
   number: 'a number',
   object: 'fields with values',
   string: 'text',
 };
 
+/** A number, or true or false, where text is meant. */
+function isBare(value: unknown, path: string): boolean {
+  let part = value;
+  for (const step of path.split('/').slice(1)) {
+    part = (part as Record<string, unknown> | null | undefined)?.[step.replaceAll('~1', '/').replaceAll('~0', '~')];
+  }
+  return typeof part === 'number' || typeof part === 'boolean';
+}
+
+/** Of another part of a choice, which took the value for what it is: an object with something wrong in it. */
+function isWithin(path: string, { instancePath, keyword }: SchemaError): boolean {
+  const isOfFields = keyword === 'required' || keyword === 'additionalProperties';
+  return instancePath.startsWith(`${path}/`) || (isOfFields && instancePath === path);
+}
+
 /** One error in words; nothing where others at the same place say more. */
-function describe(schema: TSchema, error: SchemaError, all: readonly SchemaError[]): readonly FieldProblem[] {
+function describe(
+  schema: TSchema,
+  value: unknown,
+  error: SchemaError,
+  all: readonly SchemaError[],
+): readonly FieldProblem[] {
   const field = error.instancePath.slice(1).replaceAll('/', '.');
   switch (error.keyword) {
     case 'boolean': // `additionalProperties: false`, at the field itself
@@ -100,9 +121,28 @@ function describe(schema: TSchema, error: SchemaError, all: readonly SchemaError
       return [{ field, message: description === undefined ? error.message : `must be ${description}` }];
     }
     case 'type': {
-      const words = TYPE_WORDS[String((error.params as { type?: unknown }).type)];
-      return [{ field, message: words === undefined ? error.message : `must be ${words}` }];
+      // Of a choice, `null` or an object say: who has written an object is told what is wrong within it, and nothing of the other.
+      if (all.some(other => isWithin(error.instancePath, other))) return [];
+      const words = all
+        .filter(other => other.keyword === 'type' && other.instancePath === error.instancePath)
+        .map(other => TYPE_WORDS[String((other.params as { type?: unknown }).type)]);
+      if (words.includes(undefined)) return [{ field, message: error.message }];
+      // YAML takes a bare 12 for a number, and a bare no for text or not, by its version.
+      if (words.join() === 'text' && isBare(value, error.instancePath)) {
+        return [{ field, message: 'must be text: put it between quotation marks' }];
+      }
+      return [{ field, message: `must be ${[...new Set(words)].join(' or ')}` }];
     }
+    case 'minimum':
+    case 'maximum': {
+      const { limit } = error.params as { limit?: unknown };
+      return [{ field, message: `must be at ${error.keyword === 'minimum' ? 'least' : 'most'} ${limit}` }];
+    }
+    case 'minLength':
+    case 'minItems':
+      return [
+        { field, message: (error.params as { limit?: unknown }).limit === 1 ? 'must not be empty' : error.message },
+      ];
     default:
       return [{ field, message: error.message }];
   }
@@ -112,7 +152,7 @@ function explain(schema: TSchema, value: unknown): FieldProblem[] {
   const seen = new Set<string>();
   const errors = checker(schema).Errors(value).slice(0, MAX_ERRORS);
   const problems = errors
-    .flatMap(error => describe(schema, error, errors))
+    .flatMap(error => describe(schema, value, error, errors))
     .filter(({ field, message }) => !seen.has(field + message) && seen.add(field + message))
     .slice(0, MAX_PROBLEMS);
   return problems.length > 0 ? problems : [{ field: '', message: 'does not have the right form' }];

@@ -120,3 +120,12 @@ test('more than was asked for is refused before it is stored', async () => {
   await assert.rejects(cache.ensure(FILE, signal), /w\.png/);
   assert.equal(cache.pathOf(FILE), undefined);
 });
+
+test('a file that is to come from elsewhere and does not is named: a section may have several', async () => {
+  const { cache } = await serversWith();
+  const url = 'https://127.0.0.1:1/logo.png';
+  await assert.rejects(
+    cache.ensure({ ...FILE, name: 'logo.png', url }, signal),
+    /^Error: logo\.png could not be fetched: 127\.0\.0\.1:1 cannot be reached/,
+  );
+});

@@ -8,7 +8,17 @@ export const PART_BYTES = 512 * 1024;
 /** From the servers of the site, the one in use first; or from a file's URL. */
 export function createFileSource(client: FileClient, servers: () => readonly StatementServer[]): FileSource {
   return (file, from, signal) =>
-    file.url === undefined ? ofSite(file, from, signal) : downloadUrl(file.url, from, { signal });
+    file.url === undefined ? ofSite(file, from, signal) : ofUrl(file, file.url, from, signal);
+
+  /** Of several files of a section it says which. */
+  async function* ofUrl(file: BundleFile, url: string, from: number, signal: AbortSignal): AsyncGenerator<FilePart> {
+    try {
+      yield* downloadUrl(url, from, { signal });
+    } catch (error) {
+      const why = error instanceof Error ? error.message : 'unknown';
+      throw new Error(`${file.name} could not be fetched: ${why}`, { cause: error });
+    }
+  }
 
   async function* ofSite(file: BundleFile, from: number, signal: AbortSignal): AsyncGenerator<FilePart> {
     for (let at = from; at < file.bytes; ) {

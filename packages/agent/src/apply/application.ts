@@ -12,6 +12,7 @@ import {
   CONNECTIONS_MARK,
   createStartClient,
   type StartClient,
+  unfit,
 } from './connections/start-client.ts';
 import { createSupervisor } from './connections/supervisor.ts';
 import { devicePolicyFile } from './device-policy-file.ts';
@@ -169,7 +170,4 @@ export function createApplication(options: ApplicationOptions) {
 /** Without a screen there is nothing to open by itself. */
 const notByItself = (connection: Connection): Connection => ({ ...connection, autostart: false });
 
-const startNone: StartClient = () => ({
-  stop() {},
-  ended: Promise.resolve({ kind: 'unfit', why: 'this agent opens no connections: start it with --display' }),
-});
+const startNone: StartClient = () => unfit('this agent opens no connections: start it with --display');

@@ -7,9 +7,11 @@ import { commit, refusalUnlessPrimary, type Touched, type Work, withinDatabaseDe
 import { type PasswordsWorked, workPasswords } from './credentials.ts';
 import { dataKeyIn } from './data-key-in.ts';
 import { lackingContents } from './files.ts';
+import { passedMoments } from './passed-moments.ts';
 import { type ApplyPlan, type PlannedObject, planApply } from './plan-apply.ts';
 import { type InputsRead, readInputs } from './read-inputs.ts';
 import { loadSiteView, replicaReader, type SiteReader } from './site-view.ts';
+import { untoldFields } from './untold-fields.ts';
 
 /** A credential that another administrator changes between hashing and commit: tried again so many times. */
 const MAX_TRIES = 3;
@@ -41,7 +43,7 @@ export async function apply(
     const outcome = await commit(deps, actor, transaction => applyIn(deps, transaction, read, passwords));
     if (!outcome.ok) return outcome;
     const { version, result: plan } = outcome.value;
-    if (plan.kind === 'planned') return done(answer(version, plan.items));
+    if (plan.kind === 'planned') return done(answer(version, plan.items, deps.clock.nowMs()));
     if (plan.kind === 'refused') return refusedBy(plan);
     await deps.syncNow();
   }
@@ -102,7 +104,7 @@ async function dryApply(deps: WriteDeps, read: InputsRead): Promise<Outcome<Appl
       : first;
   switch (plan.kind) {
     case 'planned':
-      return done(answer(position.version, plan.items));
+      return done(answer(position.version, plan.items, deps.clock.nowMs()));
     case 'refused':
       return refusedBy(plan);
     case 'stale_passwords':
@@ -143,6 +145,14 @@ function refusedBy({ code, problems, conflicts }: Extract<ApplyPlan, { kind: 're
   return refused(code, { detail, problems: [...problems], ...both });
 }
 
-function answer({ epoch, generation }: Version, items: readonly PlannedObject[]): ApplyAnswer {
-  return { epoch, generation, changes: items.map(({ kind, name, change }) => ({ kind, name, change })) };
+/** What people are to know of it, though nothing speaks against it. */
+export const warningsOf = (items: readonly PlannedObject[], nowMs: number): readonly string[] => [
+  ...passedMoments(items, nowMs),
+  ...untoldFields(items),
+];
+
+function answer({ epoch, generation }: Version, items: readonly PlannedObject[], nowMs: number): ApplyAnswer {
+  const changes = items.map(({ kind, name, change }) => ({ kind, name, change }));
+  const warnings = warningsOf(items, nowMs);
+  return { epoch, generation, changes, ...(warnings.length > 0 && { warnings: [...warnings] }) };
 }

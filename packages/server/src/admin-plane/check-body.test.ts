@@ -32,7 +32,7 @@ const MISTAKES: readonly [what: string, kind: ObjectKind, body: unknown, field: 
     'Policy',
     { settings: { 'power.screenOffAfterMinutes': -1 } },
     'body.settings.power.screenOffAfterMinutes',
-    />= 0/,
+    /at least 0/,
   ],
   [
     'a wrong item of a list',

@@ -2,10 +2,13 @@ import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { test } from 'node:test';
 import type {
+  ApplyAnswer,
   DeploymentList,
   DeploymentPage,
   DiffAnswer,
   FilePutAnswer,
+  HistoryAnswer,
+  IfAppliedAnswer,
   ObjectOutput,
   Problem,
   RolloutAnswer,
@@ -13,6 +16,7 @@ import type {
 } from '@thinman/protocol';
 import { type AdminSite, createAdminSite } from '../../../../test/support/admin-site.ts';
 import { PRIMARY, recordedEvent } from '../../../../test/support/record-fixtures.ts';
+import { waitFor } from '../../../../test/support/wait.ts';
 import { openSecrets } from '../core/sealed.ts';
 import type { StoredObject } from '../ports.ts';
 import { createRolloutDriver, DEVICES_A_LOOK, ROLLOUT_LOOK_MS, type RolloutDriver } from '../runtime/rollout-driver.ts';
@@ -136,6 +140,9 @@ test('a deployment shows who has a change, who not yet, who failed and why; only
       ...{ epoch: 1, generation, at: items[0]?.at, actor: 'local', kinds: { Policy: 1 } },
       ...{ applied: 1, pending: 0, failed: 2 },
     });
+    assert.deepEqual([items[1]?.applied, items[1]?.failed], [2, 0], 'the commit before is not to blame');
+    const [older] = ((await site.ask('GET', `/deployments?before=${generation}`)).body as DeploymentList).items;
+    assert.deepEqual(older, items[1], 'nor on a page of its own');
     assert.equal((await site.ask('GET', '/deployments/9999')).status, 404);
     assert.equal((await site.ask('GET', '/deployments/x')).status, 400);
   }));
@@ -221,6 +228,32 @@ test('a rollout goes from stage to stage as devices tell that they have it, and 
     await driver.stop();
   }));
 
+test('a stage that has just begun is said to be counted, and is within a moment', () =>
+  withSite(async site => {
+    const { driver, standing } = await stagedSite(site, {
+      stages: [{ deviceGroups: ['pilot'] }, { deviceGroups: ['ward'] }],
+    });
+    assert.deepEqual(driver.standing('r'), { devices: undefined, isCounting: true });
+    await driver.look();
+    assert.equal(await standing(), 'running 0');
+    assert.equal(driver.standing('r')?.isCounting, true);
+    // Whoever looks at the list then has numbers: well below the time of a usual look.
+    const soon = async () => {
+      await site.clock.advance(ROLLOUT_LOOK_MS / 10);
+      return waitFor('the count', () =>
+        driver.standing('r')?.isCounting === false ? driver.standing('r') : undefined,
+      );
+    };
+    const none = { applied: 0, pending: 0, failed: 0 };
+    assert.deepEqual(await soon(), { devices: { ...none, waiting: 2 }, isCounting: false });
+    for (const name of ['a', 'b']) await tell(site, name, APPLIED);
+    await driver.look();
+    assert.equal(await standing(), 'running 1');
+    assert.equal(driver.standing('r')?.isCounting, true, 'the devices of the next stage are not counted yet');
+    assert.deepEqual((await soon())?.devices, { ...none, applied: 2, waiting: 1 });
+    await driver.stop();
+  }));
+
 test('one look at a large stage costs no more than its limit, and nothing is decided before all have been looked at', () =>
   withSite(async site => {
     const { driver, standing } = await stagedSite(site, {
@@ -286,7 +319,7 @@ test('it stops by itself when a section that it touches fails, goes on when told
     assert.equal(await standing(), 'running 0', 'a printer has nothing to do with it');
     await tell(site, 'a', FAILED);
     await driver.look();
-    assert.equal(await standing(), 'stopped 0 1 of 1 devices failed to apply it, and 5 percent may');
+    assert.equal(await standing(), 'stopped 0 1 of 1 devices and users failed to apply it, and 5 percent may');
     assert.equal(minutes('pilot'), 6, 'devices keep what they have');
     const act = async (word: string) => (await site.ask('POST', `/rollouts/r/${word}`)).body as RolloutAnswer;
     assert.equal((await act('resume')).status.state, 'running');
@@ -317,7 +350,7 @@ test('it takes itself back where it is told to, and never writes over what someb
     await driver.look();
     await tell(site, 'a', FAILED);
     await driver.look();
-    assert.match(await standing(), /^rolled_back 0 1 devices failed/);
+    assert.match(await standing(), /^rolled_back 0 1 devices and users failed/);
     assert.equal(minutes('pilot'), 5);
     await site.apply([{ ...rollout(), name: 'r2' }]);
     await driver.look();
@@ -478,6 +511,41 @@ test('what is planned begins at its moment by the clock on the wall, and not a m
     assert.deepEqual([await standing(), minutes('ward')], ['finished 0', 6]);
     assert.deepEqual(assigned(), [{ deviceGroup: 'ward' }]);
     assert.equal(site.events.filter(({ type }) => type === 'assignment.activated').length, 1);
+    const [made] = ((await site.ask('GET', '/history/Assignment/loud')).body as HistoryAnswer).items;
+    assert.equal(made?.actor, 'activateAt');
+    await driver.stop();
+  }));
+
+test('a moment that is over is told of when it is given, and not again', () =>
+  withSite(async site => {
+    const aDayAgo = new Date(site.clock.nowMs() - 24 * 60 * 60_000 - 90_000);
+    const activateAt = { at: aDayAgo.toISOString().slice(0, 16), timeZone: 'UTC' };
+    const assignment = (more: object = {}) => ({
+      ...{ kind: 'Assignment', name: 'late' },
+      body: { policy: 'quiet', to: { site: true }, activateAt, ...more },
+    });
+    const told = new RegExp(`^Assignment late: .*${activateAt.at} UTC is over \\(1 day ago\\), so it counts at once`);
+    const { driver } = await stagedSite(site, { activateAt: { ...activateAt, at: '2020-01-01T00:00' } });
+    const { warnings: ofRollout = [] } = await site.apply([rollout({ activateAt })]);
+    assert.match(ofRollout.join(), /^Rollout r: .* so it begins at once/);
+    const dry = await site.ask('POST', '/apply', { body: { objects: [assignment()], dryRun: true } });
+    assert.match(((dry.body as ApplyAnswer).warnings ?? []).join(), told);
+    const foreseen = await site.ask('POST', '/effective', { body: { objects: [assignment()] } });
+    const { warnings, later } = foreseen.body as IfAppliedAnswer;
+    assert.match((warnings ?? []).join(), told);
+    assert.equal(later, undefined, 'it waits for nothing');
+
+    assert.match(((await site.apply([assignment()])).warnings ?? []).join(), told);
+    assert.equal((await site.apply([assignment()])).warnings, undefined, 'unchanged');
+    await driver.look();
+    // Carried out: what else changes of it is no new plan.
+    assert.equal(
+      (await site.apply([assignment({ priority: 3 }), rollout({ activateAt, limits: {} })])).warnings,
+      undefined,
+    );
+    const tomorrow = new Date(site.clock.nowMs() + 24 * 60 * 60_000).toISOString().slice(0, 16);
+    const { warnings: none } = await site.apply([assignment({ activateAt: { at: tomorrow, timeZone: 'UTC' } })]);
+    assert.equal(none, undefined);
     await driver.stop();
   }));
 

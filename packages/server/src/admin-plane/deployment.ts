@@ -137,12 +137,20 @@ export async function listDeployments(
     );
     return counts ? [{ commit, of }] : [];
   });
-  const items = matters.slice(0, limit).map(({ commit: { version, atMs, actor }, of }) => {
-    const count = (wanted: string) =>
+  const items = matters.slice(0, limit).map(({ commit: { version, atMs, actor }, of }, at) => {
+    // What went wrong with a later commit says nothing against this one.
+    const newer = matters[at - 1]?.commit.version.generation ?? before ?? Number.POSITIVE_INFINITY;
+    const count = (wanted: string, below: number) =>
       tally
-        .filter(({ generation, outcome }) => generation >= version.generation && outcome === wanted)
+        .filter(
+          ({ generation, outcome }) => generation >= version.generation && generation < below && outcome === wanted,
+        )
         .reduce((sum, { count: more }) => sum + more, 0);
-    const told = { applied: count('applied'), pending: count('pending'), failed: count('failed') };
+    const told = {
+      applied: count('applied', Number.POSITIVE_INFINITY),
+      pending: count('pending', newer),
+      failed: count('failed', newer),
+    };
     return { ...version, at: atMs, actor, kinds: of, ...told };
   });
   const last =

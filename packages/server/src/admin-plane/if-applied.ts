@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
+  type ActivateAt,
   type AssignmentBody,
   canonicalJson,
   type EffectiveAnswer,
@@ -16,11 +17,12 @@ import {
 import { isOver, readRollout, subjectOf } from '../core/rollout.ts';
 import { systemWith } from '../core/sealed.ts';
 import { createStagedIndex, isActive, isStagedKind, momentText, STAGED_KINDS } from '../core/staged-index.ts';
+import { momentOf } from '../core/wall-time.ts';
 import { offlineRules } from '../device-plane/offline-rules.ts';
 import { done, type Outcome, refused } from '../http/outcome.ts';
 import type { StoredObject } from '../ports.ts';
 import type { AdminDeps } from './admin-deps.ts';
-import { planWithoutPasswords } from './apply.ts';
+import { planWithoutPasswords, warningsOf } from './apply.ts';
 import { type EffectiveSite, effectiveAt, shown } from './effective.ts';
 import { didYouMean } from './nearest.ts';
 import type { PlannedObject } from './plan-apply.ts';
@@ -54,7 +56,11 @@ export async function ifApplied(
   const items: readonly Change[] = [...written, ...removed.value];
   const foreseen = foresee(deps, items);
   const sites = sitesOf(deps, foreseen.items);
-  const later = foreseen.later.length === 0 ? {} : { later: [...foreseen.later] };
+  const warnings = warningsOf(planned.value, deps.clock.nowMs());
+  const later = {
+    ...(foreseen.later.length > 0 && { later: [...foreseen.later] }),
+    ...(warnings.length > 0 && { warnings: [...warnings] }),
+  };
   const changes = [...planned.value, ...removed.value].map(({ kind, name, change }) => ({ kind, name, change }));
   const devices = pairsOf(deps, 'Device', items);
   const users = pairsOf(deps, 'User', items);
@@ -153,17 +159,19 @@ type Later = NonNullable<IfAppliedAnswer['later']>[number];
  * wants to know what comes of them.
  */
 function foresee(
-  { replica }: AdminDeps,
+  { replica, clock }: AdminDeps,
   items: readonly Change[],
 ): { readonly items: readonly Change[]; readonly later: readonly Later[] } {
   const later: Later[] = [];
   const given: Change[] = [];
+  const isOverNow = (moment: ActivateAt) => (momentOf(moment) ?? Number.POSITIVE_INFINITY) <= clock.nowMs();
   const seen = items.map((item): Change => {
     if (item.gone === true) return item;
     const { kind, name, body, system } = item;
     if (kind === 'Assignment' && !isActive(item)) {
-      const moment = momentText((body as Required<AssignmentBody>).activateAt);
-      later.push({ kind, name, at: moment });
+      const { activateAt } = body as Required<AssignmentBody>;
+      const moment = momentText(activateAt);
+      if (!isOverNow(activateAt)) later.push({ kind, name, at: moment });
       return { ...item, system: { ...system, activatedFor: moment } };
     }
     if (kind !== 'Rollout') return item;
@@ -173,7 +181,8 @@ function foresee(
       of && (items.find(one => one.kind === of.kind && one.name === of.name) ?? replica.get(of.kind, of.name));
     if (isOver(rollout) || of === undefined || subject === undefined) return item;
     const { activateAt, to } = rollout.body;
-    later.push({ kind, name, at: activateAt === undefined ? null : momentText(activateAt) });
+    const waits = activateAt !== undefined && !isOverNow(activateAt);
+    later.push({ kind, name, at: waits ? momentText(activateAt) : null });
     const through: RolloutSystem = { ...(rollout.progress ?? UNBEGUN), state: 'finished' };
     given.push({
       ...of,

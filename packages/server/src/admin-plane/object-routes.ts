@@ -53,9 +53,9 @@ export function objectRoutes(deps: AdminDeps): readonly AdminRoute[] {
         if (objects.length > MAX_APPLY_OBJECTS) return badRequest([{ field: 'objects', message: 'are too many' }]);
         const outcome = await apply(deps, actor, objects, parsed.value.dryRun);
         if (!outcome.ok) return outcome;
-        const { changes } = outcome.value;
-        const warnings = [...olderServers(deps.status(), changes), ...inClear(objects, changes)];
-        return warnings.length === 0 ? outcome : done({ ...outcome.value, warnings });
+        const { changes, warnings = [] } = outcome.value;
+        const all = [...warnings, ...olderServers(deps.status(), changes), ...inClear(objects, changes)];
+        return all.length === 0 ? outcome : done({ ...outcome.value, warnings: all });
       },
     },
     {

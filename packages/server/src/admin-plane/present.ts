@@ -9,13 +9,14 @@ import type {
   ServerSystem,
   UserSystem,
 } from '@thinman/protocol';
+import { isOut } from '../core/rollout.ts';
 import { isActive } from '../core/staged-index.ts';
 import type { StoredObject } from '../ports.ts';
 
-/** What is known of a rollout beside its object: by the Primary alone, which counts. */
+/** What is known of a rollout that is out, beside its object: by the Primary alone, which counts. */
 export type StandingOf = (
   rollout: string,
-) => { readonly devices: RolloutDevices; readonly isCounting: boolean } | undefined;
+) => { readonly devices: RolloutDevices | undefined; readonly isCounting: boolean } | undefined;
 
 /** An object as it is given out. What servers keep beside the body is shown only where it is safe and of use. */
 export function present(object: StoredObject, standingOf?: StandingOf): ObjectOutput {
@@ -60,10 +61,10 @@ function statusOf(
     case 'Rollout': {
       const { rollout } = system as { readonly rollout?: RolloutSystem };
       if (rollout === undefined) return { state: 'scheduled' };
-      const standing = standingOf?.(name);
+      const standing = isOut({ progress: rollout }) ? standingOf?.(name) : undefined;
       if (standing === undefined) return { ...rollout };
-      const { devices, isCounting } = standing;
-      return { ...rollout, devices: { ...devices }, ...(isCounting && { counting: true }) };
+      const { devices = rollout.devices, isCounting } = standing;
+      return { ...rollout, ...(devices && { devices: { ...devices } }), ...(isCounting && { counting: true }) };
     }
     case 'Assignment':
       return (body as AssignmentBody).activateAt === undefined ? undefined : { active: isActive({ body, system }) };

@@ -25,7 +25,8 @@ export async function actOnRollout(
     if (typeof after === 'string') return { result: after, touched: [] };
     // What is over is counted no more: this is what stays to be seen of it.
     const standing = deps.rolloutStanding?.(name);
-    const next = standing === undefined || standing.isCounting ? after : { ...after, devices: { ...standing.devices } };
+    const devices = standing?.isCounting === false ? standing.devices : undefined;
+    const next = devices === undefined ? after : { ...after, devices: { ...devices } };
     await transaction.put('Rollout', name, { ...body }, { ...system, rollout: next });
     return { result: next, touched: [{ kind, name, change: 'updated' }] };
   });

@@ -42,7 +42,7 @@ export function subjectOf(of: RolloutSubject): { readonly kind: SubjectKind; rea
 }
 
 /** Its new body counts for some devices. Stopped or paused, those that have it keep it. */
-export function isOut({ progress }: Rollout): boolean {
+export function isOut({ progress }: Pick<Rollout, 'progress'>): boolean {
   return progress?.state === 'running' || progress?.state === 'paused' || progress?.state === 'stopped';
 }
 
@@ -114,11 +114,11 @@ function excessOf({ limits = {} }: RolloutBody, { applied, pending, failed }: Ro
   const told = applied + pending + failed;
   if (failed === 0) return undefined;
   if (failedDevices !== undefined && failed > failedDevices) {
-    return `${failed} devices failed to apply it, and ${failedDevices} may`;
+    return `${failed} devices and users failed to apply it, and ${failedDevices} may`;
   }
   const percent = failedPercent ?? (failedDevices === undefined ? DEFAULT_FAILED_PERCENT : undefined);
   if (percent === undefined || failed * 100 <= percent * told) return undefined;
-  return `${failed} of ${told} devices failed to apply it, and ${percent} percent may`;
+  return `${failed} of ${told} devices and users failed to apply it, and ${percent} percent may`;
 }
 
 /** A stage without devices is through. */
@@ -147,7 +147,7 @@ export function afterAct(rollout: Rollout, act: RolloutAct, nowMs: number): Roll
     case 'roll_back':
       return { ...progress, state: 'rolled_back' };
     case 'advance':
-      if (progress.stage + 1 >= body.stages.length) return 'is at its last stage: it finishes by itself';
+      if (progress.stage + 1 >= body.stages.length) return 'it is at its last stage, and finishes by itself';
       return { ...progress, stage: progress.stage + 1, stageSince: nowMs };
     default:
       return act satisfies never;

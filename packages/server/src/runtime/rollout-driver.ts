@@ -33,6 +33,8 @@ export const DEVICES_A_LOOK = 1_000;
 const RECOUNT_MS = 10 * 60_000;
 /** As which its commits stand in the history. */
 const DRIVER = { name: 'rollout', role: 'owner' } as const;
+/** The same for an assignment whose moment has come: there is no rollout in it. */
+const CALENDAR = { name: 'activateAt', role: 'owner' } as const;
 
 export type RolloutDriver = {
   start(): void;
@@ -40,12 +42,17 @@ export type RolloutDriver = {
   look(): Promise<void>;
   /** What these devices told of their bundles is in the source of record. */
   heard(events: readonly Pick<RecordedEvent, 'type' | 'origin'>[]): void;
-  /** undefined: it is not out, or has not been looked at. `isCounting`: not all of its devices have been looked at. */
+  /** Of one that is out; undefined: another server counts. */
   standing(rollout: string): RolloutStanding | undefined;
   stop(): Promise<void>;
 };
 
-export type RolloutStanding = { readonly devices: RolloutDevices; readonly isCounting: boolean };
+export type RolloutStanding = {
+  /** undefined: none has been looked at since this server began to count. */
+  readonly devices: RolloutDevices | undefined;
+  /** Not all of its devices have been looked at. */
+  readonly isCounting: boolean;
+};
 
 export type RolloutDriverOptions = {
   readonly write: WriteDeps;
@@ -87,17 +94,29 @@ export function createRolloutDriver({ write, site, mayDrive, log }: RolloutDrive
     for (const { rollout, stored } of out) {
       if (!stopped) await count(rollout, stored, Math.ceil(DEVICES_A_LOOK / out.length));
     }
-    for (const { rollout, stored } of rollouts) if (!isOver(rollout)) await drive(rollout, stored);
+    const driven = rollouts.filter(({ rollout }) => !isOver(rollout));
+    for (const { rollout, stored } of driven) if (await drive(rollout, stored)) followSteps(rollout.name);
     if (clock.nowMs() - momentsAtMs < ROLLOUT_LOOK_MS) return;
     momentsAtMs = clock.nowMs();
     for (const object of replica.list('Assignment')) if (isDue(object, clock.nowMs())) await activate(object.name);
   }
 
   async function count(rollout: Rollout, stored: StoredObject, limit: number): Promise<void> {
+    await countOf(rollout, stored).take(limit);
+  }
+
+  function countOf(rollout: Rollout, stored: StoredObject): RolloutCount {
     const own = counts.get(rollout.name) ?? createRolloutCount({ replica, record, site });
     counts.set(rollout.name, own);
     own.follow(rollout, `${replica.site()?.version.epoch}.${stored.generation}`);
-    await own.take(limit);
+    return own;
+  }
+
+  /** After a step of its own: it has other devices from now on, so the next look is soon, and until then its numbers are said to grow. */
+  function followSteps(name: string): void {
+    const stored = replica.get('Rollout', name);
+    const rollout = stored && readRollout(name, stored.body, stored.system);
+    if (stored !== undefined && rollout !== undefined && isOut(rollout)) countOf(rollout, stored);
   }
 
   function follow(change: AppliedChange): void {
@@ -107,10 +126,11 @@ export function createRolloutDriver({ write, site, mayDrive, log }: RolloutDrive
     }
   }
 
-  async function drive(rollout: Rollout, stored: StoredObject): Promise<void> {
+  /** Whether it has taken a step. */
+  async function drive(rollout: Rollout, stored: StoredObject): Promise<boolean> {
     const facts = factsOf(rollout);
     const step = nextStep(rollout, facts);
-    if (step.kind === 'wait') return;
+    if (step.kind === 'wait') return false;
     const outcome = await commit(write, DRIVER, async (transaction): Promise<Work<RolloutSystem | undefined>> => {
       const now = await transaction.get('Rollout', rollout.name);
       const of = subjectOf(rollout.body.of);
@@ -134,10 +154,11 @@ export function createRolloutDriver({ write, site, mayDrive, log }: RolloutDrive
       return { result: progress, touched };
     });
     const progress = resultOf(outcome);
-    if (progress === undefined) return;
+    if (progress === undefined) return false;
     const { state, stage, why } = progress;
     log.info({ rollout: rollout.name, state, stage, why }, 'a rollout has gone on');
     await events.write('rollout.changed', { rollout: rollout.name, state, stage, ...(why !== undefined && { why }) });
+    return true;
   }
 
   function factsOf(rollout: Rollout): RolloutFacts {
@@ -148,7 +169,7 @@ export function createRolloutDriver({ write, site, mayDrive, log }: RolloutDrive
   }
 
   async function activate(name: string): Promise<void> {
-    const outcome = await commit(write, DRIVER, async (transaction): Promise<Work<true | undefined>> => {
+    const outcome = await commit(write, CALENDAR, async (transaction): Promise<Work<true | undefined>> => {
       const stored = await transaction.get('Assignment', name);
       const { activateAt } = (stored?.body ?? {}) as Partial<AssignmentBody>;
       if (stored === undefined || activateAt === undefined || !isDue(stored, clock.nowMs())) {
@@ -197,7 +218,8 @@ export function createRolloutDriver({ write, site, mayDrive, log }: RolloutDrive
     },
     standing(name) {
       const own = counts.get(name);
-      return own && { devices: own.tally(), isCounting: !own.isComplete() };
+      if (own !== undefined) return { devices: own.tally(), isCounting: !own.isComplete() };
+      return mayDrive() ? { devices: undefined, isCounting: true } : undefined;
     },
     async stop() {
       stopped = true;

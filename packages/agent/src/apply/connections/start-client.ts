@@ -50,6 +50,8 @@ export type Client = {
   stop(): void;
   /** Never rejects. */
   readonly ended: Promise<ClientEnd>;
+  /** Why none was started, for who asked for it and waits for an answer; `ended` says the same. */
+  readonly unfit?: string;
 };
 
 /** `session`: what its processes, and theirs, can be told by afterwards. */
@@ -201,8 +203,9 @@ function signal({ pid }: ChildProcess, name: NodeJS.Signals | 0): boolean {
   }
 }
 
-function unfit(why: string): Client {
-  return { stop() {}, ended: Promise.resolve({ kind: 'unfit', why }) };
+/** In the place of a client that cannot be started. */
+export function unfit(why: string): Client {
+  return { stop() {}, ended: Promise.resolve({ kind: 'unfit', why }), unfit: why };
 }
 
 /** The first of them that is there. */

@@ -86,6 +86,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     if (plan.kind === 'unfit') return clientIsGone(entry, { kind: 'unfit', why: plan.why });
     mark ??= newMark();
     const client = start(plan.launch, plan.launch.password === 'stdin' ? password : undefined, mark);
+    // At once: who has asked for it is told.
+    if (client.unfit !== undefined) return clientIsGone(entry, { kind: 'unfit', why: client.unfit });
     entry.client = client;
     running.add(client);
     client.ended.then(end => {

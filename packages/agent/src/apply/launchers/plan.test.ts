@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CONNECTION_TYPES, type Connection, parseValue } from '@thinman/protocol';
+import { CONNECTION_TYPES, type Connection, NOT_TOLD_TO_CLIENT, parseValue } from '@thinman/protocol';
 import { avdUri } from './avd.ts';
 import { horizonUri } from './horizon.ts';
 import { FILE, type Launch, meaningOf, type Person } from './launch.ts';
@@ -228,3 +228,38 @@ test('every type of connection has a launcher', () => {
     assert.equal(planOf({ name: 'x', type, ...fields[type] } as Connection, NOBODY).kind, 'launch', type);
   }
 });
+
+test('each field of a connection reaches its client, but for those of which people are told that they do not', () => {
+  const all = { workspaceId: ID, resource: ID, user: 'u' };
+  const BASES: Record<Connection['type'], readonly object[]> = {
+    rdp: [{ host: 'a', remoteApp: 'app' }],
+    citrix: [{ storeUrl: 'https://a/store' }],
+    horizon: [{ host: 'a' }],
+    avd: [{ workspaceUrl: 'https://a/' }, { workspaceUrl: 'https://a/', ...all }],
+    web: [{ url: 'https://a/' }],
+    ssh: [{ host: 'a' }],
+    vnc: [{ host: 'a' }],
+  };
+  /** For the agent itself, which starts the client. */
+  const OF_AGENT = ['name', 'type', 'title', 'autostart', 'order', 'reconnect', 'fallback'];
+  const plan = (connection: object) => JSON.stringify(planOf(connection as Connection, ALICE));
+  for (const type of Object.keys(CONNECTION_TYPES) as Connection['type'][]) {
+    const bases = BASES[type].map(base => ({ name: 'c', type, ...base }));
+    const fields = Object.entries(CONNECTION_TYPES[type].properties).filter(([name]) => !OF_AGENT.includes(name));
+    const silent = fields.flatMap(([name, field]) => {
+      const isTold = bases.some(base => valuesOf(field).some(value => plan({ ...base, [name]: value }) !== plan(base)));
+      return isTold ? [] : [name];
+    });
+    assert.deepEqual(silent.sort(), [...(NOT_TOLD_TO_CLIENT[type] ?? [])].sort(), type);
+  }
+});
+
+const ID = '1a2b3c4d-0000-1111-2222-333344445555';
+
+/** Some of what a field takes, by its schema: enough that one of them is not what was there. */
+function valuesOf(field: object): readonly unknown[] {
+  const { type, anyOf, minimum } = field as { type?: string; anyOf?: readonly { const: unknown }[]; minimum?: number };
+  if (anyOf !== undefined) return anyOf.map(one => one.const);
+  if (type === 'boolean') return [true, false];
+  return type === 'integer' ? [minimum, (minimum ?? 0) + 1] : ['other', 'https://b/'];
+}

@@ -4,6 +4,7 @@ import { SshConnection, WebConnection } from './programs.ts';
 
 export { AvdConnection, CitrixConnection, HorizonConnection, RdpConnection, VncConnection } from './desktops.ts';
 export { SshConnection, WebConnection } from './programs.ts';
+export { CONNECTION_FIELD_WORDS, CONNECTION_TYPE_WORDS, NOT_TOLD_TO_CLIENT } from './words.ts';
 
 /** Schema by `type`. */
 export const CONNECTION_TYPES = {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { parseValue } from '../../codec.ts';
 import { flattenSettings, SETTING_SECTIONS, SETTINGS, type Setting } from './index.ts';
@@ -117,5 +118,9 @@ describe('the catalogue of settings', () => {
     const { known, unknown } = flattenSettings({ updates: { window: value, chanel: 'stable' } });
     assert.deepEqual([...known], [['updates.window', value]]);
     assert.deepEqual(unknown, ['updates.chanel']);
+  });
+
+  test('has a file of its own for each section', () => {
+    for (const { name } of SETTING_SECTIONS) assert.ok(existsSync(`${import.meta.dirname}/${name}.ts`), name);
   });
 });

@@ -1,15 +1,19 @@
 import { access } from './access.ts';
 import { agent } from './agent.ts';
-import { appearance, browser } from './appearance.ts';
+import { appearance } from './appearance.ts';
+import { audio } from './audio.ts';
+import { browser } from './browser.ts';
+import { certificates } from './certificates.ts';
 import { display } from './display.ts';
-import { keyboard, pointer } from './input.ts';
+import { keyboard } from './keyboard.ts';
 import { locale } from './locale.ts';
 import { network } from './network.ts';
-import { audio, printers } from './peripherals.ts';
+import { pointer } from './pointer.ts';
 import { power } from './power.ts';
+import { printers } from './printers.ts';
+import { privileges } from './privileges.ts';
 import { session } from './session.ts';
 import type { Section, Setting } from './setting.ts';
-import { certificates, privileges } from './trust.ts';
 import { updates } from './updates.ts';
 import { usb } from './usb.ts';
 

@@ -22,6 +22,13 @@ export function parseCount(option: string, text: string): number {
   throw new CommandError(EXIT.misuse, `${option} ${text} is not a whole number from 1`);
 }
 
+/** A generation of the site: `41`, or as `apply` prints it, with its epoch before a dot. Of each there is one in the site's line of commits. */
+export function parseGeneration(option: string, text: string): number {
+  const [, generation] = /^(?:[1-9]\d{0,14}\.)?([1-9]\d{0,14})$/.exec(text) ?? [];
+  if (generation !== undefined) return Number(generation);
+  throw new CommandError(EXIT.misuse, `${option} ${text} is no generation: write 41, or 1.41 as apply prints it`);
+}
+
 /** `--epoch-above`. */
 export function parseEpochAbove(text: string): number {
   const epoch = parseCount('--epoch-above', text);

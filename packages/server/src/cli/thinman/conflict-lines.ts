@@ -9,5 +9,7 @@ export function conflictLines({ yours, current }: Conflict): readonly string[] {
   const lines = bodyDifference(current.body, yours?.body ?? {}).map(line => visible(`    ${line}`));
   if (yours === null) return [now, ...lines];
   const both = `${now}  + yours, from generation ${yours.generation}`;
-  return lines.length === 0 ? [`${both}: the same`] : [both, ...lines];
+  return lines.length === 0
+    ? [`${both}: the same: the change is made already, and nothing is left to do`]
+    : [both, ...lines];
 }

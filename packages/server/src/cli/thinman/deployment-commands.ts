@@ -13,16 +13,17 @@ import {
 } from '@thinman/protocol';
 import type { Command } from 'commander';
 import type { AdminClient } from './admin-client.ts';
-import { parseCount } from './arguments.ts';
+import { parseCount, parseGeneration } from './arguments.ts';
 import type { Asking } from './asking.ts';
 import { bodyDifference } from './body-difference.ts';
 import { CommandError, EXIT } from './command-error.ts';
 import { type Format, parseFormat, toJson, toYaml } from './format.ts';
 import { getObjects } from './read-commands.ts';
 import { moment, table } from './table.ts';
+import { printed } from './write-commands.ts';
 
-/** Waiting devices named in a table: who has failed is what a person looks for. All are in `-o json`. */
-const WAITING_SHOWN = 20;
+/** Devices that wait, and that have it, named in a table: who has failed is what a person looks for. All are in `-o json`. */
+const NAMED = 20;
 /** The largest file over a slow line. */
 const PUT_DEADLINE_MS = 120_000;
 
@@ -48,7 +49,7 @@ export function addDeploymentCommands(program: Command, asking: Asking): void {
     .option(...output)
     .action(
       asking((client, { output: format }, [generation = '']) =>
-        showDeployment(client, parseCount('GENERATION', generation), parseFormat(format)),
+        showDeployment(client, parseGeneration('GENERATION', generation), parseFormat(format)),
       ),
     );
 
@@ -171,15 +172,16 @@ async function showDeployment(client: AdminClient, generation: number, format: F
   const what = change.objects.map(({ kind, name }) => `${kind} ${name}`).join(', ');
   const sums = Object.entries(counts).map(([state, count]) => `${count} ${state}`);
   const head = `generation ${generation} of ${moment(change.at)} by ${change.actor}: ${what}\n${sums.join(', ')}\n`;
-  const waiting = rows.filter(({ state }) => state === 'waiting');
+  const some = (wanted: DeploymentRow['state']) => rows.filter(({ state }) => state === wanted).slice(0, NAMED);
   const shown = [
     ...rows.filter(({ state }) => state === 'failed' || state === 'pending'),
-    ...waiting.slice(0, WAITING_SHOWN),
+    ...some('waiting'),
+    ...some('applied'),
   ];
   if (shown.length === 0) return head;
   const lines = shown.map(row => [row.device, row.user ?? '', row.state, whyOf(row)]);
-  const more = waiting.length - WAITING_SHOWN;
-  return `${head}\n${table(['DEVICE', 'USER', 'STATE', 'WHY'], lines)}${more > 0 ? `${more} more wait: -o json has all\n` : ''}`;
+  const more = rows.length - shown.length;
+  return `${head}\n${table(['DEVICE', 'USER', 'STATE', 'WHY'], lines)}${more > 0 ? `${more} more are not named: -o json has all\n` : ''}`;
 }
 
 /** What a person may want to know of a row; who waits without ever having told of anything may have done so before an update. */
@@ -197,10 +199,15 @@ export function whyOf({ sections, state, generation, at }: DeploymentRow): strin
 }
 
 /** `thinman diff --generation A B`: what lies between two generations of the site. */
-export async function diffGenerations(client: AdminClient, from: number, to: number): Promise<string> {
-  const { items, more } = await client.ask(DiffAnswer, {
+export async function diffGenerations(
+  client: AdminClient,
+  { from, to, format }: { readonly from: number; readonly to: number; readonly format: Format },
+): Promise<string> {
+  const answer = await client.ask(DiffAnswer, {
     path: `/diff?${new URLSearchParams({ from: String(from), to: String(to) })}`,
   });
+  if (format !== 'table') return printed(answer, format);
+  const { items, more } = answer;
   const lines = items.flatMap(({ kind, name, before, after }) => {
     const word = before === null ? 'created' : after === null ? 'deleted' : 'updated';
     return [`${kind} ${name} ${word}`, ...bodyDifference(before ?? {}, after ?? {})];

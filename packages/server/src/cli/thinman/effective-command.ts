@@ -9,7 +9,7 @@ import { CommandError, EXIT } from './command-error.ts';
 import type { FileObject } from './documents.ts';
 import { type Format, toJson, toYaml } from './format.ts';
 import { table } from './table.ts';
-import { APPLY_DEADLINE_MS, describeChange, naming } from './write-commands.ts';
+import { APPLY_DEADLINE_MS, describeChange, naming, warningLines } from './write-commands.ts';
 
 export type EffectiveQuestion = {
   readonly device?: string | undefined;
@@ -55,7 +55,8 @@ function kindAndName(given: string): { readonly kind: string; readonly name: str
   return { kind: given.slice(0, at), name: given.slice(at + 1) };
 }
 
-function differenceLines({ changes, devices, users, placesLeftOut = 0, later = [] }: IfAppliedAnswer): string {
+function differenceLines(answer: IfAppliedAnswer): string {
+  const { changes, devices, users, placesLeftOut = 0, later = [], warnings = [] } = answer;
   const lines = changes.filter(({ change }) => change !== 'unchanged').map(describeChange);
   for (const { device, changes: told } of devices.items) lines.push(`device ${device}`, ...told.map(changeLine));
   for (const { user, on, changes: told } of users.items)
@@ -68,6 +69,7 @@ function differenceLines({ changes, devices, users, placesLeftOut = 0, later = [
     const when = kind === 'Rollout' ? `after its last stage${at === null ? '' : `, begun at ${at}`}` : `from ${at}`;
     lines.push(`${kind}/${name} does not count at once: above it is as it will be ${when}`);
   }
+  lines.push(...warningLines(warnings));
   if (placesLeftOut > 0) {
     lines.push(`NOT LOOKED AT: users in ${placesLeftOut} more groups or devices; ask with --device NAME --user NAME`);
   }
@@ -93,7 +95,7 @@ function changeLine({ what, name, before, after }: EffectiveChange): string {
 export function effectiveTable({ settings, profile }: EffectiveAnswer): string {
   const rows = Object.entries(settings).map(([key, { value, origin, enforced, overrides, united = [], leftOut }]) => [
     key,
-    JSON.stringify(value),
+    shortened(value),
     leftOut === undefined ? (enforced ? 'enforced' : '') : 'left out',
     fromWords(origin),
     leftOut ?? (united.length > 1 ? `united with ${weakerWords(united.slice(0, -1))}` : weakerWords(overrides)),
@@ -105,12 +107,22 @@ export function effectiveTable({ settings, profile }: EffectiveAnswer): string {
     const overrides = Object.hasOwn(profile.overrides, name) ? profile.overrides[name] : undefined;
     return [name, type, origin === undefined ? '' : fromWords(origin), weakerNames(overrides ?? [])];
   });
+  const isCut = rows.some(([, value]) => value?.endsWith(CUT) === true);
   const missing = Object.entries(profile.leftOut ?? {}).map(([name, why]) => [name, 'left out', '', why]);
-  return `${table(['SETTING', 'VALUE', '', 'FROM', 'INSTEAD OF'], rows)}\n${table(['CONNECTION', 'TYPE', 'FROM', 'INSTEAD OF'], [...connections, ...missing])}`;
+  return `${table(['SETTING', 'VALUE', '', 'FROM', 'INSTEAD OF'], rows)}\n${table(['CONNECTION', 'TYPE', 'FROM', 'INSTEAD OF'], [...connections, ...missing])}${isCut ? `\n${CUT}: -o yaml has the whole value\n` : ''}`;
+}
+
+/** One long list would push where values come from off every screen. */
+const VALUE_SHOWN = 60;
+const CUT = ' …';
+
+function shortened(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.length <= VALUE_SHOWN ? text : `${text.slice(0, VALUE_SHOWN).toWellFormed()}${CUT}`;
 }
 
 type Weaker = EffectiveAnswer['settings'][string]['overrides'];
 const fromWords = ({ kind, name, assignment }: Weaker[number]['origin']) => `${kind} ${name} by ${assignment}`;
 const weakerWords = (weaker: Weaker) =>
-  weaker.map(({ value, origin: of }) => `${JSON.stringify(value)} of ${of.name}`).join(', ');
+  weaker.map(({ value, origin: of }) => `${shortened(value)} of ${of.name}`).join(', ');
 const weakerNames = (weaker: Weaker) => weaker.map(({ origin: of }) => `that of ${of.name}`).join(', ');

@@ -1,7 +1,12 @@
-import { type KdfParameters, type ObjectKind, type ObjectOutput, visible } from '@thinman/protocol';
+import { flattenSettings, type KdfParameters, type ObjectKind, type ObjectOutput, visible } from '@thinman/protocol';
 import { moment, table } from './table.ts';
 
-type Column = readonly [header: string, cell: (body: Readonly<Record<string, unknown>>, status: Status) => unknown];
+type Column = readonly [
+  header: string,
+  cell: (body: Readonly<Record<string, unknown>>, status: Status) => unknown,
+  /** Left out of the table where no object has it. */
+  rare?: 'rare',
+];
 type Status = Readonly<Record<string, unknown>>;
 
 const yes = (value: unknown, word: string) => (value === true ? word : '');
@@ -10,6 +15,20 @@ const parts = (value: unknown) =>
   Object.entries((value ?? {}) as object)
     .map(([key, inner]) => (inner === true ? key : `${key}=${inner}`))
     .join(' + ');
+/** `model=Dell*|HP* + attribute.ward=w3`: all parts hold, and of each part one entry. */
+const filter = (where: unknown) =>
+  Object.entries((where ?? {}) as object)
+    .flatMap(([part, of]) =>
+      part === 'attribute'
+        ? Object.entries(of as object).map(([name, one]) => [`attribute.${name}`, one])
+        : [[part, of]],
+    )
+    .map(([part, entries]) => `${part}=${(entries as readonly string[]).join('|')}`)
+    .join(' + ');
+const fact =
+  (name: string) =>
+  (_: unknown, { facts }: Status) =>
+    ((facts ?? {}) as Record<string, unknown>)[name] ?? '';
 const moments = (activateAt: unknown) => Object.values((activateAt ?? {}) as object).join(' ');
 const told = (devices: unknown, how: string) => ((devices ?? {}) as Record<string, unknown>)[how] ?? '';
 /** What each guess at it costs somebody who has stolen the database; nothing where there is no password, as of a directory's user. */
@@ -37,6 +56,9 @@ const COLUMNS: Record<ObjectKind, readonly Column[]> = {
   UserGroup: [['PARENT', ({ parent }) => parent]],
   Device: [
     ['GROUP', ({ group }) => group],
+    ['MODEL', fact('model'), 'rare'],
+    ['OS', fact('os'), 'rare'],
+    ['SEEN FROM', fact('address'), 'rare'],
     ['ENROLLED', (_, { enrolledAt }) => date(enrolledAt)],
     ['CERTIFICATE UNTIL', (_, { certificateExpiresAt }) => date(certificateExpiresAt)],
     ['STATE', ({ revoked }) => yes(revoked, 'revoked')],
@@ -49,12 +71,14 @@ const COLUMNS: Record<ObjectKind, readonly Column[]> = {
   ],
   Policy: [
     ['SCOPE', ({ scope }) => scope ?? 'both'],
+    ['SETTINGS', ({ settings }) => flattenSettings((settings ?? {}) as Record<string, unknown>).known.size],
     ['ENFORCED', ({ enforced }) => count(enforced)],
   ],
   Profile: [['CONNECTIONS', ({ connections }) => count(connections)]],
   Assignment: [
     ['WHAT', ({ policy, profile }) => (policy === undefined ? `profile ${profile}` : `policy ${policy}`)],
     ['TO', ({ to }) => parts(to)],
+    ['WHERE', ({ where }) => filter(where), 'rare'],
     ['PRIORITY', ({ priority }) => priority ?? 0],
     ['STATE', ({ activateAt }, { active }) => (active === false ? `from ${moments(activateAt)}` : '')],
   ],
@@ -72,7 +96,12 @@ const COLUMNS: Record<ObjectKind, readonly Column[]> = {
         return `${state}${counting === true ? ' (counting)' : ''}`;
       },
     ],
-    ['STAGE', ({ stages }, { stage }) => (typeof stage === 'number' ? `${stage + 1} of ${count(stages)}` : '')],
+    // Without stages it is for everybody at once.
+    [
+      'STAGE',
+      ({ stages }, { stage }) =>
+        typeof stage === 'number' && count(stages) > 0 ? `${stage + 1} of ${count(stages)}` : '',
+    ],
     ['HAVE IT', (_, { devices }) => told(devices, 'applied')],
     ['PENDING', (_, { devices }) => told(devices, 'pending')],
     ['FAILED', (_, { devices }) => told(devices, 'failed')],
@@ -88,11 +117,16 @@ const COLUMNS: Record<ObjectKind, readonly Column[]> = {
 
 /** Objects of one kind, a line each. */
 export function objectTable(kind: ObjectKind, objects: readonly ObjectOutput[]): string {
-  const columns = COLUMNS[kind];
-  const rows = objects.map(({ name, generation, body, status = {} }) => [
+  const columns = COLUMNS[kind]
+    .map(([header, cell, rare]) => {
+      const cells = objects.map(({ body, status = {} }) => String(cell(body, status) ?? ''));
+      return { header, cells, isShown: rare === undefined || cells.some(text => text !== '') };
+    })
+    .filter(({ isShown }) => isShown);
+  const rows = objects.map(({ name, generation }, at) => [
     name,
     String(generation),
-    ...columns.map(([, cell]) => String(cell(body, status) ?? '')),
+    ...columns.map(({ cells }) => cells[at] ?? ''),
   ]);
-  return table(['NAME', 'GENERATION', ...columns.map(([header]) => header)], rows);
+  return table(['NAME', 'GENERATION', ...columns.map(({ header }) => header)], rows);
 }

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { PACKAGE_VERSION } from '../../runtime/version.ts';
-import { parseCount, parseTtl, parseUses } from './arguments.ts';
+import { parseCount, parseGeneration, parseTtl, parseUses } from './arguments.ts';
 import type { Asking, Options } from './asking.ts';
 import { CommandError, EXIT } from './command-error.ts';
 import { withConnection } from './connection.ts';
@@ -44,32 +44,37 @@ export function thinmanProgram(out: (text: string) => void): Command {
     .option('--password-stdin', 'read the password from standard input')
     .action(async (_options, command: Command) => out(await login(command.optsWithGlobals())));
 
+  const output = ['-o, --output <format>', 'table, yaml or json', 'table'] as const;
   const files = ['-f, --file <file...>', 'YAML or JSON files, folders of them, or - for standard input'] as const;
   program
     .command('apply')
     .description('creates and updates objects, all or nothing')
     .requiredOption(...files)
+    .option(...output)
     .action(async (_options, command: Command) => {
       const options = command.optsWithGlobals<Options>();
+      const format = parseFormat(options.output);
       const objects = await readDocuments(options.file);
-      out(await withConnection(options, client => applyFiles(client, objects)));
+      out(await withConnection(options, client => applyFiles(client, objects, format)));
     });
   program
     .command('diff')
     .description('says what apply would change, or (--generation) what lies between two generations')
     .option(...files)
     .option('--generation <from...>', 'two generations: FROM TO')
+    .option(...output)
     .action(async (_options, command: Command) => {
       const { file, generation, ...options } = command.optsWithGlobals<
         Omit<Options, 'file' | 'generation'> & { readonly file?: readonly string[]; readonly generation?: string[] }
       >();
       const [from, to, ...others] = generation ?? [];
+      const format = parseFormat(options.output);
       if (file !== undefined && generation === undefined) {
         const objects = await readDocuments(file);
-        out(await withConnection(options, client => diffFiles(client, objects)));
+        out(await withConnection(options, client => diffFiles(client, objects, format)));
       } else if (file === undefined && from !== undefined && to !== undefined && others.length === 0) {
-        const [low, high] = [parseCount('--generation', from), parseCount('--generation', to)];
-        out(await withConnection(options, client => diffGenerations(client, low, high)));
+        const of = { from: parseGeneration('--generation', from), to: parseGeneration('--generation', to), format };
+        out(await withConnection(options, client => diffGenerations(client, of)));
       } else throw new CommandError(EXIT.misuse, 'say what is compared: -f FILE..., or --generation FROM TO');
     });
 
@@ -78,7 +83,7 @@ export function thinmanProgram(out: (text: string) => void): Command {
     .description('shows objects of a kind, or one; also events (get Event)')
     .argument('<kind>')
     .argument('[name]')
-    .option('-o, --output <format>', 'table, yaml or json', 'table')
+    .option(...output)
     .option('--limit <n>', 'events: at most so many (a table has 200 without it, JSON and YAML have all)')
     .option('--type <type>', 'events: of this type')
     .option('--user <name>', 'events: of this user')
@@ -109,7 +114,7 @@ export function thinmanProgram(out: (text: string) => void): Command {
           client,
           objectKind(kind),
           name,
-          generation === undefined ? undefined : parseCount('--generation', generation),
+          generation === undefined ? undefined : parseGeneration('--generation', generation),
         ),
       ),
     );
@@ -119,7 +124,7 @@ export function thinmanProgram(out: (text: string) => void): Command {
     .description('shows what an object was, and who changed it')
     .argument('<kind>')
     .argument('<name>')
-    .option('-o, --output <format>', 'table, yaml or json', 'table')
+    .option(...output)
     .action(
       asking((client, { output }, [kind = '', name = '']) =>
         getHistory(client, objectKind(kind), name, parseFormat(output)),
@@ -134,9 +139,10 @@ export function thinmanProgram(out: (text: string) => void): Command {
     .option('--site', 'the whole site, in one commit; back to the last tombstone that was removed (90 days)')
     .requiredOption('--to <generation>', 'the generation')
     .option('--dry-run', 'changes nothing, and says what would change')
+    .option(...output)
     .action(
-      asking((client, { site = false, to, dryRun = false }, [kind, name]) => {
-        const target = { to: parseCount('--to', to), dryRun };
+      asking((client, { site = false, to, dryRun = false, output: format }, [kind, name]) => {
+        const target = { to: parseGeneration('--to', to), dryRun, format: parseFormat(format) };
         if (site && kind === undefined) return rollbackSite(client, target);
         if (site || kind === undefined || name === undefined) {
           throw new CommandError(EXIT.misuse, 'say what is rolled back: KIND NAME, or --site');
@@ -184,7 +190,7 @@ export function thinmanProgram(out: (text: string) => void): Command {
       '--if-deleted <kind/name...>',
       'what deleting these would change, after the files of --if-applied if there are any',
     )
-    .option('-o, --output <format>', 'table, yaml or json', 'table')
+    .option(...output)
     .action(
       asking(async (client, { device, user, output, ifApplied, ifDeleted }) => {
         const question = { device, user, format: parseFormat(output) };
@@ -197,7 +203,7 @@ export function thinmanProgram(out: (text: string) => void): Command {
   program
     .command('status')
     .description('shows the state of the server')
-    .option('-o, --output <format>', 'table, yaml or json', 'table')
+    .option(...output)
     .action(asking((client, { output }) => getStatus(client, parseFormat(output))));
 
   return program;

@@ -3,18 +3,22 @@ import { ROLLED_BACK } from '../../admin-plane/plan-rollback.ts';
 import { type AdminClient, STATUS_DEADLINE_MS } from './admin-client.ts';
 import { bodyDifference } from './body-difference.ts';
 import { CommandError, EXIT } from './command-error.ts';
+import type { Format } from './format.ts';
 import { historyPath } from './read-commands.ts';
-import { APPLY_DEADLINE_MS, applyFiles, describeChange, diffFiles } from './write-commands.ts';
+import { APPLY_DEADLINE_MS, applyFiles, describeChange, diffFiles, printed } from './write-commands.ts';
 
 /** Of what stays as it is now, so much is listed; the rest is counted. */
 const MAX_KEPT_LISTED = 50;
+
+/** What is gone back to, and how it is said. */
+type Target = { readonly to: number; readonly dryRun: boolean; readonly format: Format };
 
 /** `thinman rollback KIND NAME --to GENERATION`: writes what it was then; a password stays what it is now. */
 export async function rollbackObject(
   client: AdminClient,
   kind: ObjectKind,
   name: string,
-  { to, dryRun }: { readonly to: number; readonly dryRun: boolean },
+  { to, dryRun, format }: Target,
 ): Promise<string> {
   const { items } = await client.ask(HistoryAnswer, { path: historyPath(kind, name) });
   const now = await client.ask(ServerStatus, { path: '/status', deadlineMs: STATUS_DEADLINE_MS });
@@ -30,22 +34,23 @@ export async function rollbackObject(
   }
   const value = { kind, name, body: then.body };
   const where = (field: string) => `as of generation ${then.generation}${field === '' ? '' : `, ${field}`}`;
-  const said = await (dryRun ? diffFiles : applyFiles)(client, [{ value, where }]);
+  const said = await (dryRun ? diffFiles : applyFiles)(client, [{ value, where }], format);
   const comesBack = kind === 'User' && items[0]?.body === null;
-  return comesBack ? `${said}User "${name}" has no password now: apply one, or roll back the site\n` : said;
+  return comesBack && format === 'table'
+    ? `${said}User "${name}" has no password now: apply one, or roll back the site\n`
+    : said;
 }
 
 /** `thinman rollback --site --to GENERATION`: everything that administrators wrote, in one commit. */
-export async function rollbackSite(
-  client: AdminClient,
-  { to, dryRun }: { readonly to: number; readonly dryRun: boolean },
-): Promise<string> {
-  const { changes, kept, epoch, generation } = await client.ask(RollbackAnswer, {
+export async function rollbackSite(client: AdminClient, { to, dryRun, format }: Target): Promise<string> {
+  const answer = await client.ask(RollbackAnswer, {
     method: 'POST',
     path: '/rollback',
     body: { to, dryRun },
     deadlineMs: APPLY_DEADLINE_MS,
   });
+  if (format !== 'table') return printed(answer, format);
+  const { changes, kept, epoch, generation } = answer;
   const lines = changes.flatMap(change => [
     describeChange(change),
     ...bodyDifference(change.now ?? {}, change.before ?? {}).map(line => `  ${line}`),

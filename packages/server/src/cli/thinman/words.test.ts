@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ERRORS, type ErrorCode, OBJECT_KINDS, problem } from '@thinman/protocol';
 import { Command, CommanderError } from 'commander';
-import { parseCount, parseDuration, parseKeyHash, parseTtl, parseUses } from './arguments.ts';
+import { parseCount, parseDuration, parseGeneration, parseKeyHash, parseTtl, parseUses } from './arguments.ts';
 import { bodyDifference } from './body-difference.ts';
 import { CommandError, EXIT, exitCodeOf, misuse, refusalLines } from './command-error.ts';
+import { conflictLines } from './conflict-lines.ts';
 import { serverUrl } from './connection.ts';
 import { parseFile } from './documents.ts';
 import { effectiveTable } from './effective-command.ts';
@@ -56,9 +57,46 @@ test('a line of a rollout and of an assignment says what waits, who has it, and 
     line('Rollout', { of, stages }, { state: 'stopped', stage: 0, why: 'too many', devices, counting: true }),
     [...['x', '7', 'policy=quiet', 'stopped (counting)', '1 of 2', '17', '1', '2', '6', 'too many']],
   );
+  assert.deepEqual(line('Rollout', { of, stages: [] }, { state: 'finished', stage: 0 })?.slice(3), ['finished']);
   const assigned = { policy: 'quiet', to: { site: true }, activateAt };
   assert.equal(line('Assignment', assigned, { active: false })?.at(-1), 'from 2026-12-01T06:00 Europe/Rome');
   assert.equal(line('Assignment', assigned, { active: true })?.at(-1), '0');
+});
+
+test('a table shows what an assignment leaves out, and what a device is, where any of them has it', () => {
+  const to = { deviceGroup: 'ward', userGroup: 'nurses' };
+  const where = { model: ['Dell*', 'HP*'], attribute: { floor: ['2'] } };
+  const assignment = (name: string, more: object = {}) => ({
+    ...{ kind: 'Assignment' as const, name, generation: 7 },
+    body: { policy: 'quiet', to, ...more },
+  });
+  const cells = (text: string) => text.split('\n').map(line => line.trimEnd().split(/ {2,}/));
+  const [header, plain, filtered] = cells(objectTable('Assignment', [assignment('a'), assignment('b', { where })]));
+  assert.deepEqual(header, ['NAME', 'GENERATION', 'WHAT', 'TO', 'WHERE', 'PRIORITY', 'STATE']);
+  assert.deepEqual(plain, ['a', '7', 'policy quiet', 'deviceGroup=ward + userGroup=nurses', '0']);
+  assert.equal(filtered?.[4], 'model=Dell*|HP* + attribute.floor=2');
+  assert.ok(!objectTable('Assignment', [assignment('a')]).includes('WHERE'));
+
+  const device = (status: object) =>
+    objectTable('Device', [
+      { kind: 'Device', name: 'd', generation: 7, body: { group: 'ward' }, status: { ...status } },
+    ]);
+  const facts = { model: 'Dell Inc. OptiPlex 3000', os: 'ThinOX 3.1', address: '10.3.0.7' };
+  assert.match(device({ facts }), /MODEL +OS +SEEN FROM.*\nd +7 +ward +Dell Inc. OptiPlex 3000 +ThinOX 3.1 +10.3.0.7/);
+  assert.ok(!device({}).includes('MODEL'));
+  const settings = { power: { screenOffAfterMinutes: 5 }, 'session.lockAfterMinutes': 5 };
+  const policies = objectTable('Policy', [{ kind: 'Policy', name: 'p', generation: 7, body: { settings } }]);
+  assert.match(policies, /SCOPE +SETTINGS +ENFORCED\np +7 +both +2 +0/);
+});
+
+test('a generation is written as it stands in a table, or as apply prints it', () => {
+  assert.deepEqual(
+    ['41', '1.41', '12.7'].map(text => parseGeneration('--to', text)),
+    [41, 41, 7],
+  );
+  for (const word of ['', '0', '1.', '.41', '1.2.3', '-1', 'x']) {
+    assert.throws(() => parseGeneration('--to', word), isMisuse, word);
+  }
 });
 
 test('a connection may be called like what every object has', () => {
@@ -70,6 +108,19 @@ test('a connection may be called like what every object has', () => {
   });
   assert.match(shown, /^toString +web +Profile p by a *$/m);
   assert.match(shown, /^constructor +web *$/m);
+});
+
+test('a long value is cut off in a table, and that is said; a short one is whole', () => {
+  const origin = { kind: 'Policy', name: 'p', assignment: 'a' };
+  const of = (value: unknown) =>
+    effectiveTable({
+      settings: { 'usb.allow': { value, origin, overrides: [], enforced: false } as never },
+      profile: { connections: [], origins: {}, overrides: {} },
+    });
+  assert.match(of('x'.repeat(1_000)), /x{59} … +Policy p by a *\n/);
+  assert.match(of('x'.repeat(1_000)), /…: -o yaml has the whole value\n$/);
+  assert.match(of('x'.repeat(58)), /"x{58}" +Policy p by a *\n/);
+  assert.doesNotMatch(of('x'.repeat(58)), /…/);
 });
 
 test('times and counts are what they say, or wrong use', () => {
@@ -148,6 +199,21 @@ test('a refusal without mistakes is one line with all that is known', () => {
     'Administration happens on the Primary alone. Ask https://p.',
   ]);
   assert.match(refusalLines(problem('too_many_attempts', { retryAfterMs: 1_500 })).join(), /Try again in 2 s\.$/);
+});
+
+test('a conflict shows both versions as what differs, or that there is nothing left to do', () => {
+  const of = (mine: object, now: object | null) =>
+    conflictLines({
+      ...{ kind: 'Policy', name: 'p' },
+      yours: { generation: 9, body: { ...mine } },
+      current: now === null ? null : { generation: 27, body: { ...now } },
+    });
+  const both = '  - now, generation 27  + yours, from generation 9';
+  assert.deepEqual(of({ a: 2 }, { a: 1 }), [both, '    - a: 1', '    + a: 2']);
+  assert.deepEqual(of({ a: 1 }, { a: 1 }), [
+    `${both}: the same: the change is made already, and nothing is left to do`,
+  ]);
+  assert.deepEqual(of({ a: 1 }, null), ['  - it does not exist now']);
 });
 
 test('a difference names what was and what is, field by field', () => {

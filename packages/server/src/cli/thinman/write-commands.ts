@@ -14,37 +14,71 @@ import type { AdminClient } from './admin-client.ts';
 import { bodyDifference } from './body-difference.ts';
 import { CommandError, EXIT, exitCodeOf, RefusedByServer, refusalLines } from './command-error.ts';
 import type { FileObject } from './documents.ts';
+import { type Format, toJson, toYaml } from './format.ts';
 import { oneObject } from './read-commands.ts';
 
 /** Passwords cost two Argon2id each on the server, at most: some 5,000 new users of 64 MiB in a quarter of an hour. */
 export const APPLY_DEADLINE_MS = 15 * 60_000;
 
-/** `thinman apply -f`: all or nothing. Gives what it changed, for people. */
-export async function applyFiles(client: AdminClient, objects: readonly FileObject[]): Promise<string> {
-  const { changes, epoch, generation, warnings = [] } = await sendApply(client, objects, false);
+/** `thinman apply -f`: all or nothing. Gives what it changed: for people, or as the server answered. */
+export async function applyFiles(
+  client: AdminClient,
+  objects: readonly FileObject[],
+  format: Format = 'table',
+): Promise<string> {
+  const answer = await sendApply(client, objects, false);
+  if (format !== 'table') return printed(answer, format);
+  const { changes, epoch, generation, warnings = [] } = answer;
   const lines = changes.filter(({ change }) => change !== 'unchanged').map(describeChange);
   const count = (wanted: ApplyChange['change']) => changes.filter(({ change }) => change === wanted).length;
   const sums = `${count('created')} created, ${count('updated')} updated, ${count('unchanged')} unchanged`;
-  const notes = warnings.map(warning => `WARNING: ${visible(warning)}`);
-  return [...lines, `generation ${epoch}.${generation}: ${sums}`, ...notes].map(line => `${line}\n`).join('');
+  const all = [...lines, `generation ${epoch}.${generation}: ${sums}`, ...warningLines(warnings)];
+  return all.map(line => `${line}\n`).join('');
 }
 
-/** `thinman diff -f`: what `apply` would change, field by field. */
-export async function diffFiles(client: AdminClient, objects: readonly FileObject[]): Promise<string> {
-  const { changes } = await sendApply(client, objects, true);
-  const lines: string[] = [];
+/** What is to be known of a change that is made, or would be, all the same. */
+export const warningLines = (warnings: readonly string[]) => warnings.map(warning => `WARNING: ${visible(warning)}`);
+
+export const printed = (answer: unknown, format: Exclude<Format, 'table'>) =>
+  format === 'json' ? toJson(answer) : toYaml([answer]);
+
+/** One object that an apply would change, as it is held and as it would be. No password, and of a secret that it is set. */
+type Difference = ApplyChange & {
+  readonly before: Readonly<Record<string, unknown>> | null;
+  readonly after: Readonly<Record<string, unknown>>;
+  /** The file gives one. */
+  readonly password: boolean;
+};
+
+/** `thinman diff -f`: what `apply` would change, field by field; or both bodies of each object. */
+export async function diffFiles(
+  client: AdminClient,
+  objects: readonly FileObject[],
+  format: Format = 'table',
+): Promise<string> {
+  const { changes, warnings = [] } = await sendApply(client, objects, true);
+  const items: Difference[] = [];
   for (const [at, change] of changes.entries()) {
     if (change.change === 'unchanged' || !isObjectKind(change.kind)) continue;
     // What the server has planned has the form of an object.
     const { password, ...body } =
       (objects[at]?.value as { readonly body: Record<string, unknown> } | undefined)?.body ?? {};
-    const held = change.change === 'created' ? {} : (await oneObject(client, change.kind, change.name)).body;
-    const difference = bodyDifference(held, withoutSecrets(change.kind, body));
-    lines.push(describeChange(change), ...difference.map(line => `  ${line}`));
-    if (change.change === 'created' && password !== undefined) lines.push('  + password');
-    if (change.change === 'updated' && difference.length === 0) lines.push('  ~ password or secret');
+    const before = change.change === 'created' ? null : (await oneObject(client, change.kind, change.name)).body;
+    items.push({ ...change, before, after: withoutSecrets(change.kind, body), password: password !== undefined });
   }
-  return lines.length === 0 ? 'nothing would change\n' : lines.map(line => `${line}\n`).join('');
+  if (format !== 'table') return printed({ items, ...(warnings.length > 0 && { warnings }) }, format);
+  const lines = items.length === 0 ? ['nothing would change'] : items.flatMap(differenceLines);
+  return [...lines, ...warningLines(warnings)].map(line => `${line}\n`).join('');
+}
+
+function differenceLines(item: Difference): readonly string[] {
+  const difference = bodyDifference(item.before ?? {}, item.after);
+  return [
+    describeChange(item),
+    ...difference.map(line => `  ${line}`),
+    ...(item.before === null && item.password ? ['  + password'] : []),
+    ...(item.before !== null && difference.length === 0 ? ['  ~ password or secret'] : []),
+  ];
 }
 
 export function describeChange({ change, kind, name }: Record<'change' | 'kind' | 'name', string>): string {
