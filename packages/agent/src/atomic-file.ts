@@ -2,10 +2,10 @@ import {
   closeSync,
   fchmodSync,
   fsyncSync,
+  lstatSync,
   openSync,
   renameSync,
   rmSync,
-  statSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -49,7 +49,8 @@ export function syncFolder(folder: string): void {
 /** Nothing is there afterwards, be it that nothing was. `rmSync` does no better: its error on a read-only disk has no code. */
 export function removeFile(path: string): void {
   try {
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) rmSync(path, { recursive: true });
+    // Of a link the link alone, wherever it leads.
+    if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true) rmSync(path, { recursive: true });
     else unlinkSync(path);
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import {
   appendFileSync,
   createReadStream,
+  lstatSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -11,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { BundleFile } from '@thinman/protocol';
+import { removeFile } from '../atomic-file.ts';
 import { errorCode } from '../error-code.ts';
 import { makeFolder } from '../make-folder.ts';
 import type { Clock, FileCache, FileSource } from '../ports.ts';
@@ -54,6 +56,10 @@ export function createFileCache({
   /** Once a start, and whenever it was fetched: a disk forgets. */
   async function holds(file: BundleFile): Promise<boolean> {
     const path = pathOf(file);
+    for (const each of [path, `${path}.part`]) {
+      // To write to a pipe waits for ever, and a folder takes no content.
+      if (lstatSync(each, { throwIfNoEntry: false })?.isFile() === false) removeFile(each);
+    }
     if (sizeOf(path) !== file.bytes) return false;
     if (verified.has(file.sha256)) return true;
     if ((await hashOf(path)) !== file.sha256) {
