@@ -252,7 +252,7 @@ describe('a session', () => {
     const ask = service();
     await ask('auth', 'alice', 'right');
     await ask('open_session', 'alice');
-    await ask('open_session', 'alice');
+    await ask('open_session', 'alice', undefined, undefined, 'sshd ssh');
     await ask('close_session', 'alice');
     await ask('close_session', 'bob');
     assert.deepEqual(asked, ['login alice']);
