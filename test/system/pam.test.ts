@@ -88,6 +88,8 @@ systemTest('people log in through PAM, whatever servers do', {}, async site => {
   await site.secondary.start();
   await tc1.start();
   await waitUntilOn(tc1, site.primary);
+  // What is open here is hers still, and locked.
+  await tc1.logout();
   await site.settle();
 
   // The helper is killed while a server is asked: PAM has said no, and nobody is left signed in behind it.
