@@ -72,7 +72,7 @@ function ask(port: number, command: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     let heard = Buffer.alloc(0);
     const socket = connect(port, '127.0.0.1', () => socket.write(command));
-    socket.on('data', part => {
+    socket.on('data', (part: Buffer) => {
       heard = Buffer.concat([heard, part]);
       if (heard.length < RESPONSE_HEADER_BYTES) return;
       socket.destroy();

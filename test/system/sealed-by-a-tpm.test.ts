@@ -90,7 +90,10 @@ systemTest(
     await tpm.clear();
     const [kept, trouble] = await restart();
     assert.equal(kept, 'tpm2');
-    assert.match(trouble ?? '', /^tpm2 does not give it back \(.+\): nobody logs in offline .* deviceSecret\.ifRefused "renew"/);
+    assert.match(
+      trouble ?? '',
+      /^tpm2 does not give it back \(.+\): nobody logs in offline .* deviceSecret\.ifRefused "renew"/,
+    );
     await waitUntilOn(tc1, site.primary);
     await expectLogin(tc1, ALICE, 'granted online by primary');
     await tc1.logout();

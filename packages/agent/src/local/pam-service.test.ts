@@ -136,7 +136,8 @@ test('a session ends with the last one of Unix, also where the end of an earlier
   const ask = service();
   await ask('auth', 'alice', 'right');
   const at = (type: LocalPamRequest['type'], place: string) => ask(type, 'alice', undefined, undefined, place);
-  for (const place of ['lightdm :0', 'lightdm :0', 'sshd ssh', 'sshd ssh', 'login /dev/tty1']) await at('open_session', place);
+  for (const place of ['lightdm :0', 'lightdm :0', 'sshd ssh', 'sshd ssh', 'login /dev/tty1'])
+    await at('open_session', place);
   for (const place of ['sshd ssh', 'login /dev/tty1', 'lightdm :0']) await at('close_session', place);
   assert.deepEqual(asked, ['login alice'], 'one is left');
   await at('close_session', 'sshd ssh');
