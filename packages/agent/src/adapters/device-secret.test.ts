@@ -283,6 +283,13 @@ test('a program that hangs has one time for the whole start, whatever is asked o
   assert.deepEqual(systemdCreds(fake.command).hasTpm(), true, 'another start has its own');
 });
 
+test('what a program says that refuses before it has read anything is told', () => {
+  const hasty = join(folder, 'hasty');
+  writeFileSync(hasty, '#!/bin/sh\necho "no TPM here" >&2\nexit 1\n', { mode: 0o755 });
+  // More than a pipe holds: it cannot be written to the end.
+  assert.deepEqual(systemdCreds(hasty).seal(Buffer.alloc(2 ** 20), 'tpm2'), { ok: false, why: 'no TPM here' });
+});
+
 test('with the systemd-creds of Debian, by the key of the host', {
   skip: existsSync(REAL) ? false : `no ${REAL}`,
 }, () => {
