@@ -29,6 +29,8 @@ const WRONG_AGAIN_MS = 3_600_000;
 /** Where servers of the site give it: each of them checks what it gives, so that another one has the right content. */
 const WRONG_AGAIN_OF_SITE_MS = 60_000;
 
+const NO_FOLDER: readonly string[] = ['ENOENT', 'ENOTDIR', 'ELOOP'];
+
 export type FileCacheOptions = {
   readonly folder: string;
   readonly source: FileSource;
@@ -159,8 +161,14 @@ export function createFileCache({
 const wrongContent = ({ name, sha256 }: BundleFile) =>
   `${name} has another content than the site says (SHA-256 ${sha256}): it is not used; put the file anew, or mend what lies at its URL`;
 
+/** Nothing is in what is no folder; whoever wants to put something there is told. */
 function readFolder(folder: string): readonly string[] {
-  return statSync(folder, { throwIfNoEntry: false }) === undefined ? [] : readdirSync(folder);
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (NO_FOLDER.includes(errorCode(error) ?? '')) return [];
+    throw error;
+  }
 }
 
 async function hashOf(path: string): Promise<string> {

@@ -60,6 +60,7 @@ export function createApplication(options: ApplicationOptions) {
   const applying = createApplying({
     appliers: holding => [...fetching(holding), ...files, connectionApplier, ...hooks(), ...appliers],
     clock,
+    onDefect,
     onResults(holding, results) {
       last = { holding, results };
       trial.applied(holding, results);

@@ -33,7 +33,7 @@ function disk() {
 test('what failed is applied again until it is, and always the newest', async () => {
   const clock = manualClock();
   const { given, state, applier } = disk();
-  const applying = createApplying({ appliers: () => [applier], clock });
+  const applying = createApplying({ appliers: () => [applier], clock, onDefect: assert.fail });
   state.isFull = true;
   applying.take(holdingAt(1));
   await clock.advance(10_000);
@@ -51,7 +51,7 @@ test('what failed is applied again until it is, and always the newest', async ()
 test('nothing is applied after the end', async () => {
   const clock = manualClock();
   const { given, state, applier } = disk();
-  const applying = createApplying({ appliers: () => [applier], clock });
+  const applying = createApplying({ appliers: () => [applier], clock, onDefect: assert.fail });
   state.isFull = true;
   applying.take(holdingAt(1));
   await clock.advance(0);
@@ -59,4 +59,28 @@ test('nothing is applied after the end', async () => {
   applying.take(holdingAt(2));
   await clock.advance(60_000);
   assert.deepEqual(given, [1]);
+});
+
+test('a round that cannot even begin is told, ends nothing, and is tried again', async () => {
+  const clock = manualClock();
+  const { given, applier } = disk();
+  const defects: unknown[] = [];
+  let trouble: Error | undefined = new Error('ENOTDIR');
+  const applying = createApplying({
+    appliers: () => {
+      if (trouble !== undefined) throw trouble;
+      return [applier];
+    },
+    clock,
+    onDefect: error => defects.push(error),
+  });
+  applying.take(holdingAt(1));
+  await clock.advance(0);
+  assert.deepEqual(defects, [trouble]);
+  applying.take(holdingAt(2));
+  await clock.advance(0);
+  trouble = undefined;
+  await clock.advance(10_000);
+  assert.deepEqual([defects.length, given], [2, [2]]);
+  assert.equal(clock.waiting(), 0);
 });

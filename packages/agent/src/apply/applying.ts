@@ -19,12 +19,14 @@ export type ApplyingOptions = {
   /** Asked anew for each round: what is to be applied may need others than before. */
   readonly appliers: (holding: Holding) => readonly Applier[];
   readonly clock: Pick<Clock, 'after'>;
+  /** A round that could not even begin; it is tried again like one that failed. */
+  readonly onDefect: (error: unknown) => void;
   /** After each round. */
   readonly onResults?: (holding: Holding, results: SectionResults) => void;
 };
 
 /** Applies what holds, one after the other, and the newest again until every section of it is applied. */
-export function createApplying({ appliers, clock, onResults }: ApplyingOptions): Applying {
+export function createApplying({ appliers, clock, onDefect, onResults }: ApplyingOptions): Applying {
   let newest: Holding | undefined;
   let stopped = false;
   let waitMs = APPLY_AGAIN_MS;
@@ -33,7 +35,10 @@ export function createApplying({ appliers, clock, onResults }: ApplyingOptions):
 
   function start(): void {
     cancelRetry();
-    round = round.then(applyNewest);
+    round = round.then(applyNewest).catch((error: unknown) => {
+      onDefect(error);
+      tryAgain();
+    });
   }
 
   async function applyNewest(): Promise<void> {
@@ -42,8 +47,13 @@ export function createApplying({ appliers, clock, onResults }: ApplyingOptions):
     const results = await applyAll(holding, appliers(holding));
     onResults?.(holding, results);
     const failed = Object.values(results).some(({ result }) => result === 'failed');
+    if (failed) tryAgain();
+    else cancelRetry();
+  }
+
+  function tryAgain(): void {
     cancelRetry();
-    if (!failed || stopped) return;
+    if (stopped) return;
     cancelRetry = clock.after(waitMs, start);
     waitMs = Math.min(waitMs * 2, APPLY_AGAIN_MAX_MS);
   }
