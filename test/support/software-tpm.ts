@@ -30,7 +30,8 @@ export async function startSoftwareTpm(folder: string): Promise<SoftwareTpm> {
   const state = join(folder, 'tpm');
   mkdirSync(state, { recursive: true });
   // The library asks on the next port how the machine stands.
-  const port = await freePort();
+  let port = await freePort();
+  while (await listens(port + 1)) port = await freePort();
   const at = (which: number) => `type=tcp,bindaddr=127.0.0.1,port=${which}`;
   let running: Running;
 
