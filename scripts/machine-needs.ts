@@ -38,6 +38,8 @@ const DIRECTORIES = /^test\/directory\/|^test\/system\/(?:directory-users|damage
 const SSSD = /^test\/bench\/peers/;
 const ACTIVE_DIRECTORY = /^test\/directory\/.*\bad\b/;
 const BROWSER = /^test\/system\/greeter\b/;
+/** A TPM of software, and what systemd loads to speak to it. */
+const TPM = /^test\/system\/sealed-by-a-tpm/;
 const CLOCKS = /^test\/system\/(?:.*clock|directory-users)/;
 
 /** A domain controller in parts: each with a file that it brings. */
@@ -56,7 +58,7 @@ const SAMBA_PACKAGES = [
 
 /** Add a line when a suite needs more of the machine. Where `program` is, its package counts as installed, on any system. */
 export const NEEDS: readonly Need[] = [
-  debian('util-linux', 'setpriv', any(MARIADB, MYSQL9, GALERA, NETWORK, DIRECTORIES)),
+  debian('util-linux', 'setpriv', any(MARIADB, MYSQL9, GALERA, NETWORK, DIRECTORIES, TPM)),
   debian('mariadb-server', 'mariadbd', MARIADB),
   debian('mariadb-client', 'mysql', /^test\/.*operations\.mysql9/),
   debian('openssl', 'openssl', any(MARIADB, MYSQL9, DIRECTORIES)),
@@ -83,6 +85,11 @@ export const NEEDS: readonly Need[] = [
   debian('strace', 'strace', TRACED),
   debian('pamtester', 'pamtester', PAM),
   debian('libnss-systemd', '/usr/lib/x86_64-linux-gnu/libnss_systemd.so.2', PAM),
+  debian('systemd', 'systemd-creds', TPM),
+  debian('swtpm', 'swtpm', TPM),
+  debian('libtss2-esys-3.0.2-0', '/usr/share/doc/libtss2-esys-3.0.2-0', TPM),
+  debian('libtss2-rc0', '/usr/share/doc/libtss2-rc0', TPM),
+  debian('libtss2-tcti-swtpm0', '/usr/share/doc/libtss2-tcti-swtpm0', TPM),
   { name: 'SSSD', suites: SSSD, isMet: hasSssd, source: ensureSssd },
   { name: 'root', suites: any(NETWORK, UNIX_USERS, PAM, ACTIVE_DIRECTORY), isMet: () => process.getuid?.() === 0 },
   debian('chromium', 'chromium', any(BROWSER, CLIENTS)),

@@ -18,6 +18,7 @@ const MIN_ROUNDS = 10;
 const MAX_ROUNDS = 20;
 /** A login that is sent away comes back; on a loaded machine often. */
 const ATTEMPTS = 100;
+const STARVED_MS = 500;
 
 test('500 logins at once over HTTPS, of 10,000 users: none is wrong, and who is sent away gets in later', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'thinman-many-'));
@@ -32,9 +33,15 @@ test('500 logins at once over HTTPS, of 10,000 users: none is wrong, and who is 
     const site = await createDeviceSite({ directories });
     try {
       const quiet = await site.addDevice('signed-in');
-      const session = await site.primary.call(quiet, 'POST', '/v1/login', {
-        body: { method: 'password', loginId: randomUUID(), user: 'alice@lab.test', password: USER_PASSWORD },
-      });
+      const signIn = () =>
+        site.primary.call(quiet, 'POST', '/v1/login', {
+          body: { method: 'password', loginId: randomUUID(), user: 'alice@lab.test', password: USER_PASSWORD },
+        });
+      let session = await signIn();
+      for (let attempt = 1; session.status === 503 && attempt < ATTEMPTS; attempt += 1) {
+        await delay(STARVED_MS);
+        session = await signIn();
+      }
       assert.equal(session.status, 200);
       const seen = new Map<string, number>();
       let left = LOGINS;
@@ -56,6 +63,11 @@ test('500 logins at once over HTTPS, of 10,000 users: none is wrong, and who is 
           const answer = await site.primary.call(device, 'POST', '/v1/login', { body });
           const code = answer.status === 200 ? 'granted' : answer.body.code;
           seen.set(code, (seen.get(code) ?? 0) + 1);
+          // A directory that the machine gives no turn: nothing was asked of it, as the count of binds shows.
+          if (code === 'directory_unavailable') {
+            await delay(STARVED_MS);
+            continue;
+          }
           if (code !== 'overloaded') {
             assert.equal(code, password === USER_PASSWORD ? 'granted' : 'credentials_invalid', user);
             break;

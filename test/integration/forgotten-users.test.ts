@@ -123,6 +123,30 @@ test('a session whose row was wiped before it was written gets newer bundles all
   assert.deepEqual(defects, []);
 });
 
+// Its keys are in memory and its password was typed: it is proved, and the person goes on. But nobody has typed anything since the wipe.
+test('a session that is proved after a wipe goes on, and leaves no row', async () => {
+  const { clock, runner, device, server, login, apart, defects } = await started();
+  await login('alice', ALICE);
+  await apart(async () => assert.equal(await login('alice', ALICE), 'granted offline'));
+  const [alice] = Object.values(device.logins);
+  assert.ok(alice !== undefined);
+  server('primary').swallowsLogins = true;
+  server('primary').condition = 'up';
+  await clock.advance(10 * MINUTE_MS);
+  assert.equal(runner.status().session?.mode, 'offline', 'its proof is under way');
+  server('primary').wipe(7);
+  await clock.advance(10);
+  assert.deepEqual(device.logins, {});
+  server('primary').swallowsLogins = false;
+  await clock.advance(10 * MINUTE_MS);
+  assert.equal(runner.status().session?.mode, 'online', 'proved');
+  assert.deepEqual(device.logins, {});
+  const { reason, subject } = device.tombstones[alice.userId] ?? {};
+  assert.deepEqual([reason, subject], ['forgotten', alice.subject], 'and no older answer counts');
+  assert.deepEqual(defects, []);
+  await apart(async () => assert.match(await login('alice', ALICE), /^denied no_cached_login offline$/));
+});
+
 // Of users whom the last hello did not name no server says anything: one who is disabled later would get in offline.
 test('who logs in after a wipe is named to the server again', async () => {
   const { clock, runner, device, server, login } = await started();

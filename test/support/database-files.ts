@@ -1,7 +1,9 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 
 /** An embedded database is several files: the data, the log that is not folded in yet, and what processes share of it. */
+const MAIN = 'site.db';
 const PARTS = /^site\.db(?:-wal|-shm)?$/;
 const partsIn = (folder: string) => readdirSync(folder).filter(file => PARTS.test(file));
 
@@ -25,8 +27,26 @@ export function removeDatabase(dataFolder: string): void {
   for (const file of partsIn(dataFolder)) rmSync(join(dataFolder, file));
 }
 
-/** Puts a copy in its place, under the servers that use it. */
+/**
+ * Puts a copy in its place, under the servers that use it: as one file, in one step. A server that looked while its parts came one after
+ * the other would open one without its log, and go on in a log that is then another one's.
+ */
 export function putBackDatabase(from: string, dataFolder: string): void {
-  removeDatabase(dataFolder);
-  for (const file of partsIn(from)) cpSync(join(from, file), join(dataFolder, file));
+  const whole = join(dataFolder, 'put-back');
+  copyDatabase(from, whole);
+  fold(join(whole, MAIN));
+  removeLogs(dataFolder);
+  renameSync(join(whole, MAIN), join(dataFolder, MAIN));
+  rmSync(whole, { recursive: true });
+}
+
+/** All that lies in its log goes into the file itself; the last one to close it removes the rest. */
+function fold(path: string): void {
+  const database = new Database(path);
+  database.pragma('wal_checkpoint(TRUNCATE)');
+  database.close();
+}
+
+function removeLogs(folder: string): void {
+  for (const file of partsIn(folder)) if (file !== MAIN) rmSync(join(folder, file));
 }

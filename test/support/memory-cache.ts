@@ -83,10 +83,12 @@ export function memoryCache(device: StoredDevice): Cache {
     },
     clearOfflineFailures: user => void delete device.failures[user],
     emergency: user => device.emergencies[user],
-    setEmergency(user, emergency, forgive) {
+    setEmergency(user, emergency, used) {
       needsRoom();
       device.emergencies[user] = emergency;
-      if (forgive !== undefined) delete device.failures[user];
+      if (used === undefined) return;
+      delete device.failures[user];
+      device.outbox.push(used);
     },
     setTombstone(tombstone, eraseLogin) {
       device.tombstones[tombstone.userId] = tombstone;

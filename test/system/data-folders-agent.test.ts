@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -114,5 +125,64 @@ describe("a device's data folder that cannot be used is told in one line", () =>
     assert.equal(status.code, 0, 'the first one answers as before');
     assert.equal((await first.stop()).code, 0);
     refused(await enroll(data), /is enrolled already, as tc-1/);
+  });
+
+  const DAMAGES: Readonly<Record<string, (path: string) => void>> = {
+    'a pipe': path => void spawnSync('mkfifo', [path]),
+    'a folder': path => mkdirSync(join(path, 'more'), { recursive: true }),
+    'a link that leads nowhere': path => symlinkSync(join(path, 'nowhere'), path),
+    'a gigabyte': path => {
+      writeFileSync(path, '');
+      truncateSync(path, 2 ** 30);
+    },
+    garbage: path => writeFileSync(path, '{"boot":\u0000garbage'),
+  };
+  /** Lost, each of them costs no more than a moment. */
+  const OF_NO_MOMENT = ['lock', 'files', 'session.json', 'server-addresses.json', 'apply-state.json'] as const;
+
+  test('whatever lies in the place of a file that may be lost, the agent starts, and says what is to be moved away', async () => {
+    const data = join(scratch.folder, 'tc-1');
+    for (const [what, damage] of Object.entries(DAMAGES)) {
+      for (const file of OF_NO_MOMENT) {
+        rmSync(join(data, file), { recursive: true, force: true });
+        damage(join(data, file));
+      }
+      const agent = scratch.processes.start('tc-1', 'thinman-agent', ['start', '--data', data]);
+      await agent.waitForLine(/^READY mode=online server=primary$/);
+      const { code, stderr } = await agent.stop();
+      assert.equal(code, 0, what);
+      const told = /^(?:a pipe|a folder|a gigabyte)$/.test(what);
+      for (const file of OF_NO_MOMENT.filter(name => name.endsWith('.json'))) {
+        const words = new RegExp(`${file.replace('.', '\\.')} is [^\\n]+: move it away`);
+        if (told) assert.match(stderr, words, what);
+        else assert.doesNotMatch(stderr, words, what);
+      }
+    }
+    for (const file of OF_NO_MOMENT) rmSync(join(data, file), { recursive: true, force: true });
+  });
+
+  test('in the place of a file without which it is no device it starts not, and says so in one line, at once', async () => {
+    const data = join(scratch.folder, 'tc-1');
+    for (const [file, exitCode, words] of [
+      ['local.json', 2, /local\.json is not a file: mend it or remove it/],
+      ['identity/device.json', 4, /the identity in .+ cannot be used: device\.json is not a file; restore that folder/],
+      ['identity/statement.json', 4, /the identity in .+ cannot be used: statement\.json is not a file; restore/],
+      ['identity/device.secret', 4, /the identity in .+ cannot be used: device\.secret is not a file; restore/],
+      ['control.sock', 2, /control\.sock is in the way and is not a socket: move it away/],
+    ] as const) {
+      const path = join(data, file);
+      const kept = `${path}.kept`;
+      if (existsSync(path)) renameSync(path, kept);
+      DAMAGES[file === 'control.sock' ? 'a link that leads nowhere' : 'a pipe']?.(path);
+      const { code, stderr, stdout } = await start(data);
+      assert.match(stderr, words);
+      assert.match(stderr, /^thinman-agent: [^\n]+\n$/, 'one line');
+      assert.deepEqual([code, stdout], [exitCode, ''], stderr);
+      rmSync(path);
+      if (existsSync(kept)) renameSync(kept, path);
+    }
+    const agent = scratch.processes.start('tc-1', 'thinman-agent', ['start', '--data', data]);
+    await agent.waitForLine(/^READY mode=online/);
+    assert.equal((await agent.stop()).code, 0);
   });
 });

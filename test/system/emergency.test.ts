@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { EmergencyCodeAnswer, LocalEmergencyAnswer } from '@thinman/protocol';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { EmergencyCodeAnswer, LOCAL_PATHS, LocalEmergencyAnswer } from '@thinman/protocol';
 import type { Agent } from '../support/agent-commands.ts';
 import { findSecrets } from '../support/canaries.ts';
 import { asPromised } from '../support/contract.ts';
@@ -26,6 +29,28 @@ async function killed(agent: Agent): Promise<void> {
 }
 
 const isolated = (site: Site) => site.apart.bind(site);
+
+/** `POST /v1/emergency` at one of the device's sockets, in the words that it answers. */
+function tryCode(socketPath: string, user: string, code: string): Promise<string> {
+  const body = JSON.stringify({ user, code });
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+  return new Promise((resolve, reject) => {
+    request({ socketPath, method: 'POST', path: LOCAL_PATHS.emergency, headers, agent: false }, response => {
+      text(response).then(said => {
+        const { state, detail } = JSON.parse(said) as { readonly state?: string; readonly detail?: string };
+        resolve(state ?? detail?.replace('ask for a new challenge: ', '') ?? said);
+      }, reject);
+    })
+      .once('error', reject)
+      .end(body);
+  });
+}
+
+function counted(words: readonly string[]): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const word of words) counts[word] = (counts[word] ?? 0) + 1;
+  return counts;
+}
 
 systemTest(
   'a code by telephone lets in whose device was away for too long, and nothing else',
@@ -90,6 +115,25 @@ systemTest(
       assert.equal((await enter(BOB.name, await call(BOB.name, bobs.challenge, site.primary))).code, 1);
       assert.notEqual((await challengeOf(tc1, BOB.name)).challenge, bobs.challenge);
       await expectLogin(tc1, BOB, 'denied cached_login_expired offline');
+
+      // Over both sockets at the same time there are five tries in all.
+      const sockets = ['control.sock', 'login.sock', 'control.sock', 'login.sock'].map(name => join(tc1.data, name));
+      const third = await challengeOf(tc1, BOB.name);
+      const atOnce = (codes: readonly string[]) =>
+        Promise.all(codes.flatMap(code => sockets.map(socket => tryCode(socket, BOB.name, code))));
+      assert.deepEqual(counted(await atOnce(['55555-55555', '66666-66666'])), {
+        'the last one is over': 3,
+        'ask for a new challenge': 1,
+        ...Object.fromEntries([1, 2, 3, 4].map(left => [`${left} more tries with this challenge`, 1])),
+      });
+      const late = await call(BOB.name, third.challenge);
+      assert.deepEqual(counted(await atOnce([late])), { 'the last one is over': 4 });
+      // And one use.
+      const fourth = await challengeOf(tc1, BOB.name);
+      assert.notEqual(fourth.challenge, third.challenge);
+      const right = await call(BOB.name, fourth.challenge);
+      assert.deepEqual(counted(await atOnce([right])), { accepted: 1, 'the last one is over': 3 });
+      await expectLogin(tc1, BOB, 'granted offline');
     });
     await waitUntilOn(tc1, site.primary);
 
@@ -107,7 +151,7 @@ systemTest(
     await site.settle();
     const events = await site.primary.events();
     const count = (type: string) => events.filter(event => event.type === type).length;
-    assert.deepEqual([count('emergency.issued'), count('emergency.used')], [codes.length, 1]);
+    assert.deepEqual([count('emergency.issued'), count('emergency.used')], [codes.length, 2]);
     assert.deepEqual(
       findSecrets(
         [tc1.data, site.primary.data, site.secondary.data],

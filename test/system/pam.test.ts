@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { DECISION_MS, LOGIN_DEADLINE_MS } from '../support/logins.ts';
 import { pamService } from '../support/pam.ts';
 import { waitUntilOn } from '../support/site.ts';
 import { systemTest } from '../support/system-test.ts';
+import { waitFor } from '../support/wait.ts';
 import { ALICE, BOB, user } from '../support/ward.ts';
 
 /** An account of every Debian that nobody logs in with. */
@@ -87,6 +88,40 @@ systemTest('people log in through PAM, whatever servers do', {}, async site => {
   await site.secondary.start();
   await tc1.start();
   await waitUntilOn(tc1, site.primary);
+  // What is open here is hers still, and locked.
+  await tc1.logout();
+  await site.settle();
+
+  // The helper is killed while a server is asked: PAM has said no, and nobody is left signed in behind it.
+  const ended = async () =>
+    (await site.primary.events()).filter(({ type, user: whose }) => type === 'logout' && whose === ALICE.name).length;
+  const before = await ended();
+  await site.primary.freeze();
+  const asking = login(CHANGED);
+  process.kill(await helperThatWaits(tc1.data), 'SIGKILL');
+  assert.doesNotMatch(await said(asking), /^yes/);
+  site.primary.thaw();
+  await waitFor('the login to be taken back', async () => ((await ended()) > before ? true : undefined));
+  assert.equal((await tc1.status()).session, null);
+  assert.equal(await login(CHANGED), 'yes');
 });
+
+/** The helper of pam_exec for this device, as soon as it has asked and waits for the answer: it reads what is not its standard input. */
+function helperThatWaits(dataDir: string): Promise<number> {
+  return waitFor('the helper to wait for an answer', () => {
+    for (const pid of readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
+      try {
+        const [, helper = '', folder] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+        if (!helper.endsWith('thinman-pam') || folder !== dataDir) continue;
+        const [, file = '0x0'] = readFileSync(`/proc/${pid}/syscall`, 'utf8').split(' ');
+        const link = Number(file) > 2 ? readlinkSync(`/proc/${pid}/fd/${Number(file)}`) : '';
+        if (link.startsWith('socket:')) return Number(pid);
+      } catch {
+        // It has ended, or runs.
+      }
+    }
+    return undefined;
+  });
+}
 
 const said = async (text: Promise<string | undefined>) => (await text) ?? '';

@@ -55,6 +55,7 @@ export function syncFolder(folder: string): void {
 /** Nothing is there afterwards, be it that nothing was. `rmSync` does no better: its error on a read-only disk has no code. */
 export function removeFile(path: string): void {
   try {
+    // Of a link the link alone, wherever it leads.
     if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true) rmSync(path, { recursive: true });
     else unlinkSync(path);
   } catch (error) {

@@ -324,8 +324,8 @@ export type Cache = {
   clearOfflineFailures(user: string): void;
   /** The open or granted call to the helpdesk of this user. */
   emergency(user: string): Emergency | undefined;
-  /** `forgive`: and the failures counted so far. One transaction. */
-  setEmergency(user: string, emergency: Emergency, forgive?: 'forgive'): void;
+  /** `used`, the event of a right code: it is written with it, and the failures counted so far are forgiven. One transaction. */
+  setEmergency(user: string, emergency: Emergency, used?: ThinmanEvent): void;
   setTombstone(tombstone: Tombstone, eraseLogin: boolean): void;
   /** Their cached logins make room: what is left is the version of each, below which no answer counts. */
   forgetUsers(users: readonly string[]): void;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { DirectoryAnswer } from '../../../packages/server/src/directory/directories.ts';
 import { waitFor } from '../wait.ts';
 import { inLanes } from './directory-contract.ts';
@@ -36,6 +37,11 @@ const CHUNKS = Array.from({ length: 9 }, (_, at) => at + 1);
 const FAULTS: readonly Exclude<WireFault, 'none'>[] = ['cut', 'silence', 'slow'];
 /** The breaker's 5 s and its probe's, on a busy machine. */
 const BACK_WITHIN_MS = 30_000;
+
+/** Above the deadlines of a connection and of a sign of life. */
+const BUSY_MS = 1_200;
+/** One turn of this process takes as long as that, as on a machine that gives it none. */
+const holdUp = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
 const said = (answer: DirectoryAnswer) => (answer.kind === 'denied' ? answer.code : answer.kind);
 
@@ -106,6 +112,20 @@ export function failoverContract(name: string, openPair: (users: readonly string
         await expectAskedAt(directories, 'first');
       });
     }
+
+    test('whoever was busy itself hears what the first has said meanwhile: nobody is taken for silent, and nobody else is asked', async () => {
+      using directories = both();
+      for (const what of ['while it connects', 'while it sees whether a connection still lives']) {
+        const [first, second] = await countsOf('alice');
+        const answer = directories.login('alice@lab.test', 'wrong-password');
+        await nextTurn();
+        holdUp(BUSY_MS);
+        assert.equal(said(await answer), 'credentials_invalid', what);
+        assert.deepEqual(await countsOf('alice'), [first + 1, second], what);
+        assert.deepEqual(states(directories), ['closed', 'closed'], what);
+      }
+      assert.equal(said(await login(directories)), 'granted');
+    });
 
     test('both hang: no answer at all, and never a wrong password', async () => {
       using directories = both();

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { parseJson } from '@thinman/protocol';
 import Type from 'typebox';
 import { writeFileAtomic } from '../atomic-file.ts';
 import { errorCode } from '../error-code.ts';
+import { readSmallFile, UnfitFile } from '../read-file.ts';
 import type { AddressStore } from '../runtime/addresses.ts';
 
 const FILE_MODE = 0o600;
@@ -15,10 +15,11 @@ export function addressFile(path: string, onDefect: (error: unknown) => void): A
   return {
     load() {
       try {
-        const parsed = parseJson(Urls, readFileSync(path, 'utf8'), MAX_FILE_BYTES);
+        const parsed = parseJson(Urls, readSmallFile(path, MAX_FILE_BYTES).toString(), MAX_FILE_BYTES);
         return parsed.ok ? parsed.value : {};
       } catch (error) {
         if (errorCode(error) === undefined) throw error;
+        if (error instanceof UnfitFile) onDefect(error);
         return {};
       }
     },

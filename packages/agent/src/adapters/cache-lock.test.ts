@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -59,4 +59,34 @@ test('a second try in the holder’s own process does not lift the lock for othe
     process.exitCode = lockDataFolder(process.argv[1]) === undefined ? 0 : 9;`;
   const { status } = spawnSync(process.execPath, ['--conditions=source', '--input-type=module', '-e', script, file]);
   assert.equal(status, 0);
+});
+
+const DAMAGES: Readonly<Record<string, (path: string) => void>> = {
+  garbage: path => writeFileSync(path, 'x'.repeat(5_000)),
+  'a gigabyte of nothing': path => {
+    writeFileSync(path, '');
+    truncateSync(path, 2 ** 30);
+  },
+  'a folder': path => mkdirSync(join(path, 'more'), { recursive: true }),
+  'a pipe': path => void spawnSync('mkfifo', [path]),
+  'a link that leads nowhere': path => symlinkSync(join(path, 'nowhere'), path),
+};
+
+for (const [what, damage] of Object.entries(DAMAGES)) {
+  test(`${what} in its place strands no device: it is held all the same, by one`, t => {
+    damage(file);
+    const lock = lockDataFolder(file);
+    t.after(() => lock?.release());
+    assert.ok(lock !== undefined);
+    assert.ok(statSync(file).isFile());
+    assert.equal(lockDataFolder(file), undefined);
+  });
+}
+
+test('garbage over the lock of one who holds it lets no second one in', t => {
+  const lock = lockDataFolder(file);
+  t.after(() => lock?.release());
+  const garbage = spawnSync('sh', ['-c', 'head -c 5000 /dev/urandom > "$1"', 'sh', file]);
+  assert.equal(garbage.status, 0);
+  assert.equal(lockDataFolder(file), undefined);
 });

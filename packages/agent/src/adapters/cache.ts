@@ -175,10 +175,12 @@ export function openCache(path: string, options: CacheOptions): Cache {
       ),
     clearOfflineFailures: user => store.run(({ rows }) => rows.remove('failures', user)),
     emergency: user => store.run(({ rows }) => readEmergency(rows.get('emergency', user))),
-    setEmergency: (user, emergency, forgive) =>
-      store.run(({ rows }) => {
+    setEmergency: (user, emergency, used) =>
+      store.run(({ rows, outbox }) => {
         rows.put('emergency', user, emergency);
-        if (forgive !== undefined) rows.remove('failures', user);
+        if (used === undefined) return;
+        rows.remove('failures', user);
+        outbox.append(used);
       }),
     setTombstone(tombstone, eraseLogin) {
       store.runAnew(({ rows }) => {

@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import fs, { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import fs, {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -188,6 +198,40 @@ describe('a sealed secret', () => {
     );
   });
 
+  test('that makes room is there for those who look into it, wherever the power goes, and so is the one that is told of', () => {
+    const before = readFileSync(join(folder, 'device.secret.sealed'));
+    for (const seal of ['tpm2', 'file'] as const) {
+      for (let at = 1; ; at++) {
+        for (const name of secrets()) rmSync(join(folder, name));
+        writeFileSync(join(folder, 'device.secret.sealed'), before);
+        fake.setTpm('another-tpm');
+        const wasKilled = killedAt(at, () => start({ seal, ifRefused: 'renew' }));
+        start({ seal, ifRefused: 'renew' });
+        const { kept, trouble } = start({ seal, ifRefused: 'renew' });
+        assert.deepEqual([kept, trouble], [seal, undefined], `${seal}, killed at write ${at}`);
+        assert.deepEqual(readFileSync(join(folder, 'device.secret.refused')), before, `${seal}, killed at write ${at}`);
+        if (!wasKilled) break;
+      }
+    }
+  });
+
+  test('whose file is no file, or far too large, is like one that is refused', () => {
+    const sealed = join(folder, 'device.secret.sealed');
+    for (const damage of [
+      () => mkdirSync(sealed),
+      () => spawnSync('mkfifo', [sealed]),
+      () => writeFileSync(sealed, Buffer.alloc(2 ** 20)),
+    ]) {
+      rmSync(sealed, { recursive: true });
+      damage();
+      assert.match(start({ seal: 'tpm2' }).trouble ?? '', /damaged/);
+    }
+    rmSync(sealed);
+    spawnSync('mkfifo', [sealed]);
+    assert.equal(start({ seal: 'tpm2', ifRefused: 'renew' }).isRenewed, true);
+    assert.deepEqual(secrets(), ['device.secret.sealed']);
+  });
+
   test('is not replaced by one in a file because the TPM is gone', () => {
     fake.setTpm(null);
     const { isRefused, trouble } = start({ seal: 'tpm2', ifRefused: 'renew' });
@@ -224,6 +268,26 @@ describe('a sealed secret', () => {
     secret.settle({ seal: 'tpm2' });
     assert.equal(times, 1);
   });
+});
+
+test('a program that hangs has one time for the whole start, whatever is asked of it', () => {
+  const hung = join(folder, 'hung');
+  writeFileSync(hung, '#!/bin/sh\nexec sleep 60\n', { mode: 0o755 });
+  const creds = systemdCreds(hung, 200);
+  const beganMs = performance.now();
+  assert.equal(creds.hasTpm(), false);
+  for (const asked of [creds.open('sealed'), creds.seal(SECRET, 'tpm2'), creds.open('sealed')]) {
+    assert.deepEqual(asked, { ok: false, why: `${hung} gave no answer` });
+  }
+  assert.ok(performance.now() - beganMs < 10_000, 'four times would be as long as a person waits');
+  assert.deepEqual(systemdCreds(fake.command).hasTpm(), true, 'another start has its own');
+});
+
+test('what a program says that refuses before it has read anything is told', () => {
+  const hasty = join(folder, 'hasty');
+  writeFileSync(hasty, '#!/bin/sh\necho "no TPM here" >&2\nexit 1\n', { mode: 0o755 });
+  // More than a pipe holds: it cannot be written to the end.
+  assert.deepEqual(systemdCreds(hasty).seal(Buffer.alloc(2 ** 20), 'tpm2'), { ok: false, why: 'no TPM here' });
 });
 
 test('with the systemd-creds of Debian, by the key of the host', {

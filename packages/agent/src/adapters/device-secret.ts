@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, lstatSync, openSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseJson } from '@thinman/protocol';
 import Type from 'typebox';
 import { removeFile, syncFolder, writeFileAtomic } from '../atomic-file.ts';
-import { errorCode } from '../error-code.ts';
+import { readSmallFileIfThere, UnfitFile } from '../read-file.ts';
 import { SEALS, type Seal } from '../seals.ts';
-import type { Creds } from './systemd-creds.ts';
+import type { Creds, CredsResult } from './systemd-creds.ts';
 
 export const DEVICE_SECRET_BYTES = 32;
 const FILE_MODE = 0o600;
@@ -58,7 +58,13 @@ export function deviceSecret(identityDir: string, creds: Creds): DeviceSecret {
   let refusal: string | undefined;
 
   function readSealed(): { readonly by: Seal; readonly sealed: string } | undefined {
-    const text = readIfThere(path(SEALED))?.toString();
+    let text: string | undefined;
+    try {
+      text = readIfThere(path(SEALED))?.toString();
+    } catch (error) {
+      if (!(error instanceof UnfitFile)) throw error;
+      text = '';
+    }
     if (text === undefined) return undefined;
     const parsed = parseJson(SealedFile, text, MAX_FILE_BYTES);
     return parsed.ok ? parsed.value : { by: 'tpm2', sealed: '' };
@@ -79,17 +85,16 @@ export function deviceSecret(identityDir: string, creds: Creds): DeviceSecret {
     return opened;
   }
 
-  /** Sealed, and seen to open again, before anything else is done. */
-  function seal(secret: Buffer, by: Seal): string | undefined {
+  /** Sealed, and seen to open again, before anything else is done. `value`: the file that is to be written. */
+  function seal(secret: Buffer, by: Seal): CredsResult<string> {
     const made = creds.seal(secret, by);
-    if (!made.ok) return made.why;
+    if (!made.ok) return made;
     const back = creds.open(made.value);
-    if (!back.ok) return back.why;
+    if (!back.ok) return back;
     const isSame = back.value.equals(secret);
     back.value.fill(0);
-    if (!isSame) return 'it gives back something else';
-    write(SEALED, `${JSON.stringify({ by, sealed: made.value })}\n`);
-    return undefined;
+    if (!isSame) return { ok: false, why: 'it gives back something else' };
+    return { ok: true, value: `${JSON.stringify({ by, sealed: made.value })}\n` };
   }
 
   function settle(settings: SecretSettings | undefined): SecretState {
@@ -108,8 +113,9 @@ export function deviceSecret(identityDir: string, creds: Creds): DeviceSecret {
       return { kept: 'file' };
     }
     if (kept !== wanted) {
-      const why = seal(secret, wanted);
-      if (why !== undefined) return { kept, trouble: `it cannot be sealed by ${wanted} (${why}): ${MEND_SEAL}` };
+      const made = seal(secret, wanted);
+      if (!made.ok) return { kept, trouble: `it cannot be sealed by ${wanted} (${made.why}): ${MEND_SEAL}` };
+      write(SEALED, made.value);
     }
     opened = secret;
     if (plain !== undefined) {
@@ -124,7 +130,9 @@ export function deviceSecret(identityDir: string, creds: Creds): DeviceSecret {
   /** As far as a disk forgets: it is overwritten where it lies, but flash memory may keep what was there before. */
   function shred(): void {
     const moved = path(MOVED);
-    if (readIfThere(moved) === undefined) return;
+    const found = lstatSync(moved, { throwIfNoEntry: false });
+    if (found === undefined) return;
+    if (!found.isFile()) return removeFile(moved);
     const file = openSync(moved, 'r+');
     try {
       writeSync(file, Buffer.alloc(fstatSync(file).size), 0, undefined, 0);
@@ -145,17 +153,27 @@ export function deviceSecret(identityDir: string, creds: Creds): DeviceSecret {
   ): SecretState {
     const told = `${kept} does not give it back (${why})`;
     if (ifRefused === 'wait') return { kept, isRefused: true, trouble: `${told}: ${MEND_REFUSED}` };
-    const before = readIfThere(path(SEALED));
-    if (wanted === 'file') write(PLAIN, interim);
-    else {
-      const failed = seal(interim, wanted);
-      if (failed !== undefined) {
-        return { kept, isRefused: true, trouble: `${told}, and a new one cannot be sealed (${failed}): ${MEND_SEAL}` };
-      }
+    const made = wanted === 'file' ? undefined : seal(interim, wanted);
+    if (made?.ok === false) {
+      return { kept, isRefused: true, trouble: `${told}, and a new one cannot be sealed (${made.why}): ${MEND_SEAL}` };
     }
-    if (before !== undefined) write(REFUSED, before);
-    if (wanted === 'file') removeFile(path(SEALED));
+    // First, and as a whole: after a power cut in between it is refused, and renewed, once more. Afterwards nobody could look into it.
+    keepRefused();
+    if (made !== undefined) write(SEALED, made.value);
+    else {
+      write(PLAIN, interim);
+      removeFile(path(SEALED));
+    }
     return { kept: wanted, isRenewed: true, trouble: `${told}: a new one was made, and cached logins are gone` };
+  }
+
+  function keepRefused(): void {
+    try {
+      const before = readIfThere(path(SEALED));
+      if (before !== undefined) write(REFUSED, before);
+    } catch (error) {
+      if (!(error instanceof UnfitFile)) throw error;
+    }
   }
 
   return {
@@ -174,11 +192,4 @@ const MEND_SEAL = 'see `systemd-creds has-tpm2`, or set deviceSecret.seal to "fi
 const MEND_REFUSED =
   'nobody logs in offline who has not logged in since the start; was the TPM cleared, or the disk moved? With deviceSecret.ifRefused "renew" in local.json the next start makes a new secret';
 
-function readIfThere(file: string): Buffer | undefined {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
+const readIfThere = (file: string) => readSmallFileIfThere(file, MAX_FILE_BYTES);

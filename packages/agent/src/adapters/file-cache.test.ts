@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { hash } from 'node:crypto';
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -156,4 +159,32 @@ test('above the limit the oldest that nobody needs go, and what is too large its
   await cache.ensure(made(next), signal);
   assert.deepEqual([existsSync(first), existsSync(second)], [false, true]);
   await assert.rejects(cache.ensure({ ...made(old), bytes: 101 }, signal), /keeps at most 100/);
+});
+
+test('a pipe, a folder or a link in the place of a file, or of a part of it, goes', async () => {
+  mkdirSync(folder);
+  for (const name of [file().sha256, `${file().sha256}.part`]) {
+    const path = join(folder, name);
+    for (const damage of [
+      () => spawnSync('mkfifo', [path]),
+      () => mkdirSync(join(path, 'more'), { recursive: true }),
+      () => symlinkSync(path, path),
+    ]) {
+      rmSync(path, { recursive: true, force: true });
+      damage();
+      const cache = createFileCache({ folder, source: sourceOf(content).source, clock: manualClock() });
+      assert.deepEqual(readFileSync(await cache.ensure(file(), signal)), content);
+    }
+  }
+});
+
+test('where no folder can be a file has not come, and nothing else is wrong', async () => {
+  for (const damage of [() => writeFileSync(folder, ''), () => symlinkSync(folder, folder)]) {
+    rmSync(folder, { force: true });
+    damage();
+    const cache = createFileCache({ folder, source: sourceOf(content).source, clock: manualClock() });
+    cache.makeRoom([file()]);
+    cache.keepOnly([]);
+    await assert.rejects(cache.ensure(file(), signal), { code: /^(?:EEXIST|ENOTDIR|ELOOP)$/ });
+  }
 });

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import {
   appendFileSync,
   createReadStream,
+  lstatSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -11,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { BundleFile } from '@thinman/protocol';
+import { removeFile } from '../atomic-file.ts';
 import { errorCode } from '../error-code.ts';
 import { makeFolder } from '../make-folder.ts';
 import type { Clock, FileCache, FileSource } from '../ports.ts';
@@ -26,6 +28,8 @@ export const FREE_LEFT_BYTES = 32 * 1024 ** 2;
 const WRONG_AGAIN_MS = 3_600_000;
 /** Where servers of the site give it: each of them checks what it gives, so that another one has the right content. */
 const WRONG_AGAIN_OF_SITE_MS = 60_000;
+
+const NO_FOLDER: readonly string[] = ['ENOENT', 'ENOTDIR', 'ELOOP'];
 
 export type FileCacheOptions = {
   readonly folder: string;
@@ -54,6 +58,10 @@ export function createFileCache({
   /** Once a start, and whenever it was fetched: a disk forgets. */
   async function holds(file: BundleFile): Promise<boolean> {
     const path = pathOf(file);
+    for (const each of [path, `${path}.part`]) {
+      // To write to a pipe waits for ever, and a folder takes no content.
+      if (lstatSync(each, { throwIfNoEntry: false })?.isFile() === false) removeFile(each);
+    }
     if (sizeOf(path) !== file.bytes) return false;
     if (verified.has(file.sha256)) return true;
     if ((await hashOf(path)) !== file.sha256) {
@@ -153,8 +161,14 @@ export function createFileCache({
 const wrongContent = ({ name, sha256 }: BundleFile) =>
   `${name} has another content than the site says (SHA-256 ${sha256}): it is not used; put the file anew, or mend what lies at its URL`;
 
+/** Nothing is in what is no folder; whoever wants to put something there is told. */
 function readFolder(folder: string): readonly string[] {
-  return statSync(folder, { throwIfNoEntry: false }) === undefined ? [] : readdirSync(folder);
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (NO_FOLDER.includes(errorCode(error) ?? '')) return [];
+    throw error;
+  }
 }
 
 async function hashOf(path: string): Promise<string> {

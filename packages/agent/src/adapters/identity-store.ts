@@ -1,6 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import {
   isNewerStatement,
   MAX_BODY_BYTES,
@@ -11,9 +10,9 @@ import {
   Uuid,
 } from '@thinman/protocol';
 import { writeFileAtomic } from '../atomic-file.ts';
-import { errorCode } from '../error-code.ts';
 import { makeFolder } from '../make-folder.ts';
 import type { DeviceIdentity, IdentityStore } from '../ports.ts';
+import { readSmallFileIfThere, UnfitFile } from '../read-file.ts';
 import { generateDeviceKey, spkiHash } from './device-key.ts';
 import { DEVICE_SECRET_BYTES, type DeviceSecret, deviceSecret } from './device-secret.ts';
 import { verifyStatement } from './statement.ts';
@@ -151,7 +150,7 @@ function loadIdentity(dir: string, secret: DeviceSecret): DeviceIdentity | undef
   const caCertificates = splitPem(read(FILES.ca).toString());
   if (caCertificates.length === 0 || !caCertificates.every(pem => parseCertificate(pem)?.ca === true))
     throw damaged(`${FILES.ca} does not hold the site's CA`);
-  const held = secret.read();
+  const held = readSecret(dir, secret);
   if (held === undefined) throw damaged('device.secret is missing');
   if (held.length !== DEVICE_SECRET_BYTES) throw damaged('device.secret does not have the right length');
   const issuedAtMs = issuedAt(readIfThere(join(dir, FILES.issued))?.toString(), certificate);
@@ -164,6 +163,14 @@ function loadIdentity(dir: string, secret: DeviceSecret): DeviceIdentity | undef
     keyHash: spkiHash(key),
     deviceSecret: held,
   };
+}
+
+function readSecret(dir: string, secret: DeviceSecret): Buffer | undefined {
+  try {
+    return secret.read();
+  } catch (error) {
+    throw error instanceof UnfitFile ? new IdentityDamaged(dir, `device.secret ${error.what}`) : error;
+  }
 }
 
 /** undefined: not written down for this certificate. Nothing but the date of a renewal rests on it. */
@@ -207,10 +214,9 @@ function fieldsOf(text: string): ((name: string) => unknown) | undefined {
 
 function readIfThere(path: string): Buffer | undefined {
   try {
-    return readFileSync(path);
+    return readSmallFileIfThere(path, MAX_BODY_BYTES);
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
-    throw error;
+    throw error instanceof UnfitFile ? new IdentityDamaged(dirname(path), `${basename(path)} ${error.what}`) : error;
   }
 }
 

@@ -5,6 +5,7 @@ import { removeFile, writeFileAtomic } from '../atomic-file.ts';
 import type { KeptSession } from '../core/state.ts';
 import { errorCode } from '../error-code.ts';
 import type { SessionStore } from '../ports.ts';
+import { readSmallFile, UnfitFile } from '../read-file.ts';
 
 const FILE_MODE = 0o600;
 const MAX_FILE_BYTES = 16 * 1024;
@@ -36,12 +37,13 @@ export function sessionFile(
   return {
     load() {
       try {
-        const parsed = parseJson(Kept, readFileSync(path, 'utf8'), MAX_FILE_BYTES);
+        const parsed = parseJson(Kept, readSmallFile(path, MAX_FILE_BYTES).toString(), MAX_FILE_BYTES);
         if (!parsed.ok) return undefined;
         const { boot, session } = parsed.value;
         return { session, isOfThisBoot: boot === bootId() };
       } catch (error) {
         if (errorCode(error) === undefined) throw error;
+        if (error instanceof UnfitFile) onDefect(error);
         return undefined;
       }
     },

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { parseJson, SectionResults } from '@thinman/protocol';
 import Type from 'typebox';
 import { writeFileAtomic } from '../atomic-file.ts';
 import { errorCode } from '../error-code.ts';
+import { readSmallFile, UnfitFile } from '../read-file.ts';
 import type { TrialRecord } from './network-trial.ts';
 import type { Told } from './reporting.ts';
 
@@ -35,7 +35,7 @@ export type ApplyStateFile = {
 };
 
 export function openApplyState(path: string, onDefect: (error: unknown) => void): ApplyStateFile {
-  let state = read(path);
+  let state = read(path, onDefect);
   const write = () => {
     try {
       writeFileAtomic(path, `${JSON.stringify(state)}\n`, FILE_MODE);
@@ -57,12 +57,13 @@ export function openApplyState(path: string, onDefect: (error: unknown) => void)
   };
 }
 
-function read(path: string): Type.Static<typeof ApplyState> {
+function read(path: string, onDefect: (error: unknown) => void): Type.Static<typeof ApplyState> {
   try {
-    const parsed = parseJson(ApplyState, readFileSync(path, 'utf8'), MAX_FILE_BYTES);
+    const parsed = parseJson(ApplyState, readSmallFile(path, MAX_FILE_BYTES).toString(), MAX_FILE_BYTES);
     return parsed.ok ? parsed.value : {};
   } catch (error) {
     if (errorCode(error) === undefined) throw error;
+    if (error instanceof UnfitFile) onDefect(error);
     return {};
   }
 }

@@ -33,7 +33,7 @@ function disk() {
 test('what failed is applied again until it is, and always the newest', async () => {
   const clock = manualClock();
   const { given, state, applier } = disk();
-  const applying = createApplying({ appliers: () => [applier], clock });
+  const applying = createApplying({ appliers: () => [applier], clock, onDefect: error => assert.fail(String(error)) });
   state.isFull = true;
   applying.take(holdingAt(1));
   await clock.advance(10_000);
@@ -51,7 +51,7 @@ test('what failed is applied again until it is, and always the newest', async ()
 test('nothing is applied after the end', async () => {
   const clock = manualClock();
   const { given, state, applier } = disk();
-  const applying = createApplying({ appliers: () => [applier], clock });
+  const applying = createApplying({ appliers: () => [applier], clock, onDefect: error => assert.fail(String(error)) });
   state.isFull = true;
   applying.take(holdingAt(1));
   await clock.advance(0);

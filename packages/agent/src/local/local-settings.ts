@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { describeProblems, parseJson } from '@thinman/protocol';
 import Type, { type Static } from 'typebox';
 import { errorCode } from '../error-code.ts';
+import { readSmallFileIfThere, UnfitFile } from '../read-file.ts';
 import { SEALS } from '../seals.ts';
 
 /** Above what anybody writes there. */
@@ -67,13 +67,14 @@ export class LocalSettingsUnusable extends Error {
 
 /** No file: nothing is set. Throws LocalSettingsUnusable. */
 export function readLocalSettings(file: string): LocalSettings {
-  let text: string;
+  let text: string | undefined;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readSmallFileIfThere(file, MAX_FILE_BYTES)?.toString();
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return {};
-    throw new LocalSettingsUnusable(`${file} cannot be read (${errorCode(error) ?? 'unknown'}): mend it or remove it`);
+    const what = error instanceof UnfitFile ? error.what : `cannot be read (${errorCode(error) ?? 'unknown'})`;
+    throw new LocalSettingsUnusable(`${file} ${what}: mend it or remove it`);
   }
+  if (text === undefined) return {};
   const parsed = parseJson(LocalSettings, text, MAX_FILE_BYTES);
   if (parsed.ok) return parsed.value;
   throw new LocalSettingsUnusable(

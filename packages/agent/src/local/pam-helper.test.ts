@@ -87,12 +87,26 @@ test('it says where it was asked, in one line, whatever that is made of', async 
   assert.equal(heard.length, 3);
 });
 
+test('no language keeps anybody out', async () => {
+  for (const [LC_ALL, language] of [
+    ['x'.repeat(200), 'x'.repeat(64)],
+    ['it_IT.UTF-8@euro', 'it_IT.UTF-8@euro'],
+    ['\u00e9', ''],
+  ]) {
+    heard = [];
+    assert.equal((await help('auth', 'right', 'alice', folder, { LC_ALL })).code, 0);
+    assert.deepEqual(heard[0]?.body, { type: 'auth', user: 'alice', language, password: 'right' });
+  }
+});
+
 test('it says what the agent says, and yes for 200 alone', async () => {
   answer = { status: 200, text: 'Sie arbeiten offline.' };
   assert.deepEqual(await help('auth', 'right'), { code: 0, said: 'Sie arbeiten offline.\n' });
   for (const status of [403, 400, 429, 500, 204]) {
     answer = { status, text: status === 204 ? '' : 'HTTP/1.1 200' };
-    assert.equal((await help('auth', 'right')).code, 1, String(status));
+    const { code, said } = await help('auth', 'right');
+    assert.equal(code, 1, String(status));
+    assert.match(said, status === 403 ? /^HTTP/ : /^ThinMan: .+ no such name or password/, 'no document for programs');
   }
 });
 

@@ -45,7 +45,8 @@ export function createPamRoute(options: {
     service ??= load();
     const said = request.headers[PAM_PLACE_HEADER];
     const place = typeof said === 'string' ? said : '';
-    const { yes, text } = await (await service)(body, { place, ...(limit !== undefined && { limit }) });
+    const isGone = () => response.destroyed;
+    const { yes, text } = await (await service)(body, { place, isGone, ...(limit !== undefined && { limit }) });
     // A terminal shows it: what a server warns of must not drive it.
     sendText(response, visible(text), yes ? YES : NO);
   };

@@ -32,10 +32,13 @@ let troubles: unknown[];
 /** What the service wants done later. */
 let later: (() => void)[];
 let codes: string[];
+/** Whoever asked has been killed meanwhile. */
+let isGone: boolean;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'thinman-pam-'));
   writeFileSync(join(folder, 'passwd'), PASSWD);
   [asked, session, result, troubles, signedInAs, later, codes] = [[], null, {}, [], user => user, [], []];
+  isGone = false;
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
@@ -67,7 +70,7 @@ const agent: LocalAgent = {
   session: () => ({ user: null, connections: [] }),
   connect: () => 'unknown',
   disconnect: () => 'unknown',
-  lock() {},
+  lock: () => void asked.push('lock'),
   unlock: async () => undefined,
   mayEnd: () => true,
   activity: isIdle => void asked.push(isIdle ? 'idle' : 'active'),
@@ -102,11 +105,47 @@ function service(settings: UnixAccountSettings | undefined = SHARED()) {
   ) =>
     answer(
       { type, user, language: 'en', ...(password !== undefined && { password }) },
-      { place, ...(limit !== undefined && { limit }) },
+      { place, isGone: () => isGone, ...(limit !== undefined && { limit }) },
     );
 }
 
 const record = (name: string) => JSON.parse(readFileSync(join(records(), name), 'utf8'));
+
+test('a login whose helper is gone when it is granted is taken back: PAM has refused that person', async () => {
+  const ask = service();
+  isGone = true;
+  assert.equal((await ask('auth', 'alice', 'right')).yes, false);
+  assert.deepEqual([asked, session], [['login alice', 'logout'], null]);
+  assert.deepEqual(readdirSync(folder), ['passwd'], 'and no Unix user is made');
+
+  // What somebody sits before goes on, as it was.
+  session = { user: 'alice', mode: 'online', since: 0 };
+  await ask('auth', 'alice', 'right');
+  assert.deepEqual([asked.splice(0), session?.user], [['login alice', 'logout', 'login alice'], 'alice']);
+  session = { user: 'alice', mode: 'online', since: 0, locked: true };
+  await ask('auth', 'kiosk', 'right');
+  assert.deepEqual(asked.splice(0), ['login alice', 'lock']);
+  await ask('auth', 'alice', 'wrong');
+  assert.deepEqual(asked.splice(0), ['login alice']);
+  session = { user: 'bob', mode: 'online', since: 0 };
+  await ask('auth', 'alice', 'right');
+  assert.deepEqual([asked, session], [['login alice', 'logout'], null]);
+});
+
+test('a session ends with the last one of Unix, also where the end of an earlier one at that screen was not heard', async () => {
+  const ask = service();
+  await ask('auth', 'alice', 'right');
+  const at = (type: LocalPamRequest['type'], place: string) => ask(type, 'alice', undefined, undefined, place);
+  for (const place of ['lightdm :0', 'lightdm :0', 'sshd ssh', 'sshd ssh', 'login /dev/tty1'])
+    await at('open_session', place);
+  for (const place of ['sshd ssh', 'login /dev/tty1', 'lightdm :0']) await at('close_session', place);
+  assert.deepEqual(asked, ['login alice'], 'one is left');
+  await at('close_session', 'sshd ssh');
+  assert.deepEqual(asked, ['login alice', 'logout']);
+  session = { user: 'alice', mode: 'online', since: 0 };
+  await at('close_session', 'lightdm :0');
+  assert.deepEqual(asked, ['login alice', 'logout', 'logout'], 'of an agent that was started again meanwhile');
+});
 
 test('whoever has locked the screen, or was here before the agent was started again, is let in by a password alone', async () => {
   const ask = service();
@@ -214,7 +253,7 @@ describe('a session', () => {
     const ask = service();
     await ask('auth', 'alice', 'right');
     await ask('open_session', 'alice');
-    await ask('open_session', 'alice');
+    await ask('open_session', 'alice', undefined, undefined, 'sshd ssh');
     await ask('close_session', 'alice');
     await ask('close_session', 'bob');
     assert.deepEqual(asked, ['login alice']);

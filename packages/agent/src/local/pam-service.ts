@@ -1,4 +1,4 @@
-import { EMERGENCY_LIFTS, type LocalPamRequest, readEmergencyCode } from '@thinman/protocol';
+import { type AgentStatus, EMERGENCY_LIFTS, type LocalPamRequest, readEmergencyCode } from '@thinman/protocol';
 import type { createFailureLimit } from './failure-limit.ts';
 import type { LocalAgent } from './local-agent.ts';
 import type { UnixAccounts } from './unix-accounts.ts';
@@ -12,7 +12,12 @@ export type PamAnswer = { readonly yes: boolean; readonly text: string };
  * Who asks. `limit`: of the socket that anybody may open; whoever has no limit speaks for the device. `place`: the screen, terminal or
  * remote host; what is typed at one is no answer to what another one asked.
  */
-type Caller = { readonly limit?: ReturnType<typeof createFailureLimit>; readonly place: string };
+type Caller = {
+  readonly limit?: ReturnType<typeof createFailureLimit>;
+  readonly place: string;
+  /** Nobody waits for the answer any more: the helper was killed, or its time was over. */
+  readonly isGone: () => boolean;
+};
 
 /** Where time comes from. `after` runs something later, and gives how to stop it. */
 export type PamTime = { readonly after: (delayMs: number, action: () => void) => () => void };
@@ -20,8 +25,13 @@ export type PamTime = { readonly after: (delayMs: number, action: () => void) =>
 const NO: PamAnswer = { yes: false, text: '' };
 const YES: PamAnswer = { yes: true, text: '' };
 
+type LocalSession = AgentStatus['session'];
+
 /** From one step of a change to the next: a person at a login screen. Then what was typed is forgotten. */
 const CHANGE_STEP_MS = 2 * 60_000;
+
+/** A display or a console (PAM_TTY): one session of one person is there at a time. Others (`ssh`) may have several. */
+const SCREEN = /(?:^| )(?::\d+|(?:\/dev\/)?tty\d+)(?: |$)/;
 
 /** Places at which a change may be under way. A device has a screen and a few terminals; above it the oldest is forgotten. */
 const MAX_CHANGES = 8;
@@ -38,8 +48,8 @@ export function createPamService(
 ) {
   /** The name that PAM knows, and under which the agent signed that person in (`LAB\alice`, `alice@lab.test`). */
   const names = new Map<string, string>();
-  /** Sessions of Unix that PAM has opened and not closed. */
-  const open = new Map<string, number>();
+  /** Where PAM has opened sessions of Unix and not closed them, by name. */
+  const open = new Map<string, readonly string[]>();
   /** Who is changing an expired password, and where: pam_exec asks one thing a login, so each step is a login of its own (ADR 0073). */
   const changing = new Map<string, { readonly change: Change; readonly stopForgetting: () => void }>();
 
@@ -69,7 +79,8 @@ export function createPamService(
     return user !== undefined && session !== null && (session.user === user || session.user === names.get(user));
   }
 
-  async function auth(request: LocalPamRequest, words: Words, { limit, place }: Caller): Promise<PamAnswer> {
+  async function auth(request: LocalPamRequest, words: Words, caller: Caller): Promise<PamAnswer> {
+    const { limit, place } = caller;
     const { user: name, password = '' } = request;
     const user = meant(name);
     if (user === undefined) {
@@ -80,10 +91,10 @@ export function createPamService(
     // Whoever speaks for the device has a login screen, which shows what comes next.
     if (limit === undefined && accounts.who(name).kind === 'user') {
       const change = changing.get(place)?.change;
-      if (change?.user === user) return nextStep(place, change, password, words);
+      if (change?.user === user) return nextStep(caller, change, password, words);
       forget(place);
     }
-    const run = () => tryLogin(user, password, words);
+    const run = () => tryLogin(user, password, words, caller);
     const tried = limit === undefined ? { result: await run() } : await limit.attempt(run, ({ yes }) => !yes);
     if ('waitMs' in tried) return { yes: false, text: denial(words, 'too_many_attempts', tried.waitMs) };
     const { reason, ...answer } = tried.result;
@@ -101,15 +112,30 @@ export function createPamService(
     user: string,
     password: string,
     words: Words,
+    { isGone }: Caller,
   ): Promise<PamAnswer & { reason?: string | null }> {
+    const before = agent.status().session;
     const { verdict, reason, retryAfterMs, mode, warning = '' } = await agent.login(user, password);
     if (verdict === 'denied') {
       const helped = EMERGENCY_LIFTS.some(lifted => lifted === reason) ? byTelephone(user, password, words) : undefined;
       return { yes: false, reason, text: helped ?? denial(words, reason, retryAfterMs) };
     }
+    if (isGone()) {
+      await takeBack(before);
+      return NO;
+    }
     const signedIn = agent.status().session?.user;
     if (signedIn !== undefined && signedIn !== user) names.set(user, signedIn);
     return { yes: true, text: mode === 'offline' ? words.grantedOffline : warning };
+  }
+
+  /** PAM has refused that person by now: nobody sits before the session that the password opened, or before the screen that it unlocked. */
+  async function takeBack(before: LocalSession): Promise<void> {
+    const { session } = agent.status();
+    if (session === null) return;
+    const wentOn = before?.user === session.user && before.since === session.since;
+    if (!wentOn) await agent.logout();
+    else if (before.locked === true) agent.lock();
   }
 
   /** PAM asks for one thing alone: the code is typed in the place of the password, and the password after it. */
@@ -135,7 +161,8 @@ export function createPamService(
   }
 
   /** After an expired password: the new one, then the new one again. Whoever has changed it is signed in. */
-  async function nextStep(place: string, change: Change, typed: string, words: Words): Promise<PamAnswer> {
+  async function nextStep(caller: Caller, change: Change, typed: string, words: Words): Promise<PamAnswer> {
+    const { place } = caller;
     const { user, password, next } = change;
     const again = { user, password };
     if (next === undefined) {
@@ -149,13 +176,22 @@ export function createPamService(
     // Only what is wrong with the new password can be mended here.
     if (reason !== 'password_refused') forget(place);
     if (!changed) return { yes: false, text: denial(words, reason, retryAfterMs) };
-    const { yes, text } = await tryLogin(user, next, words);
+    const { yes, text } = await tryLogin(user, next, words, caller);
     return (yes ? makeAccount(user, words) : undefined) ?? { yes, text };
   }
 
-  async function closed(name: string): Promise<PamAnswer> {
-    const left = (open.get(name) ?? 1) - 1;
-    if (left > 0) {
+  function opened(name: string, place: string): PamAnswer {
+    const places = open.get(name) ?? [];
+    // The end of the one before was not heard: its helper was killed.
+    if (!SCREEN.test(place) || !places.includes(place)) open.set(name, [...places, place]);
+    return YES;
+  }
+
+  async function closed(name: string, place: string): Promise<PamAnswer> {
+    const places = open.get(name) ?? [];
+    const at = Math.max(places.indexOf(place), 0);
+    const left = places.filter((_, each) => each !== at);
+    if (left.length > 0) {
       open.set(name, left);
       return YES;
     }
@@ -176,11 +212,9 @@ export function createPamService(
           ? YES
           : { yes: false, text: words.notSignedIn };
       case 'open_session':
-        if (!speaksForDevice) return NO;
-        open.set(request.user, (open.get(request.user) ?? 0) + 1);
-        return YES;
+        return speaksForDevice ? opened(request.user, caller.place) : NO;
       case 'close_session':
-        return speaksForDevice ? closed(request.user) : NO;
+        return speaksForDevice ? closed(request.user, caller.place) : NO;
     }
   };
 }

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../atomic-file.ts';
+import { readSmallFileIfThere } from '../read-file.ts';
 import type { UnixAccountSettings } from './local-settings.ts';
 import { type PasswdEntry, readPasswd } from './passwd.ts';
 
@@ -8,6 +9,8 @@ import { type PasswdEntry, readPasswd } from './passwd.ts';
 const RECORD_MODE = 0o644;
 const FOLDER_MODE = 0o755;
 const UIDS_MODE = 0o600;
+/** 30,000 uids, each with a name of some dozens of characters. */
+const MAX_UIDS_BYTES = 8 * 1024 * 1024;
 /**
  * Names of groups are rights: sudo and polkit ask what the groups of a user are called (`%sudo`, `%admin`, `wheel`). So no group is called
  * as the site calls its user.
@@ -98,13 +101,23 @@ function uidFor(name: string, range: Extract<UnixAccountSettings, { kind: 'own' 
 
 /** Throws on a file that is damaged: to begin anew would give one person's files to another. */
 function readUids(file: string): Map<string, number> {
-  if (!existsSync(file)) return new Map();
-  const held: unknown = JSON.parse(readFileSync(file, 'utf8'));
-  if (typeof held !== 'object' || held === null) throw new Error(`${file} is damaged: restore it`);
+  const text = readSmallFileIfThere(file, MAX_UIDS_BYTES)?.toString();
+  if (text === undefined) return new Map();
+  const held = fieldsOf(text);
+  if (held === undefined) throw new Error(`${file} is damaged: restore it`);
   return new Map(
     Object.entries(held).map(([name, uid]) => {
       if (!Number.isInteger(uid)) throw new Error(`${file} is damaged: restore it`);
       return [name, uid];
     }),
   );
+}
+
+function fieldsOf(text: string): object | undefined {
+  try {
+    const held: unknown = JSON.parse(text);
+    return typeof held === 'object' && held !== null ? held : undefined;
+  } catch {
+    return undefined;
+  }
 }

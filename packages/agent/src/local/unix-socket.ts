@@ -1,4 +1,4 @@
-import { chmodSync, statSync } from 'node:fs';
+import { chmodSync, lstatSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { connect } from 'node:net';
 import { removeFile } from '../atomic-file.ts';
@@ -44,7 +44,8 @@ export async function listenOnSocket(server: Server, path: string, mode: number)
 }
 
 async function removeStale(path: string): Promise<void> {
-  const found = statSync(path, { throwIfNoEntry: false });
+  // A link that leads nowhere is in the way as well.
+  const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (!found.isSocket()) throw new SocketUnusable(`${path} is in the way and is not a socket: move it away`);
   if (await answers(path)) {

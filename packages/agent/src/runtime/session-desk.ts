@@ -1,4 +1,4 @@
-import { type LoginGranted, NO_VERSION, type UserBundle, type Version } from '@thinman/protocol';
+import { type LoginGranted, NO_VERSION, newestVersion, type UserBundle, type Version } from '@thinman/protocol';
 import type { Effect } from '../core/effect.ts';
 import type { Event } from '../core/event.ts';
 import { takesBundle } from '../core/held.ts';
@@ -25,6 +25,13 @@ export function createSessionDesk(context: Context, grants: Grants) {
     if (!cache.cachedUsers().some(held => held.userId === userId)) return true;
     const tombstone = { user, userId, reason: 'offline_withdrawn', subject } as const;
     return unlessTrouble(() => cache.commitLogin({ user, erase: true, tombstone })) !== undefined;
+  }
+
+  /** Wiped since the password was typed, or not kept at all: the proof of a session brings no row back. What it rests on is known all the same. */
+  function keepVersion(user: string, userId: string, subject: Version): void {
+    const word = cache.tombstone(userId);
+    if (word?.reason !== 'forgotten' && word?.reason !== 'offline_withdrawn') return;
+    cache.setTombstone({ ...word, user, subject: newestVersion(word.subject, subject) }, false);
   }
 
   return {
@@ -105,7 +112,11 @@ export function createSessionDesk(context: Context, grants: Grants) {
       const bundle = secrets === undefined ? undefined : bundleOf(secrets, granted);
       if (secrets === undefined || bundle === undefined) return;
       secrets.token = granted.session.token;
-      unlessTrouble(() => saveGrant(secrets, granted, bundle));
+      secrets.opened = bundle;
+      unlessTrouble(() => {
+        if (cache.cachedUsers().some(({ userId }) => userId === bundle.user.id)) saveGrant(secrets, granted, bundle);
+        else keepVersion(secrets.user, bundle.user.id, granted.subject);
+      });
     },
 
     /** A newer user bundle for the open session, sealed under the keys in memory where there is a row to renew. */

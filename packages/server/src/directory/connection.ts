@@ -2,6 +2,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { type Change, Client, type Entry, type Filter, ResultCodeError } from 'ldapts';
 import { createFramer } from './framing.ts';
+import { afterListening } from './listening-time.ts';
 import { PasswordPolicyControl, type PolicyState } from './password-policy.ts';
 
 /** How one server of a directory is reached. */
@@ -108,7 +109,7 @@ export async function openConnection(endpoint: Endpoint, deadlineMs: number, tim
   function within<T>(ms: number, work: () => Promise<T>): Promise<T> {
     if (isClosed) return Promise.reject(new NoAnswer('the connection is closed'));
     return new Promise<T>((resolve, reject) => {
-      const stop = timing.after(Math.max(ms, 0), () => {
+      const stop = afterListening(timing, Math.max(ms, 0), () => {
         reject(new NoAnswer(`no answer within ${Math.round(ms)} ms`, { silent: true }));
         close();
       });
