@@ -235,6 +235,8 @@ export function createAgent(options: AgentOptions): Agent {
     sessions: sessionFile(paths.sessionFile, onDefect),
     toldByAppliers: true,
     onDefect,
+    // What an answer is written by runs before this does.
+    behindAnswer: work => void setImmediate(work),
   });
   /** The one in use first: it answers. */
   function fileServers(): readonly StatementServer[] {
@@ -367,9 +369,18 @@ export function createAgent(options: AgentOptions): Agent {
     },
     activity: isIdle => runner.activity(isIdle),
     status: () => ({ ...runner.status(), ...secretWords(secretState) }),
-    session: () => application.view(),
-    connect: name => application.connect(name),
-    disconnect: name => application.disconnect(name),
+    session() {
+      runner.catchUp();
+      return application.view();
+    },
+    connect(name) {
+      runner.catchUp();
+      return application.connect(name);
+    },
+    disconnect(name) {
+      runner.catchUp();
+      return application.disconnect(name);
+    },
     onChange: listener => runner.onChange(listener),
     onConnections(listener) {
       connectionListeners.add(listener);

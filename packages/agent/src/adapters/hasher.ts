@@ -68,9 +68,11 @@ function derivedKeys(base: Buffer, identity: HasherIdentity, userId: string): De
   const seal = hkdf(base, deviceSecret, lengthPrefixed([SEAL_INFO, siteId, deviceId, userId]));
   let disposed = false;
   const privateKey = () => createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
-  const publicKey = createPublicKey(privateKey()).export({ format: 'jwk' }).x ?? '';
   return {
-    publicKey,
+    get publicKey() {
+      if (disposed) throw new Error('the derived keys have been disposed of');
+      return createPublicKey(privateKey()).export({ format: 'jwk' }).x ?? '';
+    },
     seal,
     proof({ serverKeyHash, user, loginId }) {
       if (disposed) throw new Error('the derived keys have been disposed of');
