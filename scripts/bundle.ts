@@ -32,7 +32,7 @@ async function bundle(dist: string, commands: readonly string[]): Promise<void> 
     platform: 'node',
     target: 'node24',
     // It loads a binary from beside itself.
-    external: ['better-sqlite3'],
+    external: ['better-sqlite3', '@node-rs/argon2'],
     banner: { js: FOR_COMMONJS },
     sourcemap: false,
     // Half as much text to read, and to keep in memory; names stay as they are.
