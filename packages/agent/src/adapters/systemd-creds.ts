@@ -1,5 +1,5 @@
-import { spawnSync } from 'node:child_process';
 import { brief } from '../apply/brief.ts';
+import { childProcess } from '../child-process.ts';
 import type { Seal } from '../seals.ts';
 
 /** Bound into what is sealed: nothing that was sealed for something else opens as this. */
@@ -21,7 +21,7 @@ export type Creds = {
 /** Debian's `systemd-creds`, as it is found on the PATH. */
 export function systemdCreds(command = 'systemd-creds'): Creds {
   function run(args: readonly string[], input: Uint8Array | string): CredsResult<Buffer> {
-    const { error, status, signal, stdout, stderr } = spawnSync(command, args, {
+    const { error, status, signal, stdout, stderr } = childProcess().spawnSync(command, args, {
       input,
       timeout: DEADLINE_MS,
       killSignal: 'SIGKILL',

@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { chownSync, existsSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { removeFile, writeFileAtomic } from '../../atomic-file.ts';
+import { childProcess } from '../../child-process.ts';
 import type { ClientEnd } from '../../core/connection.ts';
 import { errorCode } from '../../error-code.ts';
 import type { Clock } from '../../ports.ts';
@@ -91,7 +92,7 @@ export function createStartClient(clock: Pick<Clock, 'after'>, surroundings: Cli
       ...(path === undefined ? [] : [path]),
       ...launch.args,
     ];
-    const child = spawn(SETPRIV, command, {
+    const child = childProcess().spawn(SETPRIV, command, {
       cwd: environment.HOME,
       env: environment,
       stdio: [launch.password === 'stdin' ? 'pipe' : 'ignore', 'ignore', 'pipe'],

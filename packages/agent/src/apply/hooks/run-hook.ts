@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { SectionResult } from '@thinman/protocol';
+import { childProcess } from '../../child-process.ts';
 import { errorCode } from '../../error-code.ts';
 import type { Clock } from '../../ports.ts';
 import { brief } from '../brief.ts';
@@ -48,7 +48,7 @@ export function runHook(
     const [program, ...args] = existsSync(SETPRIV)
       ? ([SETPRIV, '--pdeathsig=KILL', '--', hook.path] as const)
       : ([hook.path] as const);
-    const child = spawn(program, args, {
+    const child = childProcess().spawn(program, args, {
       cwd: '/',
       env: { ...ENVIRONMENT, THINMAN_HOOK: hook.name },
       stdio: ['pipe', 'ignore', 'pipe'],
