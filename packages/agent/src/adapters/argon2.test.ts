@@ -33,7 +33,13 @@ test('one that cannot be loaded, or gives something else, is not taken', () => {
     }),
     undefined,
   );
-  assert.equal(nativeArgon2id(() => ({})), undefined);
+  assert.equal(
+    nativeArgon2id(() => ({})),
+    undefined,
+  );
   const hashRawSync = () => Buffer.alloc(32);
-  assert.equal(nativeArgon2id(() => ({ hashRawSync, hashRaw: async () => Buffer.alloc(32) })), undefined);
+  assert.equal(
+    nativeArgon2id(() => ({ hashRawSync, hashRaw: async () => Buffer.alloc(32) })),
+    undefined,
+  );
 });

@@ -96,7 +96,8 @@ export function createScreenDesk(
      */
     forgetOthers(): void {
       const { session } = state();
-      if (store === undefined || session.kind !== 'open' || kept === undefined || kept.userId === session.userId) return;
+      if (store === undefined || session.kind !== 'open' || kept === undefined || kept.userId === session.userId)
+        return;
       kept = undefined;
       store.save(undefined);
     },
