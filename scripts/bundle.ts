@@ -2,6 +2,7 @@
 // takes three times as long to say something. Needs what `tsc -b` made; does nothing when the bundles are newer than that.
 import { existsSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { dropUnused, readBuiltins } from './bundle-plugins.ts';
 
 const COMMANDS = {
   agent: ['thinman-agent'],
@@ -31,8 +32,9 @@ async function bundle(dist: string, commands: readonly string[]): Promise<void> 
     format: 'esm',
     platform: 'node',
     target: 'node24',
-    // It loads a binary from beside itself.
-    external: ['better-sqlite3'],
+    plugins: [readBuiltins, dropUnused],
+    // They load a binary from beside themselves.
+    external: ['better-sqlite3', '@node-rs/argon2'],
     banner: { js: FOR_COMMONJS },
     sourcemap: false,
     // Half as much text to read, and to keep in memory; names stay as they are.

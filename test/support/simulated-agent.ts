@@ -109,6 +109,8 @@ export function simulate(options: {
   readonly sessions?: SessionStore;
   /** What deriving a key takes, ms; 0: nothing. */
   readonly deriveMs?: number;
+  /** Runs what is put behind the answer to a login; default: at once, before it. */
+  readonly behindAnswer?: (work: () => void) => void;
 }): Simulation {
   const { clock, serverNowMs = clock.nowMs } = options;
   const statement = statementOf(options.servers);
@@ -368,6 +370,7 @@ export function simulate(options: {
     onDefect: error => defects.push(error),
     ...(options.onSession !== undefined && { onSession: options.onSession }),
     ...(options.sessions !== undefined && { sessions: options.sessions }),
+    ...(options.behindAnswer !== undefined && { behindAnswer: options.behindAnswer }),
   });
   if (device.bundle === undefined) device.bundle = deviceBundle(versionOf(0), timings, options.settings?.());
   return { runner, device, defects, server: find };

@@ -1,5 +1,3 @@
-import { statSync } from 'node:fs';
-
 /** Runs a command of this package. Plain JavaScript that an old Node.js can read, to say that it is too old. */
 export async function run(name) {
   const [major, minor] = process.versions.node.split('.').map(Number);
@@ -19,6 +17,8 @@ function isBundled(name) {
   return bundledMs > changedMs('../dist/.tsbuildinfo') && bundledMs > changedMs('../../protocol/dist/.tsbuildinfo');
 }
 
+/** Asked for here: an import statement would read all of `node:fs`, and load Node's streams by that (ADR 0106). */
 function changedMs(path) {
+  const { statSync } = process.getBuiltinModule('node:fs');
   return statSync(new URL(path, import.meta.url), { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }

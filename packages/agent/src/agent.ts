@@ -12,6 +12,7 @@ import {
   type StatementServer,
 } from '@thinman/protocol';
 import { addressFile } from './adapters/address-file.ts';
+import { quickestArgon2id } from './adapters/argon2.ts';
 import { openCache } from './adapters/cache.ts';
 import { removeCacheFiles } from './adapters/cache-file.ts';
 import { lockDataFolder } from './adapters/cache-lock.ts';
@@ -54,6 +55,9 @@ const READY_DEADLINE_MS = 5_000;
 
 /** Whether a server answers at all: more than the connect deadline of a slow line. */
 const CHECK_DEADLINE_MS = 5_000;
+
+/** What the first login needs is loaded then, when nobody waits for it: after the start, before anybody has typed a password. */
+const LOAD_AFTER_MS = 1_000;
 
 /** What an agent is built from. */
 export type AgentOptions = {
@@ -236,6 +240,8 @@ export function createAgent(options: AgentOptions): Agent {
     sessions: sessionFile(paths.sessionFile, onDefect),
     toldByAppliers: true,
     onDefect,
+    // What an answer is written by runs before this does.
+    behindAnswer: work => void setImmediate(work),
   });
   /** The one in use first: it answers. */
   function fileServers(): readonly StatementServer[] {
@@ -288,6 +294,7 @@ export function createAgent(options: AgentOptions): Agent {
   });
   let local: LocalServers | undefined;
   let stopWatching = () => {};
+  let stopLoading = () => {};
   let isStopped = false;
 
   const openLocalServers = () => {
@@ -329,6 +336,7 @@ export function createAgent(options: AgentOptions): Agent {
       }
       if (identity.caCertificates.length > 1) tellTrust();
       renewal.look();
+      stopLoading = clock.after(LOAD_AFTER_MS, quickestArgon2id);
       stopWatching = watchHost(clock, { onLinkUp: runner.linkUp, onResumed: agent.resumed });
     },
     ready: () =>
@@ -345,6 +353,7 @@ export function createAgent(options: AgentOptions): Agent {
     async stop() {
       if (isStopped) return;
       isStopped = true;
+      stopLoading();
       stopWatching();
       const renewed = renewal.stop();
       runner.stop();
@@ -368,9 +377,18 @@ export function createAgent(options: AgentOptions): Agent {
     },
     activity: isIdle => runner.activity(isIdle),
     status: () => ({ ...runner.status(), ...secretWords(secretState) }),
-    session: () => application.view(),
-    connect: name => application.connect(name),
-    disconnect: name => application.disconnect(name),
+    session() {
+      runner.catchUp();
+      return application.view();
+    },
+    connect(name) {
+      runner.catchUp();
+      return application.connect(name);
+    },
+    disconnect(name) {
+      runner.catchUp();
+      return application.disconnect(name);
+    },
     onChange: listener => runner.onChange(listener),
     onConnections(listener) {
       connectionListeners.add(listener);

@@ -1,5 +1,5 @@
 import type { Static, TSchema } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { Check, Compile, Errors } from 'typebox/schema';
 import type { FieldProblem } from './errors.ts';
 import { MAX_JSON_DEPTH } from './limits.ts';
 
@@ -23,16 +23,24 @@ type SchemaError = {
   readonly params: object;
   readonly message: string;
 };
-type Checker = { Check(value: unknown): boolean; Errors(value: unknown): SchemaError[] };
-const compiled = new WeakMap<TSchema, Checker>();
+/** Compiling a schema takes as long as a hundred checks of a small value by the schema itself: what is used once or twice, as at a start, does without. */
+const UNCOMPILED_CHECKS = 2;
 
-function checker(schema: TSchema): Checker {
-  let found = compiled.get(schema);
-  if (found === undefined) {
-    found = Compile(schema) as Checker;
-    compiled.set(schema, found);
+type Checker = { used: number; compiled: { Check(value: unknown): boolean } | undefined };
+const checkers = new WeakMap<TSchema, Checker>();
+
+function fits(schema: TSchema, value: unknown): boolean {
+  let checker = checkers.get(schema);
+  if (checker === undefined) {
+    checker = { used: 0, compiled: undefined };
+    checkers.set(schema, checker);
   }
-  return found;
+  if (checker.used < UNCOMPILED_CHECKS) {
+    checker.used += 1;
+    return Check(schema, value);
+  }
+  checker.compiled ??= Compile(schema);
+  return checker.compiled.Check(value);
 }
 
 /**
@@ -150,7 +158,8 @@ function describe(
 
 function explain(schema: TSchema, value: unknown): FieldProblem[] {
   const seen = new Set<string>();
-  const errors = checker(schema).Errors(value).slice(0, MAX_ERRORS);
+  const [, all]: readonly [boolean, readonly SchemaError[]] = Errors(schema, value);
+  const errors = all.slice(0, MAX_ERRORS);
   const problems = errors
     .flatMap(error => describe(schema, value, error, errors))
     .filter(({ field, message }) => !seen.has(field + message) && seen.add(field + message))
@@ -162,7 +171,7 @@ function explain(schema: TSchema, value: unknown): FieldProblem[] {
 export function parseValue<S extends TSchema>(schema: S, value: unknown): Parsed<Static<S>> {
   const problem = unfit(value);
   if (problem !== undefined) return { ok: false, problems: [problem] };
-  if (checker(schema).Check(value)) return { ok: true, value: value as Static<S> };
+  if (fits(schema, value)) return { ok: true, value: value as Static<S> };
   return { ok: false, problems: explain(schema, value) };
 }
 

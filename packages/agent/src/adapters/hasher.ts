@@ -1,5 +1,4 @@
-import { argon2, createPrivateKey, createPublicKey, hkdfSync, sign } from 'node:crypto';
-import { promisify } from 'node:util';
+import { createPrivateKey, createPublicKey, hkdfSync, sign } from 'node:crypto';
 import {
   AUTH_INFO,
   changeProofBytes,
@@ -10,8 +9,7 @@ import {
   SEAL_INFO,
 } from '@thinman/protocol';
 import type { BaseKey, DerivedKeys, DeviceIdentity, Hasher } from '../ports.ts';
-
-const runArgon2 = promisify(argon2);
+import { quickestArgon2id } from './argon2.ts';
 
 /** PKCS#8 of an Ed25519 private key up to the 32 bytes of its seed (RFC 8410). */
 const ED25519_PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
@@ -35,14 +33,7 @@ export function createHasher(identity: HasherIdentity, derive: DeriveBase = deri
 export async function deriveBase(password: string, salt: string, kdf: KdfParameters): Promise<Buffer> {
   const message = Buffer.from(password.normalize('NFC'));
   try {
-    return await runArgon2(kdf.algorithm, {
-      message,
-      nonce: Buffer.from(salt, 'base64url'),
-      memory: kdf.memoryKib,
-      passes: kdf.passes,
-      parallelism: kdf.lanes,
-      tagLength: DERIVED_KEY_BYTES,
-    });
+    return await quickestArgon2id()(message, Buffer.from(salt, 'base64url'), kdf);
   } finally {
     message.fill(0);
   }
@@ -68,9 +59,11 @@ function derivedKeys(base: Buffer, identity: HasherIdentity, userId: string): De
   const seal = hkdf(base, deviceSecret, lengthPrefixed([SEAL_INFO, siteId, deviceId, userId]));
   let disposed = false;
   const privateKey = () => createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
-  const publicKey = createPublicKey(privateKey()).export({ format: 'jwk' }).x ?? '';
   return {
-    publicKey,
+    get publicKey() {
+      if (disposed) throw new Error('the derived keys have been disposed of');
+      return createPublicKey(privateKey()).export({ format: 'jwk' }).x ?? '';
+    },
     seal,
     proof({ serverKeyHash, user, loginId }) {
       if (disposed) throw new Error('the derived keys have been disposed of');

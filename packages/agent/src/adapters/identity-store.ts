@@ -64,7 +64,14 @@ export function openIdentityStore(
   secret: DeviceSecret = deviceSecret(identityDir, systemdCreds()),
 ): IdentityStore {
   const path = (file: string) => join(identityDir, file);
+  /** As read last; undefined: not yet, or something was written since. */
+  let read: DeviceIdentity | undefined;
+  const current = () => {
+    read ??= loadIdentity(identityDir, secret);
+    return read;
+  };
   const write = (file: string, content: string | Uint8Array) => {
+    read = undefined;
     makeFolder(identityDir, FOLDER_MODE);
     writeFileAtomic(path(file), content, FILE_MODE);
   };
@@ -82,7 +89,10 @@ export function openIdentityStore(
   }
 
   const store: IdentityStore = {
-    load: () => loadIdentity(identityDir, secret),
+    load() {
+      read = undefined;
+      return current();
+    },
     save(identity) {
       const { siteId, deviceId, name } = identity;
       write(FILES.key, identity.privateKey);
@@ -94,7 +104,7 @@ export function openIdentityStore(
     saveCertificate,
     saveCaCertificates,
     loadStatement() {
-      const identity = store.load();
+      const identity = current();
       const text = readIfThere(path(FILES.statement))?.toString();
       if (identity === undefined || text === undefined) return undefined;
       const signed = parseJson(SignedStatement, text, MAX_BODY_BYTES);
@@ -104,7 +114,7 @@ export function openIdentityStore(
       return { signed: signed.value, statement };
     },
     saveStatement(signed) {
-      const identity = store.load();
+      const identity = current();
       if (identity === undefined) return;
       const candidate = verifyStatement(signed, identity.caCertificates, identity.siteId);
       if (candidate === undefined || !isNewerStatement(candidate, store.loadStatement()?.statement)) return;

@@ -1,5 +1,5 @@
-import { spawnSync } from 'node:child_process';
 import { brief } from '../apply/brief.ts';
+import { childProcess } from '../child-process.ts';
 import type { Seal } from '../seals.ts';
 
 /** Bound into what is sealed: nothing that was sealed for something else opens as this. */
@@ -36,7 +36,7 @@ export function systemdCreds(command = 'systemd-creds', deadlineMs = DEADLINE_MS
   }
 
   function call(args: readonly string[], input: Uint8Array | string): CredsResult<Buffer> {
-    const { error, status, signal, stdout, stderr } = spawnSync(command, args, {
+    const { error, status, signal, stdout, stderr } = childProcess().spawnSync(command, args, {
       input,
       timeout: Math.ceil(leftMs),
       killSignal: 'SIGKILL',

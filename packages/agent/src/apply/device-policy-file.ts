@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BundleFile, replaceAt, SECRET_IS_SET, secretsIn } from '@thinman/protocol';
 import { writeFileAtomic } from '../atomic-file.ts';
@@ -15,7 +16,7 @@ export function devicePolicyFile(
   appliedDir: string,
   paths: (files: readonly BundleFile[] | undefined) => Record<string, string> = () => ({}),
 ): Applier {
-  let written = '';
+  let written: string | undefined;
   return {
     section: 'files',
     async apply({ device: { device, version, settings, profile, files } }) {
@@ -27,12 +28,21 @@ export function devicePolicyFile(
         ...(files !== undefined && { files: paths(files) }),
       };
       const text = `${JSON.stringify(content, null, 2)}\n`;
-      // A session that begins or ends changes nothing of it.
+      // A session that begins or ends changes nothing of it, nor does a start: it saves two flushes of the disk.
+      written ??= whatIsThere(join(appliedDir, FILE));
       if (text !== written) writeFileAtomic(join(appliedDir, FILE), text, FILE_MODE);
       written = text;
       return { result: 'applied' };
     },
   };
+}
+
+function whatIsThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return ''; // to be written
+  }
 }
 
 function withoutSecrets(settings: Readonly<Record<string, unknown>>): unknown {

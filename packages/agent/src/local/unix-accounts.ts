@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../atomic-file.ts';
 import { readSmallFileIfThere } from '../read-file.ts';
@@ -11,6 +11,7 @@ const FOLDER_MODE = 0o755;
 const UIDS_MODE = 0o600;
 /** 30,000 uids, each with a name of some dozens of characters. */
 const MAX_UIDS_BYTES = 8 * 1024 * 1024;
+const MODE_BITS = 0o777;
 /**
  * Names of groups are rights: sudo and polkit ask what the groups of a user are called (`%sudo`, `%admin`, `wheel`). So no group is called
  * as the site calls its user.
@@ -42,8 +43,11 @@ export function createUnixAccounts(
   const { passwdFile, uidsFile } = files;
   const shared = settings?.kind === 'shared' ? settings.account : undefined;
 
-  const write = (folder: string, name: string, record: object) =>
-    writeFileAtomic(join(folder, name), `${JSON.stringify(record)}\n`, RECORD_MODE);
+  const write = (folder: string, name: string, record: object) => {
+    const [path, content] = [join(folder, name), `${JSON.stringify(record)}\n`];
+    // Of who has logged in since the machine was started it is there: nobody waits for the disk.
+    if (!holds(path, content)) writeFileAtomic(path, content, RECORD_MODE);
+  };
 
   return {
     who(name) {
@@ -74,6 +78,16 @@ export function createUnixAccounts(
       write(folder, `${name}.user`, record);
     },
   };
+}
+
+/** With the mode that others need to read it: somebody may have taken it away. */
+function holds(path: string, content: string): boolean {
+  try {
+    const found = lstatSync(path);
+    return found.isFile() && (found.mode & MODE_BITS) === RECORD_MODE && readFileSync(path, 'utf8') === content;
+  } catch {
+    return false;
+  }
 }
 
 const recordOf = (name: string, { uid, gid, home, shell }: Omit<PasswdEntry, 'name'>) => ({

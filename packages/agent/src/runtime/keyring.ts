@@ -78,6 +78,14 @@ export function createKeyring(hasher: Hasher) {
       secrets.ready.set(salt, key);
       return key;
     },
+    /** A derivation of this cost that is still under way: it is the caller's from now on, who clears its key. undefined: there is none. */
+    take(secrets: Secrets, kdf: KdfParameters): { readonly salt: string; readonly base: Promise<BaseKey> } | undefined {
+      const { salt, bases, ready } = secrets;
+      if (salt === undefined || ready.has(salt)) return undefined;
+      const base = bases.get(nameOf(salt, kdf));
+      bases.delete(nameOf(salt, kdf));
+      return base === undefined ? undefined : { salt, base };
+    },
     /** A key that was derived apart, from the same password, becomes the secrets' own; false: they are held no more. */
     adopt(
       secrets: Secrets,

@@ -149,3 +149,48 @@ test('of users who were forgotten meanwhile the open session has its key, and th
   assert.equal(open.ready.size, 1);
   assert.deepEqual(cleared, ['password of dan']);
 });
+
+test('a key that the login itself was deriving is that of the row: nothing is derived twice, and what is dropped is cleared', async () => {
+  const { late, keyring, grant, derivations, saved, cleared } = make();
+  const begin = (loginId: string, user: string) => {
+    const secrets = keyring.open(loginId, user, `password of ${user}`, 0);
+    const own = keyring.derive(secrets, `salt of ${user}`, DEFAULT_KDF);
+    late.add(secrets, GRANTED, bundleOf(user), DEFAULT_KDF);
+    keyring.forgetPassword(loginId);
+    return { secrets, own };
+  };
+  const eve = begin('l-1', 'eve');
+  const dan = begin('l-2', 'dan');
+  grant('l-3', 'ida');
+  assert.equal(derivations.length, 2);
+  // Of a session that has ended the row is written all the same.
+  keyring.forget('l-2');
+  await derivations[1]?.end();
+  assert.deepEqual(saved, []);
+  await derivations[0]?.end();
+  assert.deepEqual(
+    saved.map(({ user, salt }) => [user, salt]),
+    [
+      ['eve', 'salt of eve'],
+      ['dan', 'salt of dan'],
+    ],
+  );
+  assert.deepEqual([await eve.own, await dan.own], [undefined, undefined], 'it is the login’s no more');
+  assert.ok(eve.secrets.ready.has('salt of eve'), 'and comes back with the row');
+  assert.deepEqual(cleared, ['password of dan']);
+  assert.equal(derivations.length, 3, 'the next one is derived in its turn');
+
+  const { own } = begin('l-4', 'tom');
+  late.drop('id of tom');
+  await derivations[3]?.end();
+  assert.equal(await own, undefined);
+  assert.deepEqual(cleared, ['password of dan', 'password of tom']);
+});
+
+test('a key of another cost is no key of this row', async () => {
+  const { late, keyring, derivations } = make();
+  const secrets = keyring.open('l-1', 'eve', 'a password', 0);
+  void keyring.derive(secrets, 'S1', { ...DEFAULT_KDF, passes: 3 });
+  late.add(secrets, GRANTED, bundleOf('eve'), DEFAULT_KDF);
+  assert.equal(derivations.length, 2);
+});

@@ -21,6 +21,8 @@ type Waiting = {
   readonly user: string;
   /** Gone as soon as its derivation has begun. */
   password: string;
+  /** That of the login itself, which was granted before it had ended. */
+  underWay: { readonly salt: string; readonly base: Promise<BaseKey> } | undefined;
   readonly granted: LoginGranted;
   readonly kdf: KdfParameters;
   bundle: UserBundle;
@@ -61,8 +63,8 @@ export function createLateRows(
   const first = (): [string, Waiting] | undefined => waiting.entries().next().value;
 
   async function derive(userId: string, each: Waiting): Promise<void> {
-    const salt = Buffer.from(uuid().replaceAll('-', ''), 'hex').toString('base64url');
-    const derived = hasher.derive(each.password, salt, each.kdf);
+    const { salt, base: derived } = each.underWay ?? begun(each);
+    each.underWay = undefined;
     each.password = '';
     let base: BaseKey;
     try {
@@ -94,8 +96,20 @@ export function createLateRows(
     }
   }
 
+  function begun({ password, kdf }: Waiting): NonNullable<Waiting['underWay']> {
+    const salt = Buffer.from(uuid().replaceAll('-', ''), 'hex').toString('base64url');
+    return { salt, base: hasher.derive(password, salt, kdf) };
+  }
+
   function forget(userId: string, each: Waiting): void {
     if (waiting.get(userId) === each) waiting.delete(userId);
+  }
+
+  /** Nobody waits for it any more. */
+  function drop(userId: string): void {
+    const each = waiting.get(userId);
+    waiting.delete(userId);
+    each?.underWay?.base.then(key => key.dispose()).catch(() => {});
   }
 
   return {
@@ -104,11 +118,13 @@ export function createLateRows(
       const { user, password } = secrets;
       if (password === undefined) return;
       const { id } = bundle.user;
-      waiting.delete(id);
+      drop(id);
       // Not the one whose derivation runs: its password is gone already, and its row is near.
       const oldest = [...waiting].find(([, each]) => each.password !== '');
-      if (waiting.size >= MAX_WAITING && oldest !== undefined) waiting.delete(oldest[0]);
-      waiting.set(id, { secrets, user, password, granted, kdf, bundle, isForgotten: false });
+      if (waiting.size >= MAX_WAITING && oldest !== undefined) drop(oldest[0]);
+      // What the login began serves the row as well: a second derivation would cost as much again (ADR 0104).
+      const underWay = keyring.take(secrets, kdf);
+      waiting.set(id, { secrets, user, password, underWay, granted, kdf, bundle, isForgotten: false });
       void work();
     },
     /** A newer bundle of a session whose row still waits: it goes in there. False: none waits, or it is no newer. */
@@ -119,8 +135,10 @@ export function createLateRows(
       return true;
     },
     /** This user's row was written or forbidden meanwhile. */
-    drop: (userId: string): void => void waiting.delete(userId),
-    dropAll: (): void => waiting.clear(),
+    drop,
+    dropAll(): void {
+      for (const userId of waiting.keys()) drop(userId);
+    },
     /** All users are forgotten: no row comes back. Whoever works here keeps the session, and gets the key for it. */
     forgetAll(): void {
       for (const each of waiting.values()) each.isForgotten = true;

@@ -59,6 +59,8 @@ export type RunnerOptions = RunnerPorts & {
   readonly toldByAppliers?: boolean;
   /** Something that should not have happened. The agent goes on. */
   readonly onDefect?: (error: unknown) => void;
+  /** Runs what nobody waits for once the answer to a login is on its way (ADR 0104); default: at once, before the answer. */
+  readonly behindAnswer?: (work: () => void) => void;
 };
 
 /** The agent's machine at work: events in, effects out, one after the other. */
@@ -67,7 +69,10 @@ export type Runner = ReturnType<typeof createRunner>;
 export function createRunner(options: RunnerOptions) {
   const { cache, client, clock, random, identity, identityStore } = options;
   const defect = options.onDefect ?? (() => {});
+  const { behindAnswer = work => work() } = options;
   const queue: Happening[] = [];
+  /** What the login that was answered last comes to besides: done before anything that happens later. undefined: it is done. */
+  let behind: readonly Effect[] | undefined;
   const listeners = new Set<() => void>();
   const awaitingDecision = new Set<() => void>();
   let { statement } = options;
@@ -85,6 +90,8 @@ export function createRunner(options: RunnerOptions) {
   let told = '';
   /** Logins on the disk, words about them, or the rules by which they stay. */
   let isHeldTouched = true;
+  /** Logins on the disk may be of others than servers were told. */
+  let isHelloDue = false;
 
   const time = createTrustedTime(clock, cache);
   const nowMs = () => Math.round(time.nowMs() ?? clock.nowMs());
@@ -142,16 +149,42 @@ export function createRunner(options: RunnerOptions) {
 
   function dispatch(happening: Happening): void {
     queue.push(happening);
-    if (isDraining) return;
+    if (!isDraining) drain();
+  }
+
+  function drain(): void {
     isDraining = true;
     try {
-      for (let next = queue.shift(); next !== undefined; next = queue.shift()) step(next);
+      const late = behind ?? [];
+      behind = undefined;
+      if (isHelloDue) sayHelloOfOthers();
+      for (const effect of late) carryOut(effect);
+      while (behind === undefined) {
+        const next = queue.shift();
+        if (next === undefined) break;
+        step(next);
+      }
     } finally {
       isDraining = false;
     }
+    setTimer();
+    if (behind === undefined) followUp();
+    else behindAnswer(catchUp);
+  }
+
+  /** Does now what was put behind an answer: nobody is to see a login half done. */
+  function catchUp(): void {
+    if (behind !== undefined && !isDraining) drain();
+  }
+
+  function sayHelloOfOthers(): void {
+    isHelloDue = false;
+    channels.sayHelloOfOthers();
+  }
+
+  function followUp(): void {
     settleHeld();
     followAddresses();
-    setTimer();
     watch.look();
     screen.look();
     tell();
@@ -173,7 +206,15 @@ export function createRunner(options: RunnerOptions) {
     judgedMs = at.now;
     const next = transition(state, { ...happening, at } as Event, timings);
     state = next.state;
-    for (const effect of next.effects) carryOut(effect);
+    const answer = next.effects.findIndex(({ kind }) => kind === 'finishLogin');
+    if (answer < 0 || state.phase === 'stopped') {
+      for (const effect of next.effects) carryOut(effect);
+      return;
+    }
+    for (const effect of next.effects.slice(0, answer)) carryOut(effect);
+    screen.forgetOthers();
+    for (const effect of next.effects.slice(answer, answer + 1)) carryOut(effect);
+    behind = next.effects.slice(answer + 1);
   }
 
   /** One effect that fails as a defect stops none of the others. */
@@ -224,7 +265,7 @@ export function createRunner(options: RunnerOptions) {
     commitLogin(effect) {
       logins.commitLogin(effect);
       isHeldTouched = true;
-      channels.sayHelloOfOthers();
+      isHelloDue = true;
     },
     finishLogin: logins.finishLogin,
     forget: ({ loginId }) => keyring.forget(loginId),
@@ -363,6 +404,7 @@ export function createRunner(options: RunnerOptions) {
     status,
     /** Unix ms, as far as this device can know it (`failover.md`, Clock). */
     nowMs,
+    catchUp,
     /** An event of the device's own, beside those of the machine. */
     record: (type: DeviceEventType, data: Readonly<Record<string, unknown>>, user?: string) => record(type, data, user),
     /** The newest that is valid. */

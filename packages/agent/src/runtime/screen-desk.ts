@@ -34,7 +34,7 @@ export function createScreenDesk(
   // Nobody could unlock the session of a kiosk: it is simply begun anew.
   const isOver = found?.isOfThisBoot !== true || autologinOf(deviceBundle()?.settings)?.user === found.session.user;
   const restored = isOver ? undefined : found?.session;
-  let kept = found === undefined ? '' : JSON.stringify(found.session);
+  let kept = found?.session;
   const autologin = createAutologinDesk({
     clock,
     state,
@@ -58,9 +58,8 @@ export function createScreenDesk(
   function keep(): void {
     if (store === undefined || state().phase === 'new') return;
     const session = keptOf(state());
-    const now = session === undefined ? '' : JSON.stringify(session);
-    if (now === kept) return;
-    kept = now;
+    if (JSON.stringify(session) === JSON.stringify(kept)) return;
+    kept = session;
     store.save(session);
   }
 
@@ -97,6 +96,17 @@ export function createScreenDesk(
       const { user, loginId } = found.session;
       const reason = found.isOfThisBoot ? 'agent_restarted' : 'device_restarted';
       record('session.ended', { reason, loginId }, user);
+    },
+    /**
+     * Before somebody is told of a grant: nobody else is to be found here again, wherever the agent is killed (ADR 0104). Gone is enough for
+     * that: whoever works here is written down behind the answer. What is kept of the same person may be older for a moment.
+     */
+    forgetOthers(): void {
+      const { session } = state();
+      if (store === undefined || session.kind !== 'open' || kept === undefined || kept.userId === session.userId)
+        return;
+      kept = undefined;
+      store.save(undefined);
     },
     /** After everything that happens. */
     look(): void {

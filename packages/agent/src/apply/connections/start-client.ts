@@ -1,7 +1,8 @@
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { removeFile, writeFileAtomic } from '../../atomic-file.ts';
+import { childProcess } from '../../child-process.ts';
 import type { ClientEnd } from '../../core/connection.ts';
 import { errorCode } from '../../error-code.ts';
 import type { Clock } from '../../ports.ts';
@@ -151,7 +152,7 @@ export function createStartClient(clock: Pick<Clock, 'after'>, surroundings: Cli
 /** A code: it cannot be. Some errors come as an event, and some are thrown: too long arguments, a home that is no folder. */
 function spawned(command: readonly string[], options: SpawnOptions): ChildProcess | string {
   try {
-    return spawn(SETPRIV, command, options);
+    return childProcess().spawn(SETPRIV, command, options);
   } catch (error) {
     return errorCode(error) ?? 'unknown';
   }

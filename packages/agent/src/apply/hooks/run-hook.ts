@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { SectionResult } from '@thinman/protocol';
+import { childProcess } from '../../child-process.ts';
 import { errorCode } from '../../error-code.ts';
 import type { Clock } from '../../ports.ts';
 import { brief } from '../brief.ts';
@@ -54,7 +54,7 @@ export function runHook(
     const [program, ...args] = existsSync(SETPRIV)
       ? ([SETPRIV, '--pdeathsig=KILL', '--', hook.path] as const)
       : ([hook.path] as const);
-    const child = spawn(program, args, {
+    const child = childProcess().spawn(program, args, {
       cwd: '/',
       env: { ...ENVIRONMENT, THINMAN_HOOK: hook.name, [RUN_MARK]: run },
       stdio: ['pipe', 'ignore', 'pipe'],

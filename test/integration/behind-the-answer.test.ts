@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { KeptSession } from '../../packages/agent/src/core/state.ts';
+import type { OpenSession } from '../../packages/agent/src/runtime/session-watch.ts';
+import { manualClock } from '../support/manual-clock.ts';
+import { type SiteView, siteWith } from '../support/model-site.ts';
+import { simulate } from '../support/simulated-agent.ts';
+
+const PASSWORD = 'first-password';
+const site: SiteView = (() => {
+  const one = siteWith('alice', PASSWORD);
+  const { alice } = one.users;
+  if (alice === undefined) throw new Error('no alice');
+  return { ...one, users: { alice, bob: { ...alice, name: 'bob', userId: '00000000-0000-4000-8000-00000000000b' } } };
+})();
+
+/** A device of which a login's consequences wait until `catchUp`. */
+async function start() {
+  const clock = manualClock();
+  const handed: (string | null)[] = [];
+  let waiting: (() => void)[] = [];
+  let onDisk: KeptSession | undefined;
+  let isHeldBack = false;
+  const world = simulate({
+    ...{ clock, servers: ['primary'], view: site },
+    onSession: (session: OpenSession | null) => handed.push(session?.userId.at(-1) ?? null),
+    sessions: {
+      load: () => undefined,
+      save(session) {
+        onDisk = session;
+      },
+    },
+    behindAnswer: work => (isHeldBack ? waiting.push(work) : work()),
+  });
+  world.runner.start();
+  await clock.advance(1_000);
+  return {
+    ...world,
+    handed,
+    clock,
+    onDisk: () => onDisk?.user,
+    holdBack() {
+      isHeldBack = true;
+    },
+    catchUp() {
+      for (const work of waiting.splice(0)) work();
+      waiting = [];
+    },
+    async login(user: string) {
+      const login = world.runner.login(user, PASSWORD);
+      await clock.advance(50);
+      return login;
+    },
+  };
+}
+
+test('a login is answered when its row and its event are on the disk; applying, telling and tidying come behind', async () => {
+  const { login, holdBack, catchUp, handed, onDisk, device, server, clock, defects } = await start();
+  holdBack();
+  const askedBefore = server('primary').asked.length;
+  assert.equal((await login('alice')).verdict, 'granted');
+  assert.ok(device.logins.alice !== undefined && device.outbox.some(({ type }) => type === 'login'), 'on the disk');
+  assert.deepEqual(handed, []);
+  assert.equal(onDisk(), undefined);
+  assert.deepEqual(server('primary').asked.slice(askedBefore), ['ping', 'begin', 'login']);
+  catchUp();
+  await clock.advance(50);
+  assert.deepEqual([handed.length, onDisk()], [1, 'alice']);
+  assert.ok(server('primary').asked.slice(askedBefore).includes('events'));
+  assert.deepEqual(defects, []);
+});
+
+test('whoever asks, or happens, next finds nothing undone', async () => {
+  const { login, holdBack, runner, handed, onDisk } = await start();
+  holdBack();
+  await login('alice');
+  runner.catchUp();
+  assert.deepEqual([handed.length, onDisk()], [1, 'alice']);
+  await login('alice');
+  runner.logout();
+  assert.deepEqual([handed.at(-1), onDisk(), runner.status().session], [null, undefined, null]);
+  await login('alice');
+  runner.stop();
+  assert.equal(handed.at(-1), null);
+});
+
+test('the person before is not found again, wherever the agent is killed after the next one was let in', async () => {
+  const { login, holdBack, catchUp, onDisk } = await start();
+  await login('alice');
+  assert.equal(onDisk(), 'alice');
+  holdBack();
+  await login('alice');
+  assert.equal(onDisk(), 'alice', 'a login of the same person takes nothing away');
+  await login('bob');
+  assert.equal(onDisk(), undefined);
+  catchUp();
+  assert.equal(onDisk(), 'bob');
+});
