@@ -60,7 +60,7 @@ for (const [what, answer] of Object.entries(BAD)) {
       assert.equal(granted.kind, 'granted');
       // Known by now: nothing waits for it again.
       assert.deepEqual(
-        two.servers().map(({ servers }) => servers.map(([, state]) => state)),
+        two.standings().map(({ servers }) => servers.map(({ breaker }) => breaker)),
         [['open', 'closed']],
       );
     } finally {

@@ -1,4 +1,11 @@
-import type { AgentStatus, EffectiveSettings, LoginResult } from '@thinman/protocol';
+import {
+  type AgentStatus,
+  type EffectiveSettings,
+  isOlder,
+  type LoginResult,
+  NO_VERSION,
+  type Version,
+} from '@thinman/protocol';
 import { doubling } from '../core/backoff.ts';
 import { type AgentState, isLocked } from '../core/state.ts';
 import type { Clock } from '../ports.ts';
@@ -9,13 +16,18 @@ export const AUTOLOGIN = 'session.autologin';
 const RETRY_MS = 10_000;
 /** … up to this, and at once when a server is there. */
 const MAX_RETRY_MS = 5 * 60_000;
-/** A refused password or account: an administrator must act, and each try is one of the thirty an hour that a device has for all its users. */
-const REFUSED_RETRY_MS = 10 * 60_000;
-const MAX_REFUSED_RETRY_MS = 60 * 60_000;
+/** A refused password: each try is one of the thirty an hour that a device has for all its users … */
+const WRONG_RETRY_MS = 10 * 60_000;
+const MAX_WRONG_RETRY_MS = 60 * 60_000;
+/** … and of a refused account a right password counts for nothing: what its directory changes, nobody tells the device. */
+const REFUSED_RETRY_MS = 2 * 60_000;
+const MAX_REFUSED_RETRY_MS = 10 * 60_000;
+/** A word of the server is followed at once, but not more often: an administrator may change one thing after the other. */
+const NEWS_MS = 10_000;
 /** A session that ended sooner is not simply begun again: two devices could take it from each other all day. */
 const SHORT_SESSION_MS = 60_000;
 
-/** What more tries do not mend. */
+/** What more tries do not mend, but an administrator. */
 const REFUSED: readonly (string | null)[] = [
   'credentials_invalid',
   'account_locked',
@@ -45,6 +57,8 @@ export function createAutologinDesk(deps: {
   state(): AgentState;
   settings(): EffectiveSettings | undefined;
   login(account: Account): Promise<LoginResult>;
+  /** Whether two typed names may mean one person. */
+  isSame(user: string, other: string): boolean;
   /** The session that is open was this account's, which the policy names no more. */
   end(): void;
 }) {
@@ -58,8 +72,11 @@ export function createAutologinDesk(deps: {
   let notBefore = 0;
   let grantedAt: number | undefined;
   let reason: string | null = null;
-  /** A server has said so: to the same question it would say it again. */
+  /** A server has said so: to the same question it would say it again … */
   let isFinal = false;
+  /** … while the site is as it was then. */
+  let askedAt: Version = NO_VERSION;
+  let triedAt = Number.NEGATIVE_INFINITY;
   let wasConnected = false;
   let cancelTimer = () => {};
 
@@ -79,7 +96,7 @@ export function createAutologinDesk(deps: {
     const { phase, session, login, waitingLogins } = deps.state();
     if (account === undefined || isTrying || phase !== 'running' || login !== null || waitingLogins.length > 0)
       return false;
-    return session.kind === 'none' || (session.user === account.user && isLocked(session));
+    return session.kind === 'none' || (deps.isSame(session.user, account.user) && isLocked(session));
   }
 
   function noteShortSession(): void {
@@ -98,8 +115,16 @@ export function createAutologinDesk(deps: {
     wasConnected = isConnected;
   }
 
+  /** A server tells of a change at once where it is the account's, or the device's own. */
+  function noteNews(): void {
+    if (isTrying || !isFinal || !isOlder(askedAt, deps.state().held.device)) return;
+    askedAt = deps.state().held.device;
+    notBefore = Math.min(notBefore, triedAt + NEWS_MS);
+  }
+
   async function attempt(who: Account): Promise<void> {
     isTrying = true;
+    [askedAt, triedAt] = [deps.state().held.device, clock.monotonicMs()];
     try {
       const result = await deps.login(who);
       const now = clock.monotonicMs();
@@ -109,9 +134,7 @@ export function createAutologinDesk(deps: {
         [signedIn, grantedAt] = [who.user, now];
       } else {
         failures += 1;
-        const waitMs = isRefused
-          ? doubling(failures, REFUSED_RETRY_MS, MAX_REFUSED_RETRY_MS)
-          : doubling(failures, RETRY_MS, MAX_RETRY_MS);
+        const waitMs = waitAfter(result.reason, failures);
         // Meanwhile the policy may name another: that one has not failed.
         if (account === who) notBefore = now + Math.max(waitMs, result.retryAfterMs ?? 0);
       }
@@ -129,6 +152,7 @@ export function createAutologinDesk(deps: {
     if (isStopped) return;
     takePolicy();
     noteServer();
+    noteNews();
     if (account === undefined || !isDue()) return;
     noteShortSession();
     const waitMs = notBefore - clock.monotonicMs();
@@ -139,11 +163,18 @@ export function createAutologinDesk(deps: {
   return {
     /** After everything that happens. */
     look,
-    isAccount: (user: string): boolean => account?.user === user,
+    isAccount: (user: string): boolean => account !== undefined && deps.isSame(user, account.user),
     status: (): AgentStatus['autologin'] => (account === undefined ? undefined : { user: account.user, reason }),
     stop(): void {
       isStopped = true;
       cancelTimer();
     },
   };
+}
+
+function waitAfter(reason: string | null, failures: number): number {
+  if (reason === 'credentials_invalid') return doubling(failures, WRONG_RETRY_MS, MAX_WRONG_RETRY_MS);
+  return REFUSED.includes(reason)
+    ? doubling(failures, REFUSED_RETRY_MS, MAX_REFUSED_RETRY_MS)
+    : doubling(failures, RETRY_MS, MAX_RETRY_MS);
 }

@@ -2,6 +2,7 @@ import type { Words } from './shape.ts';
 
 export const de: Words = {
   language: 'Deutsch',
+  locale: 'de',
   reasons: {
     credentials_invalid: 'Benutzername oder Passwort ist falsch.',
     account_locked: 'Zu viele Fehlversuche. Bitte warten oder den Helpdesk fragen.',
@@ -13,7 +14,8 @@ export const de: Words = {
       'Sie sind bereits an so vielen Geräten angemeldet, wie erlaubt ist. Melden Sie sich zuerst dort ab.',
     device_revoked: 'Dieses Gerät wurde aus dem Betrieb genommen. Bitte den Helpdesk fragen.',
     offline_not_allowed: 'Kein Server ist erreichbar, und die Anmeldung ohne Server ist hier nicht erlaubt.',
-    no_cached_login: 'Kein Server ist erreichbar, und Sie haben sich hier noch nie angemeldet.',
+    no_cached_login:
+      'Das Passwort kann jetzt nicht geprüft werden, und Sie haben sich hier noch nie angemeldet. Später noch einmal versuchen, oder den Helpdesk fragen.',
     cached_login_expired: 'Kein Server ist erreichbar, und Ihre letzte Anmeldung hier ist zu lange her.',
     offline_attempts_exhausted: 'Zu viele Fehlversuche, während kein Server erreichbar ist.',
     clock_went_back: 'Kein Server ist erreichbar, und die Uhr dieses Geräts geht falsch. Bitte den Helpdesk fragen.',
@@ -29,6 +31,7 @@ export const de: Words = {
     other: 'Die Anmeldung ist fehlgeschlagen. Bitte nochmals versuchen oder den Helpdesk fragen.',
   },
   tryAgain: 'Nächster Versuch in {seconds} Sekunden.',
+  permittedFrom: 'Erlaubt ist sie wieder ab {when}.',
   grantedOffline: 'Kein Server ist erreichbar: Sie arbeiten offline mit dem, was dieses Gerät gespeichert hat.',
   notSignedIn: 'An diesem Gerät ist niemand angemeldet.',
   ownAccount: 'Das ist ein Konto dieses Geräts selbst: bitte einen anderen Benutzernamen.',

@@ -2,6 +2,7 @@ import type { Words } from './shape.ts';
 
 export const en: Words = {
   language: 'English',
+  locale: 'en-GB',
   reasons: {
     credentials_invalid: 'The user name or the password is wrong.',
     account_locked: 'Too many failed logins. Wait, or ask the helpdesk.',
@@ -12,7 +13,8 @@ export const en: Words = {
     too_many_sessions: 'You are signed in on as many devices as you may be. Sign out there first.',
     device_revoked: 'This device has been withdrawn from use. Ask the helpdesk.',
     offline_not_allowed: 'No server can be reached, and offline login is not allowed here.',
-    no_cached_login: 'No server can be reached, and you have not logged in on this device before.',
+    no_cached_login:
+      'Your password cannot be checked now, and you have not logged in on this device before. Try later, or ask the helpdesk.',
     cached_login_expired: 'No server can be reached, and your last login on this device is too long ago.',
     offline_attempts_exhausted: 'Too many failed logins while no server can be reached.',
     clock_went_back: 'No server can be reached, and the clock of this device is wrong. Ask the helpdesk.',
@@ -27,6 +29,7 @@ export const en: Words = {
     other: 'The login failed. Try again, or ask the helpdesk.',
   },
   tryAgain: 'Try again in {seconds} seconds.',
+  permittedFrom: 'It is permitted again from {when}.',
   grantedOffline: 'No server can be reached: you work offline, with what this device had stored.',
   notSignedIn: 'Nobody is signed in on this device.',
   ownAccount: 'This is an account of this device itself: choose another user name.',

@@ -2,6 +2,7 @@ import type { Words } from './shape.ts';
 
 export const it: Words = {
   language: 'Italiano',
+  locale: 'it',
   reasons: {
     credentials_invalid: 'Il nome utente o la password non è corretto.',
     account_locked: 'Troppi accessi falliti. Attendere, o rivolgersi all’assistenza.',
@@ -12,7 +13,8 @@ export const it: Words = {
     too_many_sessions: 'È già stato raggiunto il numero di dispositivi consentito. Si disconnetta prima da un altro.',
     device_revoked: 'Questo dispositivo è stato ritirato. Rivolgersi all’assistenza.',
     offline_not_allowed: 'Nessun server è raggiungibile, e qui l’accesso offline non è consentito.',
-    no_cached_login: 'Nessun server è raggiungibile, e non è mai stato fatto un accesso da questo dispositivo.',
+    no_cached_login:
+      'Ora la password non può essere verificata, e non è mai stato fatto un accesso da questo dispositivo. Riprovare più tardi, o rivolgersi all’assistenza.',
     cached_login_expired: 'Nessun server è raggiungibile, e l’ultimo accesso da qui è troppo lontano nel tempo.',
     offline_attempts_exhausted: 'Troppi accessi falliti mentre nessun server è raggiungibile.',
     clock_went_back: 'Nessun server è raggiungibile, e l’orologio del dispositivo è errato. Rivolgersi all’assistenza.',
@@ -27,6 +29,7 @@ export const it: Words = {
     other: 'Accesso non riuscito. Riprovare, o rivolgersi all’assistenza.',
   },
   tryAgain: 'Riprovare tra {seconds} secondi.',
+  permittedFrom: 'Sarà di nuovo possibile da {when}.',
   grantedOffline: 'Nessun server è raggiungibile: si lavora offline, con i dati salvati su questo dispositivo.',
   notSignedIn: 'Nessuno ha effettuato l’accesso su questo dispositivo.',
   ownAccount: 'È un account di questo dispositivo: scegliere un altro nome utente.',

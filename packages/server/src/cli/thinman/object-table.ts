@@ -1,4 +1,5 @@
-import { type ObjectKind, type ObjectOutput, visible } from '@thinman/protocol';
+import { type ObjectKind, type ObjectOutput, type ShownLockout, visible } from '@thinman/protocol';
+import { describeLockout } from './lockout-words.ts';
 import { moment, table } from './table.ts';
 
 type Column = readonly [header: string, cell: (body: Readonly<Record<string, unknown>>, status: Status) => unknown];
@@ -12,6 +13,8 @@ const parts = (value: unknown) =>
     .join(' + ');
 const moments = (activateAt: unknown) => Object.values((activateAt ?? {}) as object).join(' ');
 const told = (devices: unknown, how: string) => ((devices ?? {}) as Record<string, unknown>)[how] ?? '';
+const lockedOut = (lockouts: readonly ShownLockout[] = []) =>
+  lockouts.length === 0 ? '' : `locked out ${lockouts.map(describeLockout).join('; ')}`;
 const date = (value: unknown) => (typeof value === 'number' ? moment(value) : '');
 
 /** What is worth a column, by kind. Everything is in `-o yaml`. */
@@ -41,7 +44,13 @@ const COLUMNS: Record<ObjectKind, readonly Column[]> = {
   User: [
     ['DISPLAY NAME', ({ displayName }) => displayName],
     ['GROUPS', ({ groups }) => (Array.isArray(groups) ? groups.join(',') : '')],
-    ['STATE', ({ disabled, locked }) => yes(disabled, 'disabled') || yes(locked, 'locked')],
+    [
+      'STATE',
+      ({ disabled, locked }, { lockouts }) =>
+        yes(disabled, 'disabled') ||
+        yes(locked, 'locked') ||
+        lockedOut(lockouts as readonly ShownLockout[] | undefined),
+    ],
   ],
   Policy: [
     ['SCOPE', ({ scope }) => scope ?? 'both'],
