@@ -69,6 +69,8 @@ export function createAutologinDesk(deps: {
   let isTrying = false;
   let isStopped = false;
   let failures = 0;
+  /** Sessions of its own, one after the other, that ended soon. */
+  let shortSessions = 0;
   let notBefore = 0;
   let grantedAt: number | undefined;
   let reason: string | null = null;
@@ -84,7 +86,7 @@ export function createAutologinDesk(deps: {
     const next = autologinOf(deps.settings());
     if (next?.user === account?.user && next?.password === account?.password) return;
     account = next;
-    [failures, notBefore, reason, isFinal] = [0, 0, null, false];
+    [failures, shortSessions, notBefore, reason, isFinal] = [0, 0, 0, null, false];
     const { session } = deps.state();
     const isOther = signedIn !== undefined && next?.user !== signedIn;
     if (isOther && session.kind === 'open' && session.user === signedIn) deps.end();
@@ -103,8 +105,8 @@ export function createAutologinDesk(deps: {
     if (grantedAt === undefined) return;
     const now = clock.monotonicMs();
     const wasShort = now - grantedAt < SHORT_SESSION_MS;
-    failures = wasShort ? failures + 1 : 0;
-    if (wasShort) notBefore = now + (failures > 1 ? doubling(failures - 1, RETRY_MS, MAX_RETRY_MS) : 0);
+    shortSessions = wasShort ? shortSessions + 1 : 0;
+    if (wasShort) notBefore = now + (shortSessions > 1 ? doubling(shortSessions - 1, RETRY_MS, MAX_RETRY_MS) : 0);
     grantedAt = undefined;
   }
 
@@ -131,7 +133,7 @@ export function createAutologinDesk(deps: {
       const isRefused = REFUSED.includes(result.reason);
       if (account === who) [reason, isFinal] = [result.reason, isRefused && result.server !== null];
       if (result.verdict === 'granted') {
-        [signedIn, grantedAt] = [who.user, now];
+        [signedIn, grantedAt, failures] = [who.user, now, 0];
       } else {
         failures += 1;
         const waitMs = waitAfter(result.reason, failures);

@@ -17,7 +17,8 @@ type TrialDeps = {
   readonly clock: Pick<Clock, 'monotonicMs' | 'after'>;
   readonly open?: (endpoint: Endpoint, deadlineMs: number) => Promise<Connection>;
 };
-type Find = (level: DirectoryFinding['level'], found: string, advice?: string) => DirectoryFinding;
+/** Writes down what was found. False: what comes after it cannot be looked at. */
+type Find = (level: DirectoryFinding['level'], found: string, advice?: string) => boolean;
 
 /**
  * Every server of a directory by itself, all at once: what a login needs of it, step by step, up to the first step that fails. Nobody's
@@ -29,30 +30,32 @@ export async function tryServers(config: DirectoryConfig, deps: TrialDeps): Prom
 
 async function tryServer(config: DirectoryConfig, endpoint: Endpoint, deps: TrialDeps) {
   const open = deps.open ?? ((at, deadlineMs) => openConnection(at, deadlineMs, deps.clock));
+  const findings: DirectoryFinding[] = [];
   const at = (step: DirectoryFinding['step']): Find => {
     return (level, found, advice) => {
-      return { url: endpoint.url, step, level, found, ...(advice !== undefined && { do: advice }) };
+      findings.push({ url: endpoint.url, step, level, found, ...(advice !== undefined && { do: advice }) });
+      return level !== 'fail';
     };
   };
-  const findings: DirectoryFinding[] = [];
+  let step: DirectoryFinding['step'] = 'reach';
   let connection: Connection | undefined;
   try {
     connection = await open(endpoint, CONNECT_MS);
-    findings.push(reached(endpoint, at('reach')));
-    for (const [step, look] of STEPS) {
-      const finding = await look(config, connection, at(step)).catch((error: unknown) => troubleAt(error, at(step)));
-      findings.push(finding);
-      if (finding.level === 'fail') break;
-    }
+    reached(endpoint, at(step));
+    step = 'service account';
+    if (!(await tryServiceAccount(config, connection, at(step)))) return findings;
+    step = 'user filter';
+    await tryUsers(config, connection, at);
   } catch (error) {
-    findings.push(troubleAt(error, at('reach')));
+    if (!(error instanceof NoAnswer || error instanceof Refused)) throw error;
+    at(step)('fail', error.message, adviceOn(error));
   } finally {
     connection?.close();
   }
   return findings;
 }
 
-function reached({ url, startTls, tlsServerName, ca }: Endpoint, find: Find): DirectoryFinding {
+function reached({ url, startTls, tlsServerName, ca }: Endpoint, find: Find): boolean {
   const isTls = url.startsWith('ldaps:') || startTls;
   if (!isTls) {
     return find('warn', 'it answers, in clear: passwords can be read on the way', 'use ldaps:// or startTls');
@@ -62,12 +65,6 @@ function reached({ url, startTls, tlsServerName, ca }: Endpoint, find: Find): Di
   return find('ok', `it answers; its certificate is of ${by}, for ${name}`);
 }
 
-const STEPS = [
-  ['service account', tryServiceAccount],
-  ['base DN', tryBaseDn],
-  ['user filter', tryUserFilter],
-] as const;
-
 async function tryServiceAccount({ serviceAccount }: DirectoryConfig, connection: Connection, find: Find) {
   if (serviceAccount === undefined) return find('ok', 'there is none: users bind as themselves');
   const result = await connection.bind(serviceAccount.dn, serviceAccount.password, STEP_MS);
@@ -76,41 +73,44 @@ async function tryServiceAccount({ serviceAccount }: DirectoryConfig, connection
   return find('fail', found, advice);
 }
 
-async function tryBaseDn(config: DirectoryConfig, connection: Connection, find: Find) {
-  if (!mayRead(config)) return find('ok', 'not looked at: Active Directory shows nothing without a service account');
+/** Who may search below the base need not be able to read it: it is asked for alone where nobody was found. */
+async function tryUsers(config: DirectoryConfig, connection: Connection, at: (step: DirectoryFinding['step']) => Find) {
   const { baseDn } = config;
-  const missing = `check baseDn; the account needs to read there`;
+  if (!mayRead(config)) {
+    return at('user filter')('ok', 'not looked at: Active Directory shows nothing without a service account');
+  }
+  const filter = anybodysFilter(config.userFilter);
+  const search = { base: baseDn, scope: 'sub', attributes: ['cn'], sizeLimit: 1 } as const;
   try {
-    const entries = await connection.search({ base: baseDn, scope: 'base', attributes: ['objectClass'] }, STEP_MS);
-    if (entries.length > 0) return find('ok', `${baseDn} is there`);
-    return find('fail', `${baseDn} is not there, or may not be read`, missing);
+    const entries = await connection.search({ ...search, ...(filter !== undefined && { filter }) }, STEP_MS);
+    if (entries.length > 0) {
+      at('base DN')('ok', `${baseDn} is there`);
+      return filter === undefined
+        ? at('user filter')('ok', 'not looked at: it says something only of somebody; give --user')
+        : at('user filter')('ok', 'it finds users');
+    }
+    // Throws where there is none.
+    const base = await connection.search({ base: baseDn, scope: 'base', attributes: ['objectClass'] }, STEP_MS);
+    if (base.length > 0) at('base DN')('ok', `${baseDn} is there`);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    if (error.code === NO_SUCH_OBJECT) return find('fail', `${baseDn} is not there, or may not be read`, missing);
-    if (error.code === REFERRAL) {
-      return find('fail', `${baseDn} lies on another server`, 'check baseDn: each domain is a Directory of its own');
-    }
-    return find('fail', `${baseDn} cannot be read: ${error.message}`, missing);
+    return at('base DN')('fail', whyNoBase(baseDn, error), 'check baseDn, and whether the account may search there');
   }
-}
-
-async function tryUserFilter(config: DirectoryConfig, connection: Connection, find: Find) {
-  if (!mayRead(config)) return find('ok', 'not looked at, for the same reason');
-  const filter = anybodysFilter(config.userFilter);
-  if (filter === undefined) return find('ok', 'not looked at: it says something only of somebody; give --user');
-  const search = { base: config.baseDn, scope: 'sub', filter, attributes: ['cn'], sizeLimit: 1 } as const;
-  const entries = await connection.search(search, STEP_MS);
-  if (entries.length > 0) return find('ok', 'it finds users');
   const advice = 'check userFilter and baseDn, and what the account may read';
   // Who may not be looked up can bind all the same.
-  return find(config.userDn === undefined ? 'fail' : 'warn', `it finds nobody below ${config.baseDn}`, advice);
+  return at('user filter')(
+    config.userDn === undefined ? 'fail' : 'warn',
+    `${config.userFilter} finds nobody below ${baseDn}`,
+    advice,
+  );
+}
+
+function whyNoBase(baseDn: string, { code, message }: Refused): string {
+  if (code === NO_SUCH_OBJECT) return `${baseDn} is not there, or may not be read`;
+  if (code === REFERRAL) return `${baseDn} lies on another server: each domain is a Directory of its own`;
+  return `${baseDn} cannot be read: ${message}`;
 }
 
 /** Active Directory lets nobody read without a name. */
 const mayRead = ({ type, serviceAccount }: DirectoryConfig) =>
   type !== 'activeDirectory' || serviceAccount !== undefined;
-
-function troubleAt(error: unknown, find: Find): DirectoryFinding {
-  if (!(error instanceof NoAnswer || error instanceof Refused)) throw error;
-  return find('fail', error.message, adviceOn(error));
-}
