@@ -72,7 +72,9 @@ for (const [what, answer] of Object.entries(BAD)) {
 
 test('a directory server that refuses StartTLS is passed over, and no password is sent to it', async () => {
   const heard: Buffer[] = [];
+  const sockets = new Set<Socket>();
   const bad = createServer(socket => {
+    sockets.add(socket);
     socket
       .on('error', () => {})
       .on('data', data => {
