@@ -77,7 +77,7 @@ test('a directory server that refuses StartTLS is passed over, and no password i
     sockets.add(socket);
     socket
       .on('error', () => {})
-      .on('data', data => {
+      .on('data', (data: Buffer) => {
         heard.push(data);
         // An extended response: a protocol error, under the id of the request.
         socket.write(
