@@ -60,7 +60,7 @@ for (const [what, answer] of Object.entries(BAD)) {
       assert.equal(granted.kind, 'granted');
       // Known by now: nothing waits for it again.
       assert.deepEqual(
-        two.servers().map(({ servers }) => servers.map(([, state]) => state)),
+        two.standings().map(({ servers }) => servers.map(({ breaker }) => breaker)),
         [['open', 'closed']],
       );
     } finally {
@@ -69,6 +69,41 @@ for (const [what, answer] of Object.entries(BAD)) {
     }
   });
 }
+
+test('a directory server that refuses StartTLS is passed over, and no password is sent to it', async () => {
+  const heard: Buffer[] = [];
+  const sockets = new Set<Socket>();
+  const bad = createServer(socket => {
+    sockets.add(socket);
+    socket
+      .on('error', () => {})
+      .on('data', (data: Buffer) => {
+        heard.push(data);
+        // An extended response: a protocol error, under the id of the request.
+        socket.write(
+          Buffer.concat([
+            Buffer.from('300c0201', 'hex'),
+            data.subarray(4, 5),
+            Buffer.from('78070a010204000400', 'hex'),
+          ]),
+        );
+      });
+  });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  bad.listen(0, '127.0.0.1', resolve);
+  await promise;
+  try {
+    const { port } = bad.address() as { port: number };
+    using two = openDirectories({ lab: { ...given(), startTls: true, urls: [`ldap://127.0.0.1:${port}`, slapd.url] } });
+    assert.equal((await two.login('alice@lab.test', USER_PASSWORD)).kind, 'granted');
+    assert.match(two.standings()[0]?.servers[0]?.lastError ?? '', /LDAP 2/);
+    const said = Buffer.concat(heard);
+    for (const secret of [SLAPD_PASSWORD, USER_PASSWORD]) assert.ok(!said.includes(secret));
+  } finally {
+    bad.close();
+    for (const socket of sockets) socket.destroy();
+  }
+});
 
 test('a service account that is refused is no wrong password of anybody, and is not tried at each login', async () => {
   const lines: string[] = [];

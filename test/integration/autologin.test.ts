@@ -169,3 +169,63 @@ test('a locked session that the device cannot open itself keeps nobody out, also
   await world.clock.advance(2_000);
   assert.equal((await other).verdict, 'granted');
 });
+
+test('of an account that was refused it hears at the next change, and tries by itself after minutes', async () => {
+  const disabled = commit(site, 'kiosk', { disabled: true });
+  const world = await start({ view: disabled });
+  assert.equal(world.runner.status().autologin?.reason, 'account_disabled');
+  await world.clock.advance(20 * MINUTE_MS);
+  const before = world.loginsAsked().length;
+  await world.clock.advance(60 * MINUTE_MS);
+  const hourly = world.loginsAsked().length - before;
+  assert.ok(hourly >= 5 && hourly <= 7, `${hourly} logins an hour`);
+
+  const enabled = commit(disabled, 'kiosk', { disabled: false });
+  for (const name of ['primary', 'secondary']) world.server(name).view = enabled;
+  // What a server tells the devices of whose account a change says something.
+  world.server('primary').tellChanged();
+  await world.clock.advance(11_000);
+  assert.equal(world.who(), 'kiosk online by itself');
+
+  for (const name of ['primary', 'secondary']) world.server(name).view = commit(enabled, 'kiosk', { disabled: true });
+  world.runner.logout();
+  await world.clock.advance(2 * MINUTE_MS);
+  assert.equal(world.who(), 'nobody');
+  const asked = world.loginsAsked().length;
+  for (let second = 0; second < 60; second++) {
+    world.server('primary').view = commit(world.server('primary').view);
+    world.server('primary').tellChanged();
+    await world.clock.advance(1_000);
+  }
+  const tries = world.loginsAsked().length - asked;
+  assert.ok(tries >= 2 && tries <= 7, `${tries} tries in a minute of changes`);
+  for (const name of ['primary', 'secondary'])
+    world.server(name).view = commit(world.server('primary').view, 'kiosk', { disabled: false });
+  await world.clock.advance(10 * MINUTE_MS);
+  assert.equal(world.who(), 'kiosk online by itself', 'nobody has told it');
+});
+
+test('the account of a directory is itself under every form of its name, here and where its policy has another', async () => {
+  const { kiosk } = site.users;
+  assert.ok(kiosk);
+  const named = (name: string) => ({ ...kiosk, name, ofDirectory: true });
+  const users = { 'LAB\\kiosk': named('LAB\\kiosk'), 'kiosk@lab.test': named('kiosk@lab.test') };
+  const world = await start({ view: { ...site, users } }, () => policy(PASSWORD, 'LAB\\kiosk'));
+  assert.equal(world.who(), 'LAB\\kiosk online by itself');
+  const before = world.loginsAsked().length;
+  for (const name of ['kiosk@lab.test', 'lab\\KIOSK', 'KIOSK@Lab.Test']) {
+    const login = world.runner.login(name, 'guess');
+    await world.clock.advance(5_000);
+    assert.equal((await login).reason, 'autologin_only', name);
+  }
+  assert.equal(world.loginsAsked().length, before, 'no attempt of it is used up');
+  world.runner.lock();
+  assert.equal(world.runner.status().session?.locked, undefined);
+
+  // Offline too, as it was cached.
+  await world.clock.advance(2_000);
+  const alone = await start({ clock: world.clock, device: world.device, alive: [] }, () =>
+    policy(PASSWORD, 'LAB\\kiosk'),
+  );
+  assert.equal(alone.who(), 'LAB\\kiosk offline by itself');
+});

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { ObjectOutput, SessionsAnswer, UserActAnswer } from '@thinman/protocol';
+import { ObjectOutput, SessionsAnswer, UserActAnswer, UserShown } from '@thinman/protocol';
 import { runThinman } from '../../packages/server/src/cli/thinman.ts';
 import { type LocalDevice, type SiteInProcess, siteInProcess } from '../support/site-in-process.ts';
 import { waitFor } from '../support/wait.ts';
@@ -29,10 +29,33 @@ const logIn = async (password = PASSWORD) => (await device.running().login('alic
 test('who is locked out by wrong passwords is let in again by the helpdesk', async () => {
   for (let n = 0; n < 5; n++) assert.equal(await logIn(`guess-${n}`), 'credentials_invalid');
   assert.equal(await logIn(), 'account_locked');
+  const { lockouts } = await site.primary.ask(UserShown, '/users/show?user=alice');
+  assert.deepEqual(
+    lockouts.map(({ device: where, code: why }) => [where, why]),
+    [['tc-1', 'account_locked']],
+  );
+  const leftMs = (lockouts[0]?.until ?? 0) - Date.now();
+  assert.ok(leftMs > 0 && leftMs <= 60_000, `${leftMs} ms`);
+  const until = /on tc-1 until \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ/;
+  for (const words of [
+    ['user', 'show', 'alice'],
+    ['get', 'User', 'alice'],
+    ['get', 'User'],
+  ]) {
+    assert.match((await thinman(...words)).stdout, until, words.join(' '));
+  }
+  // What was read is taken back: a lockout is no part of the object.
+  const read = await site.primary.ask(ObjectOutput, '/objects/User/alice');
+  assert.ok(read.status?.lockouts !== undefined);
+  await site.primary.send(ObjectOutput.properties.body, { method: 'PUT', path: '/objects/User/alice', body: read });
   const { code, stdout } = await thinman('user', 'unlock', 'alice');
   assert.equal(code, 0);
   assert.match(stdout, /^unlocked {2}User\/alice\n/);
   assert.equal(await logIn(), null);
+  const free = await thinman('user', 'show', 'alice');
+  assert.match(free.stdout, /^lockout {3}none$/m);
+  assert.match(free.stdout, /^works {5}on tc-1 since .*online$/m);
+  assert.equal((await thinman('user', 'show', 'nobody')).code, 2);
   const { body } = await site.primary.ask(ObjectOutput, '/objects/User/alice');
   assert.deepEqual(Object.keys(body).sort(), ['displayName', 'unlockedAt']);
   assert.equal((await thinman('user', 'unlock', 'nobody')).code, 2);

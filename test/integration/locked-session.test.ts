@@ -120,6 +120,36 @@ test('after a restart nothing of the session is handed out, nor the password for
   assert.equal(handed.at(-1)?.signOn()?.toString(), PASSWORD);
 });
 
+test('is kept from everybody else by the policy, and not from its own user under another form of the name', async () => {
+  const { alice } = site.users;
+  assert.ok(alice);
+  const users = { 'alice@lab.test': { ...alice, name: 'alice@lab.test', ofDirectory: true } };
+  const clock = manualClock();
+  const { runner, server } = simulate({
+    ...{ clock, servers: ['primary'], view: { ...site, users } },
+    settings: () => ({ 'session.unlockBy': 'same-user' }),
+  });
+  runner.start();
+  await clock.advance(1_000);
+  const logIn = async (user: string, password = PASSWORD) => {
+    const login = runner.login(user, password);
+    await clock.advance(5_000);
+    return (await login).reason;
+  };
+  assert.equal(await logIn('alice@lab.test'), null);
+  for (const isAlone of [false, true]) {
+    if (isAlone) server('primary').kill();
+    runner.lock();
+    for (const other of ['bob', 'alice@other.test', 'OTHER\\alice']) {
+      assert.equal(await logIn(other), 'session_locked', other);
+    }
+    assert.equal(await logIn('LAB\\Alice', WRONG), 'credentials_invalid', 'of the session, whoever else may be meant');
+    assert.equal(runner.status().session?.locked, true);
+    assert.equal(await logIn('LAB\\Alice'), null);
+    assert.deepEqual([runner.status().session?.locked, runner.status().session?.user], [undefined, 'alice@lab.test']);
+  }
+});
+
 test('nobody is unlocked where nobody is signed in', async () => {
   const { runner } = await start({ session: undefined, isOfThisBoot: true, device: undefined }, manualClock());
   assert.equal(await runner.unlock(PASSWORD), undefined);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { isWithinHours, type LoginHours } from '@thinman/protocol';
+import { isWithinHours, type LoginHours, msUntilWithinHours } from '@thinman/protocol';
 import { type Access, accessOf } from '../../packages/server/src/core/access.ts';
 import type { ResolvedPolicy } from '../../packages/server/src/core/resolve-policy.ts';
 import { decideSession } from '../../packages/server/src/core/session-limit.ts';
@@ -30,6 +30,37 @@ describe('Login hours', () => {
       assert.equal(isWithinHours(hours, Date.parse(at)), permitted);
     });
   }
+});
+
+describe('Until login hours begin', () => {
+  const until = (at: string, zone: string, ...times: readonly string[]) => {
+    const ms = msUntilWithinHours({ timeZone: zone, times: times.map(spanOf) }, Date.parse(at));
+    return ms === undefined ? undefined : new Date(Date.parse(at) + ms).toISOString();
+  };
+
+  test('is told to the minute, by the clock on the wall there', () => {
+    const days = 'monday-friday 07:00-19:00';
+    assert.equal(until('2026-11-27T03:12:40.500Z', 'Europe/Rome', days), '2026-11-27T06:00:00.000Z', 'this morning');
+    assert.equal(until('2026-11-27T18:00:00Z', 'Europe/Rome', days), '2026-11-30T06:00:00.000Z', 'over the weekend');
+    assert.equal(until('2026-11-27T12:00:00Z', 'Europe/Rome', days), '2026-11-27T12:00:00.000Z', 'now');
+    assert.equal(until('2026-11-27T18:00:00Z', 'UTC', 'friday 07:00-18:00'), '2026-12-04T07:00:00.000Z', 'in a week');
+    assert.equal(until('2026-11-27T18:00:00Z', 'UTC', days, 'friday 22:00-06:00'), '2026-11-27T18:00:00.000Z');
+    assert.equal(
+      until('2026-11-27T19:30:00Z', 'UTC', days, 'friday 22:00-06:00'),
+      '2026-11-27T22:00:00.000Z',
+      'the next',
+    );
+  });
+
+  test('is right over the ends of summer time', () => {
+    assert.equal(until('2026-10-24T22:00:00Z', 'Europe/Rome', 'sunday 07:00-19:00'), '2026-10-25T06:00:00.000Z');
+    assert.equal(until('2026-03-28T22:00:00Z', 'Europe/Rome', 'sunday 07:00-19:00'), '2026-03-29T05:00:00.000Z');
+  });
+
+  test('is never, where there are none or the zone is none', () => {
+    assert.equal(until('2026-11-27T03:00:00Z', 'UTC'), undefined);
+    assert.equal(until('2026-11-27T03:00:00Z', 'Nowhere/There', 'friday 07:00-19:00'), undefined);
+  });
 });
 
 describe('Who may log in where', () => {

@@ -18,6 +18,9 @@ const REPORT: ServerReport = {
   database: { kind: 'mariadb', reachable: false, lagMs: 1 },
   journal: { path: 'journal', bytes: 1, pendingBytes: 1, limitBytes: 1, oldestPendingMs: 1, reserveBytes: 1 },
   link: { server: 'other', connected: true },
+  directories: [
+    { name: 'lab', servers: [{ url: 'ldaps://dc1.lab.test', breaker: 'open', since: 1, lastError: 'silent' }] },
+  ],
   secondaries: [
     {
       ...{ name: 'secondary', linked: true, state: 'serving', epoch: 2, generation: 7, lagMs: 0, journalPending: 0 },

@@ -21,6 +21,20 @@ const NEW = 'alices-second-password';
 const THIRD = 'alices-third-password';
 const FOURTH = 'alices-fourth-password';
 const SCREENS = { wide: { width: 1280, height: 800 }, small: { width: 800, height: 600 } } as const;
+const KIOSK = { name: 'lobby', password: 'the-password-of-the-lobby' } as const;
+const AUTOLOGIN = `
+kind: User
+name: ${KIOSK.name}
+body: { groups: [nurses], password: ${KIOSK.password} }
+---
+kind: Policy
+name: lobby
+body: { scope: device, settings: { session: { autologin: { user: ${KIOSK.name}, password: ${KIOSK.password} } } } }
+---
+kind: Assignment
+name: lobby
+body: { policy: lobby, to: { device: tc-1 } }
+`;
 const LONG = 'Radiologie und Notaufnahme, Befundung mit Diktat (Sozialstation Süd)';
 
 systemTest(
@@ -163,10 +177,28 @@ systemTest(
     // Away for longer than is allowed: a call to the helpdesk.
     await expireCachedLogins(site);
     await expectLogin(tc1, { ...ALICE, password: FOURTH }, 'granted online by primary');
-    await page.locator('#sign-out').press('Enter');
-    await hand.shows('login');
+    await page.locator('#lock').press('Enter');
+    await hand.shows('locked');
     await site.apart(async () => {
       await hand.reads('state-text', /^Offline since/);
+      // Behind a locked screen too: the code is asked for where names are typed, and Back leads to the lock again.
+      hand.countLogin();
+      await page.locator('#lock-password').fill(FOURTH);
+      await page.keyboard.press('Enter');
+      await hand.reads('message', /too long ago/);
+      await hand.shows('login');
+      assert.equal(await page.locator('#user').inputValue(), ALICE.name);
+      await photograph('5-locked-too-old');
+      await page.locator('#ask-code').press('Enter');
+      await hand.shows('emergency');
+      await hand.reads('code-user', new RegExp(`^${ALICE.name}$`));
+      await page.keyboard.press('Escape');
+      await hand.shows('login');
+      await page.locator('#back').press('Enter');
+      await hand.shows('locked');
+      assert.equal((await tc1.status()).session?.locked, true);
+      assert.equal((await tc1.logout()).code, 0);
+      await hand.shows('login');
       await hand.logIn(FOURTH);
       await hand.reads('message', /too long ago/);
       await photograph('5-too-old');
@@ -206,6 +238,30 @@ systemTest(
       await photograph(`10-change-${language}`);
       await page.keyboard.press('Escape');
     }
+    // A kiosk: the page opens on its tiles, and offers nothing that is not for whoever walks past.
+    for (let logins = 0; logins < 4; logins++) hand.countLogin(KIOSK.name);
+    await site.apply(AUTOLOGIN);
+    await page.locator('#language').selectOption('en');
+    await waitFor('the policy', async () => (await tc1.status()).autologin?.user === KIOSK.name || undefined);
+    await page.locator('#sign-out').press('Enter');
+    await hand.shows('session');
+    await hand.reads('welcome', /^Signed in: lobby$/);
+    assert.equal((await tc1.status()).session?.autologin, true);
+    assert.ok((await page.locator('#tiles button').count()) > 0);
+    for (const id of ['lock', 'change-open', 'sign-out']) assert.equal(await page.locator(`#${id}`).isVisible(), false);
+    await photograph('11-kiosk');
+    await page.locator('#other').press('Enter');
+    await hand.shows('login');
+    await hand.focusIsOn('user');
+    await page.locator('#user').fill(KIOSK.name);
+    await page.locator('#password').fill('a-guess');
+    await page.keyboard.press('Enter');
+    await hand.reads('message', /signs that account in by itself/);
+    await photograph('12-kiosk-other');
+    await page.keyboard.press('Escape');
+    await hand.shows('session');
+    assert.equal(await (await page.reload())?.ok(), true);
+    await hand.reads('welcome', /^Signed in: lobby$/);
     assert.deepEqual(
       complaints.filter(complaint => !/Failed to load resource/.test(complaint)),
       [],
@@ -215,10 +271,10 @@ systemTest(
 
 /** Somebody with a keyboard and nothing else. */
 function handOf(page: Page, site: Site, agent: Agent) {
-  const countLogin = () =>
+  const countLogin = (user: string = ALICE.name) =>
     site.history.logins.push({
       device: agent.name,
-      user: ALICE.name,
+      user,
       answer: undefined,
       code: null,
       stderr: '',

@@ -52,12 +52,16 @@ export async function ask(path, body) {
 
 /** @param {string | null} reason @param {number | null | undefined} waitMs @returns {Said} */
 export function denial(reason, waitMs) {
-  return ({ reasons, tryAgain }) => {
+  const fromMs = Date.now() + (waitMs ?? 0);
+  return ({ reasons, tryAgain, permittedFrom, locale }) => {
     const why = Object.hasOwn(reasons, reason ?? '')
       ? /** @type {Record<string, string>} */ (reasons)[reason ?? '']
       : '';
     const text = why || reasons.other;
-    return waitMs ? `${text} ${fill(tryAgain, { seconds: Math.ceil(waitMs / 1000) })}` : text;
+    if (!waitMs) return text;
+    if (reason !== 'not_permitted') return `${text} ${fill(tryAgain, { seconds: Math.ceil(waitMs / 1000) })}`;
+    const shown = /** @type {const} */ ({ weekday: 'long', hour: '2-digit', minute: '2-digit' });
+    return `${text} ${fill(permittedFrom, { when: new Intl.DateTimeFormat(locale, shown).format(fromMs) })}`;
   };
 }
 

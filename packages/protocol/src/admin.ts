@@ -1,7 +1,7 @@
 import Type, { type Static, type TSchema } from 'typebox';
 import { RecordedEvent, SectionResult } from './events.ts';
 import { MAX_PASSWORD_LENGTH } from './limits.ts';
-import { ObjectName, Sha256 } from './names.ts';
+import { LoginName, ObjectName, Sha256 } from './names.ts';
 import { FileHash } from './objects/file.ts';
 import { RolloutSystem } from './objects/rollout.ts';
 import { closed, HttpsUrl } from './objects/shape.ts';
@@ -198,6 +198,44 @@ export const IfAppliedAnswer = Type.Object({
   effective: Type.Optional(EffectiveAnswer),
 });
 export type IfAppliedAnswer = Static<typeof IfAppliedAnswer>;
+
+/** `POST /v1/admin/directories/test`: a directory that is stored, or one that would be; nothing is stored. */
+export const DirectoryTestRequest = closed({
+  name: ObjectName,
+  /** Instead of what is stored under the name. A `bindPassword` that says `secret: set` is the stored one. */
+  body: Type.Optional(ObjectInput.properties.body),
+  /** Looked up there as at a login. */
+  user: Type.Optional(LoginName),
+  /** The user's: one bind, on the first server that answers. */
+  password: Type.Optional(Type.String({ minLength: 1, maxLength: MAX_PASSWORD_LENGTH })),
+});
+export type DirectoryTestRequest = Static<typeof DirectoryTestRequest>;
+
+/** What one step of a look at one server of a directory came to. */
+export const DirectoryFinding = Type.Object({
+  url: Type.String(),
+  step: Type.Union([
+    /** The connection, with its TLS. */
+    Type.Literal('reach'),
+    Type.Literal('service account'),
+    Type.Literal('base DN'),
+    Type.Literal('user filter'),
+    Type.Literal('user'),
+  ]),
+  level: Type.Union([Type.Literal('ok'), Type.Literal('warn'), Type.Literal('fail')]),
+  found: Type.String(),
+  /** What to do; left out where there is nothing to do. */
+  do: Type.Optional(Type.String()),
+});
+export type DirectoryFinding = Static<typeof DirectoryFinding>;
+
+/** Server by server in the order of `urls`; `server`: from where was looked. */
+export const DirectoryTestAnswer = Type.Object({
+  server: Type.String(),
+  name: Type.String(),
+  findings: Type.Array(DirectoryFinding),
+});
+export type DirectoryTestAnswer = Static<typeof DirectoryTestAnswer>;
 
 /** `GET /v1/admin/history/:kind/:name`, newest first. */
 export const HistoryAnswer = Type.Object({

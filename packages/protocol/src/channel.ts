@@ -129,7 +129,13 @@ export const DeviceFrame = Type.Union([
     version: Version,
     /** loginId and user of the open session, and the ETag of the user's bundle that is held. */
     session: Type.Union([
-      Type.Object({ loginId: Uuid, userId: Uuid, bundle: Type.Optional(Type.String({ maxLength: 64 })) }),
+      Type.Object({
+        loginId: Uuid,
+        userId: Uuid,
+        bundle: Type.Optional(Type.String({ maxLength: 64 })),
+        /** As the user's bundle has the name: of a directory's user a server that was started again knows none (ADR 0098). */
+        user: Type.Optional(Type.String({ maxLength: MAX_LOGIN_NAME_LENGTH })),
+      }),
       Type.Null(),
     ]),
     pendingEvents: Type.Integer({ minimum: 0 }),

@@ -19,6 +19,13 @@ export type LocalLoginRequest = Static<typeof LocalLoginRequest>;
 export const LocalUnlockRequest = closed({ password: Type.String({ minLength: 1, maxLength: MAX_PASSWORD_LENGTH }) });
 export type LocalUnlockRequest = Static<typeof LocalUnlockRequest>;
 
+/** What `POST /v1/lock` answers; `nobody` is signed in, or a `kiosk` is by itself: there is nothing to lock. */
+export const LocalLockAnswer = Type.Object({
+  locked: Type.Boolean(),
+  why: Type.Optional(Type.Union([Type.Literal('nobody'), Type.Literal('kiosk')])),
+});
+export type LocalLockAnswer = Static<typeof LocalLockAnswer>;
+
 /** `POST /v1/activity` on a local socket. `idle`: from now on; said again it begins no later. */
 export const ActivityReport = closed({ idle: Type.Boolean() });
 export type ActivityReport = Static<typeof ActivityReport>;

@@ -38,6 +38,32 @@ export const SessionsAnswer = Type.Object({
 });
 export type SessionsAnswer = Static<typeof SessionsAnswer>;
 
+/** Somebody is refused because of failed logins, whatever the password, until then. */
+export const ShownLockout = Type.Object({
+  /** null: on every device on which this user has not logged in lately. */
+  device: Type.Union([Type.String(), Type.Null()]),
+  /** `account_locked`: this user; `too_many_attempts`: whoever tries on that device. */
+  code: Type.Union([Type.Literal('account_locked'), Type.Literal('too_many_attempts')]),
+  /** Unix ms by the server's clock. */
+  until: Type.Integer(),
+});
+export type ShownLockout = Static<typeof ShownLockout>;
+
+/** `GET /v1/admin/users/show?user`: one user as the helpdesk asks for them, by any form of the name, as the server that is asked sees it. */
+export const UserShown = Type.Object({
+  server: Type.String(),
+  /** As the site, or the directory, has it. */
+  name: Type.String(),
+  source: Type.Union([Type.Literal('local'), Type.Literal('directory')]),
+  displayName: Type.Union([Type.String(), Type.Null()]),
+  disabled: Type.Boolean(),
+  /** By an administrator; `thinman user unlock` lifts it. */
+  locked: Type.Boolean(),
+  lockouts: Type.Array(ShownLockout),
+  sessions: SessionsAnswer.properties.items,
+});
+export type UserShown = Static<typeof UserShown>;
+
 /** `GET /v1/admin/offline-users`: of one device, or of one user. */
 export const OfflineUsersQuery = Type.Union([closed({ device: ObjectName }), closed({ user: LoginName })]);
 export type OfflineUsersQuery = Static<typeof OfflineUsersQuery>;

@@ -101,6 +101,26 @@ export const ExportStatus = Type.Object({
 });
 export type ExportStatus = Static<typeof ExportStatus>;
 
+/** A directory and its servers, as the server that was asked has found them. */
+export const DirectoryStanding = Type.Object({
+  name: Type.String(),
+  /** In the order of its `urls`. */
+  servers: Type.Array(
+    Type.Object({
+      url: Type.String(),
+      /** `closed`: it is asked, and was so far answered by; `open`: it is left out until a probe is answered. */
+      breaker: Type.Union([Type.Literal('closed'), Type.Literal('open')]),
+      /** Since when, Unix ms; null: since it is known here. */
+      since: Type.Union([Type.Integer(), Type.Null()]),
+      /** Why it was left out the last time; null: it never was. */
+      lastError: Type.Union([Type.String(), Type.Null()]),
+    }),
+  ),
+  /** What is stored of it cannot be used: it is to be applied anew. */
+  unusable: Type.Optional(Type.Literal(true)),
+});
+export type DirectoryStanding = Static<typeof DirectoryStanding>;
+
 /** `thinman-server status --json`, `thinman status`: for administrators, as it names objects. A contract. */
 export const ServerReport = Type.Object({
   ...ServerStatus.properties,
@@ -117,6 +137,8 @@ export const ServerReport = Type.Object({
   link: Type.Optional(Type.Object({ server: Type.String(), connected: Type.Boolean() })),
   /** On the Primary: every Secondary of the site statement. */
   secondaries: Type.Optional(Type.Array(SecondaryStatus)),
+  /** As this server has found them; left out where the site has none, and by versions before it. */
+  directories: Type.Optional(Type.Array(DirectoryStanding)),
   /** On a Primary in whose place another server was promoted, until it is rebuilt. */
   exported: Type.Optional(ExportStatus),
   /** A Primary that takes no administrative writes, since it sees neither a device nor another server; left out otherwise. */

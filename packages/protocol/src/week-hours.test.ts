@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isWithinWeekHours, WEEK_HOURS_BYTES, weekHours } from './week-hours.ts';
+import { isWithinWeekHours, msUntilWithinWeekHours, WEEK_HOURS_BYTES, weekHours } from './week-hours.ts';
 
 /** Only this hour of the week, from Sunday 0:00 UTC on. */
 function onlyHour(hour: number): string {
@@ -22,6 +22,15 @@ test('each hour of a week is its own bit, in UTC, and the next week is the same'
       assert.ok(!isWithinWeekHours(hours, beginsMs + 3_600_000), `${hour}`);
     }
   }
+});
+
+test('until one begins is told, up to a week', () => {
+  const sundayMs = Date.UTC(2026, 10, 22);
+  const hours = onlyHour(5);
+  assert.equal(msUntilWithinWeekHours(hours, sundayMs + 1_000), 5 * 3_600_000 - 1_000);
+  assert.equal(msUntilWithinWeekHours(hours, sundayMs + 5.5 * 3_600_000), 0);
+  assert.equal(msUntilWithinWeekHours(hours, sundayMs + 6 * 3_600_000), (7 * 24 - 1) * 3_600_000);
+  assert.equal(msUntilWithinWeekHours('A'.repeat(28), sundayMs), undefined);
 });
 
 test('all hours, and what is no week, are no rule; what cannot be read lets nobody in', () => {

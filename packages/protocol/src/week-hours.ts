@@ -23,6 +23,17 @@ export function weekHours(bytes: Uint8Array): WeekHours | undefined {
     .replaceAll('/', '_');
 }
 
+/** How long until one of them begins, in ms; 0: it is one of them; undefined: there is none. */
+export function msUntilWithinWeekHours(hours: WeekHours, nowMs: number): number | undefined {
+  if (isWithinWeekHours(hours, nowMs)) return 0;
+  const nextMs = (Math.floor(nowMs / HOUR_MS) + 1) * HOUR_MS;
+  for (let hour = 0; hour < HOURS_A_WEEK; hour++) {
+    const atMs = nextMs + hour * HOUR_MS;
+    if (isWithinWeekHours(hours, atMs)) return atMs - nowMs;
+  }
+  return undefined;
+}
+
 /** Is this one of them? Unix ms. False as well where it cannot be read: what cannot be told apart is not let in. */
 export function isWithinWeekHours(hours: WeekHours, nowMs: number): boolean {
   let bytes: string;

@@ -262,6 +262,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       },
       link: role() === 'primary' ? undefined : { server: primaryName(), connected: wayIsOpen() },
       secondaries: role() === 'primary' ? linkServer.report() : undefined,
+      directories: directories.standings(),
       exported: superseded() ? leaving.status() : undefined,
       isolated: isolated(),
     });
@@ -293,6 +294,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     directories,
     sessions: () => devices.book.all(),
     unseen: () => unseenServers(),
+    lockouts: user => devices.lockouts(user),
     holdings: {
       of: uid => devices.holdings.of(uid),
       ofUser: (user, limit) => devices.holdings.ofUser(user, limit),

@@ -52,7 +52,7 @@ export function failoverContract(name: string, openPair: (users: readonly string
     const open = (...urls: string[]) => openDirectories({ lab: { ...pair.given, urls } });
     const both = () => open(pair.first.url, pair.second.url);
     const states = (directories: OpenDirectories) =>
-      directories.servers().flatMap(({ servers }) => servers.map(([, state]) => state));
+      directories.standings().flatMap(({ servers }) => servers.map(({ breaker }) => breaker));
     before(async () => {
       pair = await openPair(['alice', ...FAULTS.flatMap(fault => CHUNKS.map(chunk => `${fault}-${chunk}`))]);
     });

@@ -1,4 +1,11 @@
-import type { AgentStatus, ConnectionStatus, LoginResult, Problem, SessionView } from '@thinman/protocol';
+import type {
+  AgentStatus,
+  ConnectionStatus,
+  LocalLockAnswer,
+  LoginResult,
+  Problem,
+  SessionView,
+} from '@thinman/protocol';
 import { LOCAL_PATHS } from '@thinman/protocol/local-api';
 import { CommandFailure, EXIT, type ExitCode } from './exit.ts';
 import { askAgent, LOGIN_DEADLINE_MS, type LocalAnswer } from './local-client.ts';
@@ -38,8 +45,17 @@ async function tellResult(result: LoginResult, json: boolean): Promise<ExitCode>
   return granted ? EXIT.done : EXIT.denied;
 }
 
+const NOTHING_TO_LOCK = {
+  nobody: 'nobody is signed in on this device: there is nothing to lock',
+  kiosk: 'this device has signed itself in (session.autologin), and is never locked',
+} as const;
+
 export async function runLock(dataDir: string): Promise<ExitCode> {
-  taken(await askAgent(dataDir, { method: 'POST', path: LOCAL_PATHS.lock }, true));
+  const { why } = taken<Partial<LocalLockAnswer>>(
+    await askAgent(dataDir, { method: 'POST', path: LOCAL_PATHS.lock }, true),
+  );
+  // No failure: hooks lock whenever a lid is closed.
+  if (why !== undefined) print(NOTHING_TO_LOCK[why]);
   return EXIT.done;
 }
 

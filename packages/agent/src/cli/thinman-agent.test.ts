@@ -40,6 +40,7 @@ const status: AgentStatus = {
   session: { user: 'alice', mode: 'offline', since: 0 },
   pendingEvents: 2,
 };
+let now = status;
 const granted: LoginResult = {
   verdict: 'granted',
   reason: null,
@@ -71,7 +72,7 @@ const asked: string[] = [];
 before(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'thinman-cli-'));
   const agent: LocalAgent = {
-    status: () => status,
+    status: () => now,
     changePassword: async user => ({ changed: false, reason: 'primary_needed', user }),
     emergency: (user, code) => emergencyAnswer(user, code),
     login: async (user, password) => {
@@ -141,6 +142,19 @@ describe('lock and unlock', () => {
     assert.equal(wrong.code, 1);
     assert.match(wrong.stderr, /^denied: /);
     assert.deepEqual(asked, ['lock', 'alice:right', 'alice:wrong']);
+  });
+
+  test('say that there is nothing to lock, which fails no hook', async () => {
+    for (const [session, words] of [
+      [null, /^nobody is signed in on this device: .*\n$/],
+      [{ user: 'lobby', mode: 'online', since: 0, autologin: true }, /^this device has signed itself in .*\n$/],
+    ] as const) {
+      now = { ...status, session };
+      const { code, stdout, stderr } = await run(['lock', '--data', dataDir]);
+      now = status;
+      assert.deepEqual([code, stderr], [0, '']);
+      assert.match(stdout, words);
+    }
   });
 });
 

@@ -21,8 +21,14 @@ export function describeGrant(result: LoginResult): string {
 export function describeDenial(result: LoginResult): string {
   const code = result.reason ?? 'internal';
   const title = isErrorCode(code) ? ERRORS[code].title : 'The login was denied.';
-  const wait = result.retryAfterMs === undefined ? '' : ` Try again in ${Math.ceil(result.retryAfterMs / 1000)} s.`;
+  const wait = result.retryAfterMs === undefined ? '' : waitInWords(code, result.retryAfterMs);
   return visible(`denied: ${title}${wait} (${code}, ${result.mode})`);
+}
+
+function waitInWords(code: string, retryAfterMs: number): string {
+  // The hours in which it is permitted begin then.
+  if (code === 'not_permitted') return ` It is permitted from ${moment(Date.now() + retryAfterMs)} on.`;
+  return ` Try again in ${Math.ceil(retryAfterMs / 1000)} s.`;
 }
 
 export function describeSession({ user, connections }: SessionView): string {

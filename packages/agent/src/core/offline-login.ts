@@ -1,4 +1,11 @@
-import { isWithinHours, isWithinWeekHours, type OfflineCode, type OfflineRules } from '@thinman/protocol';
+import {
+  isWithinHours,
+  isWithinWeekHours,
+  msUntilWithinHours,
+  msUntilWithinWeekHours,
+  type OfflineCode,
+  type OfflineRules,
+} from '@thinman/protocol';
 import type { OfflineFailures, Tombstone } from '../ports.ts';
 import { doubling } from './backoff.ts';
 import { emergencyRules } from './emergency.ts';
@@ -40,7 +47,9 @@ export function decideOffline(facts: OfflineFacts, finalAnswerSeen: boolean): Of
   const { rules, lastOnlineMs } = cached;
   if (!rules.allowed) return denied('offline_not_allowed');
   if (facts.emergency !== undefined) {
-    if (isOutOfHours(rules, facts.emergency.nowMs)) return denied('not_permitted');
+    if (isOutOfHours(rules, facts.emergency.nowMs)) {
+      return denied('not_permitted', waitForHours(rules, facts.emergency.nowMs));
+    }
     const waitMs = remainingWaitMs(failures, emergencyRules(rules), facts.emergency.nowMs);
     return waitMs > 0 ? denied('offline_attempts_exhausted', waitMs) : { kind: 'may_open' };
   }
@@ -49,7 +58,7 @@ export function decideOffline(facts: OfflineFacts, finalAnswerSeen: boolean): Of
   if (waitMs > 0) return denied('offline_attempts_exhausted', waitMs);
   if (now < lastOnlineMs - rules.graceMs) return denied('clock_went_back');
   if (now > lastOnlineMs + rules.maxAgeMs) return denied('cached_login_expired');
-  if (isOutOfHours(rules, now)) return denied('not_permitted');
+  if (isOutOfHours(rules, now)) return denied('not_permitted', waitForHours(rules, now));
   return { kind: 'may_open' };
 }
 
@@ -57,6 +66,17 @@ export function decideOffline(facts: OfflineFacts, finalAnswerSeen: boolean): Of
 function isOutOfHours({ hours, directoryHours }: OfflineRules, nowMs: number): boolean {
   if (directoryHours !== undefined && !isWithinWeekHours(directoryHours, nowMs)) return true;
   return hours !== undefined && !isWithinHours(hours, nowMs);
+}
+
+/** Until both let the user in, where one can be waited for after the other; undefined: it cannot be told. */
+function waitForHours(rules: OfflineRules, nowMs: number): number | undefined {
+  const { hours, directoryHours } = rules;
+  const waits = [
+    hours === undefined ? 0 : msUntilWithinHours(hours, nowMs),
+    directoryHours === undefined ? 0 : msUntilWithinWeekHours(directoryHours, nowMs),
+  ];
+  const longest = Math.max(...waits.map(waitMs => waitMs ?? Number.NaN));
+  return Number.isNaN(longest) || isOutOfHours(rules, nowMs + longest) ? undefined : longest;
 }
 
 /** How long the user must still wait after wrong passwords, in whole ms; 0: not at all. */

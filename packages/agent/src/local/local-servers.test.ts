@@ -161,7 +161,14 @@ test('whether the device is used is heard on both sockets', async () => {
 test('a screen is locked and unlocked on both sockets, by the password alone; locked, nothing is opened', async () => {
   const unlock = (socket: string, password: string) => ask(socket, 'POST', '/v1/unlock', JSON.stringify({ password }));
   assert.equal((await unlock(login(), 'right')).status, 404, 'nobody is signed in');
+  const lock = async () => (await ask(login(), 'POST', '/v1/lock')).body;
+  assert.deepEqual(await lock(), { locked: false, why: 'nobody' });
   const session = { user: 'alice', mode: 'online', since: 1 } as const;
+  agent.change({ session: { ...session, autologin: true } });
+  assert.deepEqual(await lock(), { locked: false, why: 'kiosk' });
+  agent.change({ session });
+  assert.deepEqual(await lock(), { locked: true });
+  agent.asked.length = 0;
   agent.change({ session: { ...session, locked: true } });
   for (const socket of [login(), control()]) {
     assert.equal((await ask(socket, 'POST', '/v1/lock')).status, 200);

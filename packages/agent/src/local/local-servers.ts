@@ -4,7 +4,6 @@ import {
   type AgentStatus,
   ConnectionRequest,
   LOCAL_PATHS,
-  LocalLoginRequest,
   type PublicAgentStatus,
 } from '@thinman/protocol';
 import { agentPaths } from '../config.ts';
@@ -16,8 +15,11 @@ import { createFailureLimit, MAX_FAILURES_AN_HOUR } from './failure-limit.ts';
 import { sendJson, sendProblem, takeBody } from './http-json.ts';
 import type { LocalAgent } from './local-agent.ts';
 import type { UnixAccountSettings } from './local-settings.ts';
+import { lockRoute } from './lock-route.ts';
+import { loginRoute } from './login-route.ts';
 import { createPamRoute } from './pam-route.ts';
 import { passwordRoute } from './password-route.ts';
+import type { Called } from './try-route.ts';
 import { listenOnSocket } from './unix-socket.ts';
 import { unlockRoute } from './unlock-route.ts';
 
@@ -75,22 +77,19 @@ export async function createLocalServers(options: {
     agent.activity(body.idle);
     sendJson(response, {});
   };
-  const lock: Handler = (_request, response) => {
-    agent.lock();
-    sendJson(response, {});
-  };
+  const lock: Handler = (_request, response) => lockRoute(agent, response);
   const control = serve({
     [`GET ${LOCAL_PATHS.status}`]: (_request, response) => sendJson(response, agent.status()),
     [`GET ${LOCAL_PATHS.events}`]: (_request, response, room) => addListener(full, response, room),
-    [`POST ${LOCAL_PATHS.login}`]: (request, response, room) => login(agent, request, response, room),
+    [`POST ${LOCAL_PATHS.login}`]: (...call) => loginRoute(agent, called(call)),
     [`POST ${LOCAL_PATHS.pam}`]: (request, response, room) => pam(request, response, room),
     [`GET ${LOCAL_PATHS.greeter}`]: (_request, response) => {
       const url = options.greeterUrl?.();
       if (url === undefined) sendProblem(response, 'not_found', { detail: NO_GREETER });
       else sendJson(response, { url });
     },
-    [`POST ${LOCAL_PATHS.emergency}`]: (request, response, room) => emergencyRoute(agent, request, response, room),
-    [`POST ${LOCAL_PATHS.password}`]: (request, response, room) => passwordRoute(agent, request, response, room),
+    [`POST ${LOCAL_PATHS.emergency}`]: (...call) => emergencyRoute(agent, called(call)),
+    [`POST ${LOCAL_PATHS.password}`]: (...call) => passwordRoute(agent, called(call)),
     [`POST ${LOCAL_PATHS.logout}`]: async (_request, response, room) => {
       room.isServed(response);
       await agent.logout();
@@ -98,7 +97,7 @@ export async function createLocalServers(options: {
     },
     [`POST ${LOCAL_PATHS.activity}`]: activity,
     [`POST ${LOCAL_PATHS.lock}`]: lock,
-    [`POST ${LOCAL_PATHS.unlock}`]: (request, response, room) => unlockRoute(agent, request, response, room),
+    [`POST ${LOCAL_PATHS.unlock}`]: (...call) => unlockRoute(agent, called(call)),
     [`GET ${LOCAL_PATHS.session}`]: (_request, response) => sendJson(response, agent.session()),
     [`POST ${LOCAL_PATHS.connect}`]: (request, response) => onConnection(agent, 'connect', request, response),
     [`POST ${LOCAL_PATHS.disconnect}`]: (request, response) => onConnection(agent, 'disconnect', request, response),
@@ -106,14 +105,13 @@ export async function createLocalServers(options: {
   const open = serve({
     [`GET ${LOCAL_PATHS.status}`]: (_request, response) => sendJson(response, publicStatus(agent.status())),
     [`GET ${LOCAL_PATHS.events}`]: (_request, response, room) => addListener(limited, response, room),
-    [`POST ${LOCAL_PATHS.login}`]: (request, response, room) => login(agent, request, response, room, limit),
+    [`POST ${LOCAL_PATHS.login}`]: (...call) => loginRoute(agent, called(call, limit)),
     [`POST ${LOCAL_PATHS.pam}`]: (request, response, room) => pam(request, response, room, limit),
     [`POST ${LOCAL_PATHS.activity}`]: activity,
     [`POST ${LOCAL_PATHS.lock}`]: lock,
-    [`POST ${LOCAL_PATHS.unlock}`]: (request, response, room) => unlockRoute(agent, request, response, room, limit),
-    [`POST ${LOCAL_PATHS.emergency}`]: (request, response, room) =>
-      emergencyRoute(agent, request, response, room, limit),
-    [`POST ${LOCAL_PATHS.password}`]: (request, response, room) => passwordRoute(agent, request, response, room, limit),
+    [`POST ${LOCAL_PATHS.unlock}`]: (...call) => unlockRoute(agent, called(call, limit)),
+    [`POST ${LOCAL_PATHS.emergency}`]: (...call) => emergencyRoute(agent, called(call, limit)),
+    [`POST ${LOCAL_PATHS.password}`]: (...call) => passwordRoute(agent, called(call, limit)),
   });
 
   const close = async () => {
@@ -177,22 +175,8 @@ async function onConnection(
   sendJson(response, agent.session().connections.find(connection => connection.name === name) ?? {});
 }
 
-async function login(
-  agent: LocalAgent,
-  request: IncomingMessage,
-  response: ServerResponse,
-  room: ConnectionRoom,
-  limit?: ReturnType<typeof createFailureLimit>,
-): Promise<void> {
-  const body = await takeBody(LocalLoginRequest, request, response);
-  if (body === undefined) return;
-  room.isServed(response);
-  const { user, password } = body;
-  const run = () => agent.login(user, password);
-  const tried = await (limit?.attempt(run, result => result.verdict === 'denied') ??
-    run().then(result => ({ result })));
-  if ('result' in tried) sendJson(response, tried.result);
-  else sendProblem(response, 'too_many_attempts', { retryAfterMs: tried.waitMs });
+function called([request, response, room]: Parameters<Handler>, limit?: Called['limit']): Called {
+  return { request, response, room, limit };
 }
 
 function addListener(

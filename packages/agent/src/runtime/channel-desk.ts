@@ -147,10 +147,10 @@ export function createChannelDesk(
   }
 
   function sessionWords({ loginId, userId, user }: { loginId: string; userId: string; user: string }) {
+    const opened = context.keyring.get(loginId)?.opened;
     // Of one who is not kept here the session alone has it.
-    const bundle =
-      unlessTrouble(() => cache.cachedLogin(user)?.bundleEtag)?.done ?? context.keyring.get(loginId)?.opened?.etag;
-    return { loginId, userId, ...(bundle !== undefined && { bundle }) };
+    const bundle = unlessTrouble(() => cache.cachedLogin(user)?.bundleEtag)?.done ?? opened?.etag;
+    return { loginId, userId, user: opened?.user.name ?? user, ...(bundle !== undefined && { bundle }) };
   }
 
   function keepGiven(bundle: HelloBundle | undefined): GivenBundle | undefined {

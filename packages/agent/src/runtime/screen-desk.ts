@@ -5,6 +5,7 @@ import {
   type LoginResult,
   NO_VERSION,
 } from '@thinman/protocol';
+import { maySamePerson } from '../core/same-person.ts';
 import { isLocked, type KeptSession, keptOf, modeOf } from '../core/state.ts';
 import type { SessionStore } from '../ports.ts';
 import { autologinOf, createAutologinDesk } from './autologin-desk.ts';
@@ -40,8 +41,13 @@ export function createScreenDesk(
     state,
     settings: () => deviceBundle()?.settings,
     login: ({ user, password }) => request(user, password),
+    isSame,
     end: () => dispatch({ kind: 'logoutRequested' }),
   });
+
+  function isSame(user: string, other: string): boolean {
+    return maySamePerson(user, other, state().site);
+  }
 
   /** What holds here now: of whoever works here before that of the device. */
   function settings(): EffectiveSettings {
@@ -71,16 +77,23 @@ export function createScreenDesk(
 
   const isKeptLocked = () => deviceBundle()?.settings[UNLOCK_BY] === 'same-user';
 
-  function refusalFor(user: string): string | undefined {
-    if (autologin.isAccount(user)) return 'autologin_only';
+  /** Whose session is locked so that nobody else gets in. */
+  function keeper(): string | undefined {
     const { session } = state();
-    if (session.kind !== 'open' || !isLocked(session) || isKiosk() || session.user === user) return undefined;
-    return isKeptLocked() ? 'session_locked' : undefined;
+    return session.kind === 'open' && isLocked(session) && !isKiosk() && isKeptLocked() ? session.user : undefined;
+  }
+
+  function refusalFor(user: string): string | undefined {
+    // By the form of a name alone, so that no attempt of the account is used up: a person whose name may mean it too is refused as well.
+    if (autologin.isAccount(user)) return 'autologin_only';
+    const kept = keeper();
+    return kept === undefined || isSame(user, kept) ? undefined : 'session_locked';
   }
 
   async function login(user: string, password: string): Promise<LoginResult> {
     const reason = refusalFor(user);
-    if (reason === undefined) return request(user, password);
+    // Under the name of the session: whoever else the typed one may mean has another password.
+    if (reason === undefined) return request(keeper() ?? user, password);
     // No server is asked, nothing is counted, and whether the password is right is not said.
     const denied = { verdict: 'denied', reason, mode: modeOf(state()), server: null, elapsedMs: 0 } as const;
     record('login', { ...denied, subject: null }, user);

@@ -47,6 +47,31 @@ export function isWithinHours({ timeZone = 'UTC', times }: LoginHours, nowMs: nu
   });
 }
 
+const MINUTE_MS = 60_000;
+const MINUTES_A_DAY = 24 * MINUTES_AN_HOUR;
+const MINUTES_A_WEEK = DAYS.length * MINUTES_A_DAY;
+/** A clock that was set forward or back meanwhile (summer time) shifts what was counted by this. */
+const SHIFTS_MS = [0, -60 * MINUTE_MS, 60 * MINUTE_MS];
+
+/** How long until one of them begins, in ms; 0: it is one of them; undefined: none begins within a week, or the zone is none. */
+export function msUntilWithinHours(hours: LoginHours, nowMs: number): number | undefined {
+  if (isWithinHours(hours, nowMs)) return 0;
+  const wall = wallClock(hours.timeZone ?? 'UTC', nowMs);
+  if (wall === undefined) return undefined;
+  const thisMinuteMs = Math.floor(nowMs / MINUTE_MS) * MINUTE_MS;
+  const begins = hours.times.flatMap(({ days, from }) =>
+    days.map(day => {
+      const inDays = DAYS.indexOf(day) - wall.day;
+      const minutes = inDays * MINUTES_A_DAY + minuteOf(from) - wall.minute;
+      return thisMinuteMs + ((minutes + MINUTES_A_WEEK) % MINUTES_A_WEEK) * MINUTE_MS;
+    }),
+  );
+  const moments = begins
+    .flatMap(atMs => SHIFTS_MS.map(shiftMs => atMs + shiftMs))
+    .filter(atMs => atMs > nowMs && isWithinHours(hours, atMs));
+  return moments.length === 0 ? undefined : Math.min(...moments) - nowMs;
+}
+
 /** Whether this machine's time zone database has it. */
 export function isTimeZone(timeZone: string): boolean {
   return formatIn(timeZone) !== undefined;

@@ -1,6 +1,7 @@
 import type { AssignmentTarget, ServerReport, SiteStatement } from '@thinman/protocol';
 import type { SiteConfig } from '../core/site-config.ts';
 import type { Holdings } from '../device-plane/channel/holdings.ts';
+import type { Lockout } from '../device-plane/login-guard.ts';
 import type { KnownSession } from '../device-plane/session-book.ts';
 import type {
   Clock,
@@ -54,6 +55,8 @@ export type AdminDeps = {
   unseen?(): readonly string[];
   /** What devices last told this server of who could log in there without one. */
   readonly holdings?: Pick<Holdings, 'of' | 'ofUser'> & { isConnected(deviceUid: string): boolean };
+  /** Where a user is refused now because of failed logins. */
+  lockouts?(user: string): readonly Lockout[];
   /** Users whom a directory has, by any of their names. */
   readonly directories?: NamesOfDirectories;
   /** How far the devices of a rollout are; the Primary alone counts them. */
@@ -75,6 +78,7 @@ export type WriteDeps = Omit<
   | 'unseen'
   | 'holdings'
   | 'directories'
+  | 'lockouts'
 >;
 
 /** Who administers. `local`: came by the admin socket, which only an owner can open. */

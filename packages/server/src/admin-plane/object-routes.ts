@@ -17,9 +17,10 @@ import { apply } from './apply.ts';
 import { withinDatabaseDeadline } from './commit.ts';
 import { didYouMean } from './nearest.ts';
 import { olderServers } from './older-servers.ts';
-import { present } from './present.ts';
+import { type Beside, present } from './present.ts';
 import { remove } from './remove.ts';
 import { type AdminRoute, badRequest, text, wholeNumber } from './route.ts';
+import { lockoutsOf } from './show-user.ts';
 
 /** Entries of one object's history in one answer. */
 const MAX_HISTORY = 1000;
@@ -71,7 +72,7 @@ export function objectRoutes(deps: AdminDeps): readonly AdminRoute[] {
       handle: ({ params }) =>
         withKind(params.kind, kind => {
           const object = deps.replica.get(kind, params.name ?? '');
-          return object === undefined ? noSuchObject(kind, params.name) : done(present(object, deps.rolloutStanding));
+          return object === undefined ? noSuchObject(kind, params.name) : done(present(object, besideOf(deps)));
         }),
     },
     {
@@ -119,6 +120,10 @@ function withKind<T>(kind: string | undefined, answer: (kind: ObjectKind) => T):
   return refused('not_found', { detail: `"${kind}" is no kind of object${didYouMean(kind ?? '', kinds)}` });
 }
 
+function besideOf(deps: AdminDeps): Beside {
+  return { standingOf: deps.rolloutStanding, lockoutsOf: user => lockoutsOf(deps, user) };
+}
+
 function noSuchObject(kind: ObjectKind, name: string | undefined): Outcome<never> {
   return refused('not_found', { detail: `There is no ${kind} "${name}".` });
 }
@@ -129,8 +134,9 @@ function list(deps: AdminDeps, kind: ObjectKind, query: Readonly<Record<string, 
   const after = text(query.after);
   const found = deps.replica.list(kind, { limit: limit + 1, ...(after === undefined ? {} : { after }) });
   const page = found.slice(0, limit);
+  const beside = besideOf(deps);
   return done({
-    items: page.map(object => present(object, deps.rolloutStanding)),
+    items: page.map(object => present(object, beside)),
     next: found.length > limit ? (page.at(-1)?.name ?? null) : null,
   });
 }

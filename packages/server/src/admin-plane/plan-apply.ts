@@ -153,10 +153,17 @@ function checkWritable({ input, stored }: Draft): readonly FieldProblem[] {
   if (
     input.kind === 'Rollout' ||
     input.status === undefined ||
-    canonicalJson(input.status) === canonicalJson(present(stored).status)
+    canonicalJson(lasting(input.status)) === canonicalJson(present(stored).status)
   )
     return [];
   return [at(input, 'status', 'is read-only and differs from what the server holds: leave it out')];
+}
+
+/** Lockouts of a user come and go by themselves too. */
+function lasting(status: unknown): unknown {
+  if (typeof status !== 'object' || status === null) return status;
+  const { lockouts: _passing, ...rest } = status as Record<string, unknown>;
+  return rest;
 }
 
 /** `generation: 0` says that it must not exist yet. */

@@ -7,6 +7,7 @@ import type {
   RolloutDevices,
   RolloutSystem,
   ServerSystem,
+  ShownLockout,
   UserSystem,
 } from '@thinman/protocol';
 import { isOut } from '../core/rollout.ts';
@@ -18,9 +19,16 @@ export type StandingOf = (
   rollout: string,
 ) => { readonly devices: RolloutDevices | undefined; readonly isCounting: boolean } | undefined;
 
+/** What servers know of objects beside them. */
+export type Beside = {
+  readonly standingOf?: StandingOf | undefined;
+  /** Where a user is refused now because of failed logins. */
+  readonly lockoutsOf?: ((user: string) => readonly ShownLockout[]) | undefined;
+};
+
 /** An object as it is given out. What servers keep beside the body is shown only where it is safe and of use. */
-export function present(object: StoredObject, standingOf?: StandingOf): ObjectOutput {
-  const status = statusOf(object, standingOf);
+export function present(object: StoredObject, beside: Beside = {}): ObjectOutput {
+  const status = statusOf(object, beside);
   return {
     kind: object.kind,
     name: object.name,
@@ -33,7 +41,7 @@ export function present(object: StoredObject, standingOf?: StandingOf): ObjectOu
 /** Read-only facts of an object; undefined where there are none. */
 function statusOf(
   { kind, name, body, system, uid }: StoredObject,
-  standingOf?: StandingOf,
+  { standingOf, lockoutsOf }: Beside,
 ): Record<string, unknown> | undefined {
   switch (kind) {
     case 'Device': {
@@ -42,13 +50,11 @@ function statusOf(
     }
     case 'User': {
       const { credential } = system as UserSystem;
-      if (credential === undefined) return { credential: 'none' };
-      return {
-        credential: 'set',
-        credentialVersion: credential.version,
-        credentialChangedAt: credential.changedAt,
-        kdf: credential.kdf,
-      };
+      const lockouts = lockoutsOf?.(name) ?? [];
+      const refused = lockouts.length === 0 ? {} : { lockouts: [...lockouts] };
+      if (credential === undefined) return { credential: 'none', ...refused };
+      const { version: credentialVersion, changedAt: credentialChangedAt, kdf } = credential;
+      return { credential: 'set', credentialVersion, credentialChangedAt, kdf, ...refused };
     }
     case 'Administrator':
       return { credential: (system as AdministratorSystem).passwordHash === undefined ? 'none' : 'set' };

@@ -1,6 +1,7 @@
 import {
   DEFAULT_PAGE_SIZE,
   DeviceTokenRequest,
+  DirectoryTestRequest,
   EmergencyCodeRequest,
   IfAppliedRequest,
   MAX_PAGE_SIZE,
@@ -22,6 +23,7 @@ import { ifApplied } from './if-applied.ts';
 import { objectsUnread } from './object-routes.ts';
 import { rollbackSite } from './rollback.ts';
 import { type AdminRoute, badRequest, text, wholeNumber } from './route.ts';
+import { testDirectory } from './test-directory.ts';
 import { makeToken } from './tokens.ts';
 
 /** What is not about one object: tokens, effective policy, events, this server's state. */
@@ -74,6 +76,15 @@ export function siteRoutes(deps: AdminDeps): readonly AdminRoute[] {
       handle({ actor, body }) {
         const parsed = parseValue(EmergencyCodeRequest, body);
         return parsed.ok ? emergencyCodeOf(deps, actor, parsed.value) : badRequest(parsed.problems);
+      },
+    },
+    {
+      method: 'POST',
+      url: '/directories/test',
+      needs: 'owner',
+      handle({ body }) {
+        const parsed = parseValue(DirectoryTestRequest, body);
+        return parsed.ok ? testDirectory(deps, parsed.value) : badRequest(parsed.problems);
       },
     },
     { method: 'GET', url: '/status', needs: 'viewer', handle: () => done(deps.status()) },

@@ -1,21 +1,12 @@
 import { visibleLines } from '@thinman/protocol';
-import { type Command, CommanderError } from 'commander';
-import { ConfigError } from '../config.ts';
 import { IdentityDamaged } from '../identity/identity-files.ts';
 import { JournalOfNewerVersion } from '../journal/errors.ts';
 import { type SqliteTrouble, troubleOf } from '../record/dialects/sqlite-file.ts';
 import { DatabaseFileUnreadable, DatabaseUnavailable, DatabaseUnfit } from '../record/errors.ts';
 import { JoinDenied, PrimaryUnreachable } from '../setup/errors.ts';
+import { explainCommon, quiet } from './explain.ts';
 import { outliveReaders } from './standard-streams.ts';
-import {
-  CommandError,
-  EXIT,
-  type ExitCode,
-  exitCodeOf,
-  misuse,
-  RefusedByServer,
-  refusalLines,
-} from './thinman/command-error.ts';
+import { EXIT, type ExitCode, exitCodeOf } from './thinman/command-error.ts';
 import { serverProgram } from './thinman-server/program.ts';
 
 /** Files of a server are its own: databases, their -wal files, sockets. */
@@ -37,12 +28,6 @@ export async function main(argv: string[]): Promise<void> {
   }
 }
 
-/** commander neither ends the process nor writes errors of its own (several lines, exit code 1). */
-function quiet(command: Command): void {
-  command.exitOverride().configureOutput({ outputError: () => {} });
-  for (const inner of command.commands) quiet(inner);
-}
-
 type Explanation = {
   readonly exitCode: ExitCode;
   readonly line: string;
@@ -55,8 +40,9 @@ function explain(error: unknown): Explanation {
     const { where, finding } = error;
     return { exitCode: EXIT.misuse, line: `${where}: ${finding.what}. Run there:`, sql: finding.mend };
   }
-  if (error instanceof CommandError) return { exitCode: error.exitCode, line: error.message };
-  if (error instanceof ConfigError || error instanceof IdentityDamaged || error instanceof JournalOfNewerVersion) {
+  const common = explainCommon('thinman-server', error);
+  if (common !== undefined) return { exitCode: common.exitCode, line: common.lines.join('; ') };
+  if (error instanceof IdentityDamaged || error instanceof JournalOfNewerVersion) {
     return { exitCode: EXIT.misuse, line: error.message };
   }
   if (error instanceof DatabaseFileUnreadable) {
@@ -64,15 +50,6 @@ function explain(error: unknown): Explanation {
   }
   if (error instanceof PrimaryUnreachable) return { exitCode: EXIT.unreachable, line: error.message };
   if (error instanceof JoinDenied) return { exitCode: exitCodeOf(error.problem), line: error.message };
-  if (error instanceof RefusedByServer) {
-    return { exitCode: exitCodeOf(error.problem), line: refusalLines(error.problem).join('; ') };
-  }
-  if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return { exitCode: EXIT.done, line: '' };
-    // Help that nobody asked for is there already: a command was missing.
-    if (error.code === 'commander.help') return { exitCode: EXIT.misuse, line: '' };
-    return { exitCode: EXIT.misuse, line: misuse('thinman-server', error) };
-  }
   return { exitCode: EXIT.failed, line: systemFailure(error) };
 }
 

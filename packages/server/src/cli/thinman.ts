@@ -1,16 +1,7 @@
 import { visibleLines } from '@thinman/protocol';
-import { type Command, CommanderError } from 'commander';
-import { ConfigError } from '../config.ts';
+import { type Explanation, explainCommon, quiet } from './explain.ts';
 import { outliveReaders } from './standard-streams.ts';
-import {
-  CommandError,
-  EXIT,
-  type ExitCode,
-  exitCodeOf,
-  misuse,
-  RefusedByServer,
-  refusalLines,
-} from './thinman/command-error.ts';
+import { EXIT, type ExitCode } from './thinman/command-error.ts';
 import { shieldKeys } from './thinman/device-commands.ts';
 import { thinmanProgram } from './thinman/program.ts';
 
@@ -30,7 +21,7 @@ export async function runThinman(argv: readonly string[], streams: Streams): Pro
   const out = (text: string) => streams.out(visibleLines(text));
   const err = (text: string) => streams.err(visibleLines(text));
   const program = thinmanProgram(out);
-  quiet(program, { out, err });
+  quiet(program, { writeOut: out, writeErr: err });
   try {
     await program.parseAsync(shieldKeys(argv));
     return EXIT.done;
@@ -41,24 +32,8 @@ export async function runThinman(argv: readonly string[], streams: Streams): Pro
   }
 }
 
-/** commander neither ends the process nor writes errors of its own (several lines, exit code 1). */
-function quiet(command: Command, { out, err }: Streams): void {
-  command.exitOverride().configureOutput({ writeOut: out, writeErr: err, outputError: () => {} });
-  for (const inner of command.commands) quiet(inner, { out, err });
-}
-
-function explain(error: unknown): { readonly exitCode: ExitCode; readonly lines: readonly string[] } {
-  if (error instanceof CommandError) return error;
-  if (error instanceof RefusedByServer) {
-    return { exitCode: exitCodeOf(error.problem), lines: refusalLines(error.problem) };
-  }
-  if (error instanceof ConfigError) return { exitCode: EXIT.misuse, lines: [error.message] };
-  if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return { exitCode: EXIT.done, lines: [] };
-    // Help that nobody asked for is there already: a command was missing.
-    if (error.code === 'commander.help') return { exitCode: EXIT.misuse, lines: [] };
-    return { exitCode: EXIT.misuse, lines: [misuse('thinman', error)] };
-  }
+function explain(error: unknown): Explanation {
   const message = error instanceof Error ? error.message : String(error);
-  return { exitCode: EXIT.failed, lines: [`failed: ${message.replaceAll('\n', ' ')}`] };
+  const failed = { exitCode: EXIT.failed, lines: [`failed: ${message.replaceAll('\n', ' ')}`] };
+  return explainCommon('thinman', error) ?? failed;
 }

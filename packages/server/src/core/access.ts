@@ -1,4 +1,4 @@
-import { isWithinHours, type LoginHours } from '@thinman/protocol';
+import { isWithinHours, type LoginHours, msUntilWithinHours } from '@thinman/protocol';
 import type { ResolvedPolicy } from './resolve-policy.ts';
 import { groupChain, groupDepths, type SiteConfig, type Subject } from './site-config.ts';
 
@@ -41,6 +41,11 @@ export function accessOf(config: SiteConfig, subject: Subject, settings: Resolve
 export function notPermitted({ isPlace, hours }: Access, nowMs: number): NotPermitted | undefined {
   if (!isPlace) return 'place';
   return hours === undefined || isWithinHours(hours, nowMs) ? undefined : 'hours';
+}
+
+/** How long until the hours begin, where they are what stands in the way; undefined: waiting helps nobody. */
+export function waitOf({ isPlace, hours }: Access, nowMs: number): number | undefined {
+  return isPlace && hours !== undefined ? msUntilWithinHours(hours, nowMs) : undefined;
 }
 
 type Check = readonly [allowed: readonly string[] | null | undefined, isThere: readonly (string | undefined)[]];

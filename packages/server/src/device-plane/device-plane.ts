@@ -11,6 +11,7 @@ import {
   parseVersion,
   RenewRequest,
   SESSION_BEGAN_HEADER,
+  type UserBody,
   VERSION_HEADER,
   VouchRequest,
 } from '@thinman/protocol';
@@ -30,6 +31,7 @@ import type { DeviceDeps } from './device-deps.ts';
 import { checkDevice, createDeviceGate, stateRefusal } from './device-gate.ts';
 import { createDirectoryAccounts } from './directory-accounts.ts';
 import { createDirectoryPersons } from './directory-persons.ts';
+import { isDirectoryUser } from './directory-user.ts';
 import { createEnrolment } from './enrolment.ts';
 import { noneMatch } from './etag.ts';
 import { createEventIntake } from './event-intake.ts';
@@ -37,7 +39,7 @@ import { fileRoute } from './file-route.ts';
 import { forgetGoneDevices } from './gone-devices.ts';
 import { createLogin } from './login.ts';
 import { createLoginBegin } from './login-begin.ts';
-import { createLoginGuard } from './login-guard.ts';
+import { createLoginGuard, type Lockout } from './login-guard.ts';
 import { createPasswordChange } from './password-change.ts';
 import { createSessionBook, type SessionBook } from './session-book.ts';
 import { momentOf, type ProvedSession } from './session-gate.ts';
@@ -70,6 +72,8 @@ export type DevicePlane = {
   readonly book: SessionBook;
   /** Who could log in where without a server. */
   readonly holdings: Channels['holdings'];
+  /** Where this user, by any form of the name, is refused now because of failed logins. */
+  lockouts(user: string): readonly Lockout[];
   /** ETag of the bundle that this device would be given now. */
   currentEtag(device: StoredObject): string;
   /** The server's state or the statement has changed: devices are told. */
@@ -102,7 +106,7 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     const { loginId, userId } = session;
     // It was not there when that was told.
     if (deps.journal.isEnded(loginId)) return channels.sessionsEnded([loginId]);
-    const user = (deps.replica.findByUid('User', userId) ?? accounts.user(userId))?.name ?? null;
+    const user = (deps.replica.findByUid('User', userId) ?? accounts.user(userId))?.name ?? session.user ?? null;
     const sinceMs = Math.min(momentOf(loginId), deps.clock.nowMs());
     book.opened({ deviceId: device.uid, device: device.name, userId, user, loginId, mode, sinceMs }, 'device');
   });
@@ -221,6 +225,14 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     connectedCount: channels.count,
     book,
     holdings: channels.holdings,
+    lockouts(user) {
+      if (isDirectoryUser(deps, user)) {
+        const { key, also, unlockedAt } = persons.of(user);
+        return guard.lockouts(key, unlockedAt, also);
+      }
+      const body = deps.replica.get('User', user)?.body as UserBody | undefined;
+      return guard.lockouts(user, body?.unlockedAt);
+    },
     currentEtag: device => bundles.device(device).etag,
     announce: channels.announce,
     sessionsEnded: channels.sessionsEnded,

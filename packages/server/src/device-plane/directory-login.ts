@@ -127,7 +127,10 @@ export function createDirectoryLogin(
     const refusal = accountRefusal(ownWords(replica, account.name), clock.nowMs());
     if (refusal !== undefined) return deny(attempt, refusal, { userId: account.userId });
     const opening = mayOpen(device, accounts.remember(account), request.loginId, undefined);
-    if (opening.kind === 'not_permitted') return deny(attempt, opening.kind, { more: { why: opening.why } });
+    if (opening.kind === 'not_permitted') {
+      const { kind, why, ...later } = opening;
+      return deny(attempt, kind, { ...later, more: { why } });
+    }
     if (opening.kind !== 'open') return deny(attempt, 'too_many_sessions', {});
     const ended = opening.ends.map(loginId => ({ loginId, atMs: clock.nowMs() }));
     remember(request.loginId, { binding, kind: 'granted', account, warning });

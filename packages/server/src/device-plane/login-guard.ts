@@ -5,6 +5,11 @@ import type { Clock, FailureFact, Journal } from '../ports.ts';
 export type LoginGuard = {
   /** `also`: other names under which the same person's failures are written down. */
   decide(deviceId: string, user: string, unlockedAt: string | undefined, also?: readonly string[]): LockoutDecision;
+  /**
+   * Where this person is refused now because of failures: on devices that have failures of theirs, and (`deviceId` null) on those that
+   * have none and no grant of the last days.
+   */
+  lockouts(user: string, unlockedAt: string | undefined, also?: readonly string[]): readonly Lockout[];
   /** The device learnt the salt that this name has. */
   asked(deviceId: string, user: string): void;
   granted(deviceId: string, user: string): void;
@@ -22,6 +27,15 @@ export type LoginGuard = {
   trying(fact: FailureFact): () => void;
 };
 
+export type Lockout = {
+  readonly deviceId: string | null;
+  readonly code: Exclude<LockoutDecision['kind'], 'open'>;
+  readonly untilMs: number;
+};
+
+/** Is nobody's id. */
+const NO_DEVICE = '';
+
 type GuardDeps = { readonly journal: Pick<Journal, 'failures' | 'lastGrantMs'>; readonly clock: Pick<Clock, 'nowMs'> };
 
 export function createLoginGuard({ journal, clock }: GuardDeps, limits = DEFAULT_LOCKOUT_LIMITS): LoginGuard {
@@ -38,7 +52,19 @@ export function createLoginGuard({ journal, clock }: GuardDeps, limits = DEFAULT
     return names;
   };
 
-  return {
+  const self: LoginGuard = {
+    lockouts(user, unlockedAt, also = []) {
+      const nowMs = clock.nowMs();
+      const sinceMs = nowMs - limits.pairWindowMs;
+      const failures = [user, ...also].flatMap(name => journal.failures({ sinceMs, user: name }));
+      const devices = new Set([...failures.map(({ deviceId }) => deviceId), NO_DEVICE]);
+      return [...devices].flatMap(deviceId => {
+        const decision = self.decide(deviceId, user, unlockedAt, also);
+        if (decision.kind === 'open') return [];
+        const where = deviceId === NO_DEVICE ? null : deviceId;
+        return { deviceId: where, code: decision.kind, untilMs: nowMs + decision.retryAfterMs };
+      });
+    },
     decide(deviceId, user, unlockedAt, also = []) {
       const nowMs = clock.nowMs();
       const names = [user, ...also];
@@ -82,4 +108,5 @@ export function createLoginGuard({ journal, clock }: GuardDeps, limits = DEFAULT
       return () => void tried.delete(fact);
     },
   };
+  return self;
 }

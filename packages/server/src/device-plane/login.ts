@@ -138,8 +138,10 @@ export function createLogin(
     const age = passwordAge(user.body, clock.nowMs(), deps.primaryReachable());
     if (age.kind === 'expired') return { kind: 'denied', code: 'password_expired', counts: false };
     const opening = mayOpen(device, user, request.loginId, proved);
-    if (opening.kind === 'not_permitted')
-      return { kind: 'denied', code: opening.kind, counts: false, why: opening.why };
+    if (opening.kind === 'not_permitted') {
+      const { kind: code, ...why } = opening;
+      return { kind: 'denied', code, counts: false, ...why };
+    }
     if (opening.kind !== 'open') return { kind: 'denied', code: opening.kind, counts: false };
     const { ends, beganMs } = opening;
     return { kind: 'granted', user, ends, beganMs, ...(age.warning !== undefined && { warning: age.warning }) };

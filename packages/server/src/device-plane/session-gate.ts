@@ -1,5 +1,5 @@
 import type { UserBody } from '@thinman/protocol';
-import { type NotPermitted, notPermitted } from '../core/access.ts';
+import { type NotPermitted, notPermitted, waitOf } from '../core/access.ts';
 import { decideSession } from '../core/session-limit.ts';
 import type { StoredObject } from '../ports.ts';
 import type { Bundles } from './bundles.ts';
@@ -9,7 +9,8 @@ import type { SessionBook } from './session-book.ts';
 export type Opening =
   /** These sessions of the user end with it. `beganMs`: now, or when the session began that is proved. */
   | { readonly kind: 'open'; readonly ends: readonly string[]; readonly beganMs: number }
-  | { readonly kind: 'not_permitted'; readonly why: NotPermitted }
+  /** `retryAfterMs`: until the hours begin in which it is permitted. */
+  | { readonly kind: 'not_permitted'; readonly why: NotPermitted; readonly retryAfterMs?: number }
   | { readonly kind: 'too_many_sessions' }
   /** The session that is proved has been ended meanwhile. */
   | { readonly kind: 'session_invalid' };
@@ -39,7 +40,10 @@ export function createSessionGate(
     const access = bundles.access(device, user);
     const beganMs = Math.min(proved?.beganMs ?? nowMs, nowMs);
     const why = notPermitted(access, beganMs);
-    if (why !== undefined) return { kind: 'not_permitted', why };
+    if (why !== undefined) {
+      const retryAfterMs = waitOf(access, nowMs);
+      return { kind: 'not_permitted', why, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+    }
     if (proved !== undefined && isOver(user.body, proved)) return { kind: 'session_invalid' };
     // Most sites limit nobody: of a user with a hundred sessions each would be looked up.
     const others =

@@ -95,7 +95,8 @@ describe('a session', () => {
       const body = await site.loginRequest(site.primary, device, user, PASSWORD);
       return (await site.primary.call(device, 'POST', '/v1/login', { body })).body;
     };
-    assert.equal((await again()).code, 'not_permitted');
+    const never = await again();
+    assert.deepEqual([never.code, never.retryAfterMs], ['not_permitted', undefined]);
     await rule({ 'access.devices': ['tc-2'] });
     assert.equal((await refresh(token)).body.code, 'not_permitted');
     assert.equal((await again()).code, 'not_permitted');
@@ -104,6 +105,14 @@ describe('a session', () => {
       whys.map(({ data }) => data.why),
       ['hours', 'place'],
     );
+    const tomorrow = new Date(site.clock.nowMs() + 24 * 60 * MINUTE_MS);
+    const name = tomorrow.toLocaleDateString('en-US', { weekday: 'long', timeZone: 'UTC' }).toLowerCase();
+    const times = [{ days: [name], from: '00:00', to: '23:59' }];
+    await rule({ 'access.devices': null, 'access.hours': { timeZone: 'UTC', times } });
+    const later = await again();
+    const begins = new Date(site.clock.nowMs() + later.retryAfterMs).toISOString();
+    assert.deepEqual([later.code, begins.slice(11, 19)], ['not_permitted', '00:00:00'], 'when it is permitted again');
+    assert.equal((await refresh(token)).status, 200, 'whoever works goes on');
     await rule({ 'access.devices': null, 'access.hours': { timeZone: 'Europe/Rome', times: everyDay() } });
     const granted = await again();
     assert.equal(granted.verdict, 'granted');

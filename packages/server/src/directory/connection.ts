@@ -134,12 +134,18 @@ export async function openConnection(endpoint: Endpoint, deadlineMs: number, tim
     return new NoAnswer(error instanceof Error ? error.message : 'no answer', { cause: error });
   }
 
-  await within(deadlineMs, async () => {
+  const opening = within(deadlineMs, async () => {
     // Any operation connects. The root of the tree may be read by everybody (RFC 4512, 5.1).
     const connected = endpoint.startTls
       ? client.startTLS({ minVersion: 'TLSv1.2', host, ...(isIP(host) === 0 && { servername: host }), ...tls })
       : client.search('', { scope: 'base', attributes: ['supportedLDAPVersion'] });
     await connected;
+  });
+  // Who refuses StartTLS is of no use: the next server is asked.
+  await opening.catch((error: unknown) => {
+    if (!(error instanceof Refused)) throw error;
+    close();
+    throw new NoAnswer(`it lets nobody begin (LDAP ${error.code}): ${error.message}`, { cause: error });
   });
 
   return {

@@ -1,9 +1,8 @@
-import type { DirectoryBody } from '@thinman/protocol';
-import { secretContext } from '../core/sealed.ts';
+import type { DirectoryStanding } from '@thinman/protocol';
 import type { Replica, SiteDataKey, StoredObject } from '../ports.ts';
 import type { Claim, Directories, DirectoryTrouble } from './directories.ts';
 import { createDirectory, type Directory, type DirectoryDeps } from './directory.ts';
-import { directoryConfig } from './directory-config.ts';
+import { sealedConfig } from './directory-config.ts';
 import { onTheBeat } from './even-answers.ts';
 import { belongsTo, countedAs, type LoginParts, loginParts, spellings } from './login-name.ts';
 
@@ -18,17 +17,14 @@ type Deps = DirectoryDeps & {
 };
 
 /** All directories of the site, in step with the replica. */
-export function createDirectories(deps: Deps): Directories & { servers(): ReturnType<typeof serversOf> } {
+export function createDirectories(deps: Deps): Directories & { standings(): readonly DirectoryStanding[] } {
   const { replica, log } = deps;
   const held = new Map<string, { readonly generation: number; readonly directory: Directory | undefined }>();
   const all = () => [...held.values()].flatMap(({ directory }) => directory ?? []);
 
   function made(object: StoredObject): Directory | undefined {
     try {
-      const sealed = (object.system.secrets as Record<string, string> | undefined)?.bindPassword;
-      const context = secretContext('Directory', object.name, 'bindPassword');
-      const password = sealed === undefined ? undefined : deps.dataKey.open(sealed, context);
-      const directory = createDirectory(directoryConfig(object.name, object.body as DirectoryBody, password), deps);
+      const directory = createDirectory(sealedConfig(object, deps.dataKey), deps);
       for (const { url, startTls } of directory.config.endpoints) {
         if (url.startsWith('ldap:') && !startTls && !isLoopback(url)) {
           log.warn(
@@ -140,7 +136,14 @@ export function createDirectories(deps: Deps): Directories & { servers(): Return
         if (isNobody(owner) || oldPassword === '') return { kind: 'denied', code: 'credentials_invalid' };
         return isTrouble(owner) ? owner : owner.changePassword(parts, oldPassword, newPassword);
       }),
-    servers: () => serversOf(all()),
+    standings: () =>
+      Array.from(held, ([name, { directory }]) => ({
+        name,
+        servers: (directory?.servers() ?? []).map(({ url, breaker, sinceMs: since, lastError }) => {
+          return { url, breaker, since, lastError };
+        }),
+        ...(directory === undefined && { unusable: true as const }),
+      })),
     close() {
       stop();
       for (const directory of all()) directory.close();
@@ -151,10 +154,6 @@ export function createDirectories(deps: Deps): Directories & { servers(): Return
 
 /** Answers that tell nothing of whether anybody exists. */
 const UNHURT: readonly string[] = ['granted', 'changed', 'overloaded'];
-
-function serversOf(directories: readonly Directory[]) {
-  return directories.map(directory => ({ name: directory.config.name, servers: directory.servers() }));
-}
 
 function isLoopback(url: string): boolean {
   return ['localhost', '127.0.0.1', '[::1]'].includes(new URL(url).hostname);

@@ -1,5 +1,7 @@
 import type { DirectoryBody } from '@thinman/protocol';
 import { FilterParser } from 'ldapts';
+import { secretContext } from '../core/sealed.ts';
+import type { SiteDataKey, StoredObject } from '../ports.ts';
 import type { Endpoint } from './connection.ts';
 import type { Domains } from './login-name.ts';
 
@@ -24,6 +26,14 @@ export type DirectoryConfig = {
   readonly domains: Domains;
   readonly takesPlainNames: boolean;
 };
+
+/** Of an object as it is stored. Throws as `directoryConfig` does, and when its secret does not open. */
+export function sealedConfig(object: StoredObject, dataKey: Pick<SiteDataKey, 'open'>): DirectoryConfig {
+  const sealed = (object.system.secrets as Record<string, string> | undefined)?.bindPassword;
+  const context = secretContext('Directory', object.name, 'bindPassword');
+  const password = sealed === undefined ? undefined : dataKey.open(sealed, context);
+  return directoryConfig(object.name, object.body as DirectoryBody, password);
+}
 
 /** Throws when a filter does not parse: `apply` checks them, an older server may have written another. */
 export function directoryConfig(name: string, body: DirectoryBody, bindPassword: string | undefined): DirectoryConfig {

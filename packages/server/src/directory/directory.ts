@@ -40,7 +40,7 @@ export type Directory = {
   find(parts: LoginParts): Promise<{ readonly found: Found['kind'] } | DirectoryTrouble>;
   status(parts: LoginParts): Promise<DirectoryStatus>;
   changePassword(parts: LoginParts, oldPassword: string, newPassword: string): Promise<PasswordChange>;
-  servers(): ReturnType<LdapServers['breakers']>;
+  servers(): ReturnType<LdapServers['standings']>;
   close(): void;
 };
 
@@ -323,7 +323,7 @@ export function createDirectory(config: DirectoryConfig, deps: DirectoryDeps): D
           return withName(await setPassword(way, { oldPassword, newPassword }), entry, parts);
         }, time.untilMs);
       }),
-    servers: servers.breakers,
+    servers: servers.standings,
     close: servers.close,
   };
 }

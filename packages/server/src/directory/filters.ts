@@ -50,6 +50,29 @@ function fill(filter: Filter, values: Placeholders): Filter {
   throw new TypeError('a filter of a kind that is not known');
 }
 
+/** The same filter for whoever there is: where a name would stand, any value does. undefined: it cannot be said so. */
+export function anybodysFilter(text: string): Filter | undefined {
+  return anybody(FilterParser.parseString(text));
+}
+
+const PLACEHOLDER = /\{\w+\}/;
+
+function anybody(filter: Filter): Filter | undefined {
+  if (filter instanceof AndFilter || filter instanceof OrFilter) {
+    const filters: Filter[] = [];
+    for (const each of filter.filters) {
+      const one = anybody(each);
+      if (one === undefined) return undefined;
+      filters.push(one);
+    }
+    return filter instanceof AndFilter ? new AndFilter({ filters }) : new OrFilter({ filters });
+  }
+  if (!PLACEHOLDER.test(filter.toString())) return filter;
+  if (filter instanceof NotFilter || filter instanceof ExtensibleFilter) return undefined;
+  const { attribute } = filter as { attribute?: string };
+  return attribute === undefined ? undefined : new PresenceFilter({ attribute });
+}
+
 /** Characters that mean something in a DN (RFC 4514, 2.4), and control characters. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it escapes
 const SPECIAL = /[\u0000-\u001f"+,;<>\\=#]/g;

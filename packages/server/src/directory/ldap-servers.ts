@@ -8,6 +8,14 @@ export class Undecided extends Error {
   override readonly name = 'Undecided';
 }
 
+/** How one server stands. `sinceMs`: Unix ms, since when it does; `lastError`: why it was left out the last time. Both null: it never was. */
+export type Standing = {
+  readonly url: string;
+  readonly breaker: Breaker['kind'];
+  readonly sinceMs: number | null;
+  readonly lastError: string | null;
+};
+
 /** The ordered servers of one directory. */
 export type LdapServers = {
   /**
@@ -15,8 +23,8 @@ export type LdapServers = {
    * is left, or the time is over.
    */
   run<T>(work: (server: LdapServer) => Promise<T>, untilMs: number): Promise<T>;
-  /** By URL, in the order of the list. */
-  breakers(): readonly (readonly [string, Breaker['kind']])[];
+  /** In the order of the list. */
+  standings(): readonly Standing[];
   close(): void;
 };
 
@@ -38,6 +46,9 @@ export function createLdapServers(
   const open = deps.open ?? ((endpoint, deadlineMs) => openConnection(endpoint, deadlineMs, clock));
   const servers = endpoints.map(endpoint => ldapServer(endpoint, account, open, clock));
   const breakers: Breaker[] = endpoints.map(() => CLOSED);
+  const turns: { sinceMs: number | null; lastError: string | null }[] = endpoints.map(() => {
+    return { sinceMs: null, lastError: null };
+  });
   const probes = new Map<number, () => void>();
   let isClosed = false;
 
@@ -48,7 +59,9 @@ export function createLdapServers(
     const breaker = opened(before, clock.monotonicMs(), random());
     breakers[at] = breaker;
     servers[at]?.drop();
-    if (before.kind === 'closed') onChange(endpoints[at]?.url ?? '', 'open', why);
+    const turn = turns[at];
+    if (turn !== undefined) turn.lastError = why;
+    if (before.kind === 'closed') turned(at, 'open', why);
     probes.set(
       at,
       clock.after(breaker.untilMs - clock.monotonicMs(), () => void probe(at)),
@@ -60,7 +73,13 @@ export function createLdapServers(
     probes.delete(at);
     if (breakers[at]?.kind !== 'open') return;
     breakers[at] = CLOSED;
-    onChange(endpoints[at]?.url ?? '', 'closed', 'it answers again');
+    turned(at, 'closed', 'it answers again');
+  }
+
+  function turned(at: number, kind: Breaker['kind'], why: string): void {
+    const turn = turns[at];
+    if (turn !== undefined) turn.sinceMs = clock.nowMs();
+    onChange(endpoints[at]?.url ?? '', kind, why);
   }
 
   async function probe(at: number): Promise<void> {
@@ -91,7 +110,11 @@ export function createLdapServers(
       }
       throw last;
     },
-    breakers: () => endpoints.map(({ url }, at) => [url, breakers[at]?.kind ?? 'closed'] as const),
+    standings: () =>
+      endpoints.map(({ url }, at) => {
+        const { sinceMs = null, lastError = null } = turns[at] ?? {};
+        return { url, breaker: breakers[at]?.kind ?? 'closed', sinceMs, lastError };
+      }),
     close() {
       isClosed = true;
       for (const cancel of probes.values()) cancel();

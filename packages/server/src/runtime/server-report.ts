@@ -1,4 +1,5 @@
 import type {
+  DirectoryStanding,
   EventPath,
   ExportStatus,
   JournalStatus,
@@ -22,6 +23,7 @@ export type ReportedParts = {
   readonly link: { readonly server: string; readonly connected: boolean } | undefined;
   /** A Primary's. */
   readonly secondaries: readonly SecondaryStatus[] | undefined;
+  readonly directories: readonly DirectoryStanding[];
   /** A former Primary's. */
   readonly exported: ExportStatus | undefined;
   readonly isolated: boolean;
@@ -29,7 +31,7 @@ export type ReportedParts = {
 
 /** What a server tells its administrators: its public status, and what names objects. */
 export function serverReport(status: ServerStatus, parts: ReportedParts): ServerReport {
-  const { why, databaseError, missing, journal, link, secondaries, exported, isolated } = parts;
+  const { why, databaseError, missing, journal, link, secondaries, directories, exported, isolated } = parts;
   return {
     ...status,
     writesSchema: SCHEMA,
@@ -39,6 +41,7 @@ export function serverReport(status: ServerStatus, parts: ReportedParts): Server
     journal,
     ...(link !== undefined && { link }),
     ...(secondaries !== undefined && { secondaries: [...secondaries] }),
+    ...(directories.length > 0 && { directories: [...directories] }),
     ...(exported !== undefined && { exported }),
     ...(isolated && { isolated }),
   };

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { LocalLoginRequest, type LoginResult } from '@thinman/protocol';
+import type { LoginResult } from '@thinman/protocol';
 import Type from 'typebox';
 import { createServer } from '../../node-http.ts';
 import { createConnectionRoom } from '../connection-room.ts';
@@ -8,6 +8,8 @@ import { emergencyRoute } from '../emergency-route.ts';
 import { createEventStream } from '../event-stream.ts';
 import { createFailureLimit } from '../failure-limit.ts';
 import { sendJson, sendProblem, takeBody } from '../http-json.ts';
+import { lockRoute } from '../lock-route.ts';
+import { loginRoute } from '../login-route.ts';
 import { passwordRoute } from '../password-route.ts';
 import { unlockRoute } from '../unlock-route.ts';
 import { greeterUrl } from './boot-token.ts';
@@ -51,16 +53,6 @@ export async function createGreeter(options: {
   });
   const stopFollowing = agent.onConnections?.(() => stream.changed()) ?? (() => {});
 
-  async function login(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await takeBody(LocalLoginRequest, request, response);
-    if (body === undefined) return;
-    room.isServed(response);
-    const run = () => agent.login(body.user, body.password);
-    const tried = await limit.attempt(run, ({ verdict }) => verdict === 'denied');
-    if ('waitMs' in tried) return sendProblem(response, 'too_many_attempts', { retryAfterMs: tried.waitMs });
-    sendJson(response, answerTo(tried.result));
-  }
-
   /** Without the profile: the page shows tiles, and hosts and accounts are not its business. */
   function answerTo(result: LoginResult) {
     if (result.verdict === 'granted') state.granted(result);
@@ -88,17 +80,15 @@ export async function createGreeter(options: {
     else sendProblem(response, 'overloaded');
   }
 
+  const called = (request: IncomingMessage, response: ServerResponse) => ({ request, response, room, limit });
   type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
   const routes: Readonly<Record<string, Handler>> = {
     'GET /v1/events': listen,
-    'POST /v1/login': login,
-    'POST /v1/emergency': (request, response) => emergencyRoute(agent, request, response, room, limit),
-    'POST /v1/password': (request, response) => passwordRoute(agent, request, response, room, limit),
-    'POST /v1/lock': (_request, response) => {
-      agent.lock();
-      sendJson(response, {});
-    },
-    'POST /v1/unlock': (request, response) => unlockRoute(agent, request, response, room, limit, answerTo),
+    'POST /v1/login': (...call) => loginRoute(agent, called(...call), answerTo),
+    'POST /v1/emergency': (...call) => emergencyRoute(agent, called(...call)),
+    'POST /v1/password': (...call) => passwordRoute(agent, called(...call)),
+    'POST /v1/lock': (_request, response) => lockRoute(agent, response),
+    'POST /v1/unlock': (...call) => unlockRoute(agent, called(...call), answerTo),
     'POST /v1/logout': logout,
     'POST /v1/connect': connect,
   };

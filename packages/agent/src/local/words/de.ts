@@ -2,6 +2,7 @@ import type { Words } from './shape.ts';
 
 export const de: Words = {
   language: 'Deutsch',
+  locale: 'de',
   reasons: {
     credentials_invalid: 'Benutzername oder Passwort ist falsch.',
     account_locked: 'Zu viele Fehlversuche. Bitte warten oder den Helpdesk fragen.',
@@ -33,6 +34,7 @@ export const de: Words = {
     other: 'Die Anmeldung ist fehlgeschlagen. Bitte nochmals versuchen oder den Helpdesk fragen.',
   },
   tryAgain: 'Nächster Versuch in {seconds} Sekunden.',
+  permittedFrom: 'Erlaubt ist sie wieder ab {when}.',
   grantedOffline:
     'Kein Server konnte das Passwort prüfen: Sie arbeiten offline mit dem, was dieses Gerät gespeichert hat.',
   notSignedIn: 'An diesem Gerät ist niemand angemeldet.',

@@ -2,6 +2,7 @@ import type { Words } from './shape.ts';
 
 export const en: Words = {
   language: 'English',
+  locale: 'en-GB',
   reasons: {
     credentials_invalid: 'The user name or the password is wrong.',
     account_locked: 'Too many failed logins. Wait, or ask the helpdesk.',
@@ -28,6 +29,7 @@ export const en: Words = {
     other: 'The login failed. Try again, or ask the helpdesk.',
   },
   tryAgain: 'Try again in {seconds} seconds.',
+  permittedFrom: 'It is permitted again from {when}.',
   grantedOffline: 'No server could check your password: you work offline, with what this device had stored.',
   notSignedIn: 'Nobody is signed in on this device.',
   ownAccount: 'This is an account of this device itself: choose another user name.',

@@ -2,6 +2,7 @@ import type { Words } from './shape.ts';
 
 export const it: Words = {
   language: 'Italiano',
+  locale: 'it',
   reasons: {
     credentials_invalid: 'Il nome utente o la password non è corretto.',
     account_locked: 'Troppi accessi falliti. Attendere, o rivolgersi all’assistenza.',
@@ -31,6 +32,7 @@ export const it: Words = {
     other: 'Accesso non riuscito. Riprovare, o rivolgersi all’assistenza.',
   },
   tryAgain: 'Riprovare tra {seconds} secondi.',
+  permittedFrom: 'Sarà di nuovo possibile da {when}.',
   grantedOffline:
     'Nessun server ha potuto verificare la password: si lavora offline, con i dati salvati su questo dispositivo.',
   notSignedIn: 'Nessuno ha effettuato l’accesso su questo dispositivo.',

@@ -7,8 +7,12 @@ export type Reason = VerdictCode | OfflineCode | 'too_many_attempts' | 'password
 export type Words = {
   /** How the language calls itself. */
   readonly language: string;
+  /** In which days and times are written (BCP 47). */
+  readonly locale: string;
   readonly reasons: Readonly<Record<Reason, string>>;
   readonly tryAgain: string;
+  /** When hours begin in which a login is permitted. */
+  readonly permittedFrom: string;
   readonly grantedOffline: string;
   readonly notSignedIn: string;
   readonly ownAccount: string;

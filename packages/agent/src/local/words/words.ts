@@ -20,11 +20,19 @@ export function languageOf(wanted = ''): Language {
 const isLanguage = (name: string): name is Language => Object.hasOwn(LANGUAGES, name);
 
 /** One line: what is wrong, and how long to wait. */
-export function denial(words: Words, reason: string | null, retryAfterMs?: number): string {
-  const { reasons, tryAgain } = words;
+export function denial(words: Words, reason: string | null, retryAfterMs?: number, nowMs = Date.now()): string {
+  const { reasons, tryAgain, permittedFrom } = words;
   const text = reason !== null && isReason(words, reason) ? reasons[reason] : reasons.other;
   if (retryAfterMs === undefined || retryAfterMs <= 0) return text;
+  if (reason === 'not_permitted') {
+    return `${text} ${fill(permittedFrom, { when: dayAndTime(words.locale, nowMs + retryAfterMs) })}`;
+  }
   return `${text} ${fill(tryAgain, { seconds: Math.ceil(retryAfterMs / 1000) })}`;
+}
+
+/** By the clock of this device: `Monday 07:00`. */
+function dayAndTime(locale: string, atMs: number): string {
+  return new Intl.DateTimeFormat(locale, { weekday: 'long', hour: '2-digit', minute: '2-digit' }).format(atMs);
 }
 
 const MS_PER_MINUTE = 60_000;

@@ -1,4 +1,5 @@
 import type { ServerReport, ServerRole, SiteStatement, Version } from '@thinman/protocol';
+import { openDataKey } from '../../identity/data-key.ts';
 import { IdentityDamaged, loadIdentityFiles, loadStatementFile, toPem } from '../../identity/identity-files.ts';
 import { keyHashOf } from '../../identity/key-hash.ts';
 import { rawPublicKey } from '../../identity/raw-keys.ts';
@@ -15,6 +16,7 @@ import { besideServer, type LookedAt } from '../beside-server.ts';
 import { checkCertificates } from './certificate-checks.ts';
 import { type Check, fail, type Level, ok, warn, worstOf } from './check.ts';
 import { checkExamined } from './database-checks.ts';
+import { checkDirectories } from './directory-checks.ts';
 import { checkFolder } from './folder-checks.ts';
 import { checkPeer } from './peer-checks.ts';
 import { checkRecoveryCode } from './recovery-check.ts';
@@ -67,6 +69,7 @@ async function checksOf(at: LookedAt, options: DoctorOptions): Promise<readonly 
     ...checkCertificates(own, mine?.url ?? config.url, systemClock.nowMs()),
     ...database.checks,
     ...peers.flatMap(({ checks }) => checks),
+    ...(await checkDirectories(copyOf(folder.replica)?.directories ?? [], own.dataKey, systemClock)),
     ...aligned(role, database.site?.version, primary),
     ...aboutSite(at, options, role, statement, database),
   ];
@@ -75,13 +78,14 @@ async function checksOf(at: LookedAt, options: DoctorOptions): Promise<readonly 
 function loadOwn(dataDir: string) {
   try {
     const { keys, site } = loadIdentityFiles(dataDir);
-    site.dataKey.fill(0);
     const { certificatePem, caCertificates } = site;
     const held = readHeldStatement(loadStatementFile(dataDir), caCertificates);
     if (held === undefined) return new IdentityDamaged(`the site statement in ${dataDir}/identity is not valid`);
+    const dataKey = openDataKey(site.dataKey, held.statement.siteId);
+    site.dataKey.fill(0);
     const tls = { keyPem: toPem(keys.tls), certificatePem };
     const known = { keyHash: keyHashOf(keys.tls), wrappingKey: rawPublicKey(keys.wrapping) };
-    return { certificatePem, caCertificates, tls, ...known, statement: held.statement };
+    return { certificatePem, caCertificates, tls, ...known, dataKey, statement: held.statement };
   } catch (error) {
     if (error instanceof IdentityDamaged) return error;
     throw error;
@@ -161,17 +165,24 @@ function aboutSite(
 }
 
 /** What is damaged there, verify tells. */
-function copyOf(
-  path: string,
-): { readonly site: SiteRow | undefined; readonly assignments: StoredObject[] } | undefined {
+function copyOf(path: string):
+  | {
+      readonly site: SiteRow | undefined;
+      readonly assignments: readonly StoredObject[];
+      readonly directories: readonly StoredObject[];
+    }
+  | undefined {
   const assignments: StoredObject[] = [];
+  const directories: StoredObject[] = [];
   try {
     const copy = readCopy(path);
     copy.each(row => {
-      if (row.kind === 'Assignment' && row.deleted === 0) assignments.push(fromRow(row));
+      if (row.deleted !== 0) return;
+      if (row.kind === 'Assignment') assignments.push(fromRow(row));
+      else if (row.kind === 'Directory') directories.push(fromRow(row));
     });
     copy.close();
-    return { site: copy.site, assignments };
+    return { site: copy.site, assignments, directories };
   } catch {
     return undefined;
   }

@@ -7,6 +7,7 @@ import { lockFolder } from '../../record/dialects/folder-lock.ts';
 import { type AdminClient, connect, STATUS_DEADLINE_MS } from '../thinman/admin-client.ts';
 import { CommandError, EXIT } from '../thinman/command-error.ts';
 import { databaseInWords } from '../thinman/database-words.ts';
+import { directoryInWords } from '../thinman/directory-words.ts';
 
 type Secondary = NonNullable<ServerReport['secondaries']>[number];
 
@@ -64,7 +65,8 @@ const json = (status: ServerReport) => `${JSON.stringify(status)}\n`;
 
 /** What a running server says of itself, for people. */
 export function inWords(status: ServerReport): string {
-  const { why, database, databaseError, missing, journal, link, secondaries = [], exported, isolated } = status;
+  const { why, database, databaseError, missing, journal, link, secondaries = [], directories = [] } = status;
+  const { exported, isolated } = status;
   const lag = database.lagMs === 0 ? '' : `, ${database.lagMs} ms behind`;
   return `${[
     `server      ${status.name} (${status.role}), ${status.state}${why === undefined ? '' : `: ${describeReason(why)}`}`,
@@ -74,6 +76,7 @@ export function inWords(status: ServerReport): string {
     ...(missing === undefined || missing.count === 0 ? [] : [`missing     ${describeMissing(missing)}`]),
     ...(link === undefined ? [] : [`link        ${link.connected ? 'to' : 'none to'} the Primary ${link.server}`]),
     ...secondaries.map(secondaryInWords),
+    ...directories.map(one => `directory   ${directoryInWords(one)}`),
     ...(isolated === true ? [`writes      ${ISOLATED}`] : []),
     ...(exported === undefined ? [] : [`export      ${exportInWords(exported)}`]),
     `devices     ${status.connectedDevices} connected`,

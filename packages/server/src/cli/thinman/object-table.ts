@@ -1,4 +1,12 @@
-import { flattenSettings, type KdfParameters, type ObjectKind, type ObjectOutput, visible } from '@thinman/protocol';
+import {
+  flattenSettings,
+  type KdfParameters,
+  type ObjectKind,
+  type ObjectOutput,
+  type ShownLockout,
+  visible,
+} from '@thinman/protocol';
+import { describeLockout } from './lockout-words.ts';
 import { moment, table } from './table.ts';
 
 type Column = readonly [
@@ -34,6 +42,8 @@ const told = (devices: unknown, how: string) => ((devices ?? {}) as Record<strin
 /** What each guess at it costs somebody who has stolen the database; nothing where there is no password, as of a directory's user. */
 const cost = (kdf: KdfParameters | undefined) =>
   kdf === undefined ? '' : `${Math.round(kdf.memoryKib / 1024)} MiB x ${kdf.passes}`;
+const lockedOut = (lockouts: readonly ShownLockout[] = []) =>
+  lockouts.length === 0 ? '' : `locked out ${lockouts.map(describeLockout).join('; ')}`;
 const date = (value: unknown) => (typeof value === 'number' ? moment(value) : '');
 
 /** What is worth a column, by kind. Everything is in `-o yaml`. */
@@ -66,7 +76,13 @@ const COLUMNS: Record<ObjectKind, readonly Column[]> = {
   User: [
     ['DISPLAY NAME', ({ displayName }) => displayName],
     ['GROUPS', ({ groups }) => (Array.isArray(groups) ? groups.join(',') : '')],
-    ['STATE', ({ disabled, locked }) => yes(disabled, 'disabled') || yes(locked, 'locked')],
+    [
+      'STATE',
+      ({ disabled, locked }, { lockouts }) =>
+        yes(disabled, 'disabled') ||
+        yes(locked, 'locked') ||
+        lockedOut(lockouts as readonly ShownLockout[] | undefined),
+    ],
     ['PASSWORD', (_, { kdf }) => cost(kdf as KdfParameters | undefined)],
   ],
   Policy: [

@@ -6,6 +6,7 @@ import { CommandError, EXIT } from './command-error.ts';
 import { withConnection } from './connection.ts';
 import { addDeploymentCommands, diffGenerations } from './deployment-commands.ts';
 import { addDeviceCommands } from './device-commands.ts';
+import { addDirectoryCommands } from './directory-commands.ts';
 import { readDocuments } from './documents.ts';
 import { getEffective, getIfApplied } from './effective-command.ts';
 import { printEvents } from './event-list.ts';
@@ -34,7 +35,11 @@ export function thinmanProgram(out: (text: string) => void): Command {
     async (...given: unknown[]): Promise<void> => {
       const command = given.at(-1) as Command;
       const options = command.optsWithGlobals<Options>();
-      out(await withConnection(options, client => run(client, options, command.args)));
+      const said = await withConnection(options, client => run(client, options, command.args));
+      if (typeof said === 'string') return out(said);
+      out(said.text);
+      // What is wrong has been said.
+      if (said.exitCode !== EXIT.done) throw new CommandError(said.exitCode);
     };
 
   program
@@ -179,6 +184,7 @@ export function thinmanProgram(out: (text: string) => void): Command {
   addUserCommands(program, asking);
   addOfflineCommands(program, asking);
   addDeploymentCommands(program, asking);
+  addDirectoryCommands(program, asking);
 
   program
     .command('effective')

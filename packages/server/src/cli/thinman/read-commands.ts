@@ -11,6 +11,7 @@ import { describeMissing } from '../../core/missing.ts';
 import { ISOLATED } from '../../core/serving-state.ts';
 import { type AdminClient, STATUS_DEADLINE_MS } from './admin-client.ts';
 import { databaseInWords } from './database-words.ts';
+import { directoryTable } from './directory-words.ts';
 import { type Format, toJson, toYaml } from './format.ts';
 import { objectTable } from './object-table.ts';
 import { moment, table } from './table.ts';
@@ -69,7 +70,7 @@ export async function getStatus(client: AdminClient, format: Format): Promise<st
   const report = await client.ask(ServerReport, { path: '/status', deadlineMs: STATUS_DEADLINE_MS });
   if (format === 'json') return toJson(report);
   if (format === 'yaml') return toYaml([report]);
-  const { database, databaseError, missing, secondaries = [], isolated } = report;
+  const { database, databaseError, missing, secondaries = [], directories = [], isolated } = report;
   const asked = table(
     ['SERVER', 'ROLE', 'STATE', 'GENERATION', 'DATABASE', 'DEVICES', 'EVENTS WAITING'],
     [
@@ -91,7 +92,8 @@ export async function getStatus(client: AdminClient, format: Format): Promise<st
   ]
     .map(line => `${line}\n`)
     .join('');
-  if (secondaries.length === 0) return `${asked}${lacks}`;
+  const asksDirectories = directories.length === 0 ? '' : `\n${directoryTable(directories)}`;
+  if (secondaries.length === 0) return `${asked}${lacks}${asksDirectories}`;
   const rows = secondaries.map(({ name, linked, state, epoch, generation, ...theirs }) => [
     name,
     linked ? 'up' : 'down',
@@ -103,5 +105,5 @@ export async function getStatus(client: AdminClient, format: Format): Promise<st
     theirs.missing.count === 0 || (state === null && !linked) ? '' : describeMissing(theirs.missing),
   ]);
   const header = ['SECONDARY', 'LINK', 'STATE', 'GENERATION', 'EVENTS WAITING', 'VERSION', 'WHAT IT LACKS'];
-  return `${asked}${lacks}\n${table(header, rows)}`;
+  return `${asked}${lacks}\n${table(header, rows)}${asksDirectories}`;
 }

@@ -1,8 +1,9 @@
-import { SessionsAnswer, UserActAnswer } from '@thinman/protocol';
+import { SessionsAnswer, UserActAnswer, UserShown, visible } from '@thinman/protocol';
 import type { Command } from 'commander';
 import type { AdminClient } from './admin-client.ts';
 import type { Asking } from './asking.ts';
 import { type Format, parseFormat, toJson, toYaml } from './format.ts';
+import { describeLockout } from './lockout-words.ts';
 import { moment, table } from './table.ts';
 
 /** Puts `thinman user …` and `thinman session …` on the command line. */
@@ -13,6 +14,12 @@ export function addUserCommands(program: Command, asking: Asking): void {
     .description('failed logins so far count no more, on every server and device; a lock by an administrator is lifted')
     .argument('<name>', 'as the login name is typed')
     .action(asking((client, _options, [name = '']) => act(client, 'unlock', name, 'unlocked')));
+  user
+    .command('show')
+    .description('shows one user: whether failed logins keep them out, where and until when, and where they work')
+    .argument('<name>', 'as the login name is typed')
+    .option('-o, --output <format>', 'table, yaml or json', 'table')
+    .action(asking((client, { output }, [name = '']) => show(client, name, parseFormat(output))));
   const session = program.command('session').description('who works where');
   session
     .command('list')
@@ -34,6 +41,24 @@ async function act(client: AdminClient, what: string, name: string, words: strin
       ? "a lock of the directory's own is lifted in the directory\n"
       : '';
   return `${words}  User/${answer.name}\ngeneration ${answer.epoch}.${answer.generation}\n${rest}`;
+}
+
+async function show(client: AdminClient, name: string, format: Format): Promise<string> {
+  const shown = await client.ask(UserShown, { path: `/users/show?user=${encodeURIComponent(name)}` });
+  if (format === 'json') return toJson(shown);
+  if (format === 'yaml') return toYaml([shown]);
+  const { displayName, source, disabled, locked, lockouts, sessions } = shown;
+  const states = [...(disabled ? ['disabled'] : []), ...(locked ? ['locked by an administrator'] : [])];
+  return `${[
+    `user      ${visible(shown.name)}${displayName === null ? '' : ` (${visible(displayName)})`}`,
+    `source    ${source === 'local' ? 'the site' : 'a directory'}`,
+    `state     ${states.length === 0 ? 'ok' : states.join(', ')}`,
+    ...lockouts.map(lockout => `lockout   ${visible(describeLockout(lockout))}`),
+    ...(lockouts.length === 0
+      ? ['lockout   none']
+      : [`          thinman user unlock '${visible(shown.name)}' lifts what is of the account`]),
+    ...sessions.map(({ device, mode, since }) => `works     on ${visible(device)} since ${moment(since)}, ${mode}`),
+  ].join('\n')}\n`;
 }
 
 async function list(client: AdminClient, format: Format): Promise<string> {

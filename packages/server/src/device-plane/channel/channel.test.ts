@@ -115,6 +115,55 @@ describe('a channel', () => {
     );
   });
 
+  test('tells a kiosk that something was said of the account that it signs in, and nobody else', async () => {
+    await site.addUser('lobby');
+    await site.put('DeviceGroup', 'lobbies', {});
+    const kiosk = await site.addDevice('kiosk-1', { group: 'lobbies' });
+    await site.put('Policy', 'lobby', { settings: { session: { autologin: { user: 'lobby', password: 'x' } } } });
+    await site.put('Assignment', 'lobby', { policy: 'lobby', to: { deviceGroup: 'lobbies' } });
+    const other = await site.primary.channel(kiosk);
+    other.send(deviceHello());
+    await Promise.all([other.next('hello'), greet()]);
+    const seen = channel.frames.length;
+    await site.put('User', 'lobby', { disabled: true });
+    assert.equal((await other.next('changed')).userId, undefined);
+    await site.put('User', 'somebody-else', {});
+    site.primary.become('degraded');
+    await Promise.all([other.next('hello'), channel.next('hello')]);
+    site.primary.become('serving');
+    await channel.next('hello');
+    assert.equal(other.frames.filter(({ type }) => type === 'changed').length, 1);
+    assert.deepEqual(new Set(channel.frames.slice(seen).map(({ type }) => type)), new Set(['hello']));
+  });
+
+  test('tells the session of a directory’s user by the name that its device says, at once and on coming back', async () => {
+    const userId = '0b6a1f5e-6c3f-5f3e-9a44-6f1d2c3b4a59';
+    const loginId = '00000000-0000-7000-8000-000000000009';
+    const session = { loginId, userId, user: 'dora@lab.test' };
+    const status = (now: object | null) =>
+      channel.send({
+        type: 'status',
+        mode: 'online',
+        version: { epoch: 1, generation: 1 },
+        session: now,
+        pendingEvents: 0,
+      });
+    await greet();
+    status(session);
+    await greet();
+    await site.put('User', 'dora@lab.test', { disabled: true });
+    assert.equal((await channel.next('changed')).userId, userId);
+    status(null);
+    status(session);
+    assert.equal((await channel.next('changed')).userId, userId);
+    await site.put('User', 'dora@lab.test', { sessionsNotBefore: '2027-01-31T12:00:00.000Z' });
+    assert.equal((await channel.next('changed')).userId, userId);
+    status(null);
+    status(session);
+    assert.equal((await channel.next('changed')).userId, userId);
+    status(null);
+  });
+
   test('sends its bundle to a device that says what it holds: in the hello, and when it changes', async () => {
     const saying = async (bundle: string) => {
       channel.send({ type: 'hello', agentVersion: '1', users: [], statement: [1, 1], bundle });

@@ -24,9 +24,10 @@ import { createAudience } from './audience.ts';
 import { createClones } from './clones.ts';
 import { type ChannelSocket, type Connection, newConnection, sendFrame } from './connection.ts';
 import { createCrowd } from './crowd.ts';
-import { directorySessions } from './directory-sessions.ts';
+import { directorySessions, isSaidAgainst } from './directory-sessions.ts';
 import { createFactsDesk, factsOf } from './facts.ts';
 import { createHoldings, type Holdings } from './holdings.ts';
+import { autologinIn, kiosksOf } from './kiosks.ts';
 import { userWord } from './user-word.ts';
 
 export type ConnectedDevice = {
@@ -75,7 +76,7 @@ const keyOf = (device: StoredObject) => (device.system as DeviceSystem).keyHash;
 
 type ChannelDeps = Pick<
   DeviceDeps,
-  'identity' | 'replica' | 'site' | 'clock' | 'state' | 'statement' | 'events' | 'log' | 'write'
+  'identity' | 'replica' | 'site' | 'clock' | 'state' | 'statement' | 'events' | 'log' | 'write' | 'directories'
 >;
 
 /** A device says who works on it. */
@@ -92,10 +93,10 @@ export function createChannels(
   deps: ChannelDeps,
   bundles: Bundles,
   takeEvents: TakeEvents,
-  accounts?: DirectoryAccounts,
+  accounts: DirectoryAccounts,
   onSession: SessionSaid = () => {},
 ): Channels & { readonly stop: () => void } {
-  const { replica, site, clock } = deps;
+  const { replica, site, clock, directories } = deps;
   const audience = createAudience(site);
   const tellClone = createClones(deps);
   const facts = createFactsDesk(deps);
@@ -146,8 +147,14 @@ export function createChannels(
     if (news.length > 0) greet(connection, news);
   }
 
-  function tellDeviceBundle(connection: Connection): void {
+  function contentFor(connection: Connection) {
     const content = bundles.device(connection.device);
+    connection.autologin = autologinIn(content);
+    return content;
+  }
+
+  function tellDeviceBundle(connection: Connection): void {
+    const content = contentFor(connection);
     if (content.etag === connection.deviceEtag) return;
     connection.deviceEtag = content.etag;
     const bundle = bundles.versioned(content);
@@ -158,7 +165,7 @@ export function createChannels(
   /** Only whoever has a session can pull a user's bundle. */
   function tellUserBundle(connection: Connection): void {
     const userId = connection.sessionUser;
-    const user = userId === undefined ? undefined : (replica.findByUid('User', userId) ?? accounts?.user(userId));
+    const user = userId === undefined ? undefined : (replica.findByUid('User', userId) ?? accounts.user(userId));
     if (userId === undefined || user === undefined || user.deleted) return;
     const { etag } = bundles.user(connection.device, user);
     if (etag === connection.userEtags.get(userId)) return;
@@ -206,8 +213,9 @@ export function createChannels(
     }
     for (const { connection, device } of devices) stillDevice(connection, device, change.version);
     // The device asks for the user's bundle, and hears with it what was said: disabled, sessions ended, other groups.
-    for (const { connection, userId } of directorySessions(change, audience.all(), accounts))
+    for (const { connection, userId } of directorySessions(change, audience.all(), { accounts, directories }))
       tellChanged(connection, userId);
+    for (const connection of kiosksOf(change, audience.all(), directories)) tellChanged(connection);
     // A filter that is new, or attributes of a device.
     if (touchesConfig(change)) facts.look(audience.all());
     else facts.look(devices.map(({ connection }) => connection));
@@ -246,7 +254,7 @@ export function createChannels(
   function bundleFor(connection: Connection, held: string | undefined): HelloBundle | undefined {
     connection.takesBundles = held !== undefined;
     if (held === undefined || replica.site() === undefined) return undefined;
-    const bundle = bundles.versioned(bundles.device(connection.device));
+    const bundle = bundles.versioned(contentFor(connection));
     const { etag, version } = bundle;
     if (etag !== held && !fitsFrame(bundle)) return undefined;
     connection.deviceEtag = etag;
@@ -270,7 +278,7 @@ export function createChannels(
     audience.reindex(connection);
     const bundle = bundleFor(connection, held);
     // With its first hello a device that was given none pulls its bundle by itself: what holds now needs no word.
-    if (!connection.greeted) connection.deviceEtag ??= bundles.device(connection.device).etag;
+    if (!connection.greeted) connection.deviceEtag ??= contentFor(connection).etag;
     connection.greeted = true;
     greet(connection, words, bundle);
   }
@@ -323,7 +331,11 @@ export function createChannels(
           onSession(connection.device, mode, session);
           if (connection.sessionUser === session?.userId) return;
           connection.sessionUser = session?.userId;
+          connection.sessionName = session?.user;
           audience.reindex(connection);
+          if (isSaidAgainst(connection, { accounts, directories, replica, nowMs: clock.nowMs() })) {
+            return tellChanged(connection, connection.sessionUser);
+          }
           return tellUserBundle(connection);
         }
         case 'events':

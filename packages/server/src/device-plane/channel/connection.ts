@@ -25,8 +25,12 @@ export type Connection = {
   status: { readonly mode: AgentMode; readonly version: Version; readonly pendingEvents: number } | undefined;
   /** The user of its open session. */
   sessionUser: string | undefined;
+  /** What the device calls that user: a hint, where this server knows no name. */
+  sessionName: string | undefined;
   /** The loginId of the login behind it. */
   sessionLogin: string | undefined;
+  /** Whom its policy signs in by itself, as written there. */
+  autologin: string | undefined;
   /** Tags of the bundles that it was served, or told to pull. */
   deviceEtag: string | undefined;
   /** What it says it is, with the address that it came from; undefined: it has not said. */
@@ -55,7 +59,9 @@ export function newConnection(
     users: new Map(),
     status: undefined,
     sessionUser: undefined,
+    sessionName: undefined,
     sessionLogin: undefined,
+    autologin: undefined,
     deviceEtag: undefined,
     facts: undefined,
     address,

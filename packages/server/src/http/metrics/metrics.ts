@@ -5,6 +5,7 @@ import { behind } from './behind.ts';
 import { certificateExpiry } from './certificate-expiry.ts';
 import { connectedDevices } from './connected-devices.ts';
 import { database } from './database.ts';
+import { directories } from './directories.ts';
 import { events } from './events.ts';
 import { generation } from './generation.ts';
 import { isolation } from './isolation.ts';
@@ -44,7 +45,7 @@ export function createMetrics(report: () => ServerReport, sources: MetricsSource
     seen ??= report();
     return seen;
   };
-  for (const gauge of [serverInfo, serverState, connectedDevices, generation, behind, journal, isolation])
+  for (const gauge of [serverInfo, serverState, connectedDevices, generation, behind, journal, isolation, directories])
     gauge(registry, look);
   database(registry, look, connections);
   if (certificateExpiresAtMs !== undefined) certificateExpiry(registry, certificateExpiresAtMs);
