@@ -21,8 +21,8 @@ export type Fleet = {
   readonly tallies: Tallies;
   /** Every defect that a device met, by its message: none is expected. */
   readonly defects: ReadonlyMap<string, number>;
-  /** Starts all of them, so many a second. */
-  start(perSecond: number): Promise<void>;
+  /** Starts all of them, so many a second; no more, where this many have been started and have no server yet. */
+  start(perSecond: number, mostOnTheWay?: number): Promise<void>;
   /** Devices with a channel by the name of its server. */
   byServer(): ReadonlyMap<string, number>;
   connected(): number;
@@ -63,10 +63,11 @@ export function createFleet({ identities, signed, users, onEvent, onBundle }: Fl
     devices,
     tallies,
     defects,
-    async start(perSecond) {
+    async start(perSecond, mostOnTheWay = Number.POSITIVE_INFINITY) {
       const beganMs = performance.now();
       for (let started = 0; started < devices.length; ) {
-        const due = Math.ceil(((performance.now() - beganMs) / MS_PER_SECOND) * perSecond);
+        const onTime = Math.ceil(((performance.now() - beganMs) / MS_PER_SECOND) * perSecond);
+        const due = Math.min(onTime, fleet.connected() + mostOnTheWay);
         for (const device of devices.slice(started, due)) device.start();
         started = Math.max(started, Math.min(due, devices.length));
         await delay(STEP_MS);
