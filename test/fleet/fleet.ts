@@ -21,8 +21,8 @@ export type Fleet = {
   readonly tallies: Tallies;
   /** Every defect that a device met, by its message: none is expected. */
   readonly defects: ReadonlyMap<string, number>;
-  /** Starts all of them, so many a second; no more, where this many have been started and have no server yet. */
-  start(perSecond: number, mostOnTheWay?: number): Promise<void>;
+  /** Starts all of them, so many a second; none more while `mostOnTheWay` have been started and have no server yet, or after `signal`. */
+  start(perSecond: number, options?: { readonly mostOnTheWay?: number; readonly signal?: AbortSignal }): Promise<void>;
   /** Devices with a channel by the name of its server. */
   byServer(): ReadonlyMap<string, number>;
   connected(): number;
@@ -63,11 +63,11 @@ export function createFleet({ identities, signed, users, onEvent, onBundle }: Fl
     devices,
     tallies,
     defects,
-    async start(perSecond, mostOnTheWay = Number.POSITIVE_INFINITY) {
+    async start(perSecond, { mostOnTheWay, signal } = {}) {
       const beganMs = performance.now();
-      for (let started = 0; started < devices.length; ) {
+      for (let started = 0; started < devices.length && signal?.aborted !== true; ) {
         const onTime = Math.ceil(((performance.now() - beganMs) / MS_PER_SECOND) * perSecond);
-        const due = Math.min(onTime, fleet.connected() + mostOnTheWay);
+        const due = mostOnTheWay === undefined ? onTime : Math.min(onTime, fleet.connected() + mostOnTheWay);
         for (const device of devices.slice(started, due)) device.start();
         started = Math.max(started, Math.min(due, devices.length));
         await delay(STEP_MS);
