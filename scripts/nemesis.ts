@@ -12,7 +12,8 @@ import { DEFAULT_CROWD, type NemesisOptions, runNemesis } from '../test/nemesis/
 import { createScratch } from '../test/support/scratch.ts';
 import { leftOut, provide } from './machine-needs.ts';
 
-const USE = 'Use: npm run nemesis [-- --minutes N] [--seed S] [--database mariadb|mysql] [--half] [--full] [--devices N] [--broken]';
+const USE =
+  'Use: npm run nemesis [-- --minutes N] [--seed S] [--database mariadb|mysql] [--half] [--full] [--devices N] [--broken]';
 const DEFAULT_MINUTES = '3';
 /** A test that needs the same databases, for what they need of the machine. */
 const NEEDS_OF = { mariadb: 'test/database/full-faults.test.ts', mysql: 'test/mysql9/full-faults.test.ts' } as const;

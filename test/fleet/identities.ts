@@ -30,7 +30,8 @@ export function keepIdentities(folder: string | undefined): KeptIdentities {
   try {
     return keepIn(folder);
   } catch (error) {
-    const why = error instanceof Error && 'code' in error ? error.message : 'it holds something else than this program left';
+    const why =
+      error instanceof Error && 'code' in error ? error.message : 'it holds something else than this program left';
     throw new UnusableFolder(`--data ${folder} cannot be used (${why}): choose another folder`);
   }
 }
@@ -45,7 +46,9 @@ function keepIn(folder: string): KeptIdentities {
     identities: held,
     add(identities, signed) {
       if (identities.some(({ siteId }) => siteId !== (held[0]?.siteId ?? siteId))) {
-        throw new UnusableFolder(`--data ${folder} holds devices of another site than the token's: choose another folder`);
+        throw new UnusableFolder(
+          `--data ${folder} holds devices of another site than the token's: choose another folder`,
+        );
       }
       const lines = identities.map(
         identity => `${JSON.stringify({ ...identity, deviceSecret: secretOf(identity) })}\n`,

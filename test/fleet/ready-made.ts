@@ -49,10 +49,15 @@ export async function makeFleet(primaryData: string, names: readonly string[], g
     for (let from = 0; from < made.length; from += AT_ONCE) {
       const outcome = await record.commit(by, async transaction => {
         for (const { serial, expiresAt, ...device } of made.slice(from, from + AT_ONCE)) {
-          const { uid } = await transaction.put('Device', device.name, { group }, {
-            ...{ keyHash: device.keyHash, certificateSerial: serial, certificateExpiresAt: expiresAt },
-            ...{ enrolledAt: Date.now(), enrolledBy: 'fleet' },
-          });
+          const { uid } = await transaction.put(
+            'Device',
+            device.name,
+            { group },
+            {
+              ...{ keyHash: device.keyHash, certificateSerial: serial, certificateExpiresAt: expiresAt },
+              ...{ enrolledAt: Date.now(), enrolledBy: 'fleet' },
+            },
+          );
           identities.push({ ...device, deviceId: uid });
         }
         return { write: true, result: undefined };

@@ -41,13 +41,16 @@ export async function createCrowd(
   await fleet.start(ARRIVALS_PER_SECOND);
   await waitFor('the crowd to be connected', () => (fleet.connected() === devices ? true : undefined));
   for (const device of fleet.devices) await recorded.login(device);
-  const life = { logins: LOGINS_PER_SECOND, disconnections: DISCONNECTIONS_PER_MINUTE, random: () => dice.between(0, 1) };
+  const life = {
+    logins: LOGINS_PER_SECOND,
+    disconnections: DISCONNECTIONS_PER_MINUTE,
+    random: () => dice.between(0, 1),
+  };
   return {
     live: signal => live(recorded, life, signal),
     async settled(withinMs) {
       const at = () => `${fleet.byServer().get('primary') ?? 0} of ${devices} are there`;
-      const isBack = () =>
-        fleet.devices.every(device => device.server() === 'primary' && device.pendingEvents() === 0);
+      const isBack = () => fleet.devices.every(device => device.server() === 'primary' && device.pendingEvents() === 0);
       await waitFor('the crowd to be on the Primary', () => (isBack() ? true : undefined), withinMs, at);
       for (const [defect, times] of fleet.defects) throw new Finding(`${times} × a defect of an agent: ${defect}`);
     },
@@ -55,13 +58,7 @@ export async function createCrowd(
   };
 }
 
-async function loginAndSee(
-  site: Site,
-  fleet: Fleet,
-  users: readonly Steady[],
-  history: History,
-  device: LightDevice,
-) {
+async function loginAndSee(site: Site, fleet: Fleet, users: readonly Steady[], history: History, device: LightDevice) {
   const startMs = Date.now();
   const answer = await fleet.login(device);
   if (answer === undefined) return undefined;

@@ -189,7 +189,10 @@ describe('journal', () => {
       await append(...events.slice(0, 5));
       journal.markDrained(events.slice(1, 2), journal.line());
       const given = journal.next(3);
-      assert.deepEqual(idsOf(given), [0, 2, 3].map(at => events[at]?.id ?? ''));
+      assert.deepEqual(
+        idsOf(given),
+        [0, 2, 3].map(at => events[at]?.id ?? ''),
+      );
       await append(...events.slice(5));
       journal.footprint();
       journal.markDrained(given, journal.line());
