@@ -4,7 +4,7 @@ import type { SignedStatement } from '@thinman/protocol';
 import type { DeviceIdentity } from '../packages/agent/src/ports.ts';
 import { enrolFleet, NotEnrolled } from '../test/fleet/enrolment.ts';
 import { createFleet, type Fleet } from '../test/fleet/fleet.ts';
-import { keepIdentities } from '../test/fleet/identities.ts';
+import { keepIdentities, UnusableFolder } from '../test/fleet/identities.ts';
 import { live } from '../test/fleet/life.ts';
 import { type FleetOptions, HELP, readOptions } from '../test/fleet/options.ts';
 import { liveLine, summaryLines, summaryOf } from '../test/fleet/report.ts';
@@ -17,6 +17,8 @@ const TELL_EVERY_MS = 2_000;
 const TELL_ENROLLED = 500;
 /** After the last arrival: connections that were begun are made. */
 const CONNECT_WITHIN_MS = 30_000;
+/** The same for who has pressed Ctrl-C: time for those that were just about to, and no more. A second Ctrl-C ends at once. */
+const INTERRUPTED_WITHIN_MS = 2_000;
 const POLL_MS = 50;
 
 process.exitCode = await main();
@@ -35,6 +37,10 @@ async function main(): Promise<number> {
   try {
     return await run(options, say);
   } catch (error) {
+    if (error instanceof UnusableFolder) {
+      console.error(`fleet: ${error.message}`);
+      return 2;
+    }
     if (!(error instanceof NotEnrolled)) throw error;
     console.error(`fleet: not enrolled: ${error.message}`);
     return 3;
@@ -46,15 +52,22 @@ async function run(options: FleetOptions, say: (line: string) => void): Promise<
   const users = fleetUsers(options.userPrefix, options.users);
   const fleet = createFleet({ identities, signed, users });
   const tell = setInterval(() => say(liveLine(summaryOf(fleet))), TELL_EVERY_MS);
+  let timer: NodeJS.Timeout | undefined;
   try {
     const ending = new AbortController();
-    process.once('SIGINT', () => ending.abort()).once('SIGTERM', () => ending.abort());
-    await fleet.start(options.arrivals, ending.signal);
+    let patienceMs = CONNECT_WITHIN_MS;
+    const interrupt = () => {
+      patienceMs = INTERRUPTED_WITHIN_MS;
+      ending.abort();
+    };
+    process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+    await fleet.start(options.arrivals, { signal: ending.signal });
     await waitUntilConnected(fleet, ending.signal);
-    if (options.minutes > 0) setTimeout(() => ending.abort(), options.minutes * MS_PER_MINUTE);
+    if (options.minutes > 0) timer = setTimeout(() => ending.abort(), options.minutes * MS_PER_MINUTE);
     await live(fleet, options, ending.signal);
-    await waitUntilConnected(fleet, AbortSignal.timeout(CONNECT_WITHIN_MS));
+    await waitUntilConnected(fleet, AbortSignal.timeout(patienceMs));
   } finally {
+    clearTimeout(timer);
     clearInterval(tell);
   }
   const summary = summaryOf(fleet);

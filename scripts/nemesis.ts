@@ -1,17 +1,19 @@
-// `npm run nemesis [-- --minutes N] [--seed S] [--database mariadb|mysql] [--half] [--full]`: random faults of the fault table while
-// devices log in, administrators write, users are disabled and change passwords; then the invariants of docs/failover.md. Without
-// `--database` on the embedded one; with it FULL redundancy, or HALF with `--half`. `--full`: at the full length of every wait.
-// `--broken`: with builds that are broken on purpose, one after the other; each must be found out.
+// `npm run nemesis [-- --minutes N] [--seed S] [--database mariadb|mysql] [--half] [--full] [--devices N]`: random faults of the fault
+// table while devices log in (three real ones, and N light ones of `npm run fleet`), administrators write, users are disabled and change
+// passwords; then the invariants of docs/failover.md. Without `--database` on the embedded one; with it FULL redundancy, or HALF with
+// `--half`. `--full`: at the full length of every wait. `--broken`: with builds that are broken on purpose, one after the other; each
+// must be found out.
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { BROKEN_BUILDS, breakBuild, NEEDS_REPLICATION } from '../test/nemesis/broken-builds.ts';
 import { Finding } from '../test/nemesis/history.ts';
-import { type NemesisOptions, runNemesis } from '../test/nemesis/nemesis.ts';
+import { DEFAULT_CROWD, type NemesisOptions, runNemesis } from '../test/nemesis/nemesis.ts';
 import { createScratch } from '../test/support/scratch.ts';
 import { leftOut, provide } from './machine-needs.ts';
 
-const USE = 'Use: npm run nemesis [-- --minutes N] [--seed S] [--database mariadb|mysql] [--half] [--full] [--broken]';
+const USE =
+  'Use: npm run nemesis [-- --minutes N] [--seed S] [--database mariadb|mysql] [--half] [--full] [--devices N] [--broken]';
 const DEFAULT_MINUTES = '3';
 /** A test that needs the same databases, for what they need of the machine. */
 const NEEDS_OF = { mariadb: 'test/database/full-faults.test.ts', mysql: 'test/mysql9/full-faults.test.ts' } as const;
@@ -69,7 +71,7 @@ function readArguments(): (NemesisOptions & { readonly broken: boolean }) | unde
     const text = { type: 'string' } as const;
     const flag = { type: 'boolean', default: false } as const;
     const { values } = parseArgs({
-      options: { minutes: text, seed: text, database: text, half: flag, full: flag, broken: flag },
+      options: { minutes: text, seed: text, database: text, devices: text, half: flag, full: flag, broken: flag },
     });
     const minutes = Number(values.minutes ?? DEFAULT_MINUTES);
     const seed = Number(values.seed ?? randomInt(2 ** 31));
@@ -78,6 +80,8 @@ function readArguments(): (NemesisOptions & { readonly broken: boolean }) | unde
     if (!Number.isSafeInteger(seed)) throw new Error(`--seed ${values.seed} is not a whole number`);
     if (database !== undefined && database !== 'mariadb' && database !== 'mysql')
       throw new Error(`--database ${database} is neither mariadb nor mysql`);
+    const devices = Number(values.devices ?? DEFAULT_CROWD);
+    if (!Number.isInteger(devices) || devices < 0) throw new Error(`--devices ${values.devices} is not a whole number`);
     if (values.half && database === undefined) throw new Error('--half needs a --database');
     return {
       ...{
@@ -85,6 +89,7 @@ function readArguments(): (NemesisOptions & { readonly broken: boolean }) | unde
         minutes,
         seed,
         database,
+        devices,
         fullLength: values.full,
         redundancy: values.half ? 'half' : 'full',
       },

@@ -15,7 +15,7 @@ const PHASES: readonly (TestRun & { readonly name: string; readonly has: RegExp 
   // One: these hold people's waits, or a whole story, against their deadlines.
   {
     name: 'deadlines',
-    has: /^test\/(?:console\/|bench\/|system\/(?:demo|every-server-gone|nemesis|planned-stop|primary-|sessions))/,
+    has: /^test\/(?:console\/|bench\/|system\/(?:demo|every-server-gone|many-devices|nemesis|planned-stop|primary-|sessions))/,
     concurrency: 1,
   },
   { name: 'database', has: /^test\/(?:.*\/)?databases?\//, concurrency: 2 },

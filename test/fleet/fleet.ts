@@ -21,8 +21,8 @@ export type Fleet = {
   readonly tallies: Tallies;
   /** Every defect that a device met, by its message: none is expected. */
   readonly defects: ReadonlyMap<string, number>;
-  /** Starts all of them, so many a second, or fewer where they come to their server more slowly; until the signal at most. */
-  start(perSecond: number, signal?: AbortSignal): Promise<void>;
+  /** Starts all of them, so many a second, or fewer where `mostOnTheWay` have no server yet; until `signal` at most. */
+  start(perSecond: number, options?: { readonly mostOnTheWay?: number; readonly signal?: AbortSignal }): Promise<void>;
   /** Devices with a channel by the name of its server. */
   byServer(): ReadonlyMap<string, number>;
   connected(): number;
@@ -70,7 +70,7 @@ export function createFleet({ identities, signed, users, onEvent, onBundle }: Fl
     devices,
     tallies,
     defects,
-    async start(perSecond, signal) {
+    async start(perSecond, { mostOnTheWay = MOST_ON_THE_WAY, signal } = {}) {
       let lastMs = performance.now();
       let due = 0;
       let onTheWay: { readonly device: LightDevice; readonly sinceMs: number }[] = [];
@@ -82,7 +82,7 @@ export function createFleet({ identities, signed, users, onEvent, onBundle }: Fl
           ({ device, sinceMs }) => nowMs - sinceMs < ON_THE_WAY_MS && device.server() === undefined,
         );
         // What is held back now does not come all at once later.
-        due = Math.min(due, started + MOST_ON_THE_WAY - onTheWay.length);
+        due = Math.min(due, started + mostOnTheWay - onTheWay.length);
         const next = devices.slice(started, Math.ceil(due));
         for (const device of next) device.start();
         started += next.length;

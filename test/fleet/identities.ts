@@ -11,21 +11,45 @@ export type KeptIdentities = {
   add(identities: readonly DeviceIdentity[], signed: SignedStatement): void;
 };
 
+/** A folder that cannot keep a fleet's devices, in words for people. */
+export class UnusableFolder extends Error {
+  override readonly name = 'UnusableFolder';
+}
+
 /** Private keys of test devices: nobody else needs to read them. */
 const OWNER_ONLY = 0o600;
 const OWNER_ONLY_FOLDER = 0o700;
 const MAX_STATEMENT_BYTES = 256 * 1024;
 
-/** `folder` undefined: nothing is kept. A line of JSON a device: ten thousand files would take longer than the enrolment. */
+/**
+ * `folder` undefined: nothing is kept. A line of JSON a device: ten thousand files would take longer than the enrolment. Throws
+ * UnusableFolder, also when devices of two sites would come together.
+ */
 export function keepIdentities(folder: string | undefined): KeptIdentities {
   if (folder === undefined) return { signed: undefined, identities: [], add() {} };
+  try {
+    return keepIn(folder);
+  } catch (error) {
+    const why =
+      error instanceof Error && 'code' in error ? error.message : 'it holds something else than this program left';
+    throw new UnusableFolder(`--data ${folder} cannot be used (${why}): choose another folder`);
+  }
+}
+
+function keepIn(folder: string): KeptIdentities {
   mkdirSync(folder, { recursive: true, mode: OWNER_ONLY_FOLDER });
   const devicesFile = join(folder, 'devices.jsonl');
   const statementFile = join(folder, 'statement.json');
+  const held = readDevices(devicesFile);
   return {
     signed: readStatement(statementFile),
-    identities: readDevices(devicesFile),
+    identities: held,
     add(identities, signed) {
+      if (identities.some(({ siteId }) => siteId !== (held[0]?.siteId ?? siteId))) {
+        throw new UnusableFolder(
+          `--data ${folder} holds devices of another site than the token's: choose another folder`,
+        );
+      }
       const lines = identities.map(
         identity => `${JSON.stringify({ ...identity, deviceSecret: secretOf(identity) })}\n`,
       );

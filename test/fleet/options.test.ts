@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import type { SignedStatement } from '@thinman/protocol';
+import type { DeviceIdentity } from '../../packages/agent/src/ports.ts';
+import { keepIdentities, UnusableFolder } from './identities.ts';
 import { readOptions } from './options.ts';
 import { quantile } from './tallies.ts';
 import { fleetUsers, usersAsYaml } from './users.ts';
@@ -43,4 +49,27 @@ test('a quantile is one of the numbers, and 0 of none', () => {
   assert.equal(quantile([3, 1, 2], 0.5), 2);
   assert.equal(quantile([3, 1, 2], 0.99), 3);
   assert.equal(quantile([], 0.5), 0);
+});
+
+test('a folder keeps the devices of one site, and one that cannot is told in words', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'thinman-fleet-'));
+  const device = (siteId: string, name: string) =>
+    ({ siteId, name, deviceSecret: Buffer.from('secret'), caCertificates: [] }) as unknown as DeviceIdentity;
+  const signed: SignedStatement = { statement: 'a', signature: 'b', signedBy: 'c' };
+  try {
+    const inside = join(folder, 'fleet');
+    keepIdentities(inside).add([device('site-1', 'tc-1')], signed);
+    const kept = keepIdentities(inside);
+    assert.deepEqual(
+      kept.identities.map(({ name, deviceSecret }) => [name, String(deviceSecret)]),
+      [['tc-1', 'secret']],
+    );
+    assert.throws(() => kept.add([device('site-2', 'tc-2')], signed), /holds devices of another site.*choose another/);
+    writeFileSync(join(inside, 'devices.jsonl'), 'garbage');
+    const unusable = (error: unknown) => error instanceof UnusableFolder && /choose another/.test(error.message);
+    assert.throws(() => keepIdentities(inside), unusable);
+    assert.throws(() => keepIdentities(join(inside, 'devices.jsonl')), unusable);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });

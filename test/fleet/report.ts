@@ -8,13 +8,14 @@ const SLOWEST_HUNDREDTH = 0.99;
 
 /** How a fleet fares: the numbers of the live line and of the summary. */
 export function summaryOf(fleet: Fleet) {
-  const { logins, elapsedMs, happened } = fleet.tallies;
+  const { logins, reasons, elapsedMs, happened } = fleet.tallies;
   const count = (type: string) => happened.get(type) ?? 0;
   return {
     devices: fleet.devices.length,
     connected: fleet.connected(),
     byServer: Object.fromEntries(fleet.byServer()),
     logins: { ...logins },
+    reasons: Object.fromEntries(reasons),
     loginMs: { p50: round(quantile(elapsedMs, MEDIAN)), p99: round(quantile(elapsedMs, SLOWEST_HUNDREDTH)) },
     switches: { failovers: count('failover'), failbacks: count('failback'), offline: count('offline') },
     pendingEvents: fleet.devices.reduce((sum, device) => sum + device.pendingEvents(), 0),
@@ -36,15 +37,21 @@ export function liveLine({ devices, connected, byServer, logins, loginMs, switch
 }
 
 export function summaryLines(summary: Summary): string {
-  const { pendingEvents, memoryMb, defects } = summary;
+  const { reasons, pendingEvents, memoryMb, defects } = summary;
   return [
     ...liveLine(summary).split('; '),
+    ...Object.entries(reasons).map(([reason, times]) => `denied: ${reason} ${times} times${adviceFor(reason)}`),
     `${pendingEvents} events wait on the devices`,
     `${memoryMb} MB in this process`,
     ...defects.map(defect => `DEFECT ${defect}`),
   ]
     .map(line => `  ${line}`)
     .join('\n');
+}
+
+/** The first thing that goes wrong on a site that nobody has prepared. */
+function adviceFor(reason: string): string {
+  return reason === 'credentials_invalid' ? ': are the people of --print-users on the site?' : '';
 }
 
 function round(ms: number): number {

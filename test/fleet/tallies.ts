@@ -3,6 +3,8 @@ import type { LoginResult } from '@thinman/protocol';
 /** What a fleet has lived through. Milliseconds as the agents measured them. */
 export type Tallies = {
   readonly logins: { granted: number; denied: number; offline: number; failed: number };
+  /** Of what was denied. */
+  readonly reasons: Map<string, number>;
   readonly elapsedMs: number[];
   readonly happened: Map<string, number>;
   login(result: LoginResult | undefined): void;
@@ -11,10 +13,12 @@ export type Tallies = {
 
 export function createTallies(): Tallies {
   const logins = { granted: 0, denied: 0, offline: 0, failed: 0 };
+  const reasons = new Map<string, number>();
   const elapsedMs: number[] = [];
   const happened = new Map<string, number>();
   return {
     logins,
+    reasons,
     elapsedMs,
     happened,
     login(result) {
@@ -22,6 +26,7 @@ export function createTallies(): Tallies {
       else if (result.verdict === 'denied') logins.denied += 1;
       else if (result.mode === 'offline') logins.offline += 1;
       else logins.granted += 1;
+      if (result?.verdict === 'denied') reasons.set(result.reason ?? '', (reasons.get(result.reason ?? '') ?? 0) + 1);
       if (result !== undefined) elapsedMs.push(result.elapsedMs);
     },
     event: type => void happened.set(type, (happened.get(type) ?? 0) + 1),

@@ -9,6 +9,7 @@ import { onSiteIn, type Surroundings } from '../support/system-test.ts';
 import { user } from '../support/ward.ts';
 import { createAdministrator } from './administrator.ts';
 import { checkAll } from './check.ts';
+import { type Crowd, createCrowd } from './crowd.ts';
 import { createDice, type Dice } from './dice.ts';
 import { type Fault, faultsOf, type Grounds } from './faults.ts';
 import { createHistory, excerpt, Finding, type History } from './history.ts';
@@ -21,6 +22,8 @@ export type NemesisOptions = {
   readonly database?: DatabaseKind | undefined;
   /** With a `database`: one for both servers, or one each, by replication. */
   readonly redundancy?: 'half' | 'full';
+  /** Light devices beside the three real ones (`test/fleet`). Default: DEFAULT_CROWD. */
+  readonly devices?: number | undefined;
   /** With the product's own waits, in place of short ones. */
   readonly fullLength?: boolean;
   readonly say?: (line: string) => void;
@@ -34,6 +37,8 @@ export type Seen = {
 };
 
 const DEVICES = ['tc-1', 'tc-2', 'tc-3'];
+/** Enough that they come in crowds when a server fails, and as much work for this machine as one of the real ones. */
+export const DEFAULT_CROWD = 20;
 const STEADY: readonly Steady[] = [
   { name: 'bob', password: 'bobs-first-password' },
   { name: 'carol', password: 'carols-only-password' },
@@ -79,9 +84,7 @@ function groundsFor({
 }
 
 async function attack(site: Site, grounds: Grounds, history: History, options: NemesisOptions): Promise<Seen> {
-  const { minutes, seed, say = () => {} } = options;
-  const pace = options.fullLength ? PACE.full : PACE.short;
-  const dice = createDice(seed);
+  const dice = createDice(options.seed);
   const administrator = createAdministrator(site, history, dice.fork());
   const passwords = new Map<string, string[]>(CHANGING.map(name => [name, []]));
   const changing: readonly Changing[] = CHANGING.map(name => ({
@@ -90,6 +93,29 @@ async function attack(site: Site, grounds: Grounds, history: History, options: N
   }));
   await prepare(site, administrator, history);
   const faults = faultsOf(site, grounds, dice.fork());
+  const crowd = await createCrowd(site, options.devices ?? DEFAULT_CROWD, STEADY, history, dice.fork());
+  try {
+    return await goOn(site, { faults, crowd, administrator, changing }, history, dice, options);
+  } finally {
+    await crowd.stop();
+  }
+}
+
+type Cast = {
+  readonly faults: readonly Fault[];
+  readonly crowd: Crowd;
+  readonly administrator: ReturnType<typeof createAdministrator>;
+  readonly changing: readonly Changing[];
+};
+
+async function goOn(
+  site: Site,
+  { faults, crowd, administrator, changing }: Cast,
+  history: History,
+  dice: Dice,
+  { minutes, fullLength, say = () => {} }: NemesisOptions,
+): Promise<Seen> {
+  const pace = fullLength ? PACE.full : PACE.short;
   const endMs = performance.now() + minutes * MS_PER_MINUTE;
   let events = 0;
   do {
@@ -97,11 +123,12 @@ async function attack(site: Site, grounds: Grounds, history: History, options: N
     const actors = [
       ...site.agents.map(agent => usePeople(agent, { steady: STEADY, changing }, history, dice.fork(), over.signal)),
       administrator.work(CHANGING, over.signal),
+      crowd.live(over.signal),
     ];
     await throwFaults(faults, history, dice, pace, Math.min(endMs, performance.now() + pace.roundMs));
     over.abort();
     await Promise.all(actors);
-    await settle(site, administrator, history, pace);
+    await settle(site, crowd, administrator, history, pace);
     ({ events } = await checkAll(
       site,
       history,
@@ -176,6 +203,7 @@ async function throwFaults(
 /** All is back. What an administrator had asked for is asked for again, until it is acknowledged. */
 async function settle(
   site: Site,
+  crowd: Crowd,
   administrator: ReturnType<typeof createAdministrator>,
   history: History,
   { healedMs }: Pace,
@@ -188,6 +216,7 @@ async function settle(
       const last = history.userWrites.findLast(write => write.user === name)?.state;
       if (state !== undefined && last !== state) await administrator.setUser(name, state, never);
     }
+    await crowd.settled(healedMs);
     await site.settle();
     await expectHealed(site, healedMs);
   } catch (error) {

@@ -96,7 +96,11 @@ function versionsThatWentBack(versions: DeviceHistory['versions']): string[] {
   });
 }
 
-const repeated = (keys: readonly string[]) => [...new Set(keys.filter((key, at) => keys.indexOf(key) !== at))];
+function repeated(keys: readonly string[]): readonly string[] {
+  const [seen, twice] = [new Set<string>(), new Set<string>()];
+  for (const key of keys) (seen.has(key) ? twice : seen).add(key);
+  return [...twice];
+}
 
 /** The first list less the second, each element as often as it is there. */
 function without(all: readonly string[], taken: readonly string[]): string[] {

@@ -14,7 +14,14 @@ function memoryJournal() {
       waiting.push(...events);
       for (const listener of listeners) listener();
     },
-    next: (limit: number) => waiting.slice(0, limit),
+    next(limit: number, maxChars = Number.POSITIVE_INFINITY) {
+      let chars = 0;
+      const end = waiting.findIndex((event, at) => {
+        chars += JSON.stringify(event).length;
+        return at === limit || (at > 0 && chars > maxChars);
+      });
+      return waiting.slice(0, end === -1 ? limit : end);
+    },
     markDrained(events: readonly Pick<RecordedEvent, 'origin' | 'id'>[]) {
       waiting = waiting.filter(one => !events.some(({ id }) => id === one.id));
     },

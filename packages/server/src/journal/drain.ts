@@ -65,7 +65,7 @@ export function createDrain(options: DrainOptions): Drain {
   async function deliverNext(): Promise<Delivery | 'empty'> {
     try {
       const line = journal.line();
-      const batch = fitting(journal.next(batchEvents()), batchChars);
+      const batch = journal.next(batchEvents(), batchChars);
       if (batch.length === 0) return 'empty';
       if ((await deliver(batch)) === 'later') return 'later';
       journal.markDrained(batch, line);
@@ -143,14 +143,4 @@ export function createDrain(options: DrainOptions): Drain {
       await ended;
     },
   };
-}
-
-/** The beginning of the batch that fits; one event at least. */
-function fitting(events: readonly RecordedEvent[], maxChars: number): readonly RecordedEvent[] {
-  let chars = 0;
-  const end = events.findIndex((event, index) => {
-    chars += JSON.stringify(event).length;
-    return index > 0 && chars > maxChars;
-  });
-  return end === -1 ? events : events.slice(0, end);
 }

@@ -184,6 +184,33 @@ describe('journal', () => {
       assert.deepEqual(idsOf(journal.next(3)), idsOf(events.slice(3)));
     });
 
+    it('marks what it gave, and neither what came meanwhile nor what was marked by its name before', async () => {
+      const events = Array.from({ length: 6 }, () => recordedEvent());
+      await append(...events.slice(0, 5));
+      journal.markDrained(events.slice(1, 2), journal.line());
+      const given = journal.next(3);
+      assert.deepEqual(
+        idsOf(given),
+        [0, 2, 3].map(at => events[at]?.id ?? ''),
+      );
+      await append(...events.slice(5));
+      journal.footprint();
+      journal.markDrained(given, journal.line());
+      assert.equal(journal.pending(), 2);
+      assert.deepEqual(idsOf(journal.next(9)), idsOf(events.slice(4)));
+      // Another list of the same events is found by their names.
+      journal.markDrained(events.slice(4, 5), journal.line());
+      assert.deepEqual(idsOf(journal.next(9)), idsOf(events.slice(5)));
+    });
+
+    it('gives as many as are so long together, and a single longer one all the same', async () => {
+      const events = Array.from({ length: 4 }, () => recordedEvent({ data: { text: 'x'.repeat(1_000) } }));
+      await append(...events);
+      assert.equal(journal.next(9, 2_800).length, 2);
+      assert.equal(journal.next(1, 2_800).length, 1);
+      assert.deepEqual(idsOf(journal.next(9, 10)), idsOf(events.slice(0, 1)));
+    });
+
     it('does not take up again what is drained already', async () => {
       const event = recordedEvent();
       await append(event);

@@ -142,11 +142,11 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
     isEnded: facts.isEnded,
     endedFor: facts.endedFor,
     pending: () => totals.pending,
-    next(limit) {
-      let some = entries.next(limit);
+    next(limit, maxChars = Number.POSITIVE_INFINITY) {
+      let some = entries.next(limit, maxChars);
       while (some.length === 0 && outflow.isReopening()) {
         write(outflow.reopenSome);
-        some = entries.next(limit);
+        some = entries.next(limit, maxChars);
       }
       return some;
     },
@@ -160,7 +160,7 @@ export function openJournal(path: string, options: JournalOptions): OpenJournal 
       return () => listeners.delete(listener);
     },
     load: () => ({ pendingBytes: totals.pendingBytes, limitBytes: limitBytes() }),
-    footprint: () => ({ fileBytes: fileBytes(path), oldestPendingAtMs: entries.next(1)[0]?.takenAt }),
+    footprint: () => ({ fileBytes: fileBytes(path), oldestPendingAtMs: entries.oldestTakenAtMs() }),
     heard: heard.heard,
     hear: news => write(() => heard.hear(news)),
     sendTo(epoch) {

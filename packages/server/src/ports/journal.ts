@@ -82,8 +82,8 @@ export type Journal = {
   }): readonly EndedSession[];
   /** Not yet in the source of record. */
   pending(): number;
-  /** Oldest pending entries. */
-  next(limit: number): readonly RecordedEvent[];
+  /** Oldest pending entries: as many as are `maxChars` long together, as JSON; one at least. */
+  next(limit: number, maxChars?: number): readonly RecordedEvent[];
   /** Where entries go at this moment: another number after each `sendTo` of a newer epoch, and each doubt. Not on disk. */
   line(): number;
   /**

@@ -45,6 +45,11 @@ async function compare(
 }
 
 async function objectsSince(db: RecordDb, generation: number) {
-  const rows = await db.selectFrom('objects').selectAll().where('generation', '>', generation).execute();
+  // All of them are read as they lie, and not by way of an index.
+  const rows = await db
+    .selectFrom('objects')
+    .selectAll()
+    .$if(generation > 0, objects => objects.where('generation', '>', generation))
+    .execute();
   return rows.map(row => new FeedObject(row));
 }

@@ -70,6 +70,29 @@ describe('replica', () => {
       assert.equal(replica.setAside(), undefined);
     });
 
+    it('is a large feed as well, of which nothing but the one file is left', () => {
+      const many = Array.from({ length: 1_500 }, (_, at) => object(`user-${at}`));
+      // What a fill that was cut off has left.
+      writeFileSync(`${path}.draft`, 'garbage');
+      const told: AppliedChange[] = [];
+      replica.onApplied(change => told.push(change));
+      assert.equal(replica.apply(full(siteAt(3), ...many))?.objects.length, 1_500);
+      assert.deepEqual(readdirSync(dir).toSorted(), ['replica.db', 'replica.db-shm', 'replica.db-wal']);
+      assert.equal(statSync(path).mode & 0o777, 0o600);
+      assert.equal(told.length, 1);
+      assert.equal(replica.position()?.commitId, 'commit-3');
+      assert.equal(replica.get('User', 'user-7')?.uid, many[7]?.uid);
+      replica.apply(incremental(siteAt(4), object('user-7', { body: { is: 'another' } })));
+      replica.close();
+      replica = open();
+      assert.equal(replica.setAside(), undefined);
+      assert.deepEqual(replica.get('User', 'user-7')?.body, { is: 'another' });
+      assert.equal(replica.count('User'), 1_500);
+      const handle = new Database(path);
+      assert.equal(handle.pragma('journal_mode', { simple: true }), 'wal');
+      handle.close();
+    });
+
     it('is on disk when apply returns, with its position', () => {
       replica.apply(full(siteAt(3), object('alice')));
       const other = open();

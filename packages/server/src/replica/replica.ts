@@ -1,8 +1,9 @@
-import { renameSync, statSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, statSync } from 'node:fs';
 import { compareVersions } from '@thinman/protocol';
 import type { AppliedChange, Clock, Feed, Replica, ReplicaPosition, SiteRow, StoredObject } from '../ports.ts';
 import { moveAside, removeAside, removeDatabase, type SetAside } from '../record/dialects/set-aside.ts';
 import { isBadSector, troubleOf } from '../record/dialects/sqlite-file.ts';
+import type { Digest } from './digest.ts';
 import { openStore, type Store } from './store.ts';
 
 export type ReplicaOptions = {
@@ -20,6 +21,11 @@ export type OpenReplica = Replica & {
 
 /** Devices that are remembered by their key between two changes: every request asks for its own. About 1 kB each. */
 const MAX_REMEMBERED = 20_000;
+
+/** Below this an empty replica is filled in place: two files more to open take longer than that. */
+const LARGE_FEED = 1_000;
+/** Of a file that nobody needs before it is whole. Room for its indexes while they are made: they are sorted in memory. */
+const UNLOGGED = ['journal_mode = OFF', 'synchronous = OFF', 'cache_size = -65536'] as const;
 
 /** Copies that were set aside, for those who look into it. */
 const KEPT_ASIDE = 3;
@@ -60,23 +66,29 @@ export function openReplica(path: string, options: ReplicaOptions): OpenReplica 
 
   /** Throws when there is no room for another one: then what can be read of this one goes on. */
   function rebuild(feed: Feed): AppliedChange | undefined {
-    const change = makeWhole(feed);
+    const { change, digest } = makeWhole(feed);
     const aside = setAside();
     renameSync(draft, path);
-    store = { ...openStore(path, { clock, siteId }), setAside: aside };
+    store = { ...openStore(path, { clock, siteId, known: digest }), setAside: aside };
     damaged = false;
     onRebuilt(aside);
     return change;
   }
 
-  function makeWhole(feed: Feed): AppliedChange | undefined {
+  /**
+   * A file beside this one, with all of it, on the disk when this returns. Nobody reads it before that, so it has no log, and nothing of
+   * it is written twice: what is left of it after a crash is removed by the next one.
+   */
+  function makeWhole(feed: Feed): { readonly change: AppliedChange | undefined; readonly digest: Digest } {
     removeDatabase(draft);
     try {
       const whole = openStore(draft, { clock, siteId });
       try {
-        return whole.apply(feed);
+        for (const pragma of UNLOGGED) whole.handle.pragma(pragma);
+        return { change: whole.apply(feed), digest: whole.digest() };
       } finally {
         whole.handle.close();
+        flush(draft);
       }
     } catch (error) {
       removeDatabase(draft);
@@ -84,8 +96,21 @@ export function openReplica(path: string, options: ReplicaOptions): OpenReplica 
     }
   }
 
+  /** An empty one takes a large feed as a file: in its own it would be written twice, by way of the log. */
+  function fillAnew(feed: Feed): AppliedChange | undefined {
+    const { change, digest } = makeWhole(feed);
+    const { setAside } = store;
+    store.handle.close();
+    removeDatabase(path);
+    renameSync(draft, path);
+    store = { ...openStore(path, { clock, siteId, known: digest }), setAside };
+    return change;
+  }
+
   function take(feed: Feed): AppliedChange | undefined {
     damaged ||= !isOurs();
+    const isLarge = feed.kind === 'full' && feed.objects.length >= LARGE_FEED;
+    if (!damaged && isLarge && store.standing() === undefined) return fillAnew(feed);
     if (!damaged) return guarded(({ apply }) => apply(feed));
     const held = store.standing()?.position;
     if (feed.kind !== 'full' || (held !== undefined && !isContinuation(feed.site, held))) return undefined;
@@ -140,6 +165,16 @@ export function openReplica(path: string, options: ReplicaOptions): OpenReplica 
       else setAside();
     },
   };
+}
+
+/** By a handle of its own, which no handle of SQLite may be beside. */
+function flush(path: string): void {
+  const file = openSync(path, 'r+');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** As new as what the damaged replica held: to go back would be worse than to go on with what can still be read. */

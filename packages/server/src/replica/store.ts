@@ -19,6 +19,8 @@ export type StoreOptions = {
   readonly clock: Pick<Clock, 'nowMs'>;
   /** The site that this server belongs to: a replica of another one is set aside. */
   readonly siteId: string | undefined;
+  /** Of a file that this process has just written: it is not looked through again. */
+  readonly known?: Digest | undefined;
 };
 
 /** One file of a replica, for as long as it is whole. */
@@ -30,17 +32,20 @@ export type Store = {
   standing(): Standing | undefined;
   /** One transaction. undefined: nothing of it was news. */
   apply(feed: Feed): AppliedChange | undefined;
+  /** Of its objects, as they are committed. */
+  digest(): Digest;
 };
 
 export type Standing = { readonly position: ReplicaPosition; readonly site: SiteRow };
 
 /** Opens the file after a look at all of it, or begins it anew. */
-export function openStore(path: string, { clock, siteId }: StoreOptions): Store {
-  let digest = createDigest();
+export function openStore(path: string, { clock, siteId, known }: StoreOptions): Store {
+  let digest = known ?? createDigest();
   const { handle, setAside } = openOrRebuild(path, {
     applicationId: REPLICA_APPLICATION_ID,
     create: createTables,
     check(found) {
+      if (known !== undefined) return undefined;
       const looked = lookThrough(found, siteId);
       if (typeof looked === 'string') return looked;
       digest = looked;
@@ -52,13 +57,14 @@ export function openStore(path: string, { clock, siteId }: StoreOptions): Store 
   addIndexes(handle);
   let standing = readStanding(handle);
   const queries = prepareQueries(handle);
-  const write = prepareWrites(handle, clock, digest);
+  const { write, committed } = prepareWrites(handle, clock, digest);
 
   return {
     handle,
     setAside,
     queries,
     standing: () => standing,
+    digest: committed,
     apply(feed: Feed): AppliedChange | undefined {
       const { kind, site } = feed;
       if (kind === 'forked') return undefined;
@@ -161,11 +167,14 @@ function prepareWrites(handle: Database.Database, clock: StoreOptions['clock'], 
     return next;
   });
 
-  return (full: boolean, site: SiteRow, objects: readonly StoredObject[]): Standing => {
-    digest = write(full, site, objects);
-    forgotten = site.compactedGeneration;
-    const { siteId, version, commitId } = site;
-    return { position: { siteId, version, commitId }, site };
+  return {
+    committed: () => digest,
+    write(full: boolean, site: SiteRow, objects: readonly StoredObject[]): Standing {
+      digest = write(full, site, objects);
+      forgotten = site.compactedGeneration;
+      const { siteId, version, commitId } = site;
+      return { position: { siteId, version, commitId }, site };
+    },
   };
 }
 
