@@ -21,6 +21,8 @@ export const DirectoryBody = closed({
   domain: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9.-]{1,63}$', description: 'a domain name like LAB' })),
   /** Whether names without a domain (`alice`) may be this directory's, where no local user has them. Default: yes. */
   plainNames: Type.Optional(Type.Boolean()),
+  /** Where more than one directory has a plain name, it is that of the least order. Without one: behind all that have one. */
+  order: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
   /** Where users bind without being looked up first, with `{user}` in it: `uid={user},ou=people,dc=example,dc=org`. */
   userDn: Type.Optional(Type.String({ maxLength: 1024, pattern: '\\{user\\}', description: 'a DN with {user} in it' })),
   userFilter: Type.Optional(Type.String({ maxLength: 2048 })),

@@ -4,10 +4,8 @@ import type { Claim, Directories, DirectoryTrouble } from './directories.ts';
 import { createDirectory, type Directory, type DirectoryDeps } from './directory.ts';
 import { sealedConfig } from './directory-config.ts';
 import { onTheBeat } from './even-answers.ts';
+import { findOwner, type Nobody } from './find-owner.ts';
 import { belongsTo, countedAs, type LoginParts, loginParts, spellings } from './login-name.ts';
-
-type Nobody = { readonly kind: 'nobody'; readonly why?: 'ambiguous' };
-const NOBODY: Nobody = { kind: 'nobody' };
 
 type Deps = DirectoryDeps & {
   readonly replica: Pick<Replica, 'list' | 'onApplied'>;
@@ -59,25 +57,10 @@ export function createDirectories(deps: Deps): Directories & { standings(): read
     return directories.filter(({ config }) => belongsTo(parts, config.domains));
   };
 
-  /** The one directory that has the name. `nobody`: there is no directory for it; `ambiguous`: more than one has it. */
-  async function ownerOf(parts: LoginParts): Promise<Directory | DirectoryTrouble | Nobody> {
-    const candidates = candidatesFor(parts);
-    if (candidates.length <= 1) return candidates[0] ?? NOBODY;
-    const answers = await Promise.all(candidates.map(async each => ({ each, found: await each.find(parts) })));
-    const owners: Directory[] = [];
-    for (const { each, found } of answers) {
-      if ('found' in found) {
-        if (found.found !== 'none') owners.push(each);
-      } else return found;
-    }
-    if (owners.length > 1) {
-      const names = owners.map(({ config }) => config.name);
-      log.warn({ directories: names }, 'a login name without a domain that more than one directory may have');
-    }
-    // Nobody's name is asked of one of them: it takes as long as a wrong password.
-    if (owners.length > 1) return { kind: 'nobody', why: 'ambiguous' };
-    return owners[0] ?? candidates[0] ?? NOBODY;
-  }
+  const ownerOf = (parts: LoginParts): Promise<Directory | DirectoryTrouble | Nobody> =>
+    findOwner(candidatesFor(parts), parts, directories =>
+      log.warn({ directories }, 'a login name without a domain that more than one directory may have'),
+    );
 
   /** Whoever is told no, is told it at the same time as who does not exist. */
   const evenly = <T extends { readonly kind: string }>(work: () => Promise<T>): Promise<T> =>

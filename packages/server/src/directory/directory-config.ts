@@ -25,6 +25,8 @@ export type DirectoryConfig = {
   readonly groupFilter: string;
   readonly domains: Domains;
   readonly takesPlainNames: boolean;
+  /** Of directories that have the same plain name the least goes before; without a word behind all others. */
+  readonly order: number;
 };
 
 /** Of an object as it is stored. Throws as `directoryConfig` does, and when its secret does not open. */
@@ -49,5 +51,6 @@ export function directoryConfig(name: string, body: DirectoryBody, bindPassword:
       bindDn === undefined || bindPassword === undefined ? undefined : { dn: bindDn, password: bindPassword },
     domains: { suffix: body.suffix?.toLowerCase(), domain: body.domain?.toLowerCase() },
     takesPlainNames: body.plainNames ?? true,
+    order: body.order ?? Number.MAX_SAFE_INTEGER,
   };
 }
