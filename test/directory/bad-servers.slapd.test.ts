@@ -137,4 +137,10 @@ test('two directories: a name with a domain goes to its own, a plain one to the 
   assert.equal(await login('bob'), 'denied', 'both have it');
   assert.equal(slapd.binds('uid=bob,'), before, 'the password goes to neither');
   assert.equal(both.claims('bob@elsewhere.test'), 'none');
+  const other = { ...lab, suffix: 'other.test', userFilter: '(&(uid={user})(sn=bob))' };
+  both.replace({ lab: { ...lab, order: 2 }, other: { ...other, order: 1 } });
+  assert.equal(await login('bob'), 'bob@other.test', 'the one of the least order');
+  assert.equal(await login('alice'), 'alice@lab.test', 'which the first does not have');
+  both.replace({ lab, other: { ...other, order: 1, urls: ['ldaps://127.0.0.1:1'] } }, 3);
+  assert.equal(await login('alice'), 'unavailable', 'it may be a name of the one that cannot be asked');
 });
