@@ -30,8 +30,10 @@ const SLOW_BIND_MS = 1_600;
 
 type Stories = Readonly<Record<string, (site: Site, on: WithDirectory) => Promise<void>>>;
 
+type Person = { readonly name: string; readonly password: string };
+
 /** The row is sealed after the answer, with a key of the device's own. */
-async function loginAndKeep(agent: Agent, user: typeof ALICE | typeof BOB, expected: string | RegExp): Promise<void> {
+async function loginAndKeep(agent: Agent, user: Person, expected: string | RegExp): Promise<void> {
   await expectLogin(agent, user, expected);
   await waitFor(`${user.name} to be cached on ${agent.name}`, () =>
     deviceRows(agent).some(({ kind, key }) => kind === 'login' && key === user.name) ? true : undefined,
@@ -79,6 +81,8 @@ const STORIES: Stories = {
 
   'row 6: both servers dead, and hanging: the offline login': async site => {
     const tc1 = await online(site);
+    const inOtherWords = { ...ALICE, name: 'LAB\\alice' };
+    await loginAndKeep(tc1, inOtherWords, ONLINE);
     await loginAndKeep(tc1, ALICE, ONLINE);
     await Promise.all([site.primary.freeze(), site.secondary.freeze()]);
     await expectLogin(tc1, ALICE, 'granted offline');
@@ -88,6 +92,7 @@ const STORIES: Stories = {
     await Promise.all([site.primary.kill(), site.secondary.kill()]);
     await tc1.waitForStatus('to be offline', ({ mode }) => mode === 'offline');
     const offline = await expectLogin(tc1, ALICE, 'granted offline');
+    await expectLogin(tc1, inOtherWords, 'granted offline');
     assert.ok(offline.elapsedMs < LOGIN_DEADLINE_MS / 2, `it waited ${offline.elapsedMs} ms for dead servers`);
     await expectLogin(tc1, { ...ALICE, password: 'not-her-password' }, 'denied credentials_invalid offline');
     await expectLogin(tc1, { ...ALICE, name: 'u1@lab.test' }, 'denied no_cached_login offline');

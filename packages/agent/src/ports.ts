@@ -235,6 +235,8 @@ export type BaseKey = { keysFor(userId: string): DerivedKeys; dispose(): void };
 export type CachedLogin = {
   readonly user: string;
   readonly userId: string;
+  /** By which the row is found as well (`core/held-names.ts`). */
+  readonly names?: readonly string[];
   /** How this user logs in online. `password`: a directory's user; salt and parameters are then the device's own, for the seal. */
   readonly method: 'derived' | 'password';
   readonly salt: string;
@@ -298,6 +300,7 @@ export type CacheCondition =
 export type Cache = {
   /** As found at opening; it changes when the file turns out damaged later. */
   readonly condition: CacheCondition;
+  /** Of this name, or of another one by which a server has taken the same user. */
   cachedLogin(user: string): CachedLogin | undefined;
   cachedUsers(): readonly CachedUser[];
   tombstone(userId: string): Tombstone | undefined;

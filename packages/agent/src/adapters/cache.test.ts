@@ -157,6 +157,24 @@ test('a user who was renamed has one cached login, under the new name', () => {
   );
 });
 
+test("a directory's user is found in every form of the name that a server has taken, and guesses are counted once", () => {
+  const of = (user: string, fields: Partial<CachedLogin> = {}) => login({ user, method: 'password', ...fields });
+  cache.commitLogin({ user: 'LAB\\alice', save: of('LAB\\alice', { names: ['alice@lab.test'] }) });
+  cache.commitLogin({ user: 'alice', save: of('alice') });
+  reopen();
+  for (const typed of ['lab\\alice', 'Alice@lab.test', 'alice']) {
+    assert.equal(cache.cachedLogin(typed)?.user, 'alice', typed);
+    assert.deepEqual(cache.knownSubject(typed), { epoch: 1, generation: 5 }, typed);
+    cache.countOfflineFailure(typed, 7);
+  }
+  assert.deepEqual(cache.offlineFailures('LAB\\Alice'), { count: 3, lastMs: 7 });
+  assert.equal(cache.cachedLogin('alice@elsewhere.test'), undefined);
+  cache.commitLogin({ user: 'alice@lab.test', save: of('alice@lab.test'), clearFailures: true });
+  assert.equal(cache.offlineFailures('alice').count, 0);
+  assert.equal(cache.cachedLogin('LAB\\alice')?.user, 'alice@lab.test');
+  assert.equal(cache.cachedLogin('alice'), undefined, 'a plain name may be a local user now');
+});
+
 test('events wait in order until they are acknowledged, and one that comes twice is one', () => {
   const events = [event(), event('failover'), event('online')];
   for (const one of events) cache.appendEvent(one);

@@ -11,6 +11,7 @@ import {
   type Version,
 } from '@thinman/protocol';
 import type { Emergency } from '../core/emergency.ts';
+import { hasDomain, heldName, otherNames } from '../core/held-names.ts';
 import type {
   Cache,
   CachedLogin,
@@ -127,20 +128,20 @@ export function openCache(path: string, options: CacheOptions): Cache {
     get condition() {
       return store.condition();
     },
-    cachedLogin: user => store.run(({ rows }) => readLogin(rows.get('login', user))),
+    cachedLogin: user => store.run(({ rows }) => readLogin(rows.get('login', nameOfRow(rows, user)))),
     cachedUsers: () => (attempt(({ rows }) => rows.all('login'))?.done ?? []).map(row => read<CachedUser>(row)),
     tombstone: userId => store.run(({ rows }) => readTombstone(rows.get('tombstone', userId))),
     tombstoneOf: user => store.run(({ rows }) => rows.byRef('tombstone', user).map(readTombstone).at(-1)),
     knownSubject: user =>
       store.run(({ rows }) => {
-        const login = readLogin(rows.get('login', user));
+        const login = readLogin(rows.get('login', nameOfRow(rows, user)));
         const ofId = login === undefined ? undefined : readTombstone(rows.get('tombstone', login.userId));
         const subjects = [login, ofId, ...rows.byRef('tombstone', user).map(readTombstone)].flatMap(
           known => known?.subject ?? [],
         );
         return subjects.length === 0 ? undefined : subjects.reduce(newestVersion);
       }),
-    offlineFailures: user => store.run(({ rows }) => readFailures(rows, user)),
+    offlineFailures: user => store.run(({ rows }) => readFailures(rows, nameOfRow(rows, user))),
     commitLogin(commit) {
       if (commit.clockMark !== undefined) {
         known.clock = commit.clockMark;
@@ -149,11 +150,13 @@ export function openCache(path: string, options: CacheOptions): Cache {
       let isErased = false;
       try {
         store.runAnew(({ rows, outbox }) => {
+          // The row may get another name by this.
+          const cleared = commit.clearFailures === true ? [commit.user, nameOfRow(rows, commit.user)] : [];
           isErased = commit.erase === true && eraseLogins(rows, commit.user, commit.tombstone?.userId);
           if (commit.save !== undefined) putLogin(rows, commit.save);
           if (commit.clearTombstoneOf !== undefined) rows.remove('tombstone', commit.clearTombstoneOf);
           if (commit.tombstone !== undefined) putTombstone(rows, commit.tombstone);
-          if (commit.clearFailures === true) rows.remove('failures', commit.user);
+          for (const name of cleared) rows.remove('failures', name);
           if (commit.event !== undefined) outbox.append(commit.event);
           if (commit.clockMark !== undefined) put(rows, 'clock');
         });
@@ -167,19 +170,18 @@ export function openCache(path: string, options: CacheOptions): Cache {
       flush();
     },
     countOfflineFailure: (user, atMs) =>
-      store.run(({ rows }) =>
-        rows.put('failures', user, {
-          count: readFailures(rows, user).count + 1,
-          lastMs: atMs,
-        } satisfies OfflineFailures),
-      ),
-    clearOfflineFailures: user => store.run(({ rows }) => rows.remove('failures', user)),
+      store.run(({ rows }) => {
+        const name = nameOfRow(rows, user);
+        const count = readFailures(rows, name).count + 1;
+        rows.put('failures', name, { count, lastMs: atMs } satisfies OfflineFailures);
+      }),
+    clearOfflineFailures: user => store.run(({ rows }) => rows.remove('failures', nameOfRow(rows, user))),
     emergency: user => store.run(({ rows }) => readEmergency(rows.get('emergency', user))),
     setEmergency: (user, emergency, used) =>
       store.run(({ rows, outbox }) => {
         rows.put('emergency', user, emergency);
         if (used === undefined) return;
-        rows.remove('failures', user);
+        rows.remove('failures', nameOfRow(rows, user));
         outbox.append(used);
       }),
     setTombstone(tombstone, eraseLogin) {
@@ -283,10 +285,26 @@ function readLogin(row: Row | undefined): CachedLogin | undefined {
   return row === undefined ? undefined : { ...read<Omit<CachedLogin, 'sealed'>>(row), sealed: row.blob };
 }
 
+/** The row that is meant by a typed name: the one of that name, or one that is known by it as well. */
+function nameOfRow(rows: Rows, typed: string): string {
+  if (!hasDomain(typed) || rows.get('login', typed) !== undefined) return typed;
+  return (
+    heldName(
+      typed,
+      rows.all('login').map(row => read<CachedUser>(row)),
+    ) ?? typed
+  );
+}
+
 function putLogin(rows: Rows, { sealed, ...login }: CachedLogin): void {
-  // A user who was renamed has one login, under the new name.
+  // A user who was renamed has one login, under the new name; what they were called before still finds it.
+  const names = otherNames(
+    login,
+    rows.byRef('login', login.userId).map(row => read<CachedUser>(row)),
+  );
   removeLogins(rows, login.userId);
-  rows.put('login', login.user, login, { ref: login.userId, blob: sealed });
+  const row = names.length === 0 ? login : { ...login, names };
+  rows.put('login', login.user, row, { ref: login.userId, blob: sealed });
 }
 
 /** Rows go, versions stay: as tombstones that say nothing else. The oldest of too many of those go as well. */
@@ -313,7 +331,7 @@ function removeLogins(rows: Rows, userId: string): void {
   for (const { key } of rows.byRef('login', userId)) rows.remove('login', key);
 }
 
-/** A directory's user has one row, under the name that was typed last. False: there was none. */
+/** A directory's user has one row, under the name that was typed last (and found by others). False: there was none. */
 function eraseLogins(rows: Rows, user: string, userId: string | undefined): boolean {
   const ofId = userId === undefined ? [] : rows.byRef('login', userId).map(({ key }) => key);
   const held = [user, ...ofId].filter(name => rows.get('login', name) !== undefined);

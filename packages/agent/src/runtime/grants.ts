@@ -49,7 +49,9 @@ export function createGrants(context: Context, onLateRow: () => void) {
     const userId = bundle.user.id;
     const sealed = withKeys(base, userId, keys => sealing.seal(bundle, keys, about(userId, bundle.version)));
     const { version: bundleVersion, etag: bundleEtag, offline } = bundle;
-    return { user, userId, salt, kdf, bundleVersion, bundleEtag, offline, sealed, ...facts };
+    // What the directory calls somebody who has typed another form.
+    const names = bundle.user.name === user ? {} : { names: [bundle.user.name] };
+    return { user, userId, ...names, salt, kdf, bundleVersion, bundleEtag, offline, sealed, ...facts };
   }
 
   function rowOf(secrets: Secrets, bundle: UserBundle, facts: RowFacts): CachedLogin | undefined {

@@ -14,16 +14,16 @@ export const de: Words = {
       'Sie sind bereits an so vielen Geräten angemeldet, wie erlaubt ist. Melden Sie sich zuerst dort ab.',
     device_revoked: 'Dieses Gerät wurde aus dem Betrieb genommen. Bitte den Helpdesk fragen.',
     offline_not_allowed:
-      'Kein Server kann das Passwort jetzt prüfen, und die Anmeldung ohne Server ist hier nicht erlaubt.',
+      'Das Passwort kann jetzt nicht geprüft werden, und die Anmeldung ohne Server ist hier nicht erlaubt.',
     no_cached_login:
-      'Kein Server kann das Passwort jetzt prüfen, und unter diesem Namen hat sich hier noch niemand angemeldet.',
+      'Das Passwort kann jetzt nicht geprüft werden, und unter diesem Namen hat sich hier noch niemand angemeldet.',
     cached_login_expired:
-      'Kein Server kann das Passwort jetzt prüfen, und Ihre letzte Anmeldung hier ist zu lange her.',
-    offline_attempts_exhausted: 'Zu viele Fehlversuche, während kein Server das Passwort prüfen kann.',
+      'Das Passwort kann jetzt nicht geprüft werden, und Ihre letzte Anmeldung hier ist zu lange her.',
+    offline_attempts_exhausted: 'Zu viele Fehlversuche, während Passwörter nicht geprüft werden können.',
     clock_went_back:
-      'Kein Server kann das Passwort jetzt prüfen, und die Uhr dieses Geräts geht falsch. Bitte den Helpdesk fragen.',
+      'Das Passwort kann jetzt nicht geprüft werden, und die Uhr dieses Geräts geht falsch. Bitte den Helpdesk fragen.',
     cache_damaged:
-      'Kein Server kann das Passwort jetzt prüfen, und der Speicher dieses Geräts ist beschädigt. Bitte den Helpdesk fragen.',
+      'Das Passwort kann jetzt nicht geprüft werden, und der Speicher dieses Geräts ist beschädigt. Bitte den Helpdesk fragen.',
     primary_needed: 'Passwörter ändert nur der Primary, und er ist jetzt nicht erreichbar.',
     emergency_invalid: 'Der Notfallcode ist falsch oder abgelaufen.',
     session_locked: 'Jemand anderes hat dieses Gerät gesperrt: Fragen Sie dort nach oder beim Helpdesk.',

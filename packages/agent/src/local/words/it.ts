@@ -12,16 +12,16 @@ export const it: Words = {
     not_permitted: 'In questo momento non è possibile accedere da questo dispositivo.',
     too_many_sessions: 'È già stato raggiunto il numero di dispositivi consentito. Si disconnetta prima da un altro.',
     device_revoked: 'Questo dispositivo è stato ritirato. Rivolgersi all’assistenza.',
-    offline_not_allowed: 'Nessun server può verificare la password, e qui l’accesso offline non è consentito.',
+    offline_not_allowed: 'Ora la password non può essere verificata, e qui l’accesso offline non è consentito.',
     no_cached_login:
-      'Nessun server può verificare la password, e questo nome non ha mai fatto un accesso da questo dispositivo.',
+      'Ora la password non può essere verificata, e questo nome non ha mai fatto un accesso da questo dispositivo.',
     cached_login_expired:
-      'Nessun server può verificare la password, e l’ultimo accesso da qui è troppo lontano nel tempo.',
-    offline_attempts_exhausted: 'Troppi accessi falliti mentre nessun server può verificare la password.',
+      'Ora la password non può essere verificata, e l’ultimo accesso da qui è troppo lontano nel tempo.',
+    offline_attempts_exhausted: 'Troppi accessi falliti mentre le password non possono essere verificate.',
     clock_went_back:
-      'Nessun server può verificare la password, e l’orologio del dispositivo è errato. Rivolgersi all’assistenza.',
+      'Ora la password non può essere verificata, e l’orologio del dispositivo è errato. Rivolgersi all’assistenza.',
     cache_damaged:
-      'Nessun server può verificare la password, e i dati salvati qui sono danneggiati. Rivolgersi all’assistenza.',
+      'Ora la password non può essere verificata, e i dati salvati qui sono danneggiati. Rivolgersi all’assistenza.',
     primary_needed: 'Le password si cambiano sul Primary, che ora non è raggiungibile.',
     emergency_invalid: 'Il codice di emergenza è errato, o è scaduto.',
     session_locked: "Un'altra persona ha bloccato questo dispositivo: rivolgersi a lei o all'assistenza.",
