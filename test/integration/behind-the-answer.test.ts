@@ -96,3 +96,13 @@ test('the person before is not found again, wherever the agent is killed after t
   catchUp();
   assert.equal(onDisk(), 'bob');
 });
+
+test('whoever listens hears of a login before of the logout that came right after it', async () => {
+  const { login, holdBack, runner } = await start();
+  const heard: (string | null)[] = [];
+  runner.onChange(() => heard.push(runner.status().session?.user ?? null));
+  holdBack();
+  await login('alice');
+  runner.logout();
+  assert.deepEqual(heard.slice(-2), ['alice', null]);
+});

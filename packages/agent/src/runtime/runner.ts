@@ -148,6 +148,8 @@ export function createRunner(options: RunnerOptions) {
   const watch = createSessionWatch(context, session => options.onSession?.(session));
 
   function dispatch(happening: Happening): void {
+    // Whoever listens hears of a login before of what came after it.
+    catchUp();
     queue.push(happening);
     if (!isDraining) drain();
   }
