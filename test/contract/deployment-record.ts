@@ -146,6 +146,24 @@ export function deploymentContract(recordOf: () => SourceOfRecord): void {
       assert.equal(await etag(), 'last', 'of one batch the last');
     });
 
+    it('is not taken back by one that another server took days before, and hands on only now', async () => {
+      const record = recordOf();
+      const now = Date.UTC(2026, 10, 22);
+      const takenAgo = (ms: number, etag: string) => {
+        const time = (now - ms).toString(16).padStart(12, '0');
+        return {
+          ...report({}),
+          ...{ id: `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000001`, at: now - ms, takenAt: now - ms },
+          data: { which: 'device', etag, version: { epoch: 1, generation: 2 } },
+        };
+      };
+      await record.storeEvents([takenAgo(60_000, 'of today')]);
+      await record.storeEvents([takenAgo(3 * 86_400_000, 'of three days ago')]);
+      assert.equal((await record.reports(['device:tc-1']))[0]?.etag, 'of today');
+      await record.storeEvents([takenAgo(30_000, 'newest'), takenAgo(2 * 86_400_000, 'of two days ago')]);
+      assert.equal((await record.reports(['device:tc-1']))[0]?.etag, 'newest');
+    });
+
     it('keeps those of as many users of a device as work there, the newest', async () => {
       const record = recordOf();
       const ofUsers = (from: number, to: number) =>

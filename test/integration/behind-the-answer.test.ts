@@ -21,12 +21,14 @@ async function start() {
   let waiting: (() => void)[] = [];
   let onDisk: KeptSession | undefined;
   let isHeldBack = false;
+  let isDiskBroken = false;
   const world = simulate({
     ...{ clock, servers: ['primary'], view: site },
     onSession: (session: OpenSession | null) => handed.push(session?.userId.at(-1) ?? null),
     sessions: {
       load: () => undefined,
       save(session) {
+        if (isDiskBroken) throw new Error('the disk is broken');
         onDisk = session;
       },
     },
@@ -41,6 +43,9 @@ async function start() {
     onDisk: () => onDisk?.user,
     holdBack() {
       isHeldBack = true;
+    },
+    breakDisk(isBroken: boolean) {
+      isDiskBroken = isBroken;
     },
     catchUp() {
       for (const work of waiting.splice(0)) work();
@@ -97,6 +102,7 @@ test('the person before is not found again, wherever the agent is killed after t
   assert.equal(onDisk(), 'bob');
 });
 
+<<<<<<< HEAD
 test('whoever listens hears of a login before of the logout that came right after it', async () => {
   const { login, holdBack, runner } = await start();
   const heard: (string | null)[] = [];
@@ -105,4 +111,30 @@ test('whoever listens hears of a login before of the logout that came right afte
   await login('alice');
   runner.logout();
   assert.deepEqual(heard.slice(-2), ['alice', null]);
+=======
+test('a login is answered, and has all that it comes to, whatever fails on the way', async () => {
+  const { login, holdBack, catchUp, breakDisk, handed, device, defects, runner, clock } = await start();
+  await login('alice');
+  breakDisk(true);
+  assert.equal((await login('bob')).verdict, 'granted');
+  breakDisk(false);
+  await clock.advance(50);
+  assert.ok(defects.length > 0);
+  assert.equal(handed.at(-1), 'b');
+  assert.equal(runner.status().session?.user, 'bob');
+  holdBack();
+  await login('alice');
+  // What looks at it first is the hello that is due.
+  const { logins } = device;
+  Object.defineProperty(device, 'logins', {
+    configurable: true,
+    get() {
+      Object.defineProperty(device, 'logins', { value: logins, writable: true });
+      throw new Error('a defect of the store');
+    },
+  });
+  catchUp();
+  assert.ok(device.outbox.some(({ type, user }) => type === 'session.ended' && user === 'bob'));
+  assert.equal(handed.at(-1), 'a');
+>>>>>>> wt-r
 });

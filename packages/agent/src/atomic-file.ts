@@ -5,6 +5,7 @@ import {
   fsyncSync,
   lstatSync,
   openSync,
+  readFileSync,
   renameSync,
   rmSync,
   unlinkSync,
@@ -12,6 +13,8 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { errorCode } from './error-code.ts';
+
+const MODE_BITS = 0o777;
 
 /** Whose a file is. Only root can give one away. */
 export type FileOwner = { readonly uid: number; readonly gid: number };
@@ -49,6 +52,18 @@ export function syncFolder(folder: string): void {
     fsyncSync(handle);
   } finally {
     closeSync(handle);
+  }
+}
+
+/** Whether all of that lies there already, as `writeFileAtomic` would leave it: a file of its own, with the mode that others need. */
+export function isWritten(path: string, content: string, mode: number): boolean {
+  try {
+    const found = lstatSync(path);
+    // A pipe would not even be opened, and nothing larger is read.
+    if (!found.isFile() || (found.mode & MODE_BITS) !== mode || found.size !== Buffer.byteLength(content)) return false;
+    return readFileSync(path, 'utf8') === content;
+  } catch {
+    return false;
   }
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { argon2Sync } from 'node:crypto';
 import { test } from 'node:test';
 import { DEFAULT_KDF, type KdfParameters } from '@thinman/protocol';
 import { argon2idOfNode, nativeArgon2id, quickestArgon2id } from './argon2.ts';
@@ -42,4 +43,20 @@ test('one that cannot be loaded, or gives something else, is not taken', () => {
     nativeArgon2id(() => ({ hashRawSync, hashRaw: async () => Buffer.alloc(32) })),
     undefined,
   );
+});
+
+test('what it fails at later is derived by Node’s own', async () => {
+  const hashRawSync = (message: Buffer, its: { readonly salt: Buffer }) =>
+    argon2Sync('argon2id', { message, nonce: its.salt, memory: 8, passes: 1, parallelism: 1, tagLength: 32 });
+  const refused = nativeArgon2id(() => ({ hashRawSync, hashRaw: () => Promise.reject(new Error('no memory')) }));
+  const thrown = nativeArgon2id(() => ({
+    hashRawSync,
+    hashRaw() {
+      throw new Error('not what it was');
+    },
+  }));
+  const kdf: KdfParameters = { algorithm: 'argon2id', memoryKib: 1024, passes: 2, lanes: 1 };
+  const expected = await argon2idOfNode(Buffer.from('a password'), salt, kdf);
+  assert.deepEqual(await refused?.(Buffer.from('a password'), salt, kdf), expected);
+  assert.deepEqual(await thrown?.(Buffer.from('a password'), salt, kdf), expected);
 });

@@ -37,7 +37,14 @@ export function nativeArgon2id(load: () => unknown = loadNative): Argon2id | und
     const [message, salt] = [Buffer.from('self-test'), Buffer.alloc(16, 1)];
     const expected = argon2Sync(SELF_TEST.algorithm, ofNode(message, salt, SELF_TEST));
     if (!expected.equals(native.hashRawSync(message, ofNative(salt, SELF_TEST)))) return undefined;
-    return (given, its, kdf) => native.hashRaw(given, ofNative(its, kdf));
+    return async (given, its, kdf) => {
+      try {
+        return await native.hashRaw(given, ofNative(its, kdf));
+      } catch {
+        // What it refuses is no reason to let nobody in: for want of memory, say.
+        return argon2idOfNode(given, its, kdf);
+      }
+    };
   } catch {
     // Not installed, of another kind of machine, or not what it was.
     return undefined;

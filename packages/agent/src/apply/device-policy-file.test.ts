@@ -1,5 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -25,9 +36,25 @@ test('an agent that is started again writes no policy that lies there already, a
   const { ino } = statSync(file);
   await started();
   assert.equal(statSync(file).ino, ino);
-  for (const damage of [() => writeFileSync(file, '{}'), () => rmSync(file)]) {
+  const elsewhere = () => {
+    renameSync(file, join(folder, 'elsewhere'));
+    symlinkSync(join(folder, 'elsewhere'), file);
+  };
+  const damages = [
+    () => writeFileSync(file, '{}'),
+    () => rmSync(file),
+    () => chmodSync(file, 0o600),
+    elsewhere,
+    () => {
+      rmSync(file);
+      spawnSync('mkfifo', [file]);
+    },
+  ];
+  for (const damage of damages) {
     damage();
     await started();
+    const found = lstatSync(file);
+    assert.deepEqual([found.isFile(), found.mode & 0o777], [true, 0o644], damage.toString());
     assert.equal(readFileSync(file, 'utf8'), written);
   }
 });

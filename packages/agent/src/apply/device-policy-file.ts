@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BundleFile, replaceAt, SECRET_IS_SET, secretsIn } from '@thinman/protocol';
-import { writeFileAtomic } from '../atomic-file.ts';
+import { isWritten, writeFileAtomic } from '../atomic-file.ts';
 import type { Applier } from './applier.ts';
 
 const FILE = 'device-policy.json';
@@ -29,20 +28,13 @@ export function devicePolicyFile(
       };
       const text = `${JSON.stringify(content, null, 2)}\n`;
       // A session that begins or ends changes nothing of it, nor does a start: it saves two flushes of the disk.
-      written ??= whatIsThere(join(appliedDir, FILE));
-      if (text !== written) writeFileAtomic(join(appliedDir, FILE), text, FILE_MODE);
+      const path = join(appliedDir, FILE);
+      const isThere = written === undefined ? isWritten(path, text, FILE_MODE) : text === written;
+      if (!isThere) writeFileAtomic(path, text, FILE_MODE);
       written = text;
       return { result: 'applied' };
     },
   };
-}
-
-function whatIsThere(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return ''; // to be written
-  }
 }
 
 function withoutSecrets(settings: Readonly<Record<string, unknown>>): unknown {

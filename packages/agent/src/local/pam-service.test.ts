@@ -132,6 +132,24 @@ test('a login whose helper is gone when it is granted is taken back: PAM has ref
   assert.deepEqual([asked, session], [['login alice', 'logout'], null]);
 });
 
+test('of two logins of one person the one whose helper is gone takes nothing from the other', async t => {
+  const ask = service();
+  const waiting: (() => void)[] = [];
+  const { login } = agent;
+  t.mock.method(agent, 'login', async (user: string, password: string) => {
+    await new Promise<void>(resolve => waiting.push(resolve));
+    return login(user, password);
+  });
+  const [one, other] = [ask('auth', 'alice', 'right'), ask('auth', 'alice', 'right')];
+  waiting.shift()?.();
+  assert.equal((await one).yes, true);
+  isGone = true;
+  waiting.shift()?.();
+  assert.equal((await other).yes, false);
+  assert.equal(session?.user, 'alice');
+  assert.ok(!asked.includes('logout'));
+});
+
 test('a session ends with the last one of Unix, also where the end of an earlier one at that screen was not heard', async () => {
   const ask = service();
   await ask('auth', 'alice', 'right');

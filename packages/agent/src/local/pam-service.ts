@@ -48,6 +48,8 @@ export function createPamService(
 ) {
   /** The name that PAM knows, and under which the agent signed that person in (`LAB\alice`, `alice@lab.test`). */
   const names = new Map<string, string>();
+  /** For which somebody was let in last: they sit before it, whatever becomes of who asked for the same one meanwhile. */
+  let letInto: LocalSession = null;
   /** Where PAM has opened sessions of Unix and not closed them, by name. */
   const open = new Map<string, readonly string[]>();
   /** Who is changing an expired password, and where: pam_exec asks one thing a login, so each step is a login of its own (ADR 0073). */
@@ -124,7 +126,8 @@ export function createPamService(
       await takeBack(before);
       return NO;
     }
-    const signedIn = agent.status().session?.user;
+    letInto = agent.status().session;
+    const signedIn = letInto?.user;
     if (signedIn !== undefined && signedIn !== user) names.set(user, signedIn);
     return { yes: true, text: mode === 'offline' ? words.grantedOffline : warning };
   }
@@ -133,9 +136,9 @@ export function createPamService(
   async function takeBack(before: LocalSession): Promise<void> {
     const { session } = agent.status();
     if (session === null) return;
-    const wentOn = before?.user === session.user && before.since === session.since;
-    if (!wentOn) await agent.logout();
-    else if (before.locked === true) agent.lock();
+    const goesOn = (of: LocalSession) => of?.user === session.user && of.since === session.since;
+    if (!goesOn(before) && !goesOn(letInto)) await agent.logout();
+    else if (before?.locked === true) agent.lock();
   }
 
   /** PAM asks for one thing alone: the code is typed in the place of the password, and the password after it. */

@@ -1,6 +1,6 @@
-import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeFileAtomic } from '../atomic-file.ts';
+import { isWritten, writeFileAtomic } from '../atomic-file.ts';
 import { readSmallFileIfThere } from '../read-file.ts';
 import type { UnixAccountSettings } from './local-settings.ts';
 import { type PasswdEntry, readPasswd } from './passwd.ts';
@@ -11,7 +11,6 @@ const FOLDER_MODE = 0o755;
 const UIDS_MODE = 0o600;
 /** 30,000 uids, each with a name of some dozens of characters. */
 const MAX_UIDS_BYTES = 8 * 1024 * 1024;
-const MODE_BITS = 0o777;
 /**
  * Names of groups are rights: sudo and polkit ask what the groups of a user are called (`%sudo`, `%admin`, `wheel`). So no group is called
  * as the site calls its user.
@@ -46,7 +45,7 @@ export function createUnixAccounts(
   const write = (folder: string, name: string, record: object) => {
     const [path, content] = [join(folder, name), `${JSON.stringify(record)}\n`];
     // Of who has logged in since the machine was started it is there: nobody waits for the disk.
-    if (!holds(path, content)) writeFileAtomic(path, content, RECORD_MODE);
+    if (!isWritten(path, content, RECORD_MODE)) writeFileAtomic(path, content, RECORD_MODE);
   };
 
   return {
@@ -78,16 +77,6 @@ export function createUnixAccounts(
       write(folder, `${name}.user`, record);
     },
   };
-}
-
-/** With the mode that others need to read it: somebody may have taken it away. */
-function holds(path: string, content: string): boolean {
-  try {
-    const found = lstatSync(path);
-    return found.isFile() && (found.mode & MODE_BITS) === RECORD_MODE && readFileSync(path, 'utf8') === content;
-  } catch {
-    return false;
-  }
 }
 
 const recordOf = (name: string, { uid, gid, home, shell }: Omit<PasswdEntry, 'name'>) => ({

@@ -136,9 +136,8 @@ export function createAutologinDesk(deps: {
         [signedIn, grantedAt, failures] = [who.user, now, 0];
       } else {
         failures += 1;
-        const waitMs = waitAfter(result.reason, failures);
         // Meanwhile the policy may name another: that one has not failed.
-        if (account === who) notBefore = now + Math.max(waitMs, result.retryAfterMs ?? 0);
+        if (account === who) notBefore = now + waitAfter(result, failures);
       }
     } catch {
       // The agent was stopped.
@@ -174,7 +173,16 @@ export function createAutologinDesk(deps: {
   };
 }
 
-function waitAfter(reason: string | null, failures: number): number {
+function waitAfter({ reason, retryAfterMs }: LoginResult, failures: number): number {
+  if (reason === 'not_permitted') {
+    const waitMs = doubling(failures, REFUSED_RETRY_MS, MAX_REFUSED_RETRY_MS);
+    // Until its hours begin, but not longer: they may be changed, and that is told only to devices whose own policy it is in.
+    return Math.max(Math.min(waitMs, retryAfterMs ?? waitMs), RETRY_MS);
+  }
+  return Math.max(waitOf(reason, failures), retryAfterMs ?? 0);
+}
+
+function waitOf(reason: string | null, failures: number): number {
   if (reason === 'credentials_invalid') return doubling(failures, WRONG_RETRY_MS, MAX_WRONG_RETRY_MS);
   return REFUSED.includes(reason)
     ? doubling(failures, REFUSED_RETRY_MS, MAX_REFUSED_RETRY_MS)

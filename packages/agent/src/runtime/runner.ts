@@ -159,7 +159,7 @@ export function createRunner(options: RunnerOptions) {
     try {
       const late = behind ?? [];
       behind = undefined;
-      if (isHelloDue) sayHelloOfOthers();
+      if (isHelloDue) withoutFail(sayHelloOfOthers);
       for (const effect of late) carryOut(effect);
       while (behind === undefined) {
         const next = queue.shift();
@@ -214,17 +214,20 @@ export function createRunner(options: RunnerOptions) {
       return;
     }
     for (const effect of next.effects.slice(0, answer)) carryOut(effect);
-    screen.forgetOthers();
+    withoutFail(screen.forgetOthers);
     for (const effect of next.effects.slice(answer, answer + 1)) carryOut(effect);
     behind = next.effects.slice(answer + 1);
   }
 
-  /** One effect that fails as a defect stops none of the others. */
   function carryOut(effect: Effect): void {
+    // The table's types say that each handler gets its own kind of effect.
+    withoutFail(() => (handlers[effect.kind] as (effect: Effect) => void | Promise<void>)(effect));
+  }
+
+  /** What fails as a defect stops nothing else: no other effect, and no answer. */
+  function withoutFail(work: () => void | Promise<void>): void {
     try {
-      // The table's types say that each handler gets its own kind of effect.
-      const work = (handlers[effect.kind] as (effect: Effect) => void | Promise<void>)(effect);
-      work?.catch(defect);
+      work()?.catch(defect);
     } catch (error) {
       defect(error);
     }

@@ -26,8 +26,9 @@ export function storeEvents(
       }
     }
     // As with the events: what the database refuses holds back nothing else.
-    if ((await refusal(dialect, () => keepReports(db, events))) !== undefined) {
-      for (const event of events) await refusal(dialect, () => keepReports(db, [event]));
+    const nowMs = clock.nowMs();
+    if ((await refusal(dialect, () => keepReports(db, events, nowMs))) !== undefined) {
+      for (const event of events) await refusal(dialect, () => keepReports(db, [event], nowMs));
     }
     return { keep: true, value: { quarantined } };
   });

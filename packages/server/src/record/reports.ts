@@ -23,7 +23,7 @@ export function outcomeOf(sections: Readonly<Record<string, SectionResult>>): Re
  * Keeps, of each device and of each user on it, the newest report of a bundle, in the transaction that stores its event. Ids of a
  * device's events rise with its time: what comes late, or twice, changes nothing.
  */
-export async function keepReports(db: RecordDb, events: readonly RecordedEvent[]): Promise<void> {
+export async function keepReports(db: RecordDb, events: readonly RecordedEvent[], nowMs: number): Promise<void> {
   const newest = new Map<string, NonNullable<ReturnType<typeof reportOf>>>();
   for (const event of events) {
     const report = reportOf(event);
@@ -43,7 +43,10 @@ export async function keepReports(db: RecordDb, events: readonly RecordedEvent[]
     known.push(...held);
     for (const row of held) {
       const report = newest.get(keyOf(row));
-      if (report !== undefined && !isNewer(report, row)) newest.delete(keyOf(row));
+      // When that one was taken is not kept: it was before now.
+      if (report !== undefined && !isNewer(report, { ...row, takenAt: Math.max(nowMs, report.takenAt) })) {
+        newest.delete(keyOf(row));
+      }
     }
   }
   const rows = [...newest.values()].map(({ version, sections, takenAt: _takenAt, ...report }) => {
@@ -62,12 +65,13 @@ export async function keepReports(db: RecordDb, events: readonly RecordedEvent[]
 
 /**
  * Whether a report is newer than another one. Before it has heard of a server, a device may have the time of 2099, or say so:
- * such ids order nothing, and what has one is followed by whatever comes.
+ * such ids order nothing, and what has one is followed by whatever comes. Each is held against the time at which it was taken itself: one
+ * that a server sends on days later is no newer than those that were taken meanwhile.
  */
-function isNewer({ eventId, takenAt }: ReportKey & { readonly takenAt: number }, other: ReportKey): boolean {
-  const isAhead = (id: string) => uuidTimeMs(id) > takenAt + AHEAD_MS;
-  if (isAhead(other.eventId) === isAhead(eventId)) return other.eventId < eventId;
-  return isAhead(other.eventId) || other.at <= takenAt;
+function isNewer(report: TakenReport, other: TakenReport): boolean {
+  const isAhead = ({ eventId, takenAt }: TakenReport) => uuidTimeMs(eventId) > takenAt + AHEAD_MS;
+  if (isAhead(other) === isAhead(report)) return other.eventId < report.eventId;
+  return isAhead(other) || other.at <= report.takenAt;
 }
 
 /** Clocks of servers differ by seconds; a device that has heard of one has its time. */
@@ -77,6 +81,7 @@ const AHEAD_MS = 3_600_000;
 const uuidTimeMs = (id: string) => Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16);
 
 type ReportKey = { readonly origin: string; readonly user: string; readonly eventId: string; readonly at: number };
+type TakenReport = Pick<ReportKey, 'eventId' | 'at'> & { readonly takenAt: number };
 
 /** The oldest of users, where there are more of one device than are kept. Of two with one key the later counts. */
 function tooMany(reports: readonly ReportKey[]): readonly ReportKey[] {
