@@ -102,7 +102,6 @@ test('the person before is not found again, wherever the agent is killed after t
   assert.equal(onDisk(), 'bob');
 });
 
-<<<<<<< HEAD
 test('whoever listens hears of a login before of the logout that came right after it', async () => {
   const { login, holdBack, runner } = await start();
   const heard: (string | null)[] = [];
@@ -111,7 +110,8 @@ test('whoever listens hears of a login before of the logout that came right afte
   await login('alice');
   runner.logout();
   assert.deepEqual(heard.slice(-2), ['alice', null]);
-=======
+});
+
 test('a login is answered, and has all that it comes to, whatever fails on the way', async () => {
   const { login, holdBack, catchUp, breakDisk, handed, device, defects, runner, clock } = await start();
   await login('alice');
@@ -136,5 +136,4 @@ test('a login is answered, and has all that it comes to, whatever fails on the w
   catchUp();
   assert.ok(device.outbox.some(({ type, user }) => type === 'session.ended' && user === 'bob'));
   assert.equal(handed.at(-1), 'a');
->>>>>>> wt-r
 });

@@ -183,6 +183,10 @@ test('read-only facts are taken back as they were given, and refused when change
   assert.deepEqual(await site.mistakes(given), []);
   const changed = await site.mistakes({ ...given, status: { ...given?.status, keyHash: 'another' } });
   assert.match(changed.join(), /0 Device tc-1 status: is read-only/);
+  const { keyHash: _unknownThen, ...said } = (given?.status ?? {}) as Record<string, unknown>;
+  assert.deepEqual(await site.mistakes({ ...given, status: said }), [], 'of a release that told less');
+  const more = await site.mistakes({ ...given, status: { ...given?.status, disabled: true } });
+  assert.match(more.join(), /0 Device tc-1 status: is read-only/);
 });
 
 test('the last owner who can log in cannot be taken away', async () => {

@@ -150,20 +150,18 @@ function checkWritable({ input, stored }: Draft): readonly FieldProblem[] {
     return [at(input, 'name', `does not exist, and apply cannot create it: ${HOW_MADE[input.kind] ?? ''}`)];
   }
   // How far a rollout is moves by itself: what was read a moment ago is taken back, and says nothing.
-  if (
-    input.kind === 'Rollout' ||
-    input.status === undefined ||
-    canonicalJson(lasting(input.status)) === canonicalJson(present(stored).status)
-  )
+  if (input.kind === 'Rollout' || input.status === undefined || isOfThis(input.status, present(stored).status))
     return [];
   return [at(input, 'status', 'is read-only and differs from what the server holds: leave it out')];
 }
 
-/** Lockouts of a user come and go by themselves too. */
-function lasting(status: unknown): unknown {
-  if (typeof status !== 'object' || status === null) return status;
-  const { lockouts: _passing, ...rest } = status as Record<string, unknown>;
-  return rest;
+/** Lockouts of a user come and go by themselves too; and an older release may have said less. */
+function isOfThis(given: unknown, held: unknown): boolean {
+  if (typeof given !== 'object' || given === null || typeof held !== 'object' || held === null) return false;
+  const known = new Map(Object.entries(held));
+  return Object.entries(given).every(
+    ([key, value]) => key === 'lockouts' || (known.has(key) && canonicalJson(value) === canonicalJson(known.get(key))),
+  );
 }
 
 /** `generation: 0` says that it must not exist yet. */
