@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SignedStatement } from '@thinman/protocol';
 import type { DeviceIdentity } from '../packages/agent/src/ports.ts';
-import { enrolFleet, NotEnrolled } from '../test/fleet/enrolment.ts';
+import { enrolFleet, isOfAnotherSite, NotEnrolled } from '../test/fleet/enrolment.ts';
 import { createFleet, type Fleet } from '../test/fleet/fleet.ts';
 import { keepIdentities, UnusableFolder } from '../test/fleet/identities.ts';
 import { live } from '../test/fleet/life.ts';
@@ -91,6 +91,10 @@ async function identitiesOf(
   signal: AbortSignal,
 ): Promise<{ readonly identities: readonly DeviceIdentity[]; readonly signed: SignedStatement }> {
   const kept = keepIdentities(data);
+  const [one] = kept.identities;
+  if (token !== undefined && one !== undefined && isOfAnotherSite(token, one)) {
+    throw new UnusableFolder(`--data ${data} holds devices of another site than the token's: choose another folder`);
+  }
   const names = Array.from({ length: devices }, (_, at) => `${prefix}${at + 1}`);
   const known = new Map(kept.identities.map(identity => [identity.name, identity]));
   const held = names.flatMap(name => known.get(name) ?? []);

@@ -23,6 +23,12 @@ export class NotEnrolled extends Error {
   override readonly name = 'NotEnrolled';
 }
 
+/** Before anything is enrolled there. Of a text that is no token it says nothing. */
+export function isOfAnotherSite(token: string, device: DeviceIdentity): boolean {
+  const decoded = decodeToken(token);
+  return decoded.ok && casOf(decoded.content.pins, device.caCertificates).length === 0;
+}
+
 export type Enrolled = { readonly identities: readonly DeviceIdentity[]; readonly signed: SignedStatement };
 
 /**

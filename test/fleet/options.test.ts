@@ -3,8 +3,10 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { SignedStatement } from '@thinman/protocol';
+import { encodeToken, type SignedStatement } from '@thinman/protocol';
 import type { DeviceIdentity } from '../../packages/agent/src/ports.ts';
+import { createTrust } from '../support/trust.ts';
+import { isOfAnotherSite } from './enrolment.ts';
 import { keepIdentities, UnusableFolder } from './identities.ts';
 import { readOptions } from './options.ts';
 import { quantile } from './tallies.ts';
@@ -89,4 +91,14 @@ test('a folder keeps the devices of one site, and one that cannot is told in wor
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+});
+
+test('a token of another site is known before anything is enrolled there', async () => {
+  const [here, elsewhere] = [await createTrust(), await createTrust()];
+  const token = (pin: string) =>
+    encodeToken({ for: 'device', pins: [pin], secret: 'x'.repeat(22), urls: ['https://127.0.0.1:8443'] });
+  const device = { caCertificates: [here.caCertificate] } as unknown as DeviceIdentity;
+  assert.equal(isOfAnotherSite(token(here.pin), device), false);
+  assert.equal(isOfAnotherSite(token(elsewhere.pin), device), true);
+  assert.equal(isOfAnotherSite('no token', device), false);
 });
