@@ -109,7 +109,11 @@ async function identitiesOf(
     count += some.length;
     if (count % TELL_ENROLLED === 0) say(`${count} of ${missing.length} enrolled`);
   };
+  // Answers that are on their way are kept; a server that hangs is not waited for.
+  const giveUp = () => void setTimeout(() => process.exit(3), INTERRUPTED_WITHIN_MS).unref();
+  signal.addEventListener('abort', giveUp, { once: true });
   const enrolled = await enrolFleet(token, missing, onProgress, signal);
+  signal.removeEventListener('abort', giveUp);
   say(`${missing.length} enrolled in ${Math.round(performance.now() - beganMs)} ms`);
   return { identities: [...held, ...enrolled.identities], signed: enrolled.signed };
 }
