@@ -11,12 +11,28 @@ import { leftOut, provide } from './machine-needs.ts';
 
 const USE = `Use: npm run bench [-- NAME...] [--json] [--small] [--full], with names of ${BENCHES.map(({ name }) => name).join(', ')}`;
 
+const HELP = `${USE}
+
+Measures each of them beside its raw floor in the same run (docs/benchmarks.md explains the figures). Without a name: all but
+${BENCHES.filter(({ onlyByName }) => onlyByName)
+  .map(({ name }) => name)
+  .join(', ')}.
+
+  --json    one JSON object alone on stdout (npm run -s bench: npm's own lines go there too); else a table
+  --small   only whether the benches work: the numbers mean nothing
+  --full    longer, where a figure needs that
+Exit codes: 0 measured, whether targets are met or not, 2 wrong use, 4 something could not be measured.`;
+
 const EXIT = { measured: 0, wrongUse: 2, failed: 4 } as const;
 
 process.exitCode = await main();
 
 async function main(): Promise<number> {
   const options = readArguments();
+  if (options === 'help') {
+    console.log(HELP);
+    return EXIT.measured;
+  }
   if (typeof options === 'string') {
     console.error(`bench: ${options}. ${USE}`);
     return EXIT.wrongUse;
@@ -40,14 +56,15 @@ async function main(): Promise<number> {
 
 type Options = { readonly entries: readonly BenchEntry[]; readonly size: Size; readonly json: boolean };
 
-/** Or what is wrong with them. */
+/** Or `help`, or what is wrong with them. */
 function readArguments(): Options | string {
   try {
     const flag = { type: 'boolean', default: false } as const;
     const { values, positionals } = parseArgs({
-      options: { json: flag, small: flag, full: flag },
+      options: { json: flag, small: flag, full: flag, help: { ...flag, short: 'h' } },
       allowPositionals: true,
     });
+    if (values.help) return 'help';
     const unknown = positionals.find(name => !BENCHES.some(entry => entry.name === name));
     if (unknown !== undefined) return `there is no bench "${unknown}"`;
     if (values.small && values.full) return '--small and --full exclude each other';

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SignedStatement } from '@thinman/protocol';
 import type { DeviceIdentity } from '../packages/agent/src/ports.ts';
-import { enrolFleet, NotEnrolled } from '../test/fleet/enrolment.ts';
+import { enrolFleet, isOfAnotherSite, NotEnrolled } from '../test/fleet/enrolment.ts';
 import { createFleet, type Fleet } from '../test/fleet/fleet.ts';
 import { keepIdentities, UnusableFolder } from '../test/fleet/identities.ts';
 import { live } from '../test/fleet/life.ts';
@@ -48,19 +48,21 @@ async function main(): Promise<number> {
 }
 
 async function run(options: FleetOptions, say: (line: string) => void): Promise<number> {
-  const { identities, signed } = await identitiesOf(options, say);
+  const ending = new AbortController();
+  let patienceMs = CONNECT_WITHIN_MS;
+  const interrupt = () => {
+    patienceMs = INTERRUPTED_WITHIN_MS;
+    ending.abort();
+  };
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  // Nobody reads any more (`| head`): as if by Ctrl-C.
+  process.stdout.on('error', interrupt);
+  const { identities, signed } = await identitiesOf(options, say, ending.signal);
   const users = fleetUsers(options.userPrefix, options.users);
   const fleet = createFleet({ identities, signed, users });
   const tell = setInterval(() => say(liveLine(summaryOf(fleet))), TELL_EVERY_MS);
   let timer: NodeJS.Timeout | undefined;
   try {
-    const ending = new AbortController();
-    let patienceMs = CONNECT_WITHIN_MS;
-    const interrupt = () => {
-      patienceMs = INTERRUPTED_WITHIN_MS;
-      ending.abort();
-    };
-    process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
     await fleet.start(options.arrivals, { signal: ending.signal });
     await waitUntilConnected(fleet, ending.signal);
     if (options.minutes > 0) timer = setTimeout(() => ending.abort(), options.minutes * MS_PER_MINUTE);
@@ -86,21 +88,28 @@ async function waitUntilConnected(fleet: Fleet, signal: AbortSignal): Promise<vo
 async function identitiesOf(
   { devices, token, data, prefix }: FleetOptions,
   say: (line: string) => void,
+  signal: AbortSignal,
 ): Promise<{ readonly identities: readonly DeviceIdentity[]; readonly signed: SignedStatement }> {
   const kept = keepIdentities(data);
+  const [one] = kept.identities;
+  if (token !== undefined && one !== undefined && isOfAnotherSite(token, one)) {
+    throw new UnusableFolder(`--data ${data} holds devices of another site than the token's: choose another folder`);
+  }
   const names = Array.from({ length: devices }, (_, at) => `${prefix}${at + 1}`);
   const known = new Map(kept.identities.map(identity => [identity.name, identity]));
   const held = names.flatMap(name => known.get(name) ?? []);
   const missing = names.filter(name => !known.has(name));
   if (missing.length === 0 && kept.signed !== undefined) return { identities: held, signed: kept.signed };
   if (token === undefined) throw new NotEnrolled(`${data} holds ${held.length} of ${devices}; the others need --token`);
+  kept.makeReady();
   const beganMs = performance.now();
   let count = 0;
-  const enrolled = await enrolFleet(token, missing, (some, signed) => {
+  const onProgress = (some: readonly DeviceIdentity[], signed: SignedStatement) => {
     kept.add(some, signed);
     count += some.length;
     if (count % TELL_ENROLLED === 0) say(`${count} of ${missing.length} enrolled`);
-  });
+  };
+  const enrolled = await enrolFleet(token, missing, onProgress, signal);
   say(`${missing.length} enrolled in ${Math.round(performance.now() - beganMs)} ms`);
   return { identities: [...held, ...enrolled.identities], signed: enrolled.signed };
 }

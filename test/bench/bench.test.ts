@@ -22,6 +22,13 @@ test('says what to do on wrong use, in one line', async () => {
   }
 });
 
+test('--help says the names and the flags', async () => {
+  const { code, stdout, stderr } = await runBench('--help');
+  assert.deepEqual([code, stderr], [0, '']);
+  for (const said of ['login-storm', 'all but\npeers', '--json', '--small', '--full'])
+    assert.ok(stdout.includes(said), said);
+});
+
 test('what needs SSSD is run only when it is named', () => {
   const all = BENCHES.map(({ name }) => name);
   assert.deepEqual(

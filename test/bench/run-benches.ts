@@ -1,6 +1,8 @@
+import { tmpdir } from 'node:os';
 import { createScratch } from '../support/scratch.ts';
 import type { Figure, Size } from './bench.ts';
 import type { BenchEntry } from './benches.ts';
+import { FOLDER_PREFIX, markFolder, removeLeftovers } from './support/leftovers.ts';
 
 export type BenchRun = {
   readonly figures: readonly Figure[];
@@ -16,13 +18,15 @@ export async function runBenches(
 ): Promise<BenchRun> {
   const figures: Figure[] = [];
   const failed: string[] = [];
+  await removeLeftovers(tmpdir(), say);
   for (const { name, load } of entries) {
     const startedMs = performance.now();
     try {
       const bench = await load();
       say(`${name}: ${bench.about}`);
-      await using scratch = createScratch(`bench-${name}-`);
+      await using scratch = createScratch(`${FOLDER_PREFIX}${name}-`);
       const { folder, processes } = scratch;
+      markFolder(folder);
       figures.push(...(await bench.run({ size, folder, processes, say: line => say(`  ${line}`) })));
       say(`  measured in ${Math.round((performance.now() - startedMs) / 1000)} s`);
     } catch (error) {

@@ -14,21 +14,32 @@ const DEADLINE_MS = 60_000;
 /** The server enrols those that wait together, sixteen at most. */
 const AT_ONCE = 32;
 
+/** As a run without --data leaves it, and one that was killed before it had the answer. */
+const NAME_TAKEN_ADVICE =
+  ', whose key is not here: name the --data that holds it, choose another --prefix, or remove it (thinman delete device NAME)';
+
 /** Why a fleet could not be enrolled, in words for people. */
 export class NotEnrolled extends Error {
   override readonly name = 'NotEnrolled';
+}
+
+/** Before anything is enrolled there. Of a text that is no token it says nothing. */
+export function isOfAnotherSite(token: string, device: DeviceIdentity): boolean {
+  const decoded = decodeToken(token);
+  return decoded.ok && casOf(decoded.content.pins, device.caCertificates).length === 0;
 }
 
 export type Enrolled = { readonly identities: readonly DeviceIdentity[]; readonly signed: SignedStatement };
 
 /**
  * Makes devices of these names with one token, over a few connections: the site's CA by the token's pin, and then what each
- * real device does. Throws NotEnrolled.
+ * real device does. `signal`: no more are begun; those that are under way come to their end. Throws NotEnrolled.
  */
 export async function enrolFleet(
   token: string,
   names: readonly string[],
   onProgress: (enrolled: readonly DeviceIdentity[], signed: SignedStatement) => void = () => {},
+  signal?: AbortSignal,
 ): Promise<Enrolled> {
   const decoded = decodeToken(token);
   if (!decoded.ok) throw new NotEnrolled(decoded.why);
@@ -46,7 +57,7 @@ export async function enrolFleet(
   const work = async () => {
     const { agent, serverKeyHash } = connectionTo(url, pinned);
     try {
-      for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      for (let name = waiting.shift(); name !== undefined && signal?.aborted !== true; name = waiting.shift()) {
         const privateKey = generateDeviceKey();
         const body = { secret: content.secret, csr: createCsr(privateKey, name), name };
         const answer = await post(agent, url, body);
@@ -63,6 +74,7 @@ export async function enrolFleet(
     }
   };
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, names.length) }, work));
+  if (signal?.aborted === true) throw new NotEnrolled(`interrupted after ${identities.length} of ${names.length}`);
   if (signed === undefined) throw new NotEnrolled('no device was to be enrolled');
   return { identities: identities.toSorted((a, b) => a.name.localeCompare(b.name)), signed };
 }
@@ -88,7 +100,7 @@ async function post(agent: VerifyingAgent, url: URL, body: unknown): Promise<Enr
   const answer = parseJson(EnrollAnswer, outcome.text, MAX_BODY_BYTES);
   if (outcome.status < 300 && answer.ok) return answer.value;
   const problem = parseJson(Problem, outcome.text, MAX_BODY_BYTES);
-  throw new NotEnrolled(
-    problem.ok ? (problem.value.detail ?? problem.value.title) : `HTTP ${outcome.status}: no ThinMan server`,
-  );
+  if (!problem.ok) throw new NotEnrolled(`HTTP ${outcome.status}: no ThinMan server`);
+  const { code, detail, title } = problem.value;
+  throw new NotEnrolled(`${detail ?? title}${code === 'name_taken' ? NAME_TAKEN_ADVICE : ''}`);
 }

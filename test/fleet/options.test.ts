@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { SignedStatement } from '@thinman/protocol';
+import { encodeToken, type SignedStatement } from '@thinman/protocol';
 import type { DeviceIdentity } from '../../packages/agent/src/ports.ts';
+import { createTrust } from '../support/trust.ts';
+import { isOfAnotherSite } from './enrolment.ts';
 import { keepIdentities, UnusableFolder } from './identities.ts';
 import { readOptions } from './options.ts';
 import { quantile } from './tallies.ts';
@@ -22,6 +24,8 @@ test('a fleet is told what is wrong with its flags, in one line', () => {
   assert.equal(wrong('--token', 't'), '--devices is needed');
   assert.match(wrong('--devices', '5'), /--token or --data is needed/);
   assert.doesNotMatch(wrong('--devices', '5', '--no-such-flag'), /\n/);
+  assert.match(wrong('--devices', '5', '--token', 't', '--prefix', '../x/'), /^--prefix: the name .* character/);
+  assert.match(wrong('--print-users', '--user-prefix', 'a b'), /^--user-prefix: the name .* space/);
 });
 
 test('a fleet has a default for all but the devices and where they come from', () => {
@@ -55,7 +59,7 @@ test('a folder keeps the devices of one site, and one that cannot is told in wor
   const folder = mkdtempSync(join(tmpdir(), 'thinman-fleet-'));
   const device = (siteId: string, name: string) =>
     ({ siteId, name, deviceSecret: Buffer.from('secret'), caCertificates: [] }) as unknown as DeviceIdentity;
-  const signed: SignedStatement = { statement: 'a', signature: 'b', signedBy: 'c' };
+  const signed: SignedStatement = { statement: 'a', signature: 'b', signedBy: 'c'.repeat(43) };
   try {
     const inside = join(folder, 'fleet');
     keepIdentities(inside).add([device('site-1', 'tc-1')], signed);
@@ -65,11 +69,36 @@ test('a folder keeps the devices of one site, and one that cannot is told in wor
       [['tc-1', 'secret']],
     );
     assert.throws(() => kept.add([device('site-2', 'tc-2')], signed), /holds devices of another site.*choose another/);
-    writeFileSync(join(inside, 'devices.jsonl'), 'garbage');
+    appendFileSync(join(inside, 'devices.jsonl'), '{"siteId":"site-1","na');
+    const torn = keepIdentities(inside);
+    torn.makeReady();
+    torn.add([device('site-1', 'tc-2')], signed);
+    assert.deepEqual(
+      keepIdentities(inside).identities.map(({ name }) => name),
+      ['tc-1', 'tc-2'],
+    );
+    assert.ok(!readFileSync(join(inside, 'devices.jsonl'), 'utf8').includes('"na{'));
+    writeFileSync(join(inside, 'devices.jsonl'), 'garbage\n');
     const unusable = (error: unknown) => error instanceof UnusableFolder && /choose another/.test(error.message);
     assert.throws(() => keepIdentities(inside), unusable);
-    assert.throws(() => keepIdentities(join(inside, 'devices.jsonl')), unusable);
+    rmSync(join(inside, 'devices.jsonl'));
+    const unkept = keepIdentities(inside);
+    rmSync(inside, { recursive: true });
+    assert.throws(() => unkept.makeReady(), unusable);
+    assert.throws(() => unkept.add([device('site-1', 'tc-1')], signed), unusable);
+    writeFileSync(inside, '');
+    assert.throws(() => keepIdentities(inside), unusable);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+});
+
+test('a token of another site is known before anything is enrolled there', async () => {
+  const [here, elsewhere] = [await createTrust(), await createTrust()];
+  const token = (pin: string) =>
+    encodeToken({ for: 'device', pins: [pin], secret: 'x'.repeat(22), urls: ['https://127.0.0.1:8443'] });
+  const device = { caCertificates: [here.caCertificate] } as unknown as DeviceIdentity;
+  assert.equal(isOfAnotherSite(token(here.pin), device), false);
+  assert.equal(isOfAnotherSite(token(elsewhere.pin), device), true);
+  assert.equal(isOfAnotherSite('no token', device), false);
 });

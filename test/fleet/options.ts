@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { nameProblem, newNameProblem } from '@thinman/protocol';
 
 /** What `npm run fleet` was asked to do. */
 export type FleetOptions = {
@@ -32,7 +33,7 @@ the server's CPU and memory, and double.
 
   --devices N           how many
   --token TOKEN         enrols those that --data does not hold yet: thinman token device --uses N
-  --data DIR            keeps the identities there, and uses them again; without it each run enrols anew
+  --data DIR            keeps the identities there, and uses them again; without it each run enrols anew, and needs a --prefix of its own
   --prefix NAME         names of the devices: NAME1, NAME2, … (fleet-)
   --arrivals N          devices that start a second (200)
   --logins N            logins a second, over all devices (0)
@@ -80,6 +81,8 @@ export function readOptions(argv: readonly string[]): Asked {
       userPrefix: values['user-prefix'] ?? 'fleet-user-',
       json: values.json,
     };
+    named('--prefix', options.prefix);
+    named('--user-prefix', options.userPrefix);
     if (!isPrint && options.token === undefined && options.data === undefined) {
       throw new Error('--token or --data is needed: devices must be enrolled');
     }
@@ -87,6 +90,13 @@ export function readOptions(argv: readonly string[]): Asked {
   } catch (error) {
     return { kind: 'wrong', why: error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error) };
   }
+}
+
+/** What devices or people are called with it must be names of a site. */
+function named(flagName: string, prefix: string): void {
+  const longest = `${prefix}${MAX_DEVICES}`;
+  const problem = nameProblem(longest) ?? newNameProblem(longest);
+  if (problem !== undefined) throw new Error(`${flagName}: ${problem}`);
 }
 
 function number(name: string, given: string | undefined, least: number, most: number, isWhole = false): number {

@@ -2,7 +2,7 @@
 // that no firewall of the machine has a say on it. Their names hold the process that made them.
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { startOf } from '../process-start.ts';
 import { feedProgram, runProgram, SYSTEM_PATH } from '../programs.ts';
 import { waitFor } from '../wait.ts';
 
@@ -124,16 +124,5 @@ function endProcess(pid: number): void {
     process.kill(pid, 'SIGKILL');
   } catch {
     // It has ended by itself.
-  }
-}
-
-/** When a process started, in the kernel's ticks since boot: with its id, it tells processes apart for ever. */
-function startOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The fields follow the last ")", the third of all first: a name may have any character in it. The start is the 22nd.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[22 - 3];
-  } catch {
-    return undefined;
   }
 }
