@@ -12,10 +12,10 @@ const PHASES: readonly (TestRun & { readonly name: string; readonly has: RegExp 
   { name: 'fast', has: /^/, concurrency: 2 },
   // Two: they wait for most of their time, and hold nothing against a clock that is near.
   { name: 'system', has: /^test\/system\//, concurrency: 2 },
-  // One: these hold people's waits, or a whole story, against their deadlines.
+  // One: these hold people's waits, or a whole story, against their deadlines; or write where another one writes (`/run/userdb`).
   {
     name: 'deadlines',
-    has: /^test\/(?:console\/|bench\/|system\/(?:demo|every-server-gone|many-devices|nemesis|planned-stop|primary-|sessions))/,
+    has: /^test\/(?:console\/|bench\/|system\/(?:demo|every-server-gone|many-devices|nemesis|pam-password|planned-stop|primary-|sessions))/,
     concurrency: 1,
   },
   { name: 'database', has: /^test\/(?:.*\/)?databases?\//, concurrency: 2 },
