@@ -16,7 +16,10 @@ export type CallFailure = { readonly kind: 'failed'; readonly detail: string };
  * The site's CA certificates as a server gives them (`GET /v1/ca`). The connection trusts nobody, shows no certificate and
  * carries nothing but the question: what comes back is worth what the token's pin makes of it.
  */
-export async function fetchCa(url: URL): Promise<{ kind: 'ok'; certificates: readonly string[] } | CallFailure> {
+export async function fetchCa(
+  url: URL,
+  deadlineMs = CALL_DEADLINE_MS,
+): Promise<{ kind: 'ok'; certificates: readonly string[] } | CallFailure> {
   const agent = new VerifyingAgent(done => {
     const socket: TLSSocket = connectUnverified({
       host: hostOf(url),
@@ -25,13 +28,15 @@ export async function fetchCa(url: URL): Promise<{ kind: 'ok'; certificates: rea
       rejectUnauthorized: false,
       minVersion: 'TLSv1.3',
       ALPNProtocols: ['http/1.1'],
-      timeout: CALL_DEADLINE_MS,
+      timeout: deadlineMs,
     });
     socket.once('secureConnect', () => done(undefined, socket));
     socket.once('error', error => done(error, undefined));
+    // A server that was stopped: its kernel takes the connection, and nobody answers.
+    socket.once('timeout', () => socket.destroy(new ConnectFailure('timeout', 'no answer within the deadline')));
     return () => socket.destroy(new ConnectFailure('aborted', 'given up'));
   });
-  const outcome = await callOnce(agent, url, { method: 'GET', path: '/v1/ca' });
+  const outcome = await callOnce(agent, url, { method: 'GET', path: '/v1/ca' }, deadlineMs);
   if (outcome.kind === 'failed') return failed(`${outcome.reason}: ${outcome.detail}`);
   const parsed = parseJson(CaAnswer, outcome.text, MAX_BODY_BYTES);
   if (outcome.status !== 200 || !parsed.ok) return failed(`HTTP ${outcome.status}: no ThinMan server answers there`);
@@ -68,9 +73,14 @@ export async function postEnroll(
   return failed(`HTTP ${outcome.status}: the answer is not one of the protocol`);
 }
 
-async function callOnce(agent: VerifyingAgent, url: URL, call: Omit<HttpCall, 'signal'>): Promise<HttpOutcome> {
+async function callOnce(
+  agent: VerifyingAgent,
+  url: URL,
+  call: Omit<HttpCall, 'signal'>,
+  deadlineMs = CALL_DEADLINE_MS,
+): Promise<HttpOutcome> {
   try {
-    return await exchange(agent, url, { ...call, signal: AbortSignal.timeout(CALL_DEADLINE_MS) });
+    return await exchange(agent, url, { ...call, signal: AbortSignal.timeout(deadlineMs) });
   } finally {
     agent.destroy();
   }

@@ -60,7 +60,8 @@ async function answerTo(agent: Agent, url: URL, call: HttpCall): Promise<Incomin
     ...call.headers,
   };
   const sent = request(url, { agent, method, path, headers, signal });
-  const answer = once(sent, 'response');
+  // A request that still waits for its connection says nothing when it is aborted.
+  const answer = once(sent, 'response', { signal });
   // Also after the head has come: the body's reader is told then.
   sent.on('error', () => {});
   sent.end(body === undefined ? undefined : JSON.stringify(body));
