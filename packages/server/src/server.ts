@@ -20,8 +20,7 @@ import {
   type ServerConfig,
   writeConfig,
 } from './config.ts';
-import { describeMissing, shortenMissing } from './core/missing.ts';
-import { canServeLogin, describeReason, type ServingReason } from './core/serving-state.ts';
+import { canServeLogin, type ServingReason } from './core/serving-state.ts';
 import { createDevicePlane } from './device-plane/device-plane.ts';
 import { followReplica } from './device-plane/site-view.ts';
 import { createDirectories } from './directory/create-directories.ts';
@@ -32,35 +31,24 @@ import { health } from './http/health.ts';
 import { listenLocal, requireSocketPlace } from './http/local-socket.ts';
 import { createLogger } from './http/logger.ts';
 import { createMetrics } from './http/metrics/metrics.ts';
-import { askToRenew } from './identity/ask-to-renew.ts';
-import { createCaRotation, noCaRotation, rotationNow } from './identity/ca-rotation.ts';
-import { caRoutes } from './identity/ca-routes.ts';
 import { ownFacts } from './identity/ca-status.ts';
 import { followCas } from './identity/follow-cas.ts';
-import { joinRoute } from './identity/join-route.ts';
+import { createIdentityCare } from './identity/identity-care.ts';
 import { loadIdentity } from './identity/load-identity.ts';
 import { createPasswordHasher } from './identity/password-hasher.ts';
-import { renewServerRoute } from './identity/renew-server-route.ts';
 import { createRestate, type Restate } from './identity/restate.ts';
-import { createServerRenewal } from './identity/server-renewal.ts';
 import { createDrain, RECORD_DRAIN_EVENTS } from './journal/drain.ts';
 import { createFactExchange } from './link/fact-exchange.ts';
 import { openLink } from './link/link-client.ts';
 import { createLinkServer } from './link/link-server.ts';
 import { createSessionExchange } from './link/session-exchange.ts';
 import { statementRoute } from './link/statement-route.ts';
-import { createStatementWatch } from './link/statement-watch.ts';
 import type { Clock } from './ports.ts';
 import { createCompactionWorker } from './record/compaction-worker.ts';
 import { lockFolder } from './record/dialects/folder-lock.ts';
 import { DatabaseUnavailable, DatabaseUnfit } from './record/errors.ts';
-import { createAcceptDatabase } from './recovery/accept-database.ts';
-import { exportedSince } from './recovery/exported-since.ts';
 import { createForkGuard } from './recovery/fork-guard.ts';
-import { createPromotion } from './recovery/promote.ts';
-import { recoveryRoutes } from './recovery/recovery-routes.ts';
-import { createLeaving } from './recovery/superseded.ts';
-import { logTurningPoints } from './recovery/turning-points.ts';
+import { createRecovery } from './recovery/recovery.ts';
 import { createSync } from './replica/sync.ts';
 import { systemClock } from './runtime/clock.ts';
 import { logDeviceNews } from './runtime/device-news.ts';
@@ -68,7 +56,6 @@ import { keepEvents } from './runtime/event-keeping.ts';
 import { createEventRoute } from './runtime/event-route.ts';
 import { createEventStore } from './runtime/event-store.ts';
 import { createHeardOf } from './runtime/heard-of.ts';
-import { watchIsolation } from './runtime/isolation.ts';
 import {
   isolatedAfterMs,
   isRemoved,
@@ -82,13 +69,13 @@ import { isSuperseded, roleOf } from './runtime/role.ts';
 import { createRolloutDriver } from './runtime/rollout-driver.ts';
 import { serverReport } from './runtime/server-report.ts';
 import { createServingMonitor } from './runtime/serving-monitor.ts';
+import { REMOVED, tellOfState } from './runtime/state-news.ts';
 import { openStores } from './runtime/stores.ts';
 import { logSyncCondition } from './runtime/sync-news.ts';
 import { PACKAGE_VERSION } from './runtime/version.ts';
 
 /** A generation that every object comes after. */
 const BEFORE_ALL = -1;
-const REMOVED = describeReason('removed');
 
 /** What a server is built from. */
 export type ServerOptions = {
@@ -220,7 +207,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     epoch: () => statements.current().statement.epoch,
     onChange() {
       monitor.look();
-      turningPoints.look();
+      recovery.look();
     },
   });
   const sync = createSync({
@@ -263,8 +250,8 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       link: role() === 'primary' ? undefined : { server: primaryName(), connected: wayIsOpen() },
       secondaries: role() === 'primary' ? linkServer.report() : undefined,
       directories: directories.standings(),
-      exported: superseded() ? leaving.status() : undefined,
-      isolated: isolated(),
+      exported: superseded() ? recovery.leaving.status() : undefined,
+      isolated: recovery.isolated(),
     });
   const metrics = createMetrics(report, {
     certificateExpiresAtMs: own.expiresAtMs,
@@ -300,7 +287,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       ofUser: (user, limit) => devices.holdings.ofUser(user, limit),
       isConnected: uid => devices.holdings.isConnected(uid),
     },
-    isIsolated: () => isolated(),
+    isIsolated: () => recovery.isolated(),
     rival: () => statements.rival()?.statement,
     alsoSeen: () => forks.secondaries.known().map(({ position }) => position),
   };
@@ -374,8 +361,8 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     if (change.full && role() === 'primary') outflow.wake();
     route.link()?.tellStatus();
     linkServer.announce();
-    if (superseded()) void leaving.moved();
-    turningPoints.look();
+    if (superseded()) void recovery.leaving.moved();
+    recovery.look();
   });
   statements.onChange(() => {
     followCas(loaded, replica);
@@ -385,54 +372,39 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     route.link()?.follow();
     linkServer.announce();
     devices.announce();
-    turningPoints.look();
+    recovery.look();
   });
   sync.onCondition(condition => {
     const { reachable } = condition;
     logSyncCondition(log, condition);
-    turningPoints.look();
+    recovery.look();
     forks.settleJournal();
     if (reachable && role() === 'primary') outflow.wake();
     monitor.look();
   });
 
-  const tls = () => ({ key: identity.tls.keyPem, cert: identity.tls.certificatePem, ca: identity.caCertificates });
-  const https = createHttpApp({ tls: tls(), log });
-  https.app.register(health({ status, metrics }));
-  https.app.register(devices.routes);
-  https.app.register(adminPlane(admin, 'network'), { prefix: ADMIN_PREFIX });
-  https.app.register(
-    joinRoute({
-      ...{ identity, write: admin },
-      authority() {
-        const here = authority();
-        return here && { issue: here.issueServer, restate };
-      },
-    }),
-  );
-  const renewing = { identity, write: admin, statement: statements.current, authority };
-  https.app.register(renewServerRoute({ ...renewing, log }));
-  https.upgrades.on(devices.channelPath, devices.upgrade);
-  https.upgrades.on(LINK_PATH, linkServer.handleUpgrade);
-  const local = createLocalApp({ log });
-  local.register(adminPlane(admin, 'local'), { prefix: ADMIN_PREFIX });
-  const rotation = rotationNow(() => {
-    const keys = loaded.ca.held()?.keys;
-    if (keys === undefined) return noCaRotation(admin);
-    return createCaRotation({
-      ...{ identity, keys, record, replica, clock, write: admin, restate },
-      ...{ statement: () => statements.current().statement, secondaries: linkServer.secondaries },
-    });
+  const identityCare = createIdentityCare({
+    ...{ loaded, record, replica, write: admin, restate, role, tell, clock, random, log },
+    secondaries: linkServer.secondaries,
   });
-  local.register(caRoutes(rotation), { prefix: ADMIN_PREFIX });
-  const recovering = { write: admin, folder: folder.path, caCertificates: () => identity.caCertificates };
-  const acceptDatabase = createAcceptDatabase({
-    ...{ ...recovering, secondaries: forks.secondaries },
-    seesNobody: () => options.isolated !== true && isolation.seesNobody(),
-  });
-  const promotion = createPromotion({
-    ...{ ...recovering, role, removed, missing, ca: loaded.ca },
+  const recovery = createRecovery({
+    ...{
+      loaded,
+      record,
+      replica,
+      write: admin,
+      forks,
+      condition: sync.condition,
+      folder: folder.path,
+      tell,
+      clock,
+      log,
+    },
+    ...{ role, superseded, removed, missing, epoch: () => version().epoch },
     linked: () => route.link()?.connected() === true,
+    seesAnybody: () => devices.connectedCount() > 0 || linkServer.secondaries().length > 0,
+    isolatedAfterMs: () => isolatedAfterMs(site.settings()),
+    mayBeAlone: options.isolated === true,
     database: {
       open: (url, how) => stores.openRecord(url ?? database, how !== 'to-write'),
       async use(url) {
@@ -442,57 +414,25 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       },
     },
   });
-  local.register(recoveryRoutes({ acceptDatabase, promotion }), { prefix: ADMIN_PREFIX });
-  https.app.register(statementRoute({ statement: statements.current, record, clock }));
-  const isolation = watchIsolation({
-    seesAnybody: () => devices.connectedCount() > 0 || linkServer.secondaries().length > 0,
-    hasOthers: () => statements.current().statement.servers.length > 1,
-    onLook: () => turningPoints.look(),
-    isolatedAfterMs: () => isolatedAfterMs(site.settings()),
-    clock,
-  });
-  const isolated = () => role() === 'primary' && options.isolated !== true && isolation.isIsolated();
-  const turningPoints = logTurningPoints(
-    () => ({
-      ...{ role: role(), forked: forks.forked(), isolated: isolated() },
-      epoch: Math.max(statements.current().statement.epoch, version().epoch),
-    }),
-    log,
-  );
-  const leaving = createLeaving({
-    ...{ replica, folder: folder.path, tell, clock, log },
-    databaseRead: () => sync.condition().reachable && sync.condition().error === undefined,
-    isServer: ({ system }) => statements.current().statement.servers.some(({ keyHash }) => keyHash === system.keyHash),
-  });
-  const statementWatch = createStatementWatch({
-    ...{ identity, clock, statement: () => statements.current().statement, epoch: () => version().epoch },
-    needed: () => role() === 'primary' || superseded() || route.link()?.connected() !== true,
-    take(answer) {
-      isolation.saw();
-      statements.offer(answer.statement);
-      if (!superseded()) return;
-      // A database that is away now is asked at the next answer.
-      const asked = exportedSince(answer, replica, record).catch(() => undefined);
-      void asked.then(since => since && leaving.leave(since));
-    },
-  });
 
-  const renewal = createServerRenewal({
-    ...{ identity, clock, random },
-    issuingPin: () => statements.current().statement.caPins[0],
-    issue: (csr, signal) => askToRenew(renewing, role(), csr, signal),
-    keep(certificatePem, facts) {
-      own.takeCertificate(certificatePem);
-      log.info(facts, 'this server has a new certificate');
-      void tell('certificate.renewed', facts);
-    },
-    onTrouble: error => log.warn({ err: error }, 'this server has no new certificate yet; it tries again'),
-  });
+  const tls = () => ({ key: identity.tls.keyPem, cert: identity.tls.certificatePem, ca: identity.caCertificates });
+  const https = createHttpApp({ tls: tls(), log });
+  https.app.register(health({ status, metrics }));
+  https.app.register(devices.routes);
+  https.app.register(adminPlane(admin, 'network'), { prefix: ADMIN_PREFIX });
+  for (const routes of identityCare.siteRoutes) https.app.register(routes);
+  https.app.register(statementRoute({ statement: statements.current, record, clock }));
+  https.upgrades.on(devices.channelPath, devices.upgrade);
+  https.upgrades.on(LINK_PATH, linkServer.handleUpgrade);
+  const local = createLocalApp({ log });
+  local.register(adminPlane(admin, 'local'), { prefix: ADMIN_PREFIX });
+  local.register(identityCare.localRoutes, { prefix: ADMIN_PREFIX });
+  local.register(recovery.localRoutes, { prefix: ADMIN_PREFIX });
   own.onChange(() => {
     https.setTls(tls());
     devices.announce();
     route.link()?.tellStatus();
-    renewal.look();
+    identityCare.renewal.look();
   });
   // What a crash kept from the identity's files is in the replica.
   followCas(loaded, replica);
@@ -511,23 +451,16 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
       throw trouble.cause;
     }
     monitor.look();
-    monitor.onChange(({ state, why }, { state: before }) => {
-      const lacks = why === 'lagging' ? { missing: shortenMissing(missing()) } : {};
-      const words = lacks.missing === undefined ? '' : `: ${describeMissing(lacks.missing)}`;
-      log[state === 'serving' ? 'info' : 'warn'](
-        { state, before, why },
-        `the state of this server has changed${words}`,
-      );
-      if (why === 'removed') log.error(REMOVED);
-      void tell('server.state', { from: before, to: state, why, ...lacks });
+    monitor.onChange((now, before) => {
+      tellOfState(now, before, { missing, tell, log });
       devices.announce();
       route.link()?.tellStatus();
-      for (const listener of stateListeners) listener({ state, before, why });
+      for (const listener of stateListeners) listener({ ...now, before: before.state });
     });
     route.follow();
     // Whoever was the Primary and is no more must not begin with a write.
-    if (role() === 'primary') await statementWatch.askAll();
-    statementWatch.start();
+    if (role() === 'primary') await recovery.statementWatch.askAll();
+    recovery.statementWatch.start();
     if (stopping) return stopped.promise;
     try {
       await https.listen(listen.host, listen.port);
@@ -539,7 +472,7 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
     if (removed()) log.error(REMOVED);
     if (options.isolated === true)
       log.warn('this server takes administrative writes even if it sees nobody (--isolated)');
-    renewal.look();
+    identityCare.renewal.look();
     compaction.start();
     rollouts.start();
     files.follow();
@@ -560,8 +493,14 @@ function compose(folder: DataFolder, config: ServerConfig, unlock: () => void, o
         ...{ wayIsOpen, eventsWaiting: journal.pending },
         stopWorkers() {
           for (const part of [whoIsWhere, route, linkServer, site, directories]) part.close();
-          for (const part of [monitor, keeping, statementWatch, isolation]) part.stop();
-          return Promise.all([sync.stop(), renewal.stop(), compaction.stop(), rollouts.stop(), files.stop()]);
+          for (const part of [monitor, keeping, recovery]) part.stop();
+          return Promise.all([
+            sync.stop(),
+            identityCare.renewal.stop(),
+            compaction.stop(),
+            rollouts.stop(),
+            files.stop(),
+          ]);
         },
         closeStores: stores.close,
       })
