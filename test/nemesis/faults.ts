@@ -1,7 +1,12 @@
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Daemon } from '../support/daemon.ts';
 import type { DatabaseServer } from '../support/databases/database-server.ts';
 import type { DatabasePair } from '../support/databases/replication.ts';
+import type { SmallDisk } from '../support/disk.ts';
+import { scribble } from '../support/disk-damage.ts';
+import { fillUp } from '../support/full-disk.ts';
+import type { Server } from '../support/server-commands.ts';
 import type { Site } from '../support/site.ts';
 import type { TcpProxy } from '../support/tcp-proxy.ts';
 import type { Dice } from './dice.ts';
@@ -18,10 +23,15 @@ export type Fault = {
 const REPLICATION_WEIGHT = 3;
 
 /** What a site stands on. */
-export type Grounds = { readonly database?: DatabaseServer; readonly pair?: DatabasePair };
+export type Grounds = {
+  readonly database?: DatabaseServer;
+  readonly pair?: DatabasePair;
+  /** Of the servers' data folders; undefined: they have none of their own here. */
+  readonly disks?: { readonly primary: SmallDisk; readonly secondary: SmallDisk };
+};
 
 /** All that can fail on these grounds. */
-export function faultsOf(site: Site, { database, pair }: Grounds, dice: Dice): readonly Fault[] {
+export function faultsOf(site: Site, { database, pair, disks }: Grounds, dice: Dice): readonly Fault[] {
   const { primary, secondary, wires, agents } = site;
   const both = [...ofServer('the Primary', primary), ...ofServer('the Secondary', secondary)];
   const everything: Fault = {
@@ -38,6 +48,9 @@ export function faultsOf(site: Site, { database, pair }: Grounds, dice: Dice): r
     ...both,
     everything,
     ...cuts,
+    ...(disks === undefined
+      ? []
+      : [ofDisk('the Primary', primary, disks.primary), ofDisk('the Secondary', secondary, disks.secondary)]),
     ...agents.flatMap(agent => killedAndHung(agent.name, agent)),
     ...(database === undefined ? [] : ofDatabase('the database', database)),
     ...(pair === undefined
@@ -51,7 +64,7 @@ export function faultsOf(site: Site, { database, pair }: Grounds, dice: Dice): r
   ];
 }
 
-function ofServer(name: string, server: Daemon): readonly Fault[] {
+function ofServer(name: string, server: Server): readonly Fault[] {
   const drained: Fault = {
     name: `${name} is stopped as planned`,
     victims: [name],
@@ -68,7 +81,36 @@ function ofServer(name: string, server: Daemon): readonly Fault[] {
     },
     end: server.start,
   };
-  return [...killedAndHung(name, server), drained, flaps];
+  const damaged: Fault = {
+    name: `${name} is killed, and its replica is garbage`,
+    victims: [name],
+    begin: async () => {
+      await server.kill();
+      scribble(join(server.data, 'replica.db'));
+    },
+    end: server.start,
+  };
+  return [...killedAndHung(name, server), drained, flaps, damaged];
+}
+
+/** What a server gives up of its reserve is taken as well, this often. */
+const FILL_EVERY_MS = 200;
+
+/** Nothing else befalls the server meanwhile: who starts on a disk without any room says so, and ends. */
+function ofDisk(name: string, server: Server, disk: SmallDisk): Fault {
+  let filling: NodeJS.Timeout | undefined;
+  return {
+    name: `the disk of ${name} is full`,
+    victims: [name],
+    async begin() {
+      fillUp(server, disk);
+      filling = setInterval(() => fillUp(server, disk), FILL_EVERY_MS);
+    },
+    async end() {
+      clearInterval(filling);
+      disk.free();
+    },
+  };
 }
 
 function killedAndHung(name: string, { kill, start, freeze, thaw }: Daemon): readonly Fault[] {

@@ -2,7 +2,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DEFAULT_AGENT_TIMINGS } from '@thinman/protocol';
 import type { DatabaseKind } from '../support/databases/database-server.ts';
+import { canMountDisk } from '../support/disk.ts';
 import { expectHealed } from '../support/redundant-faults.ts';
+import { withDisks } from '../support/redundant-full-disk.ts';
 import { surroundFull, surroundHalf } from '../support/redundant-site.ts';
 import type { Site } from '../support/site.ts';
 import { onSiteIn, type Surroundings } from '../support/system-test.ts';
@@ -75,7 +77,13 @@ export async function runNemesis(options: NemesisOptions): Promise<Seen> {
   return seen;
 }
 
-function groundsFor({
+/** The servers' folders are on disks of their own, where this may mount some. */
+function groundsFor(options: NemesisOptions): (folder: string) => Promise<Surroundings & Grounds> {
+  const surround = databasesFor(options);
+  return canMountDisk() ? folder => withDisks(folder, surround) : surround;
+}
+
+function databasesFor({
   database,
   redundancy = 'full',
 }: NemesisOptions): (folder: string) => Promise<Surroundings & Grounds> {
