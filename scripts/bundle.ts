@@ -1,8 +1,8 @@
 // Puts each command into one file (and parts that only some of its subcommands load): a command that reads 900 small files
 // takes three times as long to say something. Needs what `tsc -b` made; does nothing when the bundles are newer than that.
 import { existsSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { dropUnused, readBuiltins } from './bundle-plugins.ts';
+import { join, resolve } from 'node:path';
+import { buildSchemas, dropUnused, readBuiltins } from './bundle-plugins.ts';
 
 const COMMANDS = {
   agent: ['thinman-agent'],
@@ -32,7 +32,7 @@ async function bundle(dist: string, commands: readonly string[]): Promise<void> 
     format: 'esm',
     platform: 'node',
     target: 'node24',
-    plugins: [readBuiltins, dropUnused],
+    plugins: [readBuiltins, buildSchemas(resolve('packages/protocol/dist')), dropUnused],
     // They load a binary from beside themselves.
     external: ['better-sqlite3', '@node-rs/argon2'],
     banner: { js: FOR_COMMONJS },
