@@ -110,6 +110,7 @@ export function memoryCache(device: StoredDevice): Cache {
       device.mark = mark;
     },
     appendEvent: event => void device.outbox.push(event),
+    settle() {},
     pendingEvents: limit => device.outbox.slice(0, limit),
     pendingEventCount: () => device.outbox.length,
     removeEvents(ids) {
