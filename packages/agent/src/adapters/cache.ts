@@ -129,7 +129,8 @@ export function openCache(path: string, options: CacheOptions): Cache {
       return store.condition();
     },
     cachedLogin: user => store.look(({ rows }) => readLogin(rows.get('login', nameOfRow(rows, user)))),
-    cachedUsers: () => (attempt(({ rows }) => rows.all('login'), store.lookAnew)?.done ?? []).map(row => read<CachedUser>(row)),
+    cachedUsers: () =>
+      (attempt(({ rows }) => rows.all('login'), store.lookAnew)?.done ?? []).map(row => read<CachedUser>(row)),
     tombstone: userId => store.look(({ rows }) => readTombstone(rows.get('tombstone', userId))),
     tombstoneOf: user => store.look(({ rows }) => rows.byRef('tombstone', user).map(readTombstone).at(-1)),
     knownSubject: user =>
