@@ -133,7 +133,7 @@ function openWhole(path: string, owner: CacheOwner, hasLog = true): Db {
 }
 
 /** The last commits of a file in use are in its log alone: without it the rest is whole, and too old. */
-export function isMarkedInUse(db: Db): boolean {
+function isMarkedInUse(db: Db): boolean {
   return db.pragma('application_id', { simple: true }) === IN_USE;
 }
 

@@ -5,7 +5,6 @@ import {
   type CacheOwner,
   closeCacheFile,
   closeQuietly,
-  isMarkedInUse,
   logOf,
   markInUse,
   type OpenedCacheFile,
@@ -73,7 +72,8 @@ export function openCacheStore(path: string, owner: CacheOwner, options: CacheSt
       salvaged = undefined;
       condition = found;
       const tables = { rows: openRows(db, owner.rowKey), outbox: openOutbox(db, owner.rowKey) };
-      opened = { db, tables, files: filesAt(path), isMarked: isMarkedInUse(db) };
+      // What its log says of that may be in the log alone.
+      opened = { db, tables, files: filesAt(path), isMarked: false };
     } catch (error) {
       const trouble = troubleOf(error);
       opened = undefined;
