@@ -1,5 +1,5 @@
 // What esbuild is told about the commands' bundles (scripts/bundle.ts).
-import { sep } from 'node:path';
+import { join, sep } from 'node:path';
 import type { Plugin } from 'esbuild';
 
 /**
@@ -35,3 +35,11 @@ export const dropUnused: Plugin = {
     });
   },
 };
+
+/** What builds schemas is the project's own: a file of the compiled protocol (ADR 0112). Whatever else is asked of TypeBox is TypeBox's. */
+export const buildSchemas = (protocol: string): Plugin => ({
+  name: 'build-schemas',
+  setup(build) {
+    build.onResolve({ filter: /^typebox$/ }, () => ({ path: join(protocol, 'type-builder.js'), sideEffects: false }));
+  },
+});

@@ -80,7 +80,7 @@ export async function enrolFleet(
 }
 
 function connectionTo(url: URL, caCertificates: readonly string[]) {
-  const credentials = tlsCredentials({ caCertificates });
+  const credentials = () => tlsCredentials({ caCertificates });
   let serverKeyHash = '';
   const connect: Connect = done => {
     const request = { url, credentials, clock: systemClock, deadlineMs: DEADLINE_MS, keyHash: undefined };

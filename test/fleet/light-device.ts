@@ -62,8 +62,8 @@ export function createLightDevice(identity: DeviceIdentity, shared: SharedParts)
     hasher: createHasher(identity, derive),
     cache: {
       ...cache,
-      appendEvent(event) {
-        cache.appendEvent(event);
+      appendEvent(event, when) {
+        cache.appendEvent(event, when);
         shared.onEvent?.(name, event.type);
       },
     },

@@ -15,12 +15,12 @@ const site: SiteView = (() => {
 })();
 
 /** A device of which a login's consequences wait until `catchUp`. */
-async function start() {
+async function start(isOffline = false) {
   const clock = manualClock();
   const handed: (string | null)[] = [];
   let waiting: (() => void)[] = [];
   let onDisk: KeptSession | undefined;
-  let isHeldBack = false;
+  let isHeldBack = isOffline;
   let isDiskBroken = false;
   const world = simulate({
     ...{ clock, servers: ['primary'], view: site },
@@ -34,6 +34,7 @@ async function start() {
     },
     behindAnswer: work => (isHeldBack ? waiting.push(work) : work()),
   });
+  if (isOffline) world.server('primary').condition = 'dead';
   world.runner.start();
   await clock.advance(1_000);
   return {
@@ -136,4 +137,24 @@ test('a login is answered, and has all that it comes to, whatever fails on the w
   catchUp();
   assert.ok(device.outbox.some(({ type, user }) => type === 'session.ended' && user === 'bob'));
   assert.equal(handed.at(-1), 'a');
+});
+
+test('what happens until an agent is ready is on the disk right behind that word, and what happens later at once', async () => {
+  const { device, runner, catchUp } = await start(true);
+  assert.equal(runner.status().mode, 'offline');
+  assert.deepEqual(device.outbox, []);
+  assert.equal(runner.status().pendingEvents, 2);
+  catchUp();
+  assert.deepEqual(
+    device.outbox.map(({ type }) => type),
+    ['agent.started', 'offline'],
+  );
+  runner.record('alarm.secret', {});
+  assert.equal(device.outbox.length, 3);
+});
+
+test('and of one that is stopped before it was ready, it is on the disk as well', async () => {
+  const { device, runner } = await start(true);
+  runner.stop();
+  assert.ok(device.outbox.some(({ type }) => type === 'agent.started'));
 });

@@ -35,6 +35,9 @@ export function memoryCache(device: StoredDevice): Cache {
   const needsRoom = () => {
     if (device.isFull === true) throw Object.assign(new Error('simulated'), { name: 'CacheTrouble' });
   };
+  /** What has happened and is not on the disk yet. */
+  const later: ThinmanEvent[] = [];
+  const settle = () => void device.outbox.push(...later.splice(0));
   return {
     condition: { kind: 'ok' },
     cachedLogin: user => device.logins[user],
@@ -109,9 +112,16 @@ export function memoryCache(device: StoredDevice): Cache {
     setClockMark(mark) {
       device.mark = mark;
     },
-    appendEvent: event => void device.outbox.push(event),
-    pendingEvents: limit => device.outbox.slice(0, limit),
-    pendingEventCount: () => device.outbox.length,
+    appendEvent(event, when = 'now') {
+      later.push(event);
+      if (when === 'now') settle();
+    },
+    settle,
+    pendingEvents(limit) {
+      settle();
+      return device.outbox.slice(0, limit);
+    },
+    pendingEventCount: () => device.outbox.length + later.length,
     removeEvents(ids) {
       device.outbox = device.outbox.filter(({ id }) => !ids.includes(id));
     },

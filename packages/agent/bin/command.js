@@ -1,5 +1,5 @@
-/** Runs a command of this package. Plain JavaScript that an old Node.js can read, to say that it is too old. */
-export async function run(name) {
+/** Runs a command of this package; `file`: what it is in. Plain JavaScript that an old Node.js can read, to say that it is too old. */
+export async function run(name, file) {
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major < 24 || (major === 24 && minor < 7)) {
     process.stderr.write(
@@ -7,13 +7,13 @@ export async function run(name) {
     );
     process.exit(2);
   }
-  const { main } = await import(isBundled(name) ? `../dist/bundle/${name}.js` : `../dist/cli/${name}.js`);
+  const { main } = await import(isBundled(file) ? `../dist/bundle/${file}.js` : `../dist/cli/${file}.js`);
   await main(process.argv);
 }
 
 /** One file is read much faster than many. In a checkout it may be older than what was compiled since. */
-function isBundled(name) {
-  const bundledMs = changedMs(`../dist/bundle/${name}.js`);
+function isBundled(file) {
+  const bundledMs = changedMs(`../dist/bundle/${file}.js`);
   return bundledMs > changedMs('../dist/.tsbuildinfo') && bundledMs > changedMs('../../protocol/dist/.tsbuildinfo');
 }
 

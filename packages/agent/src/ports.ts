@@ -348,7 +348,10 @@ export type Cache = {
   setAcceptedVersion(version: Version): void;
   clockMark(): ClockMark | undefined;
   setClockMark(mark: ClockMark): void;
-  appendEvent(event: ThinmanEvent): void;
+  /** `later`: it waits in memory for `settle`, or for whatever is written or sent next. */
+  appendEvent(event: ThinmanEvent, when?: 'now' | 'later'): void;
+  /** What waits in memory goes to the disk. */
+  settle(): void;
   pendingEvents(limit: number): readonly ThinmanEvent[];
   pendingEventCount(): number;
   removeEvents(ids: readonly string[]): void;

@@ -125,7 +125,6 @@ function openWhole(path: string, owner: CacheOwner, hasLog = true): Db {
     checkOwner(db, owner);
     openRows(db, owner.rowKey).checkAll();
     if (!hasLog && isMarkedInUse(db)) throw new CacheTrouble('damaged', 'its log is missing');
-    markInUse(db, true);
     return db;
   } catch (error) {
     closeQuietly(db);
@@ -139,9 +138,9 @@ function isMarkedInUse(db: Db): boolean {
 }
 
 /** In the file itself, not in its log. Without room for it a loss is not noticed, and nothing else is wrong. */
-function markInUse(db: Db, inUse: boolean): void {
+export function markInUse(db: Db, mark: typeof IN_USE | typeof AT_REST = IN_USE): void {
   try {
-    db.pragma(`application_id = ${inUse ? IN_USE : AT_REST}`);
+    db.pragma(`application_id = ${mark}`);
     db.pragma('wal_checkpoint(TRUNCATE)');
   } catch (error) {
     if (troubleOf(error).kind === 'damaged') throw error;
@@ -151,7 +150,7 @@ function markInUse(db: Db, inUse: boolean): void {
 /** In an orderly way: the file is whole without its log. */
 export function closeCacheFile(db: Db): void {
   try {
-    markInUse(db, false);
+    if (isMarkedInUse(db)) markInUse(db, AT_REST);
   } catch {
     // Found damaged at the end: the next start looks at all of it.
   }

@@ -6,6 +6,7 @@ import {
   closeCacheFile,
   closeQuietly,
   logOf,
+  markInUse,
   type OpenedCacheFile,
   openCacheFile,
   rebuildCacheFile,
@@ -28,6 +29,9 @@ export type CacheStore = {
   run<T>(work: (tables: Tables) => T): T;
   /** The same for what does not rest on what was stored: a damaged file is made anew, and it runs on the new one. */
   runAnew<T>(work: (tables: Tables) => T): T;
+  /** The same two, for what writes nothing. */
+  look<T>(work: (tables: Tables) => T): T;
+  lookAnew<T>(work: (tables: Tables) => T): T;
   /** What was deleted leaves the log too. */
   compact(): void;
   /** Removes the file, whatever state it is in. */
@@ -40,6 +44,8 @@ type Opened = {
   readonly tables: Tables;
   /** Which files they are, the store's and its log's. */
   readonly files: string;
+  /** The file itself says that it is in use: before the first commit goes to its log (ADR 0113). */
+  isMarked: boolean;
 };
 
 export type CacheStoreOptions = {
@@ -66,7 +72,8 @@ export function openCacheStore(path: string, owner: CacheOwner, options: CacheSt
       salvaged = undefined;
       condition = found;
       const tables = { rows: openRows(db, owner.rowKey), outbox: openOutbox(db, owner.rowKey) };
-      opened = { db, tables, files: filesAt(path) };
+      // What its log says of that may be in the log alone.
+      opened = { db, tables, files: filesAt(path), isMarked: false };
     } catch (error) {
       const trouble = troubleOf(error);
       opened = undefined;
@@ -84,12 +91,18 @@ export function openCacheStore(path: string, owner: CacheOwner, options: CacheSt
     if (opened !== undefined) closeQuietly(opened.db);
     opened = undefined;
   };
+  const mark = (which: Opened) => {
+    if (!which.isMarked) markInUse(which.db);
+    which.isMarked = true;
+  };
   /** What the file held of users is gone; its events, and what is known without it, are in the new one. */
   const rebuild = (from: Opened) => {
     salvaged = salvage(from.db, owner);
     shut();
     const made = openAgain();
-    if (made !== undefined) made.db.transaction(() => onRebuilt(made.tables))();
+    if (made === undefined) return;
+    mark(made);
+    made.db.transaction(() => onRebuilt(made.tables))();
   };
   const current = (): Opened => {
     if (closed) throw new Error('the store is closed');
@@ -98,14 +111,29 @@ export function openCacheStore(path: string, owner: CacheOwner, options: CacheSt
     if (opened.files !== filesAt(path)) throw new CacheTrouble('damaged', 'the file was taken away');
     return opened;
   };
-  const run = <T>(work: (tables: Tables) => T): T => {
+  const guarded = <T>(work: (current: Opened) => T): T => {
     try {
-      const { db, tables } = current();
-      return db.transaction(() => work(tables)).immediate();
+      return work(current());
     } catch (error) {
       const trouble = troubleOf(error);
       if (trouble.kind === 'damaged' && opened !== undefined) rebuild(opened);
       throw trouble;
+    }
+  };
+  const run = <T>(work: (tables: Tables) => T): T =>
+    guarded(used => {
+      mark(used);
+      return used.db.transaction(() => work(used.tables)).immediate();
+    });
+  const look = <T>(work: (tables: Tables) => T): T =>
+    guarded(({ db, tables }) => db.transaction(() => work(tables)).deferred());
+  /** Once more on the file that was made in the place of a damaged one. */
+  const anew = <T>(how: () => T): T => {
+    try {
+      return how();
+    } catch (error) {
+      if (!(error instanceof CacheTrouble) || error.kind !== 'damaged') throw error;
+      return how();
     }
   };
 
@@ -115,14 +143,9 @@ export function openCacheStore(path: string, owner: CacheOwner, options: CacheSt
   return {
     condition: () => condition,
     run,
-    runAnew(work) {
-      try {
-        return run(work);
-      } catch (error) {
-        if (!(error instanceof CacheTrouble) || error.kind !== 'damaged') throw error;
-        return run(work);
-      }
-    },
+    look,
+    runAnew: work => anew(() => run(work)),
+    lookAnew: work => anew(() => look(work)),
     compact() {
       try {
         current().db.pragma('wal_checkpoint(TRUNCATE)');

@@ -209,3 +209,29 @@ test("nothing of the device's bundle is readable in the files", () => {
     for (const word of words) assert.ok(!content.includes(word), `${word} in ${file}`);
   }
 });
+
+/** SQLite's application id in the header of the file itself. */
+const isMarkedInUse = () => readFileSync(path).subarray(68, 72).toString('latin1') === 'TMca';
+
+test('a file says that it is in use from its first commit on, and not while it is read alone', () => {
+  cache.commitLogin({ user: 'alice', save: login() });
+  reopen();
+  assert.equal(cache.cachedLogin('alice')?.userId, ALICE);
+  assert.equal(cache.pendingEventCount(), 0);
+  cache.appendEvent({ id: randomUUID(), type: 'offline', at: 1, data: {} }, 'later');
+  assert.equal(cache.pendingEventCount(), 1);
+  assert.equal(isMarkedInUse(), false);
+  cache.settle();
+  assert.equal(isMarkedInUse(), true);
+  reopen();
+  assert.equal(isMarkedInUse(), false);
+  assert.equal(cache.pendingEventCount(), 1);
+});
+
+test('an event that was left for later is written with a login, and is among those to be sent', () => {
+  const later = { id: randomUUID(), type: 'offline', at: 1, data: {} } as const;
+  cache.appendEvent(later, 'later');
+  cache.commitLogin({ user: 'alice', save: login() });
+  reopen();
+  assert.deepEqual(cache.pendingEvents(9), [later]);
+});

@@ -71,9 +71,9 @@ export function openCache(path: string, options: CacheOptions): Cache {
   const store = openCacheStore(path, owner, { clock, isExpected, onRebuilt });
 
   /** undefined when the store is in trouble. */
-  const attempt = <T>(work: (tables: Tables) => T): { readonly done: T } | undefined => {
+  const attempt = <T>(work: (tables: Tables) => T, run = store.runAnew): { readonly done: T } | undefined => {
     try {
-      return { done: store.runAnew(work) };
+      return { done: run(work) };
     } catch (error) {
       if (error instanceof CacheTrouble) return undefined;
       throw error;
@@ -92,7 +92,7 @@ export function openCache(path: string, options: CacheOptions): Cache {
   };
   const loadValue = <K extends 'accepted' | 'clock' | 'wiped'>(key: K): DeviceValues[K] | undefined => {
     if (known[key] === undefined) {
-      const row = attempt(({ rows }) => rows.get('device', key))?.done;
+      const row = attempt(({ rows }) => rows.get('device', key), store.lookAnew)?.done;
       if (row !== undefined) known[key] = read<DeviceValues[K]>(row);
     }
     return known[key];
@@ -128,12 +128,13 @@ export function openCache(path: string, options: CacheOptions): Cache {
     get condition() {
       return store.condition();
     },
-    cachedLogin: user => store.run(({ rows }) => readLogin(rows.get('login', nameOfRow(rows, user)))),
-    cachedUsers: () => (attempt(({ rows }) => rows.all('login'))?.done ?? []).map(row => read<CachedUser>(row)),
-    tombstone: userId => store.run(({ rows }) => readTombstone(rows.get('tombstone', userId))),
-    tombstoneOf: user => store.run(({ rows }) => rows.byRef('tombstone', user).map(readTombstone).at(-1)),
+    cachedLogin: user => store.look(({ rows }) => readLogin(rows.get('login', nameOfRow(rows, user)))),
+    cachedUsers: () =>
+      (attempt(({ rows }) => rows.all('login'), store.lookAnew)?.done ?? []).map(row => read<CachedUser>(row)),
+    tombstone: userId => store.look(({ rows }) => readTombstone(rows.get('tombstone', userId))),
+    tombstoneOf: user => store.look(({ rows }) => rows.byRef('tombstone', user).map(readTombstone).at(-1)),
     knownSubject: user =>
-      store.run(({ rows }) => {
+      store.look(({ rows }) => {
         const login = readLogin(rows.get('login', nameOfRow(rows, user)));
         const ofId = login === undefined ? undefined : readTombstone(rows.get('tombstone', login.userId));
         const subjects = [login, ofId, ...rows.byRef('tombstone', user).map(readTombstone)].flatMap(
@@ -141,7 +142,7 @@ export function openCache(path: string, options: CacheOptions): Cache {
         );
         return subjects.length === 0 ? undefined : subjects.reduce(newestVersion);
       }),
-    offlineFailures: user => store.run(({ rows }) => readFailures(rows, nameOfRow(rows, user))),
+    offlineFailures: user => store.look(({ rows }) => readFailures(rows, nameOfRow(rows, user))),
     commitLogin(commit) {
       if (commit.clockMark !== undefined) {
         known.clock = commit.clockMark;
@@ -176,7 +177,7 @@ export function openCache(path: string, options: CacheOptions): Cache {
         rows.put('failures', name, { count, lastMs: atMs } satisfies OfflineFailures);
       }),
     clearOfflineFailures: user => store.run(({ rows }) => rows.remove('failures', nameOfRow(rows, user))),
-    emergency: user => store.run(({ rows }) => readEmergency(rows.get('emergency', user))),
+    emergency: user => store.look(({ rows }) => readEmergency(rows.get('emergency', user))),
     setEmergency: (user, emergency, used) =>
       store.run(({ rows, outbox }) => {
         rows.put('emergency', user, emergency);
@@ -242,7 +243,7 @@ export function openCache(path: string, options: CacheOptions): Cache {
     },
     deviceBundle() {
       if (known.bundle !== undefined) return known.bundle;
-      const row = attempt(({ rows }) => rows.get('device', 'bundle'))?.done;
+      const row = attempt(({ rows }) => rows.get('device', 'bundle'), store.lookAnew)?.done;
       const plain = row === undefined ? undefined : decryptBox(bundleKey, row.blob, bundleAad);
       const parsed = plain === undefined ? undefined : parseJson(DeviceBundle, plain.toString(), MAX_BODY_BYTES);
       if (parsed?.ok === true) known.bundle = parsed.value;
@@ -253,13 +254,14 @@ export function openCache(path: string, options: CacheOptions): Cache {
     setAcceptedVersion: version => saveValue('accepted', version),
     clockMark: () => loadValue('clock'),
     setClockMark: mark => saveValue('clock', mark),
-    appendEvent(event) {
+    appendEvent(event, when = 'now') {
       overflow = [...overflow, event];
-      flush();
+      if (when === 'now') flush();
     },
+    settle: flush,
     pendingEvents,
     pendingEventCount() {
-      const stored = attempt(({ outbox }) => outbox.count())?.done ?? 0;
+      const stored = attempt(({ outbox }) => outbox.count(), store.lookAnew)?.done ?? 0;
       return Math.max(stored - delivered.length, 0) + overflow.length;
     },
     removeEvents(ids) {

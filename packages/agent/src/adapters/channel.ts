@@ -10,7 +10,7 @@ import {
   parseJson,
   ServerFrame,
 } from '@thinman/protocol';
-import { WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import { errorCode } from '../error-code.ts';
 import type { ChannelConnector, ChannelListener, Clock, DeviceIdentity, FailureReason, Random } from '../ports.ts';
 import { serverKey } from './http-client.ts';
@@ -36,6 +36,18 @@ export type ChannelConnectorOptions = {
   readonly roundTrips?: RoundTrips;
 };
 
+/** Of `ws`, read when a server is there to speak to: a start without servers does without (ADR 0113). */
+type WebSockets = typeof WebSocket;
+let webSockets: WebSockets | Promise<WebSockets> | undefined;
+
+function loadWebSockets(): WebSockets | Promise<WebSockets> {
+  webSockets ??= import('ws').then(ws => {
+    webSockets = ws.WebSocket;
+    return ws.WebSocket;
+  });
+  return webSockets;
+}
+
 type Why = Parameters<ChannelListener['onClosed']>[0];
 
 /** The device's WebSocket, under the same TLS rules as its HTTPS. */
@@ -44,7 +56,12 @@ export function createChannelConnector(options: ChannelConnectorOptions): Channe
   const kept = createKeptConnections(options);
   return {
     reset: kept.drop,
-    readyz: kept.readyz,
+    async readyz(...asked) {
+      const answer = await kept.readyz(...asked);
+      // The channel to it is opened next.
+      if (answer.kind === 'ok') Promise.resolve(loadWebSockets()).catch(() => {}); // whoever opens it hears of that
+      return answer;
+    },
     open(server, connectDeadlineMs, pingIntervalMs, listener) {
       const url = new URL(CHANNEL_PATH, server.url);
       let closed = false;
@@ -53,27 +70,21 @@ export function createChannelConnector(options: ChannelConnectorOptions): Channe
       let cancelTimer = () => {};
 
       const agent = kept.take(server, connectDeadlineMs);
-      const socket = new WebSocket(url, {
-        agent,
-        headers: { [PROTOCOL_HEADER]: String(PROTOCOL_VERSION) },
-        maxPayload: MAX_FRAME_BYTES,
-        perMessageDeflate: false,
-        followRedirects: false,
-      });
+      let socket: WebSocket | undefined;
 
       const finish = (why: Why) => {
         if (closed) return;
         closed = true;
         cancelTimer();
         agent.giveUp();
-        if (socket.readyState !== WebSocket.CLOSED) socket.terminate();
+        if (socket !== undefined && socket.readyState !== socket.CLOSED) socket.terminate();
         listener.onClosed(why);
       };
       const alive = () => {
         misses = 0;
         if (!closed) listener.onAlive();
       };
-      const schedulePing = () => {
+      const schedulePing = (opened: WebSocket) => {
         // Shorter than the wire takes, the first answers would come after it was given up.
         const leastMs = options.roundTrips?.of(serverKey(server)) ?? 0;
         const delayMs = Math.max(pingIntervalMs, leastMs) * (1 - PING_SPREAD + 2 * PING_SPREAD * random());
@@ -83,48 +94,63 @@ export function createChannelConnector(options: ChannelConnectorOptions): Channe
             return;
           }
           misses += 1;
-          socket.ping();
-          schedulePing();
+          opened.ping();
+          schedulePing(opened);
         });
       };
       // In the place of ws's `handshakeTimeout`, which watches idle sockets only: name lookup and a trickling answer pass it.
       cancelTimer = clock.after(Math.max(connectDeadlineMs, HANDSHAKE_DEADLINE_MS), () =>
         finish({ reason: 'timeout', detail: 'the upgrade took too long' }),
       );
-
-      socket.on('open', () => {
-        cancelTimer();
-        schedulePing();
-        if (!closed) listener.onOpen();
-      });
-      socket.on('ping', alive);
       const pings = new Map<string, () => void>();
-      socket.on('pong', payload => {
-        alive();
-        const number = payload.toString();
-        pings.get(number)?.();
-        pings.delete(number);
-      });
-      socket.on('message', (data, isBinary) => {
-        alive();
+
+      const connect = (Socket: WebSockets) => {
         if (closed) return;
-        const frame = isBinary ? undefined : parseJson(ServerFrame, data.toString(), MAX_FRAME_BYTES);
-        if (frame?.ok === true) listener.onFrame(frame.value);
-        else finish({ reason: 'not_our_schema', detail: 'a frame that is none of the protocol' });
-      });
-      socket.on('unexpected-response', (_request, response) => readRefusal(response, finish));
-      socket.on('error', error => finish({ reason: reasonOf(error), detail: detailOf(error) }));
-      socket.on('close', code => {
-        const reason = code === CHANNEL_CLOSE.replaced.code ? 'replaced' : 'closed';
-        finish({ reason, detail: `closed with code ${code}` });
-      });
+        const made = new Socket(url, {
+          agent,
+          headers: { [PROTOCOL_HEADER]: String(PROTOCOL_VERSION) },
+          maxPayload: MAX_FRAME_BYTES,
+          perMessageDeflate: false,
+          followRedirects: false,
+        });
+        socket = made;
+        made.on('open', () => {
+          cancelTimer();
+          schedulePing(made);
+          if (!closed) listener.onOpen();
+        });
+        made.on('ping', alive);
+        made.on('pong', payload => {
+          alive();
+          const number = payload.toString();
+          pings.get(number)?.();
+          pings.delete(number);
+        });
+        made.on('message', (data, isBinary) => {
+          alive();
+          if (closed) return;
+          const frame = isBinary ? undefined : parseJson(ServerFrame, data.toString(), MAX_FRAME_BYTES);
+          if (frame?.ok === true) listener.onFrame(frame.value);
+          else finish({ reason: 'not_our_schema', detail: 'a frame that is none of the protocol' });
+        });
+        made.on('unexpected-response', (_request, response) => readRefusal(response, finish));
+        made.on('error', error => finish({ reason: reasonOf(error), detail: detailOf(error) }));
+        made.on('close', code => {
+          const reason = code === CHANNEL_CLOSE.replaced.code ? 'replaced' : 'closed';
+          finish({ reason, detail: `closed with code ${code}` });
+        });
+      };
+      const loaded = loadWebSockets();
+      if (!(loaded instanceof Promise)) connect(loaded);
+      else loaded.then(connect, error => finish({ reason: 'reset', detail: detailOf(error) }));
 
       return {
         send(frame: DeviceFrame) {
-          if (!closed && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame));
+          if (closed || socket === undefined || socket.readyState !== socket.OPEN) return;
+          socket.send(JSON.stringify(frame));
         },
         ping(onPong) {
-          if (closed || socket.readyState !== WebSocket.OPEN) return;
+          if (closed || socket === undefined || socket.readyState !== socket.OPEN) return;
           const startedMs = clock.monotonicMs();
           lastPing += 1;
           pings.set(String(lastPing), () => {
@@ -138,14 +164,18 @@ export function createChannelConnector(options: ChannelConnectorOptions): Channe
           closed = true;
           cancelTimer();
           agent.giveUp();
-          socket.close();
-          const cancelCut = clock.after(CLOSE_GRACE_MS, () => socket.terminate());
-          socket.once('close', cancelCut);
+          if (socket !== undefined) endPolitely(socket, clock);
           queueMicrotask(() => listener.onClosed({ reason: 'closed', detail: 'closed by the device' }));
         },
       };
     },
   };
+}
+
+function endPolitely(socket: WebSocket, clock: Clock): void {
+  socket.close();
+  const cancelCut = clock.after(CLOSE_GRACE_MS, () => socket.terminate());
+  socket.once('close', cancelCut);
 }
 
 /** The upgrade was answered by an HTTP response: a problem document, or something that is none of ours. */

@@ -55,7 +55,7 @@ export async function postEnroll(
   body: EnrollRequest,
   clock: Clock,
 ): Promise<EnrollOutcome> {
-  const credentials = tlsCredentials({ caCertificates });
+  const credentials = () => tlsCredentials({ caCertificates });
   let serverKeyHash = '';
   const agent = new VerifyingAgent(done =>
     connectTls({ url, credentials, clock, deadlineMs: CALL_DEADLINE_MS, keyHash: undefined }, (failure, socket) => {

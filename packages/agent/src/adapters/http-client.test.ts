@@ -284,6 +284,32 @@ describe('servers that are not there', () => {
     assert.equal(reasonOf(await client.readyz(lab.server, patience())), 'refused');
   });
 
+  test('and of whoever is not there nothing is read of what this device would show', async () => {
+    let reads = 0;
+    const counting = createServerClient({
+      clock: systemClock,
+      identity() {
+        reads += 1;
+        return identity;
+      },
+    });
+    const lab = await serve((_request, response) => response.end());
+    await counting.readyz(lab.server, patience());
+    assert.equal(reads, 1);
+    await lab.stop();
+    counting.reset();
+    assert.equal(reasonOf(await counting.readyz(lab.server, patience())), 'refused');
+    assert.equal(reads, 1);
+    await counting.close();
+  });
+
+  test('a device whose own key cannot be read is told so, and goes on', async () => {
+    const broken = createServerClient({ clock: systemClock, identity: () => ({ ...identity, privateKey: 'no key' }) });
+    const lab = await serve(() => {});
+    assert.equal(reasonOf(await broken.readyz(lab.server, patience())), 'tls');
+    await broken.close();
+  });
+
   test('a name that does not exist: name_not_found', async () => {
     const nowhere = statementServer('https://no-such-host.invalid', credential.keyHash);
     assert.equal(reasonOf(await client.readyz(nowhere, patience())), 'name_not_found');

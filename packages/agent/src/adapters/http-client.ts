@@ -66,6 +66,11 @@ export function createServerClient(options: ServerClientOptions): ServerClient &
   let credentials: TlsCredentials | undefined;
   let isClosed = false;
 
+  function shown(): TlsCredentials {
+    credentials ??= tlsCredentials(options.identity());
+    return credentials;
+  }
+
   function agentOf(server: StatementServer): VerifyingAgent {
     const key = serverKey(server);
     let agent = agents.get(key);
@@ -80,11 +85,11 @@ export function createServerClient(options: ServerClientOptions): ServerClient &
     const url = new URL(server.url);
     return new VerifyingAgent(
       done => {
-        credentials ??= tlsCredentials(options.identity());
         const measuredMs = roundTrips.of(serverKey(server)) ?? 0;
         const deadlineMs = Math.max(connectDeadlineMs(), CONNECT_ROUND_TRIPS * measuredMs);
         const onRoundTrip = (ms: number) => roundTrips.add(serverKey(server), ms);
-        return connectTls({ url, credentials, clock, deadlineMs, keyHash: server.keyHash, onRoundTrip }, done);
+        const { keyHash } = server;
+        return connectTls({ url, credentials: shown, clock, deadlineMs, keyHash, onRoundTrip }, done);
       },
       { most: KEPT_CONNECTIONS, idleMs: KEEP_ALIVE_MS },
     );

@@ -40,7 +40,7 @@ export function createKeptConnections(options: {
     // Of the wire alone: how long a busy server takes for a handshake says nothing of it.
     const onRoundTrip = (ms: number) => roundTrips?.add(serverKey(server), ms);
     const connect: Connect = done => {
-      const credentials = tlsCredentials(identity());
+      const credentials = () => tlsCredentials(identity());
       const deadlines = { deadlineMs, handshakeDeadlineMs: HANDSHAKE_DEADLINE_MS };
       return connectTls({ url: new URL(url), credentials, clock, ...deadlines, keyHash, onRoundTrip }, done);
     };

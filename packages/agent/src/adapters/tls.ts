@@ -1,6 +1,12 @@
 import { X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
-import { checkServerIdentity, connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import { connect, isIP } from 'node:net';
+import {
+  checkServerIdentity,
+  createSecureContext,
+  type SecureContext,
+  connect as secure,
+  type TLSSocket,
+} from 'node:tls';
 import type { StatementServer } from '@thinman/protocol';
 import { errorCode } from '../error-code.ts';
 import type { Clock, DeviceIdentity, FailureReason } from '../ports.ts';
@@ -56,7 +62,8 @@ function validityOf(certificates: readonly string[]): TlsCredentials['validity']
 
 export type ConnectRequest = {
   readonly url: URL;
-  readonly credentials: TlsCredentials;
+  /** Asked once the other host has answered: where nobody does, nothing is read for it (ADR 0113). */
+  readonly credentials: () => TlsCredentials;
   readonly clock: Clock;
   /** Until the other host has answered, name lookup included, in ms; without `handshakeDeadlineMs`, for TLS as well. */
   readonly deadlineMs: number;
@@ -80,47 +87,58 @@ export function connectTls(
   request: ConnectRequest,
   done: (failure: ConnectFailure | undefined, socket: TLSSocket | undefined) => void,
 ): () => void {
-  const { url, credentials, clock, deadlineMs, handshakeDeadlineMs, keyHash } = request;
+  const { url, clock, deadlineMs, handshakeDeadlineMs, keyHash } = request;
   const host = hostOf(url);
-  const excused = excusedAt(clock.nowMs(), credentials);
   const startedMs = clock.monotonicMs();
   let lookedUpMs = startedMs;
-
-  const socket = connect({
-    host,
-    port: portOf(url),
-    ...(isIP(host) === 0 && { servername: host }),
-    secureContext: credentials.context,
-    ALPNProtocols: ['http/1.1'],
-    rejectUnauthorized: excused === undefined,
-    checkServerIdentity,
-  });
-  socket.setNoDelay(true);
-  socket.once('lookup', () => {
-    lookedUpMs = clock.monotonicMs();
-  });
-  socket.once('connect', () => {
-    request.onRoundTrip?.(clock.monotonicMs() - lookedUpMs);
-    if (handshakeDeadlineMs === undefined || finished) return;
-    cancelDeadline();
-    cancelDeadline = clock.after(handshakeDeadlineMs, () => late(handshakeDeadlineMs));
-  });
-
   let finished = false;
+  let secured: TLSSocket | undefined;
+
+  const wire = connect({ host, port: portOf(url), noDelay: true });
   const finish = (failure: ConnectFailure | undefined) => {
     if (finished) return;
     finished = true;
     cancelDeadline();
-    if (failure !== undefined) socket.destroy();
-    socket.off('error', onError);
+    if (failure !== undefined) secured?.destroy();
+    if (failure !== undefined) wire.destroy();
+    secured?.off('error', onError);
     // Whoever takes the socket listens for errors; until then, and after a failure, one must not end the process.
-    socket.on('error', () => {});
-    done(failure, failure === undefined ? socket : undefined);
+    secured?.on('error', () => {});
+    done(failure, failure === undefined ? secured : undefined);
   };
   const onError = (error: Error) => finish(connectFailure(error));
-  socket.on('error', onError);
-  socket.once('close', () => finish(new ConnectFailure('reset', 'the connection was closed during the handshake')));
-  socket.once('secureConnect', () => finish(verifyPeer(socket, host, credentials, keyHash, excused)));
+  wire.on('error', onError);
+  wire.once('lookup', () => {
+    lookedUpMs = clock.monotonicMs();
+  });
+  wire.once('connect', () => {
+    request.onRoundTrip?.(clock.monotonicMs() - lookedUpMs);
+    if (finished) return;
+    if (handshakeDeadlineMs !== undefined) {
+      cancelDeadline();
+      cancelDeadline = clock.after(handshakeDeadlineMs, () => late(handshakeDeadlineMs));
+    }
+    try {
+      shakeHands(request.credentials());
+    } catch (error) {
+      finish(new ConnectFailure('tls', `this device's certificate or key cannot be used (${errorCode(error)})`));
+    }
+  });
+  const shakeHands = (credentials: TlsCredentials) => {
+    const excused = excusedAt(clock.nowMs(), credentials);
+    const socket = secure({
+      ...{ socket: wire, host },
+      ...(isIP(host) === 0 && { servername: host }),
+      secureContext: credentials.context,
+      ALPNProtocols: ['http/1.1'],
+      rejectUnauthorized: excused === undefined,
+      checkServerIdentity,
+    });
+    secured = socket;
+    socket.on('error', onError);
+    socket.once('close', () => finish(new ConnectFailure('reset', 'the connection was closed during the handshake')));
+    socket.once('secureConnect', () => finish(verifyPeer(socket, host, credentials, keyHash, excused)));
+  };
   const late = (ms: number) => finish(new ConnectFailure('timeout', `no connection within ${Math.round(ms)} ms`));
   let cancelDeadline = clock.after(deadlineMs, () => late(deadlineMs));
   return () => finish(new ConnectFailure('aborted', 'given up'));

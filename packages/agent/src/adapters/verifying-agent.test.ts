@@ -41,7 +41,7 @@ async function make(options: { readonly idleMs?: number; readonly hint?: number;
   const sockets: TLSSocket[] = [];
   const agent = new VerifyingAgent(
     done => {
-      const credentials = tlsCredentials(identity);
+      const credentials = () => tlsCredentials(identity);
       const request = { url, credentials, clock: systemClock, deadlineMs: PATIENCE_MS, keyHash: lab.server.keyHash };
       return connectTls(request, (failure, socket) => {
         if (socket !== undefined) sockets.push(socket);

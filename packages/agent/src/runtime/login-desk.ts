@@ -125,6 +125,8 @@ export function createLoginDesk(
         secrets.before = cached?.bundleEtag;
         // Also of a login that no server is asked about.
         secrets.method = cached?.method ?? secrets.method;
+        // The machine will ask for it, and gets this one: whatever is read meanwhile, nobody waits for.
+        if (cached !== undefined) keyring.derive(secrets, cached.salt, cached.kdf).catch(() => {});
       }
       dispatch({ kind: 'userRead', loginId, cached, subject: knownSubject(user) });
     },

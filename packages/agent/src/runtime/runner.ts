@@ -87,6 +87,8 @@ export function createRunner(options: RunnerOptions) {
   let deviceName = deviceBundle?.device.name ?? identity.name;
   let isDraining = false;
   let cancelTimer = () => {};
+  /** Nobody has been told yet that it is ready: what happens until then is written behind that (ADR 0113). */
+  let isStarting = true;
   let told = '';
   /** Logins on the disk, words about them, or the rules by which they stay. */
   let isHeldTouched = true;
@@ -334,8 +336,14 @@ export function createRunner(options: RunnerOptions) {
 
   function record(type: string, data: Readonly<Record<string, unknown>>, user?: string): void {
     const about = user === undefined ? {} : { user };
-    cache.appendEvent({ id: newId(), type, at: nowMs(), ...about, data });
+    cache.appendEvent({ id: newId(), type, at: nowMs(), ...about, data }, isStarting ? 'later' : 'now');
     if (!isDraining || state.delivery.kind === 'idle') dispatch({ kind: 'eventRecorded' });
+  }
+
+  /** What happened until it was ready goes to the disk. */
+  function settle(): void {
+    isStarting = false;
+    withoutFail(() => cache.settle());
   }
 
   function takeDeviceBundle(bundle: DeviceBundle): void {
@@ -393,6 +401,12 @@ export function createRunner(options: RunnerOptions) {
 
   /** Listeners hear of what `status` tells, and of nothing else. */
   function tell(): void {
+    if (isStarting && isDecided(state)) {
+      isStarting = false;
+      behindAnswer(() => {
+        if (state.phase !== 'stopped') settle();
+      });
+    }
     if (awaitingDecision.size > 0 && isDecided(state)) {
       for (const listener of awaitingDecision) listener();
       awaitingDecision.clear();
@@ -443,6 +457,7 @@ export function createRunner(options: RunnerOptions) {
     },
     /** Ends everything under way. Nothing happens afterwards. */
     stop(): void {
+      settle();
       screen.stop();
       dispatch({ kind: 'stopRequested' });
       cancelTimer();
