@@ -28,6 +28,11 @@ export type CacheStore = {
   run<T>(work: (tables: Tables) => T): T;
   /** The same for what does not rest on what was stored: a damaged file is made anew, and it runs on the new one. */
   runAnew<T>(work: (tables: Tables) => T): T;
+  /**
+   * As `runAnew`, for what may as well not have been done: it comes to the disk with the next thing that is. The log has it all the same, for
+   * whoever is started after this process was killed.
+   */
+  runUnflushed<T>(work: (tables: Tables) => T): T;
   /** What was deleted leaves the log too. */
   compact(): void;
   /** Removes the file, whatever state it is in. */
@@ -109,18 +114,30 @@ export function openCacheStore(path: string, owner: CacheOwner, options: CacheSt
     }
   };
 
+  const runAnew = <T>(work: (tables: Tables) => T): T => {
+    try {
+      return run(work);
+    } catch (error) {
+      if (!(error instanceof CacheTrouble) || error.kind !== 'damaged') throw error;
+      return run(work);
+    }
+  };
+
   triedAtMs = clock.monotonicMs();
   condition = { kind: 'new' };
   openAgain();
   return {
     condition: () => condition,
     run,
-    runAnew(work) {
+    runAnew,
+    runUnflushed(work) {
+      const db = opened?.db;
+      // Of a log: what is in it comes in order, and a power cut takes a piece of its end.
+      db?.pragma('synchronous = NORMAL');
       try {
-        return run(work);
-      } catch (error) {
-        if (!(error instanceof CacheTrouble) || error.kind !== 'damaged') throw error;
-        return run(work);
+        return runAnew(work);
+      } finally {
+        if (opened !== undefined && opened.db === db) db.pragma('synchronous = FULL');
       }
     },
     compact() {
