@@ -34,6 +34,7 @@ export function sessionFile(
   path: string,
   onDefect: (error: unknown) => void,
   bootId: () => string = readBootId,
+  write: typeof writeFileFlushedLater = writeFileFlushedLater,
 ): SessionStore {
   /** Counts what was to be saved: a flush that fails late says nothing of what came after it. */
   let saves = 0;
@@ -66,7 +67,7 @@ export function sessionFile(
       try {
         if (session === undefined) return removeFile(path);
         const text = `${JSON.stringify({ boot: bootId(), session })}\n`;
-        writeFileFlushedLater(path, text, FILE_MODE).catch(error => (save === saves ? failed(error) : onDefect(error)));
+        write(path, text, FILE_MODE).catch(error => (save === saves ? failed(error) : onDefect(error)));
       } catch (error) {
         if (session === undefined) onDefect(error);
         else failed(error);
