@@ -58,16 +58,19 @@ export function writeFileFlushedLater(path: string, content: string, mode: numbe
   const draft = `${path}.new`;
   removeFile(draft);
   const file = openSync(draft, 'wx', mode);
+  let folder: number;
   try {
     fchmodSync(file, mode);
     writeFileSync(file, content);
     renameSync(draft, path);
+    // Opened now: whoever takes all of it away before it is flushed has had it.
+    folder = openSync(dirname(path), 'r');
   } catch (error) {
     closeSync(file);
     removeFile(draft);
     throw error;
   }
-  return flushAndClose(file).then(() => flushAndClose(openSync(dirname(path), 'r')));
+  return flushAndClose(file).finally(() => flushAndClose(folder));
 }
 
 async function flushAndClose(file: number): Promise<void> {
