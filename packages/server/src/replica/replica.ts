@@ -28,7 +28,7 @@ const LARGE_FEED = 1_000;
  * Of a file that nobody needs before it is whole. Room (in KiB) for 200,000 devices and for sorting their keys: a table that is larger is read
  * anew for each index. It is given back with the last of them.
  */
-const UNLOGGED = ['journal_mode = MEMORY', 'synchronous = OFF', 'cache_size = -131072'] as const;
+const UNLOGGED = ['synchronous = OFF', 'journal_mode = MEMORY', 'cache_size = -131072'] as const;
 
 /** Copies that were set aside, for those who look into it. */
 const KEPT_ASIDE = 3;
