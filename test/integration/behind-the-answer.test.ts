@@ -76,6 +76,17 @@ test('a login is answered when its row and its event are on the disk; applying, 
   assert.deepEqual(defects, []);
 });
 
+test('the session that a login ends is told with it: one is not on the disk without the other', async () => {
+  const { login, holdBack, device } = await start();
+  await login('alice');
+  holdBack();
+  for (const kind of ['login', 'session.ended'])
+    assert.ok(!device.outbox.some(({ type, user }) => type === kind && user === 'bob'));
+  await login('bob');
+  const told = device.outbox.map(({ type, user }) => `${type} ${user}`);
+  assert.deepEqual(told.slice(-2), ['login bob', 'session.ended alice']);
+});
+
 test('whoever asks, or happens, next finds nothing undone', async () => {
   const { login, holdBack, runner, handed, onDisk } = await start();
   holdBack();

@@ -64,8 +64,9 @@ export function memoryCache(device: StoredDevice): Cache {
       return subjects.length === 0 ? undefined : subjects.reduce(newestVersion);
     },
     offlineFailures: user => device.failures[user] ?? { count: 0, lastMs: 0 },
-    commitLogin({ save, erase, clearTombstoneOf, tombstone, clearFailures, user, event, clockMark }) {
+    commitLogin({ save, erase, clearTombstoneOf, tombstone, clearFailures, user, event, also = [], clockMark }) {
       if (event !== undefined) device.outbox.push(event);
+      device.outbox.push(...also);
       if (clockMark !== undefined) device.mark = clockMark;
       needsRoom();
       if (erase === true) {

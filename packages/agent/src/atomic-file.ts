@@ -1,7 +1,9 @@
 import {
+  close,
   closeSync,
   fchmodSync,
   fchownSync,
+  fsync,
   fsyncSync,
   lstatSync,
   openSync,
@@ -12,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import { errorCode } from './error-code.ts';
 
 const MODE_BITS = 0o777;
@@ -43,6 +46,39 @@ export function writeFileAtomic(path: string, content: string | Uint8Array, mode
     throw error;
   }
   syncFolder(dirname(path));
+}
+
+const [flushed, closed] = [promisify(fsync), promisify(close)];
+
+/**
+ * Replaces a file at once, for whoever reads it in this boot of the machine. It is on the disk when the promise resolves, without the thread waiting:
+ * after a power cut before that it may hold anything, or be missing. Throws and rejects as `node:fs` does.
+ */
+export function writeFileFlushedLater(path: string, content: string, mode: number): Promise<void> {
+  const draft = `${path}.new`;
+  removeFile(draft);
+  const file = openSync(draft, 'wx', mode);
+  let folder: number;
+  try {
+    fchmodSync(file, mode);
+    writeFileSync(file, content);
+    renameSync(draft, path);
+    // Opened now: whoever takes all of it away before it is flushed has had it.
+    folder = openSync(dirname(path), 'r');
+  } catch (error) {
+    closeSync(file);
+    removeFile(draft);
+    throw error;
+  }
+  return flushAndClose(file).finally(() => flushAndClose(folder));
+}
+
+async function flushAndClose(file: number): Promise<void> {
+  try {
+    await flushed(file);
+  } finally {
+    await closed(file);
+  }
 }
 
 /** A rename is on disk only when its folder is. */

@@ -294,7 +294,7 @@ export type CacheCondition =
  * The device's store (SQLite, synchronous=FULL): cached logins, tombstones, device bundle, outbox. One file, one writer.
  *
  * What concerns a user throws `CacheTrouble` (its `kind`: full, damaged, unavailable) when the disk or the file fails, and
- * then has done nothing; offline that is `cache_damaged`, online the login goes on. Only the event of `commitLogin` is
+ * then has done nothing; offline that is `cache_damaged`, online the login goes on. Only the events of `commitLogin` are
  * kept all the same. The device's own values and the events never throw: they fall back to memory.
  */
 export type Cache = {
@@ -319,6 +319,8 @@ export type Cache = {
     readonly clearFailures?: boolean;
     readonly user: string;
     readonly event?: ThinmanEvent;
+    /** What this login comes to besides: `session.ended` of another person. */
+    readonly also?: readonly ThinmanEvent[];
     /** The time that the grant rested on. Where nothing of this can be written it is kept, as by `setClockMark`. */
     readonly clockMark?: ClockMark;
   }): void;

@@ -467,17 +467,17 @@ describe('a full disk', () => {
       fillUp(folder);
       const isFull = (error: unknown) => error instanceof CacheTrouble && error.kind === 'full';
       const bulky: CachedLogin = { ...login('bob'), sealed: randomBytes(100_000) };
-      const one = event();
-      assert.throws(() => cache.commitLogin({ user: 'bob', save: bulky, event: one }), isFull);
+      const [one, other] = [event(), event()];
+      assert.throws(() => cache.commitLogin({ user: 'bob', save: bulky, event: one, also: [other] }), isFull);
       assert.equal(cache.cachedLogin('bob'), undefined);
       assert.equal(cache.cachedLogin('alice')?.user, 'alice');
-      assert.deepEqual(cache.pendingEvents(10), [one]);
+      assert.deepEqual(cache.pendingEvents(10), [one, other]);
 
       rmSync(join(folder, 'ballast'));
       cache.commitLogin({ user: 'bob', save: bulky });
       cache.close();
       const again = open({ path: join(folder, 'cache.db') });
-      assert.deepEqual(again.pendingEvents(10), [one]);
+      assert.deepEqual(again.pendingEvents(10), [one, other]);
       assert.equal(again.cachedLogin('bob')?.user, 'bob');
     });
     if (!ran) t.skip('only root can mount a small disk');

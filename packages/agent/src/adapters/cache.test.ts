@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -22,7 +22,8 @@ let dir: string;
 let path: string;
 let cache: Cache;
 
-const open = () => openCache(path, { siteId: SITE_ID, deviceId: DEVICE_ID, deviceSecret, clock: manualClock() });
+const open = (file = path) =>
+  openCache(file, { siteId: SITE_ID, deviceId: DEVICE_ID, deviceSecret, clock: manualClock() });
 const reopen = () => {
   cache.close();
   cache = open();
@@ -121,6 +122,28 @@ test('a login is committed with all that it changes, as one', () => {
   assert.equal(cache.cachedLogin('alice'), undefined);
   assert.equal(cache.tombstone(ALICE)?.subject.generation, 8);
   assert.equal(cache.pendingEventCount(), 2);
+});
+
+test('what a login comes to besides is written with it, behind it', () => {
+  const [one, other] = [event(), event()];
+  cache.commitLogin({ user: 'alice', save: login(), event: one, also: [other] });
+  reopen();
+  assert.deepEqual(cache.pendingEvents(10), [one, other]);
+});
+
+test('events that were delivered are gone after a kill too, and what is committed after them is on the disk', () => {
+  const [one, other] = [event(), event()];
+  cache.appendEvent(one);
+  cache.removeEvents([one.id]);
+  cache.commitLogin({ user: 'alice', save: login(), event: other });
+  // As a kill leaves it.
+  const killed = mkdtempSync(join(tmpdir(), 'thinman-killed-'));
+  for (const file of readdirSync(dir)) copyFileSync(join(dir, file), join(killed, file));
+  const again = open(join(killed, 'cache.db'));
+  assert.deepEqual(again.pendingEvents(10), [other]);
+  assert.equal(again.cachedLogin('alice')?.user, 'alice');
+  again.close();
+  rmSync(killed, { recursive: true });
 });
 
 test('the time that a grant rested on is committed with it', () => {

@@ -24,7 +24,7 @@ import type {
 } from '../ports.ts';
 import { removeSetAside } from './cache-file.ts';
 import type { Row, Rows } from './cache-rows.ts';
-import { openCacheStore, type Tables } from './cache-store.ts';
+import { type CacheStore, openCacheStore, type Tables } from './cache-store.ts';
 import { CacheTrouble } from './cache-trouble.ts';
 import { decryptBox, deviceSubkey, encryptBox } from './sealing.ts';
 
@@ -71,7 +71,10 @@ export function openCache(path: string, options: CacheOptions): Cache {
   const store = openCacheStore(path, owner, { clock, isExpected, onRebuilt });
 
   /** undefined when the store is in trouble. */
-  const attempt = <T>(work: (tables: Tables) => T, run = store.runAnew): { readonly done: T } | undefined => {
+  const attempt = <T>(
+    work: (tables: Tables) => T,
+    run: CacheStore['runAnew'] = store.runAnew,
+  ): { readonly done: T } | undefined => {
     try {
       return { done: run(work) };
     } catch (error) {
@@ -83,7 +86,8 @@ export function openCache(path: string, options: CacheOptions): Cache {
   const flush = () => {
     if (overflow.length > 0 && attempt(({ outbox }) => overflow.forEach(outbox.append))) overflow = [];
     for (const key of unsaved) if (attempt(({ rows }) => put(rows, key))) unsaved.delete(key);
-    if (delivered.length > 0 && attempt(({ outbox }) => outbox.remove(delivered))) delivered = [];
+    // A power cut brings them back: then they are sent once more, and are known there.
+    if (delivered.length > 0 && attempt(({ outbox }) => outbox.remove(delivered), store.runUnflushed)) delivered = [];
   };
   const saveValue = <K extends keyof DeviceValues>(key: K, value: DeviceValues[K]) => {
     known[key] = value;
@@ -144,6 +148,7 @@ export function openCache(path: string, options: CacheOptions): Cache {
       }),
     offlineFailures: user => store.look(({ rows }) => readFailures(rows, nameOfRow(rows, user))),
     commitLogin(commit) {
+      const events = [...(commit.event === undefined ? [] : [commit.event]), ...(commit.also ?? [])];
       if (commit.clockMark !== undefined) {
         known.clock = commit.clockMark;
         unsaved.add('clock');
@@ -158,13 +163,13 @@ export function openCache(path: string, options: CacheOptions): Cache {
           if (commit.clearTombstoneOf !== undefined) rows.remove('tombstone', commit.clearTombstoneOf);
           if (commit.tombstone !== undefined) putTombstone(rows, commit.tombstone);
           for (const name of cleared) rows.remove('failures', name);
-          if (commit.event !== undefined) outbox.append(commit.event);
+          for (const event of events) outbox.append(event);
           if (commit.clockMark !== undefined) put(rows, 'clock');
         });
         if (commit.clockMark !== undefined) unsaved.delete('clock');
       } catch (error) {
-        // No login without its event: it waits in memory for room on disk, and is sent from there.
-        if (error instanceof CacheTrouble && commit.event !== undefined) overflow = [...overflow, commit.event];
+        // No login without its events: they wait in memory for room on disk, and are sent from there.
+        if (error instanceof CacheTrouble) overflow = [...overflow, ...events];
         throw error;
       }
       if (isErased) compact();

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { AgentMode, LoginName, parseJson, Uuid } from '@thinman/protocol';
 import Type from 'typebox';
-import { removeFile, writeFileAtomic } from '../atomic-file.ts';
+import { removeFile, writeFileFlushedLater } from '../atomic-file.ts';
 import type { KeptSession } from '../core/state.ts';
 import { errorCode } from '../error-code.ts';
 import type { SessionStore } from '../ports.ts';
@@ -27,13 +27,28 @@ const Kept = Type.Object({
 /**
  * Who works here, so that an agent which is started again asks for their password (ADR 0082): a name, ids and a time, and nothing that
  * opens anything. Lost or damaged: nobody does. What cannot be written is told, and is then not there: the person before
- * must not come back.
+ * must not come back. What is written is there for the next start at once; the disk flushes it behind, as only a boot of the machine could
+ * lose it, and that ends the session.
  */
 export function sessionFile(
   path: string,
   onDefect: (error: unknown) => void,
   bootId: () => string = readBootId,
+  write: typeof writeFileFlushedLater = writeFileFlushedLater,
 ): SessionStore {
+  /** Counts what was to be saved: a flush that fails late says nothing of what came after it. */
+  let saves = 0;
+
+  /** Written in part, or not known to be on the disk: gone is better. */
+  function failed(error: unknown): void {
+    onDefect(error);
+    try {
+      removeFile(path);
+    } catch (again) {
+      onDefect(again);
+    }
+  }
+
   return {
     load() {
       try {
@@ -48,17 +63,14 @@ export function sessionFile(
       }
     },
     save(session: KeptSession | undefined) {
+      const save = ++saves;
       try {
         if (session === undefined) return removeFile(path);
-        writeFileAtomic(path, `${JSON.stringify({ boot: bootId(), session })}\n`, FILE_MODE);
+        const text = `${JSON.stringify({ boot: bootId(), session })}\n`;
+        write(path, text, FILE_MODE).catch(error => (save === saves ? failed(error) : onDefect(error)));
       } catch (error) {
-        onDefect(error);
-        if (session === undefined) return;
-        try {
-          removeFile(path);
-        } catch (again) {
-          onDefect(again);
-        }
+        if (session === undefined) onDefect(error);
+        else failed(error);
       }
     },
   };

@@ -65,6 +65,13 @@ test('for a program that is setuid it works as well: Perl trusts no argument the
   assert.equal((await help('auth', 'right', 'alice', folder, { LANG: 'C' }, setuid)).code, 0);
 });
 
+test('no file of Perl is loaded for it: that would take as long as all the rest', async () => {
+  const loaded = 'my $helper = shift; END { print join ",", grep { $_ ne $helper } keys %INC } do $helper';
+  const command = ['/usr/bin/perl', '-e', loaded, HELPER, folder] as const;
+  assert.deepEqual(await help('auth', 'right', 'alice', folder, { LANG: 'C' }, command), { code: 0, said: '' });
+  assert.equal(heard.length, 1);
+});
+
 test('it speaks the language of the machine, as PAM tells it none', async () => {
   const file = join(folder, 'locale');
   const spoken = async (content: string) => {

@@ -7,6 +7,9 @@ import type { Context } from './context.ts';
 import { type Secrets, withKeys } from './keyring.ts';
 import { createLateRows, type RowFacts, type RowKey } from './late-rows.ts';
 
+/** `also`: what the login comes to besides. */
+export type LoginEvents = { readonly event: ThinmanEvent; readonly also: readonly ThinmanEvent[] };
+
 /**
  * What turns a server's grant into a cached login, and back: all that needs keys and bundles together. `onLateRow`: a row that
  * waited for its key is on the disk.
@@ -62,7 +65,7 @@ export function createGrants(context: Context, onLateRow: () => void) {
   }
 
   /** A new or renewed cached login; false when there was no key to seal it with. Throws CacheTrouble. */
-  function saveGrant(secrets: Secrets, granted: LoginGranted, bundle: UserBundle, event?: ThinmanEvent): boolean {
+  function saveGrant(secrets: Secrets, granted: LoginGranted, bundle: UserBundle, events?: LoginEvents): boolean {
     const { subject, credentialVersion, serverTime } = granted;
     const save = rowOf(secrets, bundle, {
       method: secrets.method,
@@ -77,16 +80,13 @@ export function createGrants(context: Context, onLateRow: () => void) {
     if (bundle.offline.keep === false) {
       // Nothing of this user stays beyond the session; the version does, so that no older answer counts.
       const tombstone = { user, userId, reason: 'offline_withdrawn', subject } as const;
-      cache.commitLogin({
-        ...{ user, erase: true, tombstone, clearFailures: true },
-        ...(event !== undefined && { event }),
-      });
+      cache.commitLogin({ user, erase: true, tombstone, clearFailures: true, ...events });
       secrets.cached = save ?? secrets.cached;
       secrets.opened = bundle;
       return save !== undefined;
     }
     const clear = { clearFailures: true, clearTombstoneOf: userId };
-    cache.commitLogin({ user, ...clear, ...(save !== undefined && { save }), ...(event !== undefined && { event }) });
+    cache.commitLogin({ user, ...clear, ...(save !== undefined && { save }), ...events });
     secrets.cached = save ?? secrets.cached;
     secrets.opened = bundle;
     return save !== undefined;

@@ -14,7 +14,7 @@ import { nextUse } from '../core/retention.ts';
 import { sealingCost } from '../core/sealing-cost.ts';
 import type { Context } from './context.ts';
 import type { EmergencyDesk } from './emergency-desk.ts';
-import type { Grants } from './grants.ts';
+import type { Grants, LoginEvents } from './grants.ts';
 import { heard } from './heard.ts';
 import type { Secrets } from './keyring.ts';
 import type { PasswordDesk } from './password-desk.ts';
@@ -75,8 +75,8 @@ export function createLoginDesk(
     return caller === undefined ? 0 : Math.round((clock.monotonicMs() - caller.startedMs) * 10) / 10;
   }
 
-  function commitGrant(secrets: Secrets, granted: LoginGranted, bundle: UserBundle, event: ThinmanEvent): void {
-    const saved = unlessTrouble(() => saveGrant(secrets, granted, bundle, event));
+  function commitGrant(secrets: Secrets, granted: LoginGranted, bundle: UserBundle, events: LoginEvents): void {
+    const saved = unlessTrouble(() => saveGrant(secrets, granted, bundle, events));
     if (saved === undefined || secrets.method !== 'password') return;
     // A row that is held costs what it cost when it was made: a key of the site's cost follows, and replaces it.
     const heldKdf = secrets.cached?.kdf;
@@ -216,9 +216,11 @@ export function createLoginDesk(
       }
     },
 
-    /** One transaction. A disk that takes it not still lets an online login in: its event waits in the store's memory. */
-    commitLogin({ loginId, user, outcome }: Do<'commitLogin'>): void {
-      const event = loginEvent(loginId, user, outcome);
+    /** One transaction, with what the login comes to besides (`also`). A disk that takes it not still lets an online login in: its events wait in the store's memory. */
+    commitLogin({ loginId, user, outcome }: Do<'commitLogin'>, also: readonly ThinmanEvent[]): void {
+      const events = { event: loginEvent(loginId, user, outcome), also };
+      // Where the row cannot be read, the events are written all the same.
+      const held = () => unlessTrouble(() => cache.cachedLogin(user))?.done;
       const secrets = keyring.get(loginId);
       if (outcome.verdict === 'granted' && outcome.by === 'server' && secrets !== undefined) {
         const granted = attempts.take(outcome.attempt) as LoginGranted;
@@ -228,27 +230,27 @@ export function createLoginDesk(
         // What a full disk does not take is there for the session all the same.
         secrets.opened = bundle;
         given.set(loginId, { bundle, warning: granted.warning });
-        commitGrant(secrets, granted, bundle, event);
+        commitGrant(secrets, granted, bundle, events);
         if (granted.raise !== undefined) passwords.raise(loginId, secrets, granted.raise).catch(context.defect);
       } else if (outcome.verdict === 'granted') {
         if (secrets?.opened !== undefined) given.set(loginId, { bundle: secrets.opened, warning: asOf(secrets) });
         const clockMark = time.used();
         if (emergency.inForce(user) !== undefined) emergency.used(user);
         unlessTrouble(() => {
-          const row = cache.cachedLogin(user);
+          const row = held();
           const save = row === undefined ? {} : { save: { ...row, used: nextUse(cache.cachedUsers()) } };
           const mark = clockMark === undefined ? {} : { clockMark };
-          cache.commitLogin({ user, clearFailures: true, event, ...save, ...mark });
+          cache.commitLogin({ user, clearFailures: true, ...events, ...save, ...mark });
         });
       } else {
         const { lesson } = outcome;
         if (lesson.kind === 'tombstone') late.drop(lesson.tombstone.userId);
         unlessTrouble(() => {
           // As it is now: of one who was forgotten meanwhile nothing comes back.
-          const cached = cache.cachedLogin(user);
+          const cached = held();
           cache.commitLogin({
             user,
-            event,
+            ...events,
             ...(lesson.kind === 'tombstone' && { tombstone: lesson.tombstone }),
             ...(lesson.kind === 'tombstone' && { erase: lesson.erase }),
             ...(lesson.kind === 'subject' && cached !== undefined && { save: { ...cached, subject: lesson.subject } }),

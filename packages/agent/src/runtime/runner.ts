@@ -10,6 +10,7 @@ import {
   newestVersion,
   type PasswordResult,
   type SiteStatement,
+  type ThinmanEvent,
   type Version,
 } from '@thinman/protocol';
 import type { Effect } from '../core/effect.ts';
@@ -73,6 +74,8 @@ export function createRunner(options: RunnerOptions) {
   const queue: Happening[] = [];
   /** What the login that was answered last comes to besides: done before anything that happens later. undefined: it is done. */
   let behind: readonly Effect[] | undefined;
+  /** What the login that is about to be written comes to besides. */
+  let besides: readonly ThinmanEvent[] = [];
   const listeners = new Set<() => void>();
   const awaitingDecision = new Set<() => void>();
   let { statement } = options;
@@ -210,15 +213,26 @@ export function createRunner(options: RunnerOptions) {
     judgedMs = at.now;
     const next = transition(state, { ...happening, at } as Event, timings);
     state = next.state;
-    const answer = next.effects.findIndex(({ kind }) => kind === 'finishLogin');
+    const effects = withLogin(next.effects);
+    const answer = effects.findIndex(({ kind }) => kind === 'finishLogin');
     if (answer < 0 || state.phase === 'stopped') {
-      for (const effect of next.effects) carryOut(effect);
+      for (const effect of effects) carryOut(effect);
       return;
     }
-    for (const effect of next.effects.slice(0, answer)) carryOut(effect);
+    for (const effect of effects.slice(0, answer)) carryOut(effect);
     withoutFail(screen.forgetOthers);
-    for (const effect of next.effects.slice(answer, answer + 1)) carryOut(effect);
-    behind = next.effects.slice(answer + 1);
+    for (const effect of effects.slice(answer, answer + 1)) carryOut(effect);
+    behind = effects.slice(answer + 1);
+  }
+
+  /** Whatever else is to be told of a login is written with it: neither is there without the other, and the disk is waited for once. */
+  function withLogin(effects: readonly Effect[]): readonly Effect[] {
+    besides = [];
+    if (!effects.some(({ kind }) => kind === 'commitLogin')) return effects;
+    besides = effects.flatMap(effect =>
+      effect.kind === 'record' ? eventOf(effect.type, effect.data, effect.user) : [],
+    );
+    return effects.filter(({ kind }) => kind !== 'record');
   }
 
   function carryOut(effect: Effect): void {
@@ -270,9 +284,16 @@ export function createRunner(options: RunnerOptions) {
     readOfflineFacts: logins.readOfflineFacts,
     tryOffline: logins.tryOffline,
     commitLogin(effect) {
-      logins.commitLogin(effect);
+      const also = besides;
+      besides = [];
       isHeldTouched = true;
       isHelloDue = true;
+      try {
+        logins.commitLogin(effect, also);
+      } catch (error) {
+        for (const event of also) cache.appendEvent(event);
+        throw error;
+      }
     },
     finishLogin: logins.finishLogin,
     forget: ({ loginId }) => keyring.forget(loginId),
@@ -335,9 +356,12 @@ export function createRunner(options: RunnerOptions) {
   }
 
   function record(type: string, data: Readonly<Record<string, unknown>>, user?: string): void {
-    const about = user === undefined ? {} : { user };
-    cache.appendEvent({ id: newId(), type, at: nowMs(), ...about, data }, isStarting ? 'later' : 'now');
+    cache.appendEvent(eventOf(type, data, user), isStarting ? 'later' : 'now');
     if (!isDraining || state.delivery.kind === 'idle') dispatch({ kind: 'eventRecorded' });
+  }
+
+  function eventOf(type: string, data: Readonly<Record<string, unknown>>, user?: string): ThinmanEvent {
+    return { id: newId(), type, at: nowMs(), ...(user !== undefined && { user }), data };
   }
 
   /** What happened until it was ready goes to the disk. */

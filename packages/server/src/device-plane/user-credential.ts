@@ -35,7 +35,7 @@ export function standingOf({ replica, dataKey, site }: StandingDeps, typed: stri
   if (version === undefined) throw new Error('a user was asked for without a replica');
   const name = typed.normalize('NFC');
   // Who is nobody borrows version and parameters of somebody, always the same, on all servers alike.
-  const lender = replica.nextByUid('User', uuidFrom(dataKey.mac('false-salt', 'lender', name), 8));
+  const lender = replica.nextUserByUid(uuidFrom(dataKey.mac('false-salt', 'lender', name), 8));
   const found = replica.find('User', name);
   // Read whole for every name, needed or not: an object that only those who exist have read would tell them by time.
   const restsOn = readWhole(found ?? lender);

@@ -81,7 +81,8 @@ export type Replica = {
   get(kind: ObjectKind, name: string): StoredObject | undefined;
   /** Live object or tombstone. */
   find(kind: ObjectKind, name: string): StoredObject | undefined;
-  findByUid(kind: ObjectKind, uid: string): StoredObject | undefined;
+  /** Live object or tombstone. */
+  findByUid(kind: 'Device' | 'User', uid: string): StoredObject | undefined;
   /** By SHA-256 of the SPKI of its key; live object or tombstone. */
   findDeviceByKey(keyHash: string): StoredObject | undefined;
   /** Live objects by name. */
@@ -89,8 +90,8 @@ export type Replica = {
   count(kind: ObjectKind): number;
   /** Live devices of this very group, by name. */
   devicesOf(group: string, page: { readonly after?: string; readonly limit: number }): readonly StoredObject[];
-  /** The object of this kind, or its tombstone, whose uid follows `uid` in order, else the first: a stable choice by a hash. */
-  nextByUid(kind: ObjectKind, uid: string): StoredObject | undefined;
+  /** The user, or its tombstone, whose uid follows `uid` in order, else the first: a stable choice by a hash. */
+  nextUserByUid(uid: string): StoredObject | undefined;
   /** Objects that were touched after this generation, tombstones too; the newest are named. */
   touchedSince(generation: number): Missing;
   /** A page of all there is, tombstones too, ordered by kind and name. */

@@ -2,6 +2,7 @@ import { MAX_MISSING_NAMED, type Missing } from '@thinman/protocol';
 import type Database from 'better-sqlite3';
 import type { Replica } from '../ports.ts';
 import { fromRow, type ObjectRow } from '../record/stored-object.ts';
+import { KEY_START, UID_START } from './tables.ts';
 
 /** A page larger than any site: "all". */
 const NO_LIMIT = -1;
@@ -15,7 +16,7 @@ export type Queries = Pick<
   | 'list'
   | 'count'
   | 'devicesOf'
-  | 'nextByUid'
+  | 'nextUserByUid'
   | 'touchedSince'
   | 'page'
 >;
@@ -23,18 +24,25 @@ export type Queries = Pick<
 /** The reads of logins and policy resolution, each one prepared statement on an index. */
 export function prepareQueries(handle: Database.Database): Queries {
   const select = (where: string) => handle.prepare<unknown[], ObjectRow>(`SELECT * FROM objects WHERE ${where}`);
-  const byName = select('kind = ? AND name = ?');
-  const byUid = select('kind = ? AND uid = ?');
+  const liveByName = select('kind = ? AND name = ? AND deleted = 0');
+  const deletedByName = select('kind = ? AND name = ? AND deleted = 1');
+  const userByUid = select("kind = 'User' AND uid = ?");
+  const deviceByUid = select(`kind = 'Device' AND ${UID_START} = substr(@uid, 1, 8) AND uid = @uid`);
   // A device that was deleted and enrolled again leaves two rows with one key: the living one counts, then the newest.
   const byKey = select(
-    `kind = 'Device' AND json_extract(system, '$.keyHash') = ? ORDER BY deleted, generation DESC LIMIT 1`,
+    `kind = 'Device' AND ${KEY_START} = substr(@keyHash, 1, 12) AND json_extract(system, '$.keyHash') = @keyHash
+     ORDER BY deleted, generation DESC LIMIT 1`,
   );
   const page = select('kind = ? AND deleted = 0 AND name > ? ORDER BY name LIMIT ?');
   const ofGroup = select(
     "kind = 'Device' AND deleted = 0 AND json_extract(body, '$.group') = ? AND name > ? ORDER BY name LIMIT ?",
   );
-  const all = select('(kind, name) > (?, ?) ORDER BY kind, name LIMIT ?');
-  const following = select('kind = ? AND uid > ? ORDER BY uid LIMIT 1');
+  // Two lists, each in order, merged.
+  const all = select(
+    `(kind, name) > (@kind, @name) AND deleted = 0 UNION ALL SELECT * FROM objects
+     WHERE (kind, name) > (@kind, @name) AND deleted = 1 ORDER BY kind, name LIMIT @limit`,
+  );
+  const following = select("kind = 'User' AND uid > ? ORDER BY uid LIMIT 1");
   const counted = handle
     .prepare<unknown[], number>('SELECT count(*) FROM objects WHERE kind = ? AND deleted = 0')
     .pluck();
@@ -48,21 +56,18 @@ export function prepareQueries(handle: Database.Database): Queries {
 
   const object = (row: ObjectRow | undefined) => row && fromRow(row);
   return {
-    get(kind, name) {
-      const row = byName.get(kind, name);
-      return row?.deleted === 0 ? fromRow(row) : undefined;
-    },
-    find: (kind, name) => object(byName.get(kind, name)),
-    findByUid: (kind, uid) => object(byUid.get(kind, uid)),
-    findDeviceByKey: keyHash => object(byKey.get(keyHash)),
+    get: (kind, name) => object(liveByName.get(kind, name)),
+    find: (kind, name) => object(liveByName.get(kind, name) ?? deletedByName.get(kind, name)),
+    findByUid: (kind, uid) => object(kind === 'User' ? userByUid.get(uid) : deviceByUid.get({ uid })),
+    findDeviceByKey: keyHash => object(byKey.get({ keyHash })),
     list: (kind, { after = '', limit } = { limit: NO_LIMIT }) => page.all(kind, after, limit).map(fromRow),
     count: kind => counted.get(kind) ?? 0,
     devicesOf: (group, { after = '', limit }) => ofGroup.all(group, after, limit).map(fromRow),
-    nextByUid: (kind, uid) => object(following.get(kind, uid) ?? following.get(kind, '')),
+    nextUserByUid: uid => object(following.get(uid) ?? following.get('')),
     touchedSince: generation => ({
       count: touchedCount.get(generation) ?? 0,
       objects: touched.all(generation),
     }),
-    page: (after, limit) => all.all(after?.kind ?? '', after?.name ?? '', limit).map(fromRow),
+    page: (after, limit) => all.all({ kind: after?.kind ?? '', name: after?.name ?? '', limit }).map(fromRow),
   };
 }

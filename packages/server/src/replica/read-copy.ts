@@ -22,7 +22,11 @@ export function readCopy(path: string): ReplicaCopy {
   try {
     handle.exec('BEGIN');
     const rows = handle.prepare<unknown[], ObjectRow>('SELECT * FROM objects');
-    const named = handle.prepare<unknown[], ObjectRow>('SELECT * FROM objects WHERE kind = ? AND name = ?');
+    const named = [0, 1].map(deleted =>
+      handle.prepare<unknown[], ObjectRow>(
+        `SELECT * FROM objects WHERE kind = ? AND name = ? AND deleted = ${deleted}`,
+      ),
+    );
     const held = handle.prepare<unknown[], { site: string; digest: string }>('SELECT site, digest FROM site').get();
     const digest = createDigest();
     for (const row of rows.iterate()) digest.toggle(row);
@@ -34,7 +38,7 @@ export function readCopy(path: string): ReplicaCopy {
       each(take) {
         for (const row of rows.iterate()) take(row);
       },
-      find: (kind, name) => named.get(kind, name),
+      find: (kind, name) => named[0]?.get(kind, name) ?? named[1]?.get(kind, name),
       close: () => handle.close(),
     };
   } catch (error) {

@@ -23,6 +23,7 @@ import { manualClock } from '../../../../test/support/manual-clock.ts';
 import { newSite, SITE_ID } from '../../../../test/support/record-fixtures.ts';
 import type { AppliedChange, Feed, SiteRow, StoredObject } from '../ports.ts';
 import type { SetAside } from '../record/dialects/set-aside.ts';
+import { prepareQueries } from './queries.ts';
 import { type OpenReplica, openReplica } from './replica.ts';
 
 const OTHER_SITE = '99999999-2222-4333-8444-555555555555';
@@ -91,6 +92,71 @@ describe('replica', () => {
       const handle = new Database(path);
       assert.equal(handle.pragma('journal_mode', { simple: true }), 'wal');
       handle.close();
+    });
+
+    it('is written once while it is filled: its draft has no log', () => {
+      const seen: boolean[][] = [];
+      const objects = Array.from({ length: 1_500 }, (_, at) => ({
+        ...object(`user-${at}`),
+        get body() {
+          seen.push([
+            existsSync(`${path}.draft`),
+            existsSync(`${path}.draft-wal`),
+            existsSync(`${path}.draft-journal`),
+          ]);
+          return {};
+        },
+      }));
+      replica.apply(full(siteAt(3), ...objects));
+      assert.deepEqual(seen.at(-1), [true, false, false]);
+      assert.equal(replica.count('User'), 1_500);
+    });
+
+    it('is every object of a feed, whatever their order and number', () => {
+      const kinds = ['User', 'Device', 'Policy'] as const;
+      const objects = Array.from({ length: 1_234 }, (_, at) =>
+        object(`o${at}`, { kind: kinds[(at * at) % 3] ?? 'User', deleted: at % 7 === 0, generation: at + 1 }),
+      );
+      replica.apply(full(siteAt(1_234), ...objects));
+      replica.close();
+      replica = open();
+      assert.equal(replica.setAside(), undefined);
+      for (const one of objects) assert.deepEqual({ ...replica.find(one.kind, one.name) }, one);
+      assert.equal(replica.page(undefined, 10_000).length, objects.length);
+    });
+
+    it('is one object of a name, deleted and made anew', () => {
+      replica.apply(full(siteAt(1), object('alice'), object('bob', { deleted: true })));
+      replica.apply(incremental(siteAt(2), object('alice', { deleted: true }), object('bob')));
+      assert.deepEqual(names(), ['bob']);
+      assert.equal(replica.find('User', 'alice')?.deleted, true);
+      replica.apply(incremental(siteAt(3), object('alice'), object('bob', { body: { again: true } })));
+      assert.deepEqual(names(), ['alice', 'bob']);
+      assert.equal(replica.page(undefined, 10).length, 2);
+      replica.close();
+      replica = open();
+      assert.equal(replica.setAside(), undefined);
+    });
+
+    it('is read as the release before left it, whose indexes were others', () => {
+      replica.apply(full(siteAt(3), object('alice'), object('bob', { deleted: true })));
+      replica.close();
+      const indexes = () => {
+        const handle = new Database(path);
+        const all = handle.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'index'").pluck().all();
+        handle.close();
+        return all.toSorted();
+      };
+      const ours = indexes();
+      const edit = new Database(path);
+      for (const name of ours) edit.exec(`DROP INDEX ${name}`);
+      edit.exec(`CREATE UNIQUE INDEX objects_by_name ON objects (kind, name);
+        CREATE INDEX live_objects ON objects (kind, name) WHERE deleted = 0`);
+      edit.close();
+      replica = open();
+      assert.equal(replica.setAside(), undefined);
+      assert.deepEqual(names(), ['alice']);
+      assert.deepEqual(indexes(), ours);
     });
 
     it('is on disk when apply returns, with its position', () => {
@@ -255,16 +321,12 @@ describe('replica', () => {
 
     it('chooses by uid in a stable way, going round at the end', () => {
       const at = (uid: string, deleted = false) => object(uid, { uid, deleted });
-      replica.apply(full(siteAt(1), at('2'), at('4'), at('6', true), at('8')));
-      assert.equal(replica.nextByUid('User', '1')?.uid, '2');
-      assert.equal(replica.nextByUid('User', '3')?.uid, '4');
-      assert.equal(
-        replica.nextByUid('User', '5')?.uid,
-        '6',
-        'a tombstone too: who is chosen changes only with new ones',
-      );
-      assert.equal(replica.nextByUid('User', '9')?.uid, '2');
-      assert.equal(replica.nextByUid('Device', '1'), undefined);
+      const device = object('tc-1', { kind: 'Device', uid: '3' });
+      replica.apply(full(siteAt(1), at('2'), at('4'), at('6', true), at('8'), device));
+      assert.equal(replica.nextUserByUid('1')?.uid, '2');
+      assert.equal(replica.nextUserByUid('3')?.uid, '4');
+      assert.equal(replica.nextUserByUid('5')?.uid, '6', 'a tombstone too: who is chosen changes only with new ones');
+      assert.equal(replica.nextUserByUid('9')?.uid, '2');
     });
 
     it('names what was touched since, newest first; a key that is revoked without an object is none', () => {
@@ -280,25 +342,58 @@ describe('replica', () => {
       assert.deepEqual(replica.touchedSince(3), { count: 0, objects: [] });
     });
 
-    it('reads every page of a login through an index', () => {
+    it('finds a device and a user by uid, and neither by that of another that begins like it', () => {
+      const device = object('tc-1', { kind: 'Device', uid: '0123abcd-1' });
+      replica.apply(full(siteAt(1), device, object('alice', { uid: '0123abcd-2' })));
+      assert.equal(replica.findByUid('Device', '0123abcd-1')?.name, 'tc-1');
+      assert.equal(replica.findByUid('Device', '0123abcd-2'), undefined);
+      assert.equal(replica.findByUid('User', '0123abcd-2')?.name, 'alice');
+      assert.equal(replica.findByUid('User', '0123abcd-1'), undefined);
+    });
+
+    it('finds no device by a key that begins like its own', () => {
+      replica.apply(full(siteAt(1), object('tc-1', { kind: 'Device', system: { keyHash: '0123456789ab-1' } })));
+      assert.equal(replica.findDeviceByKey('0123456789ab-1')?.name, 'tc-1');
+      assert.equal(replica.findDeviceByKey('0123456789ab-2'), undefined);
+    });
+
+    it('pages through what lives and what is deleted, by kind and name', () => {
+      const objects = Array.from({ length: 9 }, (_, at) => object(`u${at}`, { deleted: at % 3 === 1 }));
+      replica.apply(full(siteAt(1), ...objects.toReversed(), object('tc-1', { kind: 'Device', deleted: true })));
+      const seen: StoredObject[] = [];
+      for (let page = replica.page(undefined, 2); page.length > 0; page = replica.page(page.at(-1), 2))
+        seen.push(...page);
+      assert.deepEqual(
+        seen.map(({ name }) => name),
+        ['tc-1', ...objects.map(({ name }) => name)],
+      );
+    });
+
+    it('reads through an index whatever it reads, and sorts no more than the devices of one key', () => {
       replica.apply(full(siteAt(1)));
-      const handle = new Database(path, { readonly: true });
-      const plan = (where: string) =>
-        handle
-          .prepare<[], { detail: string }>(`EXPLAIN QUERY PLAN SELECT * FROM objects WHERE ${where}`)
-          .all()
-          .map(({ detail }) => detail)
-          .join('; ');
-      assert.match(plan("kind = 'User' AND name = 'x'"), /USING INDEX/);
-      assert.match(
-        plan("kind = 'User' AND uid > 'x' AND deleted = 0 ORDER BY uid LIMIT 1"),
-        /objects_by_uid \(kind=\? AND uid>\?\)$/,
-      );
-      assert.match(plan("kind = 'Device' AND json_extract(system, '$.keyHash') = 'x'"), /devices_by_key/);
-      assert.match(
-        plan("kind = 'User' AND deleted = 0 AND name > 'x' ORDER BY name"),
-        /live_objects \(kind=\? AND name>\?\)$/,
-      );
+      const handle = new Database(path);
+      const texts: string[] = [];
+      const prepare = handle.prepare.bind(handle);
+      handle.prepare = ((text: string) => {
+        texts.push(text);
+        return prepare(text);
+      }) as typeof handle.prepare;
+      prepareQueries(handle);
+      handle.prepare = prepare;
+      const plans = texts.map(text => {
+        const named = Object.fromEntries([...text.matchAll(/@(\w+)/g)].map(([, name]) => [name, null]));
+        const unnamed = [...text.matchAll(/\?/g)].map(() => null);
+        const lines = handle
+          .prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${text}`)
+          .all(...unnamed, named);
+        return { text, plan: lines.map(({ detail }) => detail).join('; ') };
+      });
+      assert.equal(plans.length, 12);
+      for (const { text, plan } of plans) {
+        assert.match(plan, /SEARCH objects USING (?:COVERING )?INDEX/, text);
+        assert.doesNotMatch(plan, /SCAN/, text);
+        if (!text.includes('keyHash')) assert.doesNotMatch(plan, /TEMP B-TREE/, text);
+      }
       handle.close();
     });
   });

@@ -24,8 +24,11 @@ const MAX_REMEMBERED = 20_000;
 
 /** Below this an empty replica is filled in place: two files more to open take longer than that. */
 const LARGE_FEED = 1_000;
-/** Of a file that nobody needs before it is whole. Room for its indexes while they are made: they are sorted in memory. */
-const UNLOGGED = ['journal_mode = OFF', 'synchronous = OFF', 'cache_size = -65536'] as const;
+/**
+ * Of a file that nobody needs before it is whole. Room (in KiB) for 200,000 devices and for sorting their keys: a table that is larger is read
+ * anew for each index. It is given back with the last of them.
+ */
+const UNLOGGED = ['synchronous = OFF', 'journal_mode = MEMORY', 'cache_size = -131072'] as const;
 
 /** Copies that were set aside, for those who look into it. */
 const KEPT_ASIDE = 3;
@@ -156,7 +159,7 @@ export function openReplica(path: string, options: ReplicaOptions): OpenReplica 
     list: (kind, page) => guarded(({ queries }) => queries.list(kind, page)),
     count: kind => guarded(({ queries }) => queries.count(kind)),
     devicesOf: (group, page) => guarded(({ queries }) => queries.devicesOf(group, page)),
-    nextByUid: (kind, uid) => guarded(({ queries }) => queries.nextByUid(kind, uid)),
+    nextUserByUid: uid => guarded(({ queries }) => queries.nextUserByUid(uid)),
     touchedSince: generation => guarded(({ queries }) => queries.touchedSince(generation)),
     page: (after, limit) => guarded(({ queries }) => queries.page(after, limit)),
     setAside: () => store.setAside,

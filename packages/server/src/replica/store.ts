@@ -5,6 +5,7 @@ import { TOMBSTONE_AGE_MS } from '../record/compaction.ts';
 import { openOrRebuild, type SetAside } from '../record/dialects/set-aside.ts';
 import { type ObjectRow, toRow } from '../record/stored-object.ts';
 import { createDigest, type Digest } from './digest.ts';
+import { createFiller } from './filler.ts';
 import { prepareQueries, type Queries } from './queries.ts';
 import {
   addIndexes,
@@ -89,28 +90,32 @@ function isForward(kind: 'incremental' | 'full', site: SiteRow, held: ReplicaPos
   return compareVersions(site.version, held.version) > 0;
 }
 
-/** Of one statement that fills a replica: with more it is no faster. */
-const FILL_ROWS = 20;
+/** A row, and where it lies. */
+type PlacedRow = ObjectRow & { readonly rowid: number };
 
 function prepareWrites(handle: Database.Database, clock: StoreOptions['clock'], start: Digest) {
   const clear = handle.prepare('DELETE FROM objects');
-  const before = handle.prepare<unknown[], ObjectRow>('SELECT * FROM objects WHERE kind = ? AND name = ?');
-  const put = handle.prepare(
+  const select = (where: string) => handle.prepare<unknown[], PlacedRow>(`SELECT rowid, * FROM objects WHERE ${where}`);
+  const live = select('kind = ? AND name = ? AND deleted = 0');
+  const gone = select('kind = ? AND name = ? AND deleted = 1');
+  const insert = handle.prepare(
     `INSERT INTO objects (kind, name, uid, generation, body, system, deleted)
-     VALUES (@kind, @name, @uid, @generation, @body, @system, @deleted)
-     ON CONFLICT (kind, name) DO UPDATE SET uid = excluded.uid, generation = excluded.generation,
-       body = excluded.body, system = excluded.system, deleted = excluded.deleted`,
+     VALUES (@kind, @name, @uid, @generation, @body, @system, @deleted)`,
+  );
+  const update = handle.prepare(
+    `UPDATE objects SET uid = @uid, generation = @generation, body = @body, system = @system, deleted = @deleted
+     WHERE rowid = @rowid`,
   );
   const putSite = handle.prepare(
     'INSERT OR REPLACE INTO site (id, siteId, epoch, generation, commitId, site, digest) VALUES (1, ?, ?, ?, ?, ?, ?)',
   );
   // What the source of record has removed by now: the same rule as there (`compaction.ts`).
-  const outdated = handle.prepare<unknown[], ObjectRow>(
-    `SELECT * FROM objects WHERE deleted = 1 AND generation <= ?
+  const outdated = select(
+    // The plus: among those that are deleted, and not among all that are as old.
+    `deleted = 1 AND +generation <= ?
        AND (kind <> 'Device' OR coalesce(json_extract(system, '$.certificateExpiresAt'), 0) <= ?)`,
   );
-  const forget = handle.prepare('DELETE FROM objects WHERE kind = ? AND name = ?');
-  const fillers = new Map<number, Database.Statement>();
+  const forget = handle.prepare('DELETE FROM objects WHERE rowid = ?');
   /** Of the objects, as they are committed. */
   let digest = start;
   let forgotten: number | undefined;
@@ -119,46 +124,35 @@ function prepareWrites(handle: Database.Database, clock: StoreOptions['clock'], 
   function fill(objects: readonly StoredObject[], next: Digest): void {
     dropIndexes(handle);
     clear.run();
-    for (let at = 0; at < objects.length; at += FILL_ROWS) {
-      const values: unknown[] = [];
-      const some = objects.slice(at, at + FILL_ROWS);
-      for (const object of some) {
-        const row = toRow(object);
-        next.toggle(row);
-        values.push(row.kind, row.name, row.uid, row.generation, row.body, row.system, row.deleted);
-      }
-      filler(some.length).run(values);
+    const filler = createFiller(handle);
+    for (const object of objects) {
+      const row = toRow(object);
+      next.toggle(row);
+      filler.add(row);
     }
+    filler.end();
     makeIndexes(handle);
   }
 
-  function filler(rows: number): Database.Statement {
-    const known = fillers.get(rows);
-    if (known !== undefined) return known;
-    const places = Array.from({ length: rows }, () => '(?, ?, ?, ?, ?, ?, ?)').join(', ');
-    const made = handle.prepare(
-      `INSERT INTO objects (kind, name, uid, generation, body, system, deleted) VALUES ${places}`,
-    );
-    fillers.set(rows, made);
-    return made;
+  function put(row: ObjectRow, next: Digest): void {
+    const before = live.get(row.kind, row.name) ?? gone.get(row.kind, row.name);
+    next.toggle(row);
+    if (before === undefined) {
+      insert.run(row);
+      return;
+    }
+    next.toggle(before);
+    update.run({ ...row, rowid: before.rowid });
   }
 
   const write = handle.transaction((full: boolean, site: SiteRow, objects: readonly StoredObject[]) => {
     const { siteId, version, commitId, compactedGeneration } = site;
     const next = full ? createDigest() : digest.copy();
     if (full) fill(objects, next);
-    else {
-      for (const object of objects) {
-        const row = toRow(object);
-        const old = before.get(row.kind, row.name);
-        if (old !== undefined) next.toggle(old);
-        put.run(row);
-        next.toggle(row);
-      }
-    }
+    else for (const object of objects) put(toRow(object), next);
     if (full || compactedGeneration !== forgotten) {
       for (const row of outdated.all(compactedGeneration, clock.nowMs() - TOMBSTONE_AGE_MS)) {
-        forget.run(row.kind, row.name);
+        forget.run(row.rowid);
         next.toggle(row);
       }
     }

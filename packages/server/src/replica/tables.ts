@@ -35,30 +35,50 @@ export function createTables(handle: Database.Database): void {
   makeIndexes(handle);
 }
 
-/** No primary key among them: rows that come in no order fill a table without indexes several times as fast, and these after it. */
+/** By what an object of one kind is found whose uid is known; random ones differ in these. */
+export const UID_START = 'substr(uid, 1, 8)';
+/** As much of the hash of a device's key as tells one from the other: its index is a third as large, and made sooner. */
+export const KEY_START = "substr(json_extract(system, '$.keyHash'), 1, 12)";
+
+/**
+ * Making them is the larger part of a fill (ADR 0115): each is of those rows, and of as little of them, as its query asks for. No primary key
+ * among them: rows that come in no order fill a table without indexes several times as fast, and these after it.
+ *
+ * Whoever changes one gives it another name: the release before or after this one has its own, and takes a name for the same index.
+ */
 const INDEXES = {
-  objects_by_name: 'UNIQUE INDEX IF NOT EXISTS objects_by_name ON objects (kind, name)',
-  objects_by_uid: 'INDEX IF NOT EXISTS objects_by_uid ON objects (kind, uid, deleted)',
-  live_objects: 'INDEX IF NOT EXISTS live_objects ON objects (kind, name) WHERE deleted = 0',
-  devices_by_key:
-    "INDEX IF NOT EXISTS devices_by_key ON objects (json_extract(system, '$.keyHash')) WHERE kind = 'Device'",
+  live_by_name: 'UNIQUE INDEX live_by_name ON objects (kind, name) WHERE deleted = 0',
+  deleted_by_name: 'UNIQUE INDEX deleted_by_name ON objects (kind, name) WHERE deleted = 1',
+  users_by_uid: "INDEX users_by_uid ON objects (uid) WHERE kind = 'User'",
+  devices_by_uid_start: `INDEX devices_by_uid_start ON objects (${UID_START}) WHERE kind = 'Device'`,
+  devices_by_key_start: `INDEX devices_by_key_start ON objects (${KEY_START}) WHERE kind = 'Device'`,
   devices_by_group:
-    "INDEX IF NOT EXISTS devices_by_group ON objects (json_extract(body, '$.group'), name) WHERE kind = 'Device' AND deleted = 0",
-  objects_by_generation: 'INDEX IF NOT EXISTS objects_by_generation ON objects (generation)',
+    "INDEX devices_by_group ON objects (json_extract(body, '$.group'), name) WHERE kind = 'Device' AND deleted = 0",
+  objects_by_generation: 'INDEX objects_by_generation ON objects (generation)',
 } as const;
 
 export function makeIndexes(handle: Database.Database): void {
-  for (const index of Object.values(INDEXES)) handle.exec(`CREATE ${index}`);
+  const known = new Set(indexNames(handle));
+  for (const [name, index] of Object.entries(INDEXES)) if (!known.has(name)) handle.exec(`CREATE ${index}`);
 }
 
-export function dropIndexes(handle: Database.Database): void {
-  for (const name of Object.keys(INDEXES)) handle.exec(`DROP INDEX IF EXISTS ${name}`);
+export function dropIndexes(handle: Database.Database, names = indexNames(handle)): void {
+  for (const name of names) handle.exec(`DROP INDEX "${name}"`);
 }
 
-/** What a file of an earlier release lacks. Without it nothing is wrong: a full disk may put it off. */
+function indexNames(handle: Database.Database): readonly string[] {
+  const named = "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'objects' AND sql IS NOT NULL";
+  return handle.prepare<unknown[], string>(named).pluck().all();
+}
+
+/** What a file of another release lacks, and has beyond. Without it nothing is wrong: a full disk may put it off. */
 export function addIndexes(handle: Database.Database): void {
+  const isStrange = (name: string) => !Object.hasOwn(INDEXES, name);
   try {
-    makeIndexes(handle);
+    handle.transaction(() => {
+      makeIndexes(handle);
+      dropIndexes(handle, indexNames(handle).filter(isStrange));
+    })();
   } catch (error) {
     if (troubleOf(error) === undefined) throw error;
   }
