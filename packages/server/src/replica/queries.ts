@@ -1,4 +1,4 @@
-import { MAX_MISSING_NAMED, type Missing } from '@thinman/protocol';
+import { MAX_MISSING_NAMED, type Missing, type ObjectKind } from '@thinman/protocol';
 import type Database from 'better-sqlite3';
 import type { Replica } from '../ports.ts';
 import { fromRow, type ObjectRow } from '../record/stored-object.ts';
@@ -20,24 +20,40 @@ export type Queries = Pick<
   | 'page'
 >;
 
+/**
+ * A statement for each kind, with the kind in its text. With a parameter in its place SQLite reads and plans the text anew for every
+ * execution (six times the price): an index of ours is of one kind alone, and whether that serves depends on the parameter.
+ */
+function ofKind<S>(prepare: (quoted: string) => S): (kind: ObjectKind) => S {
+  const prepared = new Map<ObjectKind, S>();
+  return kind => {
+    const known = prepared.get(kind);
+    if (known !== undefined) return known;
+    const made = prepare(`'${kind.replaceAll("'", "''")}'`);
+    prepared.set(kind, made);
+    return made;
+  };
+}
+
 /** The reads of logins and policy resolution, each one prepared statement on an index. */
 export function prepareQueries(handle: Database.Database): Queries {
   const select = (where: string) => handle.prepare<unknown[], ObjectRow>(`SELECT * FROM objects WHERE ${where}`);
+  const selectOf = (where: string) => ofKind(kind => select(`kind = ${kind} AND ${where}`));
   const byName = select('kind = ? AND name = ?');
-  const byUid = select('kind = ? AND uid = ?');
+  const byUid = selectOf('uid = ?');
   // A device that was deleted and enrolled again leaves two rows with one key: the living one counts, then the newest.
   const byKey = select(
     `kind = 'Device' AND json_extract(system, '$.keyHash') = ? ORDER BY deleted, generation DESC LIMIT 1`,
   );
-  const page = select('kind = ? AND deleted = 0 AND name > ? ORDER BY name LIMIT ?');
+  const page = selectOf('deleted = 0 AND name > ? ORDER BY name LIMIT ?');
   const ofGroup = select(
     "kind = 'Device' AND deleted = 0 AND json_extract(body, '$.group') = ? AND name > ? ORDER BY name LIMIT ?",
   );
   const all = select('(kind, name) > (?, ?) ORDER BY kind, name LIMIT ?');
-  const following = select('kind = ? AND uid > ? ORDER BY uid LIMIT 1');
-  const counted = handle
-    .prepare<unknown[], number>('SELECT count(*) FROM objects WHERE kind = ? AND deleted = 0')
-    .pluck();
+  const following = selectOf('uid > ? ORDER BY uid LIMIT 1');
+  const counted = ofKind(kind =>
+    handle.prepare<unknown[], number>(`SELECT count(*) FROM objects WHERE kind = ${kind} AND deleted = 0`).pluck(),
+  );
 
   // What remembers a revoked key alone (`device-keys.ts`) is no object to people, and its name is none.
   const since = "generation > ? AND instr(name, '#') = 0";
@@ -53,12 +69,12 @@ export function prepareQueries(handle: Database.Database): Queries {
       return row?.deleted === 0 ? fromRow(row) : undefined;
     },
     find: (kind, name) => object(byName.get(kind, name)),
-    findByUid: (kind, uid) => object(byUid.get(kind, uid)),
+    findByUid: (kind, uid) => object(byUid(kind).get(uid)),
     findDeviceByKey: keyHash => object(byKey.get(keyHash)),
-    list: (kind, { after = '', limit } = { limit: NO_LIMIT }) => page.all(kind, after, limit).map(fromRow),
-    count: kind => counted.get(kind) ?? 0,
+    list: (kind, { after = '', limit } = { limit: NO_LIMIT }) => page(kind).all(after, limit).map(fromRow),
+    count: kind => counted(kind).get() ?? 0,
     devicesOf: (group, { after = '', limit }) => ofGroup.all(group, after, limit).map(fromRow),
-    nextByUid: (kind, uid) => object(following.get(kind, uid) ?? following.get(kind, '')),
+    nextByUid: (kind, uid) => object(following(kind).get(uid) ?? following(kind).get('')),
     touchedSince: generation => ({
       count: touchedCount.get(generation) ?? 0,
       objects: touched.all(generation),
