@@ -11,7 +11,10 @@ export type Turnstile = {
 };
 
 /** `nextTurn`: after what has come in meanwhile was looked at. */
-export function createTurnstile(perTurn = DEAR_A_TURN, nextTurn: (action: () => void) => void = setImmediate): Turnstile {
+export function createTurnstile(
+  perTurn = DEAR_A_TURN,
+  nextTurn: (action: () => void) => void = setImmediate,
+): Turnstile {
   /** Those from `next` on wait. */
   let waiting: (() => void)[] = [];
   let next = 0;
