@@ -17,12 +17,14 @@ export function canonicalJson(value: unknown): string {
   return JSON.stringify(value) ?? 'null';
 }
 
+const UTF8 = new TextEncoder();
+
 /**
  * Parts as bytes, each behind its length (4 bytes, big endian): two different lists never give the same bytes.
  * What is signed, derived or hashed over several values goes through here.
  */
 export function lengthPrefixed(parts: readonly (string | Uint8Array)[]): Uint8Array {
-  const encoded = parts.map(part => (typeof part === 'string' ? new TextEncoder().encode(part) : part));
+  const encoded = parts.map(part => (typeof part === 'string' ? UTF8.encode(part) : part));
   const out = new Uint8Array(encoded.reduce((sum, part) => sum + 4 + part.length, 0));
   const view = new DataView(out.buffer);
   let at = 0;

@@ -44,6 +44,7 @@ import { createPasswordChange } from './password-change.ts';
 import { createSessionBook, type SessionBook } from './session-book.ts';
 import { momentOf, type ProvedSession } from './session-gate.ts';
 import { createSessions } from './sessions.ts';
+import { createTurnstile } from './turnstile.ts';
 import { createVouch } from './vouch.ts';
 
 const NOT_MODIFIED = 304;
@@ -171,20 +172,6 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     app.post('/v1/login/begin', { schema: { body: LoginBeginRequest } }, async (request, reply) =>
       answer(reply, loginBegin(gate.deviceOf(request), request.body)),
     );
-    app.post('/v1/login', { schema: { body: LoginRequest } }, async (request, reply) => {
-      const device = gate.deviceOf(request);
-      const known = request.headers[KNOWN_SUBJECT_HEADER];
-      const outcome = await login(
-        device,
-        request.body,
-        typeof known === 'string' ? parseVersion(known) : undefined,
-        provedSession(request),
-      );
-      if (outcome.ok && 'user' in outcome.value.bundle) {
-        channels.served(device.uid, outcome.value.bundle.user.id, outcome.value.bundle.etag);
-      }
-      return answer(reply, outcome);
-    });
     app.post('/v1/password', { schema: { body: PasswordChangeRequest } }, async (request, reply) => {
       const known = request.headers[KNOWN_SUBJECT_HEADER];
       const version = typeof known === 'string' ? parseVersion(known) : undefined;
@@ -199,12 +186,6 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
       channels.served(device.uid, user.uid, content.etag);
       return sendBundle(request, reply, content);
     });
-    app.post('/v1/session', async (request, reply) =>
-      answer(reply, await sessions.refresh(gate.deviceOf(request), request.headers.authorization)),
-    );
-    app.post('/v1/session/vouch', { schema: { body: VouchRequest } }, async (request, reply) =>
-      answer(reply, await vouch(gate.deviceOf(request), request.body, provedSession(request))),
-    );
     app.post('/v1/logout', async (request, reply) => {
       const ended = await sessions.end(gate.deviceOf(request), request.headers.authorization);
       return answer(reply, { ok: true, value: { ended } });
@@ -214,10 +195,40 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     );
   }
 
+  /** What takes signatures. Before anything else is done for it, it waits for its turn: nothing then rests on what has changed meanwhile. */
+  async function dearRoutes(app: HttpApp): Promise<void> {
+    const turnstile = createTurnstile();
+    app.addHook('onRequest', (_request, _reply, go) => turnstile.pass(go));
+    app.addHook('onRequest', requireProtocol);
+    app.addHook('onRequest', gate.onRequest);
+
+    app.post('/v1/login', { schema: { body: LoginRequest } }, async (request, reply) => {
+      const device = gate.deviceOf(request);
+      const known = request.headers[KNOWN_SUBJECT_HEADER];
+      const outcome = await login(
+        device,
+        request.body,
+        typeof known === 'string' ? parseVersion(known) : undefined,
+        provedSession(request),
+      );
+      if (outcome.ok && 'user' in outcome.value.bundle) {
+        channels.served(device.uid, outcome.value.bundle.user.id, outcome.value.bundle.etag);
+      }
+      return answer(reply, outcome);
+    });
+    app.post('/v1/session', async (request, reply) =>
+      answer(reply, await sessions.refresh(gate.deviceOf(request), request.headers.authorization)),
+    );
+    app.post('/v1/session/vouch', { schema: { body: VouchRequest } }, async (request, reply) =>
+      answer(reply, await vouch(gate.deviceOf(request), request.body, provedSession(request))),
+    );
+  }
+
   return {
     async routes(app) {
       await openRoutes(app);
       await app.register(deviceRoutes);
+      await app.register(dearRoutes);
     },
     upgrade: channel.handle,
     channelPath: CHANNEL_PATH,

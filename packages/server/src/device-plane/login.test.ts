@@ -10,6 +10,7 @@ import {
   RecordedEvent,
 } from '@thinman/protocol';
 import { createDeviceSite, type DeviceSite, PASSWORD, type TestDevice } from '../../../../test/support/device-site.ts';
+import { DEAR_A_TURN } from './turnstile.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -52,6 +53,32 @@ describe('a login', () => {
       etag: first.body.bundle.etag,
       version: first.body.bundle.version,
     });
+  });
+
+  test('is one of few in a turn of the event loop, however many come at once', async t => {
+    const AT_ONCE = 24;
+    const requests = await Promise.all(
+      Array.from({ length: AT_ONCE }, () => site.loginRequest(site.primary, device, 'alice', PASSWORD)),
+    );
+    const all = (method: 'GET' | 'POST', path: string) =>
+      Promise.all(requests.map(body => site.primary.call(device, method, path, method === 'GET' ? {} : { body })));
+    // Their connections are open by then.
+    await all('GET', '/v1/device/bundle');
+    const turns: number[] = [0];
+    const { journal } = site.primary.deps;
+    const append = journal.append.bind(journal);
+    t.mock.method(journal, 'append', (entry: Parameters<typeof append>[0]) => {
+      if (turns.at(-1) === 0) setImmediate(() => turns.push(0));
+      turns[turns.length - 1] = (turns.at(-1) ?? 0) + 1;
+      return append(entry);
+    });
+    const answers = await all('POST', '/v1/login');
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
+    assert.equal(
+      turns.reduce((sum, logins) => sum + logins, 0),
+      AT_ONCE,
+    );
+    assert.ok(Math.max(...turns) <= 2 * DEAR_A_TURN, `in turns of ${turns}`);
   });
 
   test('takes a name that was typed in another Unicode form', async () => {

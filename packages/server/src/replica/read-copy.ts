@@ -2,6 +2,7 @@ import type { SiteRow } from '../ports.ts';
 import { openSqliteFile } from '../record/dialects/sqlite-file.ts';
 import type { ObjectRow } from '../record/stored-object.ts';
 import { createDigest } from './digest.ts';
+import { ofKind } from './of-kind.ts';
 import { REPLICA_APPLICATION_ID, REPLICA_FORMAT } from './tables.ts';
 
 /** A replica as it lies on the disk, in one snapshot, while its server may be at work. */
@@ -22,11 +23,13 @@ export function readCopy(path: string): ReplicaCopy {
   try {
     handle.exec('BEGIN');
     const rows = handle.prepare<unknown[], ObjectRow>('SELECT * FROM objects');
-    const named = [0, 1].map(deleted =>
-      handle.prepare<unknown[], ObjectRow>(
-        `SELECT * FROM objects WHERE kind = ? AND name = ? AND deleted = ${deleted}`,
-      ),
-    );
+    const named = (deleted: 0 | 1) =>
+      ofKind(kind =>
+        handle.prepare<unknown[], ObjectRow>(
+          `SELECT * FROM objects WHERE kind = ${kind} AND name = ? AND deleted = ${deleted}`,
+        ),
+      );
+    const [live, gone] = [named(0), named(1)];
     const held = handle.prepare<unknown[], { site: string; digest: string }>('SELECT site, digest FROM site').get();
     const digest = createDigest();
     for (const row of rows.iterate()) digest.toggle(row);
@@ -38,7 +41,7 @@ export function readCopy(path: string): ReplicaCopy {
       each(take) {
         for (const row of rows.iterate()) take(row);
       },
-      find: (kind, name) => named[0]?.get(kind, name) ?? named[1]?.get(kind, name),
+      find: (kind, name) => live(kind).get(name) ?? gone(kind).get(name),
       close: () => handle.close(),
     };
   } catch (error) {

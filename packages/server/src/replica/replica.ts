@@ -19,7 +19,7 @@ export type OpenReplica = Replica & {
   setAside(): SetAside | undefined;
 };
 
-/** Devices that are remembered by their key between two changes: every request asks for its own. About 1 kB each. */
+/** Devices that are remembered by their key, and objects by their id, between two changes: every request asks for its own. About 1 kB each. */
 const MAX_REMEMBERED = 20_000;
 
 /** Below this an empty replica is filled in place: two files more to open take longer than that. */
@@ -47,6 +47,7 @@ export function openReplica(path: string, options: ReplicaOptions): OpenReplica 
   let damaged = false;
   const listeners = new Set<(change: AppliedChange) => void>();
   const devicesByKey = new Map<string, StoredObject | undefined>();
+  const byUid = new Map<string, StoredObject | undefined>();
 
   function guarded<T>(use: (store: Store) => T): T {
     try {
@@ -127,7 +128,10 @@ export function openReplica(path: string, options: ReplicaOptions): OpenReplica 
     try {
       change = take(feed);
     } finally {
-      if (store.standing() !== before) devicesByKey.clear();
+      if (store.standing() !== before) {
+        devicesByKey.clear();
+        byUid.clear();
+      }
       // What has changed in a whole file was changed here.
       if (!damaged) written = stampOf(path);
     }
@@ -148,12 +152,19 @@ export function openReplica(path: string, options: ReplicaOptions): OpenReplica 
     },
     get: (kind, name) => guarded(({ queries }) => queries.get(kind, name)),
     find: (kind, name) => guarded(({ queries }) => queries.find(kind, name)),
-    findByUid: (kind, uid) => guarded(({ queries }) => queries.findByUid(kind, uid)),
+    findByUid(kind, uid) {
+      const key = `${kind} ${uid}`;
+      if (byUid.has(key)) return byUid.get(key);
+      const object = guarded(({ queries }) => queries.findByUid(kind, uid));
+      remember(byUid, key, object);
+      return object;
+    },
     findDeviceByKey(keyHash) {
       if (devicesByKey.has(keyHash)) return devicesByKey.get(keyHash);
       const device = guarded(({ queries }) => queries.findDeviceByKey(keyHash));
-      if (devicesByKey.size >= MAX_REMEMBERED) devicesByKey.clear();
-      devicesByKey.set(keyHash, device);
+      remember(devicesByKey, keyHash, device);
+      // The same one, not a second copy. Of a tombstone's id there may be a living one.
+      if (device?.deleted === false) remember(byUid, `Device ${device.uid}`, device);
       return device;
     },
     list: (kind, page) => guarded(({ queries }) => queries.list(kind, page)),
@@ -168,6 +179,11 @@ export function openReplica(path: string, options: ReplicaOptions): OpenReplica 
       else setAside();
     },
   };
+}
+
+function remember<T>(held: Map<string, T>, key: string, one: T): void {
+  if (held.size >= MAX_REMEMBERED) held.clear();
+  held.set(key, one);
 }
 
 /** By a handle of its own, which no handle of SQLite may be beside. */

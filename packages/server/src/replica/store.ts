@@ -6,6 +6,7 @@ import { openOrRebuild, type SetAside } from '../record/dialects/set-aside.ts';
 import { type ObjectRow, toRow } from '../record/stored-object.ts';
 import { createDigest, type Digest } from './digest.ts';
 import { createFiller } from './filler.ts';
+import { ofKind } from './of-kind.ts';
 import { prepareQueries, type Queries } from './queries.ts';
 import {
   addIndexes,
@@ -96,8 +97,8 @@ type PlacedRow = ObjectRow & { readonly rowid: number };
 function prepareWrites(handle: Database.Database, clock: StoreOptions['clock'], start: Digest) {
   const clear = handle.prepare('DELETE FROM objects');
   const select = (where: string) => handle.prepare<unknown[], PlacedRow>(`SELECT rowid, * FROM objects WHERE ${where}`);
-  const live = select('kind = ? AND name = ? AND deleted = 0');
-  const gone = select('kind = ? AND name = ? AND deleted = 1');
+  const live = ofKind(kind => select(`kind = ${kind} AND name = ? AND deleted = 0`));
+  const gone = ofKind(kind => select(`kind = ${kind} AND name = ? AND deleted = 1`));
   const insert = handle.prepare(
     `INSERT INTO objects (kind, name, uid, generation, body, system, deleted)
      VALUES (@kind, @name, @uid, @generation, @body, @system, @deleted)`,
@@ -135,7 +136,7 @@ function prepareWrites(handle: Database.Database, clock: StoreOptions['clock'], 
   }
 
   function put(row: ObjectRow, next: Digest): void {
-    const before = live.get(row.kind, row.name) ?? gone.get(row.kind, row.name);
+    const before = live(row.kind).get(row.name) ?? gone(row.kind).get(row.name);
     next.toggle(row);
     if (before === undefined) {
       insert.run(row);
