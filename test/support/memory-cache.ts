@@ -52,6 +52,7 @@ export function memoryCache(device: StoredDevice): Cache {
       if (device.refusesWipe !== undefined) throw device.refusesWipe;
       forgetLogins(device, Object.keys(device.logins));
       Object.assign(device, { failures: {}, emergencies: {}, wiped: number });
+      settle();
       device.outbox.push(event);
     },
     wiped: () => device.wiped ?? 0,
@@ -65,6 +66,7 @@ export function memoryCache(device: StoredDevice): Cache {
     },
     offlineFailures: user => device.failures[user] ?? { count: 0, lastMs: 0 },
     commitLogin({ save, erase, clearTombstoneOf, tombstone, clearFailures, user, event, also = [], clockMark }) {
+      settle();
       if (event !== undefined) device.outbox.push(event);
       device.outbox.push(...also);
       if (clockMark !== undefined) device.mark = clockMark;
@@ -91,6 +93,7 @@ export function memoryCache(device: StoredDevice): Cache {
       needsRoom();
       device.emergencies[user] = emergency;
       if (used === undefined) return;
+      settle();
       delete device.failures[user];
       device.outbox.push(used);
     },

@@ -350,7 +350,7 @@ export type Cache = {
   setAcceptedVersion(version: Version): void;
   clockMark(): ClockMark | undefined;
   setClockMark(mark: ClockMark): void;
-  /** `later`: it waits in memory for `settle`, or for whatever is written or sent next. */
+  /** `later`: it waits in memory for `settle`, for any event that is written (and is before that one), or until events are sent. */
   appendEvent(event: ThinmanEvent, when?: 'now' | 'later'): void;
   /** What waits in memory goes to the disk. */
   settle(): void;

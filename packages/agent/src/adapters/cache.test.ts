@@ -251,6 +251,21 @@ test('a file says that it is in use from its first commit on, and not while it i
   assert.equal(cache.pendingEventCount(), 1);
 });
 
+test('what waited for the disk is before what is written later, whatever that is', () => {
+  const waiting = () => ({ ...event(), user: 'waiting' });
+  cache.appendEvent(waiting(), 'later');
+  cache.commitLogin({ user: 'alice', save: login(), event: event() });
+  cache.appendEvent(waiting(), 'later');
+  cache.setEmergency('alice', { kind: 'challenge', challenge: '1', askedMs: 1, triesLeft: 1 }, event());
+  cache.appendEvent(waiting(), 'later');
+  cache.wipeUsers(1, event());
+  reopen();
+  assert.deepEqual(
+    cache.pendingEvents(9).map(({ user }) => user === 'waiting'),
+    [true, false, true, false, true, false],
+  );
+});
+
 test('an event that was left for later is written with a login, and is among those to be sent', () => {
   const later = { id: randomUUID(), type: 'offline', at: 1, data: {} } as const;
   cache.appendEvent(later, 'later');

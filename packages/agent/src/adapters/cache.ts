@@ -82,9 +82,13 @@ export function openCache(path: string, options: CacheOptions): Cache {
       throw error;
     }
   };
+  /** Before any other event is written: they are sent in the order in which they happened. */
+  const writeWaiting = () => {
+    if (overflow.length > 0 && attempt(({ outbox }) => overflow.forEach(outbox.append))) overflow = [];
+  };
   /** Each by itself: what is small may find room where what is large does not. */
   const flush = () => {
-    if (overflow.length > 0 && attempt(({ outbox }) => overflow.forEach(outbox.append))) overflow = [];
+    writeWaiting();
     for (const key of unsaved) if (attempt(({ rows }) => put(rows, key))) unsaved.delete(key);
     // A power cut brings them back: then they are sent once more, and are known there.
     if (delivered.length > 0 && attempt(({ outbox }) => outbox.remove(delivered), store.runUnflushed)) delivered = [];
@@ -154,6 +158,7 @@ export function openCache(path: string, options: CacheOptions): Cache {
         unsaved.add('clock');
       }
       let isErased = false;
+      writeWaiting();
       try {
         store.runAnew(({ rows, outbox }) => {
           // The row may get another name by this.
@@ -183,13 +188,15 @@ export function openCache(path: string, options: CacheOptions): Cache {
       }),
     clearOfflineFailures: user => store.run(({ rows }) => rows.remove('failures', nameOfRow(rows, user))),
     emergency: user => store.look(({ rows }) => readEmergency(rows.get('emergency', user))),
-    setEmergency: (user, emergency, used) =>
+    setEmergency(user, emergency, used) {
+      if (used !== undefined) writeWaiting();
       store.run(({ rows, outbox }) => {
         rows.put('emergency', user, emergency);
         if (used === undefined) return;
         rows.remove('failures', nameOfRow(rows, user));
         outbox.append(used);
-      }),
+      });
+    },
     setTombstone(tombstone, eraseLogin) {
       store.runAnew(({ rows }) => {
         putTombstone(rows, tombstone);
@@ -208,6 +215,7 @@ export function openCache(path: string, options: CacheOptions): Cache {
       try {
         // First what can be done twice: whoever is killed meanwhile begins again.
         removeSetAside(path, 0);
+        writeWaiting();
         store.runAnew(({ rows, outbox }) => {
           forget(
             rows,
