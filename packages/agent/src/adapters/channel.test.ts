@@ -78,6 +78,21 @@ async function channelServer(onSocket: (socket: WebSocket, headers: Record<strin
 
 const goaway: ServerFrame = { type: 'goaway' };
 
+// The first one of this file: afterwards `ws` has been read.
+test('a channel that is given up before `ws` is read leaves no connection open', async () => {
+  const lab = await channelServer(() => {});
+  const connector = createChannelConnector({ clock: systemClock, random: () => 0.5, identity: () => identity });
+  await connector.readyz(lab.server, CONNECT_MS, AbortSignal.timeout(CONNECT_MS));
+  assert.equal(lab.sockets.size, 1);
+  const closed = new Promise<Why>(resolve => {
+    const listener = { onOpen() {}, onAlive() {}, onFrame() {}, onClosed: resolve };
+    connector.open(lab.server, CONNECT_MS, SLOW_PING_MS, listener).close();
+  });
+  assert.equal((await closed).reason, 'closed');
+  // The server would close it itself after 5 s.
+  await waitFor('the connection to close', () => lab.sockets.size === 0 || undefined, 3_000);
+});
+
 test('a channel opens at its path, says its version, and carries frames both ways', async () => {
   const got: unknown[] = [];
   const lab = await channelServer((ws, headers) => {

@@ -15,6 +15,7 @@ import { errorCode } from '../error-code.ts';
 import type { ChannelConnector, ChannelListener, Clock, DeviceIdentity, FailureReason, Random } from '../ports.ts';
 import { serverKey } from './http-client.ts';
 import { createKeptConnections } from './kept-connections.ts';
+import { loadedOnce } from './loaded-once.ts';
 import type { RoundTrips } from './round-trips.ts';
 import { ConnectFailure, HANDSHAKE_DEADLINE_MS, networkReason } from './tls.ts';
 
@@ -38,15 +39,7 @@ export type ChannelConnectorOptions = {
 
 /** Of `ws`, read when a server is there to speak to: a start without servers does without (ADR 0113). */
 type WebSockets = typeof WebSocket;
-let webSockets: WebSockets | Promise<WebSockets> | undefined;
-
-function loadWebSockets(): WebSockets | Promise<WebSockets> {
-  webSockets ??= import('ws').then(ws => {
-    webSockets = ws.WebSocket;
-    return ws.WebSocket;
-  });
-  return webSockets;
-}
+const loadWebSockets = loadedOnce<WebSockets>(async () => (await import('ws')).WebSocket);
 
 type Why = Parameters<ChannelListener['onClosed']>[0];
 
@@ -72,11 +65,16 @@ export function createChannelConnector(options: ChannelConnectorOptions): Channe
       const agent = kept.take(server, connectDeadlineMs);
       let socket: WebSocket | undefined;
 
-      const finish = (why: Why) => {
-        if (closed) return;
+      const giveUp = () => {
         closed = true;
         cancelTimer();
-        agent.giveUp();
+        // A connection that was kept has nobody else to end it, where no socket has taken it.
+        if (socket === undefined) agent.destroy();
+        else agent.giveUp();
+      };
+      const finish = (why: Why) => {
+        if (closed) return;
+        giveUp();
         if (socket !== undefined && socket.readyState !== socket.CLOSED) socket.terminate();
         listener.onClosed(why);
       };
@@ -142,7 +140,7 @@ export function createChannelConnector(options: ChannelConnectorOptions): Channe
       };
       const loaded = loadWebSockets();
       if (!(loaded instanceof Promise)) connect(loaded);
-      else loaded.then(connect, error => finish({ reason: 'reset', detail: detailOf(error) }));
+      else loaded.then(connect).catch(error => finish({ reason: 'reset', detail: detailOf(error) }));
 
       return {
         send(frame: DeviceFrame) {
@@ -161,9 +159,7 @@ export function createChannelConnector(options: ChannelConnectorOptions): Channe
         },
         close() {
           if (closed) return;
-          closed = true;
-          cancelTimer();
-          agent.giveUp();
+          giveUp();
           if (socket !== undefined) endPolitely(socket, clock);
           queueMicrotask(() => listener.onClosed({ reason: 'closed', detail: 'closed by the device' }));
         },
