@@ -169,3 +169,54 @@ test('and of one that is stopped before it was ready, it is on the disk as well'
   runner.stop();
   assert.ok(device.outbox.some(({ type }) => type === 'agent.started'));
 });
+
+/** One whose servers say nothing, right after its start: nobody has been told that it is ready. */
+function starting(found: KeptSession, isOfThisBoot: boolean) {
+  const clock = manualClock();
+  const saved: (KeptSession | undefined)[] = [];
+  const waiting: (() => void)[] = [];
+  const world = simulate({
+    ...{ clock, servers: ['primary'], view: site },
+    sessions: { load: () => ({ session: found, isOfThisBoot }), save: session => saved.push(session) },
+    behindAnswer: work => waiting.push(work),
+  });
+  world.server('primary').condition = 'hung';
+  world.runner.start();
+  const told = () => world.device.outbox.map(({ type }) => type);
+  const catchUp = () => {
+    for (const work of waiting.splice(0)) work();
+  };
+  return { ...world, clock, saved, told, catchUp };
+}
+
+const ALICE: KeptSession = {
+  ...{ user: 'alice', userId: '00000000-0000-4000-8000-00000000000a', loginId: '00000000-0000-4000-8000-0000000000aa' },
+  ...{ mode: 'online', sinceWallMs: 7, credentialVersion: 1 },
+};
+
+test('whoever worked here before a reboot is forgotten once that is told: killed before, an agent tells it next time', async () => {
+  const { clock, saved, told, catchUp } = starting(ALICE, false);
+  assert.deepEqual([told(), saved], [[], []]);
+  await clock.advance(20_000);
+  assert.deepEqual([told(), saved], [[], []]);
+  catchUp();
+  assert.ok(told().includes('session.ended'));
+  assert.deepEqual(saved, [undefined]);
+});
+
+test('what somebody asks of an agent that is not ready is on the disk before they are told, behind what came before', () => {
+  const { runner, told } = starting(ALICE, true);
+  assert.deepEqual(told(), []);
+  runner.logout();
+  assert.deepEqual(told(), ['agent.started', 'logout']);
+});
+
+test('an agent that is ready by its deadline, and knows of no server yet, writes what has happened', () => {
+  const { runner, told, catchUp } = starting(ALICE, true);
+  runner.begun();
+  assert.deepEqual(told(), []);
+  catchUp();
+  assert.deepEqual(told(), ['agent.started']);
+  runner.record('alarm.secret', {});
+  assert.deepEqual(told(), ['agent.started', 'alarm.secret']);
+});

@@ -347,7 +347,10 @@ export function createAgent(options: AgentOptions): Agent {
           const { mode, server } = runner.status();
           resolve({ mode, server: server?.name ?? null });
         };
-        const stopTimer = clock.after(READY_DEADLINE_MS, tell);
+        const stopTimer = clock.after(READY_DEADLINE_MS, () => {
+          tell();
+          runner.begun();
+        });
         const stopListening = runner.onDecided(tell);
       }),
     async stop() {

@@ -6,6 +6,7 @@ import {
   type DeviceBundle,
   type DeviceEventType,
   type DeviceFacts,
+  type LoginResult,
   NO_VERSION,
   newestVersion,
   type PasswordResult,
@@ -24,7 +25,7 @@ import { type AddressStore, createAddresses } from './addresses.ts';
 import { createAttempts } from './attempts.ts';
 import { createChannelDesk } from './channel-desk.ts';
 import type { Context, Happening, RunnerPorts } from './context.ts';
-import { createEmergencyDesk } from './emergency-desk.ts';
+import { createEmergencyDesk, type EmergencyOutcome } from './emergency-desk.ts';
 import { createGrants } from './grants.ts';
 import { heard } from './heard.ts';
 import { uuidV7 } from './ids.ts';
@@ -92,6 +93,8 @@ export function createRunner(options: RunnerOptions) {
   let cancelTimer = () => {};
   /** Nobody has been told yet that it is ready: what happens until then is written behind that (ADR 0113). */
   let isStarting = true;
+  /** What happened until then is on the disk. */
+  let isSettled = false;
   let told = '';
   /** Logins on the disk, words about them, or the rules by which they stay. */
   let isHeldTouched = true;
@@ -117,6 +120,7 @@ export function createRunner(options: RunnerOptions) {
     store: options.sessions,
     deviceBundle: () => deviceBundle,
     request: (user, password) => logins.request(newId(), user, password),
+    isSettled: () => isSettled,
   });
   let judgedMs = clock.monotonicMs();
   let state: AgentState = initialState(siteOf(options.statement), {
@@ -368,6 +372,22 @@ export function createRunner(options: RunnerOptions) {
   function settle(): void {
     isStarting = false;
     withoutFail(() => cache.settle());
+    isSettled = true;
+    withoutFail(screen.keep);
+  }
+
+  /** Whether it is ready or not: what comes of it is on the disk before they are told, and behind what came before. */
+  function somebodyAsks(): void {
+    if (!isSettled) settle();
+  }
+
+  /** That it is ready is being told: what happened until now is written behind that, and what happens later at once. */
+  function begun(): void {
+    if (!isStarting) return;
+    isStarting = false;
+    behindAnswer(() => {
+      if (state.phase !== 'stopped' && !isSettled) settle();
+    });
   }
 
   function takeDeviceBundle(bundle: DeviceBundle): void {
@@ -425,12 +445,7 @@ export function createRunner(options: RunnerOptions) {
 
   /** Listeners hear of what `status` tells, and of nothing else. */
   function tell(): void {
-    if (isStarting && isDecided(state)) {
-      isStarting = false;
-      behindAnswer(() => {
-        if (state.phase !== 'stopped') settle();
-      });
-    }
+    if (isDecided(state)) begun();
     if (awaitingDecision.size > 0 && isDecided(state)) {
       for (const listener of awaitingDecision) listener();
       awaitingDecision.clear();
@@ -465,13 +480,27 @@ export function createRunner(options: RunnerOptions) {
       dispatch({ kind: 'started', eventsPending: cache.pendingEventCount() > 0 });
       screen.start();
     },
-    login: screen.login,
+    /** Nobody waits any longer for the word that it is ready. */
+    begun,
+    login(user: string, password: string): Promise<LoginResult> {
+      somebodyAsks();
+      return screen.login(user, password);
+    },
     lock: screen.lock,
-    unlock: screen.unlock,
+    unlock(password: string): Promise<LoginResult | undefined> {
+      somebodyAsks();
+      return screen.unlock(password);
+    },
     mayEnd: screen.mayEnd,
-    emergency: emergency.call,
+    emergency(user: string, code: string | undefined): EmergencyOutcome {
+      somebodyAsks();
+      return emergency.call(user, code);
+    },
     changePassword,
-    logout: (): void => dispatch({ kind: 'logoutRequested' }),
+    logout(): void {
+      somebodyAsks();
+      dispatch({ kind: 'logoutRequested' });
+    },
     activity: screen.activity,
     linkUp: (): void => dispatch({ kind: 'linkUp' }),
     resumed: (): void => dispatch({ kind: 'resumed' }),

@@ -24,12 +24,14 @@ type Deps = {
   deviceBundle(): DeviceBundle | undefined;
   /** One login, whoever asks. */
   request(user: string, password: string): Promise<LoginResult>;
+  /** What happened until the agent was ready is on the disk. */
+  isSettled(): boolean;
 };
 
 /** Who sits at the device: the locked screen, who gets past it, and who is signed in without anybody there (ADR 0082, 0083). */
 export function createScreenDesk(
   { clock, keyring, state, dispatch, record }: Pick<Context, 'clock' | 'keyring' | 'state' | 'dispatch' | 'record'>,
-  { store, deviceBundle, request }: Deps,
+  { store, deviceBundle, request, isSettled }: Deps,
 ) {
   const found = store?.load();
   // Nobody could unlock the session of a kiosk: it is simply begun anew.
@@ -65,6 +67,8 @@ export function createScreenDesk(
     if (store === undefined || state().phase === 'new') return;
     const session = keptOf(state());
     if (JSON.stringify(session) === JSON.stringify(kept)) return;
+    // Its end is not told yet: whoever is started after this agent was killed finds it once more, and tells it.
+    if (session === undefined && !isSettled()) return;
     kept = session;
     store.save(session);
   }
@@ -121,6 +125,7 @@ export function createScreenDesk(
       kept = undefined;
       store.save(undefined);
     },
+    keep,
     /** After everything that happens. */
     look(): void {
       keep();
