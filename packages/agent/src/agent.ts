@@ -83,7 +83,7 @@ export type AgentOptions = {
 export type Agent = {
   /** Opens the local sockets and begins to look for a server. Never fails because servers are away. */
   start(): Promise<void>;
-  /** Waits until the first connection is made, or all servers are known not to answer: at most 5 s. */
+  /** Waits until the first connection is made, or all servers are known not to answer, or it is stopped: at most 5 s. */
   ready(): Promise<{ readonly mode: AgentMode; readonly server: string | null }>;
   /** Ends everything under way; nothing happens afterwards. Open logins reject with AgentStopped. */
   stop(): Promise<void>;
@@ -296,6 +296,7 @@ export function createAgent(options: AgentOptions): Agent {
   let stopWatching = () => {};
   let stopLoading = () => {};
   let isStopped = false;
+  const awaitingReady = new Set<() => void>();
 
   const openLocalServers = () => {
     const { unixAccounts } = localSettings;
@@ -344,6 +345,7 @@ export function createAgent(options: AgentOptions): Agent {
         const tell = () => {
           stopTimer();
           stopListening();
+          awaitingReady.delete(tell);
           const { mode, server } = runner.status();
           resolve({ mode, server: server?.name ?? null });
         };
@@ -352,10 +354,12 @@ export function createAgent(options: AgentOptions): Agent {
           runner.begun();
         });
         const stopListening = runner.onDecided(tell);
+        awaitingReady.add(tell);
       }),
     async stop() {
       if (isStopped) return;
       isStopped = true;
+      for (const tell of awaitingReady) tell();
       stopLoading();
       stopWatching();
       const renewed = renewal.stop();
