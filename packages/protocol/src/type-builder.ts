@@ -37,7 +37,7 @@ export default {
     return fields(Object.fromEntries(all), options);
   },
   Record(key: Schema, value: Schema, options?: Options): Schema {
-    if (key.type !== 'string') throw new Error('keys of a record are strings');
+    if (key.type !== 'string' || Object.hasOwn(key, 'const')) throw new Error('keys of a record are any strings');
     return { type: 'object', patternProperties: { [String(key.pattern ?? ANY_KEY)]: value }, ...options };
   },
   String: plain('string'),
