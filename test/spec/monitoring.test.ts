@@ -37,7 +37,7 @@ before(async () => {
 /** Each text of the server's code, with the call of the log before it (or the level in a table of them). */
 const logLines = globSync('packages/server/src/**/*.ts', { cwd: ROOT, exclude: ['**/*.test.ts'] }).flatMap(file => {
   const code = read(file);
-  return [...code.matchAll(/(['`])((?:(?!\1|\$\{|\n).)+)/g)].map(({ index, 2: text = '' }) => {
+  return [...code.matchAll(/(['`])((?:(?!\1|\$\{|\n).)+)\1?/g)].map(({ index, 2: text = '' }) => {
     const calls = [...code.slice(Math.max(0, index - CALL_WITHIN_CHARS), index).matchAll(CALL)];
     return { text, call: calls.at(-1)?.[0] ?? '' };
   });
