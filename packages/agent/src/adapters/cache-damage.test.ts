@@ -522,6 +522,23 @@ describe('a full disk', () => {
     if (!ran) t.skip('only root can mount a small disk');
   });
 
+  test('at its first commit: once there is room the file says that it is in use, and the loss of its log is noticed', t => {
+    const ran = mounted(folder => {
+      const file = join(folder, 'cache.db');
+      open({ path: file }).close();
+      const cache = open({ path: file });
+      fillUp(folder);
+      cache.appendEvent(event('x'.repeat(8000)));
+      rmSync(join(folder, 'ballast'));
+      cache.settle();
+      // As a kill leaves it, without its log.
+      const killed = join(dir, 'killed.db');
+      copyFileSync(file, killed);
+      assert.equal(open({ path: killed }).condition.kind, 'damaged');
+    });
+    if (!ran) t.skip('only root can mount a small disk');
+  });
+
   test('at the start of the agent is no reason to fail', t => {
     const ran = mounted(folder => {
       fillUp(folder);

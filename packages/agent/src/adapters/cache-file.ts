@@ -137,13 +137,15 @@ function isMarkedInUse(db: Db): boolean {
   return db.pragma('application_id', { simple: true }) === IN_USE;
 }
 
-/** In the file itself, not in its log. Without room for it a loss is not noticed, and nothing else is wrong. */
-export function markInUse(db: Db, mark: typeof IN_USE | typeof AT_REST = IN_USE): void {
+/** In the file itself, not in its log. False: there was no room for it; a loss is not noticed then, and nothing else is wrong. */
+export function markInUse(db: Db, mark: typeof IN_USE | typeof AT_REST = IN_USE): boolean {
   try {
     db.pragma(`application_id = ${mark}`);
     db.pragma('wal_checkpoint(TRUNCATE)');
+    return true;
   } catch (error) {
     if (troubleOf(error).kind === 'damaged') throw error;
+    return false;
   }
 }
 

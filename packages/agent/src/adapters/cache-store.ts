@@ -97,8 +97,8 @@ export function openCacheStore(path: string, owner: CacheOwner, options: CacheSt
     opened = undefined;
   };
   const mark = (which: Opened) => {
-    if (!which.isMarked) markInUse(which.db);
-    which.isMarked = true;
+    // Where there is no room for it now, the next commit may find some.
+    if (!which.isMarked) which.isMarked = markInUse(which.db);
   };
   /** What the file held of users is gone; its events, and what is known without it, are in the new one. */
   const rebuild = (from: Opened) => {
