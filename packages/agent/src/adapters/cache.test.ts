@@ -11,6 +11,7 @@ import {
   type DeviceBundle,
   type ThinmanEvent,
 } from '@thinman/protocol';
+import Database from 'better-sqlite3';
 import { DEVICE_ID, SITE_ID } from '../../../../test/support/ids.ts';
 import { manualClock } from '../../../../test/support/manual-clock.ts';
 import type { Cache, CachedLogin, Tombstone } from '../ports.ts';
@@ -144,6 +145,19 @@ test('events that were delivered are gone after a kill too, and what is committe
   assert.equal(again.cachedLogin('alice')?.user, 'alice');
   again.close();
   rmSync(killed, { recursive: true });
+});
+
+test('only what was delivered may come to the disk later: all else is flushed, also behind that', t => {
+  const pragma = t.mock.method(Database.prototype, 'pragma');
+  const modes = () =>
+    pragma.mock.calls.flatMap(({ arguments: [what] }) => (what.startsWith('synchronous') ? [what.slice(-6)] : []));
+  const one = event();
+  cache.appendEvent(one);
+  assert.deepEqual(modes(), []);
+  cache.removeEvents([one.id]);
+  assert.deepEqual(modes(), ['NORMAL', '= FULL']);
+  cache.commitLogin({ user: 'alice', save: login(), event: event() });
+  assert.equal(modes().length, 2);
 });
 
 test('the time that a grant rested on is committed with it', () => {
