@@ -21,8 +21,9 @@ import { siteOf } from '../core/site.ts';
 import { type AgentState, isDecided } from '../core/state.ts';
 import { dueAt, initialState, transition } from '../core/transition.ts';
 import type { SessionStore } from '../ports.ts';
-import { type AddressStore, createAddresses } from './addresses.ts';
+import type { AddressStore } from './addresses.ts';
 import { createAttempts } from './attempts.ts';
+import { createBeginning } from './beginning.ts';
 import { createChannelDesk } from './channel-desk.ts';
 import type { Context, Happening, RunnerPorts } from './context.ts';
 import { createEmergencyDesk, type EmergencyOutcome } from './emergency-desk.ts';
@@ -35,6 +36,7 @@ import { createLoginDesk } from './login-desk.ts';
 import { createPasswordDesk } from './password-desk.ts';
 import { createRetentionDesk } from './retention-desk.ts';
 import { createScreenDesk } from './screen-desk.ts';
+import { createServerList } from './server-list.ts';
 import { createSessionDesk } from './session-desk.ts';
 import { createSessionWatch, type OpenSession } from './session-watch.ts';
 import { statusOf } from './status.ts';
@@ -79,22 +81,16 @@ export function createRunner(options: RunnerOptions) {
   let besides: readonly ThinmanEvent[] = [];
   const listeners = new Set<() => void>();
   const awaitingDecision = new Set<() => void>();
-  let { statement } = options;
-  const addresses = createAddresses(statement, options.addresses ?? { load: () => ({}), save() {} });
-  let servers = addresses.servers();
-  /** With which each channel was opened: a list that came since says nothing of it. */
-  const channelUrls = new Map<number, string>();
-  let wasAllSilent = false;
+  const servers = createServerList(options.statement, options.addresses, () => {
+    client.reset();
+    options.channels.reset();
+  });
   let timings: AgentTimings = cache.deviceBundle()?.timings ?? DEFAULT_AGENT_TIMINGS;
   /** What the site calls it: another name than at enrolment, once it has taken another machine's place. */
   let deviceBundle = cache.deviceBundle();
   let deviceName = deviceBundle?.device.name ?? identity.name;
   let isDraining = false;
   let cancelTimer = () => {};
-  /** Nobody has been told yet that it is ready: what happens until then is written behind that (ADR 0113). */
-  let isStarting = true;
-  /** What happened until then is on the disk. */
-  let isSettled = false;
   let told = '';
   /** Logins on the disk, words about them, or the rules by which they stay. */
   let isHeldTouched = true;
@@ -107,10 +103,10 @@ export function createRunner(options: RunnerOptions) {
   const context: Context = {
     ...options,
     ...{ keyring: createKeyring(options.hasher), time, nowMs, newId },
-    attempts: createAttempts(clock, name => servers.get(name), defect),
+    attempts: createAttempts(clock, servers.server, defect),
     state: () => state,
     dispatch,
-    server: name => servers.get(name),
+    server: servers.server,
     record,
     defect,
     toldByAppliers: options.toldByAppliers ?? false,
@@ -120,7 +116,14 @@ export function createRunner(options: RunnerOptions) {
     store: options.sessions,
     deviceBundle: () => deviceBundle,
     request: (user, password) => logins.request(newId(), user, password),
-    isSettled: () => isSettled,
+    isSettled: () => beginning.isSettled(),
+  });
+  const beginning = createBeginning({
+    write: () => withoutFail(() => cache.settle()),
+    // Who worked here before a boot is forgotten once that is told.
+    onSettled: () => withoutFail(screen.keep),
+    behind: behindAnswer,
+    isOver: () => state.phase === 'stopped',
   });
   let judgedMs = clock.monotonicMs();
   let state: AgentState = initialState(siteOf(options.statement), {
@@ -136,8 +139,7 @@ export function createRunner(options: RunnerOptions) {
     channels.sayHelloAgain();
   });
   const emergency = createEmergencyDesk(context);
-  const primary = () => [...servers.values()].find(({ role }) => role === 'primary');
-  const passwords = createPasswordDesk(context, grants, primary);
+  const passwords = createPasswordDesk(context, grants, servers.primary);
   const logins = createLoginDesk(context, grants, emergency, passwords);
   const sessions = createSessionDesk(context, grants);
   const retention = createRetentionDesk(context, {
@@ -151,7 +153,7 @@ export function createRunner(options: RunnerOptions) {
     context,
     retention,
     { agentVersion: options.agentVersion, ...(options.facts !== undefined && { facts: options.facts }) },
-    offered => options.onSite?.(statement, offered),
+    offered => options.onSite?.(servers.statement(), offered),
   );
   const keeping = createKeepingDesk(context, sessions, channels, takeDeviceBundle);
   const watch = createSessionWatch(context, session => options.onSession?.(session));
@@ -195,7 +197,7 @@ export function createRunner(options: RunnerOptions) {
 
   function followUp(): void {
     settleHeld();
-    followAddresses();
+    servers.follow(state.connectivity);
     watch.look();
     screen.look();
     tell();
@@ -265,7 +267,7 @@ export function createRunner(options: RunnerOptions) {
             ? options.channels.readyz(target, searchConnectMs(timings), signal)
             : (channels.probe(server, signal) ?? client.readyz(target, signal)),
         answer => {
-          const target = servers.get(server);
+          const target = servers.server(server);
           const roundTripMs = target === undefined ? undefined : client.roundTripMs(target);
           const facts = heard(answer, status => (status.name === server ? { state: status.state } : undefined));
           dispatch({ kind: 'probeAnswered', attempt, server, answer: facts, roundTripMs });
@@ -274,8 +276,7 @@ export function createRunner(options: RunnerOptions) {
     },
     cancel: ({ attempt }) => attempts.cancel(attempt),
     openChannel(effect) {
-      const url = servers.get(effect.server)?.url;
-      if (url !== undefined) channelUrls.set(effect.channel, url);
+      servers.opening(effect.channel, effect.server);
       channels.openChannel(effect);
     },
     closeChannel: channels.closeChannel,
@@ -343,11 +344,7 @@ export function createRunner(options: RunnerOptions) {
     saveStatement(which) {
       const taken = channels.statementSeen(which);
       if (taken === undefined) return;
-      statement = taken.statement;
-      addresses.adopt(statement);
-      servers = addresses.servers();
-      client.reset();
-      options.channels.reset();
+      servers.adopt(taken.statement);
       // Last: one that a full disk does not take is in force all the same; after a restart a server gives it again.
       identityStore.saveStatement(taken.signed);
     },
@@ -360,7 +357,7 @@ export function createRunner(options: RunnerOptions) {
   }
 
   function record(type: string, data: Readonly<Record<string, unknown>>, user?: string): void {
-    cache.appendEvent(eventOf(type, data, user), isStarting ? 'later' : 'now');
+    cache.appendEvent(eventOf(type, data, user), beginning.isUnderWay() ? 'later' : 'now');
     if (!isDraining || state.delivery.kind === 'idle') dispatch({ kind: 'eventRecorded' });
   }
 
@@ -368,51 +365,11 @@ export function createRunner(options: RunnerOptions) {
     return { id: newId(), type, at: nowMs(), ...(user !== undefined && { user }), data };
   }
 
-  /** What happened until it was ready goes to the disk. */
-  function settle(): void {
-    isStarting = false;
-    withoutFail(() => cache.settle());
-    isSettled = true;
-    withoutFail(screen.keep);
-  }
-
-  /** Whether it is ready or not: what comes of it is on the disk before they are told, and behind what came before. */
-  function somebodyAsks(): void {
-    if (!isSettled) settle();
-  }
-
-  /** That it is ready is being told: what happened until now is written behind that, and what happens later at once. */
-  function begun(): void {
-    if (!isStarting) return;
-    isStarting = false;
-    behindAnswer(() => {
-      if (state.phase !== 'stopped' && !isSettled) settle();
-    });
-  }
-
   function takeDeviceBundle(bundle: DeviceBundle): void {
     timings = bundle.timings;
     deviceBundle = bundle;
     deviceName = bundle.device.name;
     options.onDeviceBundle?.(bundle);
-  }
-
-  /** A list with new addresses is tried: while nobody answers there, also where somebody did. */
-  function followAddresses(): void {
-    const { connectivity } = state;
-    if (connectivity.kind === 'connected') {
-      const url = channelUrls.get(connectivity.channel);
-      if (url === undefined) return;
-      addresses.answered(connectivity.server, url);
-      channelUrls.clear();
-    }
-    const isAllSilent = connectivity.kind === 'disconnected' && connectivity.search.kind === 'waiting';
-    if (isAllSilent && !wasAllSilent && addresses.allSilent()) {
-      servers = addresses.servers();
-      client.reset();
-      options.channels.reset();
-    }
-    wasAllSilent = isAllSilent;
   }
 
   /** A session of this user goes on under the new password; until it has it, words about the old one end nothing. */
@@ -445,7 +402,7 @@ export function createRunner(options: RunnerOptions) {
 
   /** Listeners hear of what `status` tells, and of nothing else. */
   function tell(): void {
-    if (isDecided(state)) begun();
+    if (isDecided(state)) beginning.begun();
     if (awaitingDecision.size > 0 && isDecided(state)) {
       for (const listener of awaitingDecision) listener();
       awaitingDecision.clear();
@@ -466,8 +423,8 @@ export function createRunner(options: RunnerOptions) {
     /** An event of the device's own, beside those of the machine. */
     record: (type: DeviceEventType, data: Readonly<Record<string, unknown>>, user?: string) => record(type, data, user),
     /** The newest that is valid. */
-    statement: () => statement,
-    primary,
+    statement: servers.statement,
+    primary: servers.primary,
     /** Calls `listener` once the first connection was made, or every server is known not to answer. Returns how to stop. */
     onDecided(listener: () => void): () => void {
       if (isDecided(state)) queueMicrotask(listener);
@@ -481,24 +438,24 @@ export function createRunner(options: RunnerOptions) {
       screen.start();
     },
     /** Nobody waits any longer for the word that it is ready. */
-    begun,
+    begun: beginning.begun,
     login(user: string, password: string): Promise<LoginResult> {
-      somebodyAsks();
+      beginning.somebodyAsks();
       return screen.login(user, password);
     },
     lock: screen.lock,
     unlock(password: string): Promise<LoginResult | undefined> {
-      somebodyAsks();
+      beginning.somebodyAsks();
       return screen.unlock(password);
     },
     mayEnd: screen.mayEnd,
     emergency(user: string, code: string | undefined): EmergencyOutcome {
-      somebodyAsks();
+      beginning.somebodyAsks();
       return emergency.call(user, code);
     },
     changePassword,
     logout(): void {
-      somebodyAsks();
+      beginning.somebodyAsks();
       dispatch({ kind: 'logoutRequested' });
     },
     activity: screen.activity,
@@ -510,7 +467,7 @@ export function createRunner(options: RunnerOptions) {
     },
     /** Ends everything under way. Nothing happens afterwards. */
     stop(): void {
-      settle();
+      beginning.settle();
       screen.stop();
       dispatch({ kind: 'stopRequested' });
       cancelTimer();
