@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import {
+import fs, {
   closeSync,
   copyFileSync,
   existsSync,
@@ -14,6 +14,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -157,6 +158,37 @@ describe('replica', () => {
       assert.equal(replica.setAside(), undefined);
       assert.deepEqual(names(), ['alice']);
       assert.deepEqual(indexes(), ours);
+    });
+
+    it('is empty as before, and takes the next feed, when the file of a large one cannot take its place', t => {
+      const many = Array.from({ length: 1_500 }, (_, at) => object(`user-${at}`));
+      const rename = t.mock.method(fs, 'renameSync', () => {
+        throw Object.assign(new Error('EPERM'), { code: 'EPERM' });
+      });
+      syncBuiltinESMExports();
+      try {
+        assert.throws(() => replica.apply(full(siteAt(3), ...many)), { code: 'EPERM' });
+      } finally {
+        rename.mock.restore();
+        syncBuiltinESMExports();
+      }
+      assert.equal(replica.position(), undefined);
+      assert.equal(replica.get('User', 'user-7'), undefined);
+      // Few enough to be put into the file that is open.
+      replica.apply(full(siteAt(4), object('alice')));
+      assert.deepEqual(names(), ['alice']);
+      replica.close();
+      replica = open();
+      assert.equal(replica.setAside(), undefined);
+      assert.deepEqual(names(), ['alice']);
+    });
+
+    it('has one row of a name after a full feed as well: what lives and what is deleted are not both there', () => {
+      replica.apply(full(siteAt(1), object('alice')));
+      assert.throws(() => replica.apply(full(siteAt(2), object('bob'), object('bob', { deleted: true }))));
+      assert.throws(() => replica.apply(full(siteAt(2), object('bob'), object('bob'))));
+      assert.deepEqual(names(), ['alice']);
+      assert.equal(replica.position()?.commitId, 'commit-1');
     });
 
     it('is on disk when apply returns, with its position', () => {

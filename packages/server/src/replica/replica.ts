@@ -105,9 +105,15 @@ export function openReplica(path: string, options: ReplicaOptions): OpenReplica 
     const { change, digest } = makeWhole(feed);
     const { setAside } = store;
     store.handle.close();
-    removeDatabase(path);
-    renameSync(draft, path);
-    store = { ...openStore(path, { clock, siteId, known: digest }), setAside };
+    let known: Digest | undefined;
+    try {
+      removeDatabase(path);
+      renameSync(draft, path);
+      known = digest;
+    } finally {
+      // Where that failed, an empty one again: a closed one would take nothing any more.
+      store = { ...openStore(path, { clock, siteId, known }), setAside };
+    }
     return change;
   }
 
