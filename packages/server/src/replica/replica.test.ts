@@ -17,7 +17,7 @@ import fs, {
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, it } from 'node:test';
+import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
 import Database from 'better-sqlite3';
 import { mountSmallDisk, NO_DISK } from '../../../../test/support/disk.ts';
 import { manualClock } from '../../../../test/support/manual-clock.ts';
@@ -160,27 +160,42 @@ describe('replica', () => {
       assert.deepEqual(indexes(), ours);
     });
 
-    it('is empty as before, and takes the next feed, when the file of a large one cannot take its place', t => {
-      const many = Array.from({ length: 1_500 }, (_, at) => object(`user-${at}`));
-      const rename = t.mock.method(fs, 'renameSync', () => {
-        throw Object.assign(new Error('EPERM'), { code: 'EPERM' });
-      });
-      syncBuiltinESMExports();
-      try {
-        assert.throws(() => replica.apply(full(siteAt(3), ...many)), { code: 'EPERM' });
-      } finally {
-        rename.mock.restore();
+    describe('when the file of a large feed cannot take its place', () => {
+      const fails = (t: TestContext, meddle = () => {}) => {
+        const many = Array.from({ length: 1_500 }, (_, at) => object(`user-${at}`));
+        const rename = t.mock.method(fs, 'renameSync', () => {
+          meddle();
+          throw Object.assign(new Error('EPERM'), { code: 'EPERM' });
+        });
         syncBuiltinESMExports();
-      }
-      assert.equal(replica.position(), undefined);
-      assert.equal(replica.get('User', 'user-7'), undefined);
-      // Few enough to be put into the file that is open.
-      replica.apply(full(siteAt(4), object('alice')));
-      assert.deepEqual(names(), ['alice']);
-      replica.close();
-      replica = open();
-      assert.equal(replica.setAside(), undefined);
-      assert.deepEqual(names(), ['alice']);
+        try {
+          assert.throws(() => replica.apply(full(siteAt(3), ...many)), { code: 'EPERM' });
+        } finally {
+          rename.mock.restore();
+          syncBuiltinESMExports();
+        }
+        assert.equal(replica.position(), undefined);
+      };
+      const takesFew = () => {
+        // Few enough to be put into the file that is open.
+        replica.apply(full(siteAt(4), object('alice')));
+        assert.deepEqual(names(), ['alice']);
+        replica.close();
+        replica = open();
+        assert.equal(replica.setAside(), undefined);
+        assert.deepEqual(names(), ['alice']);
+      };
+
+      it('is empty as before, and takes the next one', t => {
+        fails(t);
+        assert.equal(replica.get('User', 'user-7'), undefined);
+        takesFew();
+      });
+
+      it('takes the next one as well where none can be opened at once', t => {
+        fails(t, () => mkdirSync(path, { recursive: true }));
+        takesFew();
+      });
     });
 
     it('has one row of a name after a full feed as well: what lives and what is deleted are not both there', () => {

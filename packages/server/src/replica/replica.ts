@@ -104,6 +104,8 @@ export function openReplica(path: string, options: ReplicaOptions): OpenReplica 
   function fillAnew(feed: Feed): AppliedChange | undefined {
     const { change, digest } = makeWhole(feed);
     const { setAside } = store;
+    // Until another one is open: if none can be, the next full feed begins anew.
+    damaged = true;
     store.handle.close();
     let known: Digest | undefined;
     try {
@@ -113,6 +115,7 @@ export function openReplica(path: string, options: ReplicaOptions): OpenReplica 
     } finally {
       // Where that failed, an empty one again: a closed one would take nothing any more.
       store = { ...openStore(path, { clock, siteId, known }), setAside };
+      damaged = false;
     }
     return change;
   }
