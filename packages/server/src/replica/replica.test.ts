@@ -160,6 +160,31 @@ describe('replica', () => {
       assert.deepEqual(indexes(), ours);
     });
 
+    it('keeps the indexes of the release before where the disk has no room for others, and takes none of that room', t => {
+      using disk = mountSmallDisk(dir, 'disk');
+      if (disk === undefined) return t.skip(NO_DISK);
+      const file = join(disk.folder, 'replica.db');
+      const openSmall = () => openReplica(file, { clock: manualClock(), siteId: SITE_ID });
+      const first = openSmall();
+      first.apply(full(siteAt(3), ...Array.from({ length: 10_000 }, (_, at) => object(`user-${at}`))));
+      first.close();
+      const edit = new Database(file);
+      const named = "SELECT name FROM sqlite_schema WHERE type = 'index'";
+      for (const name of edit.prepare<[], string>(named).pluck().all()) edit.exec(`DROP INDEX ${name}`);
+      edit.exec('CREATE UNIQUE INDEX objects_by_name ON objects (kind, name)');
+      edit.close();
+      const ROOM_BYTES = 512 * 1024;
+      disk.fill(ROOM_BYTES);
+      const small = openSmall();
+      assert.equal(small.setAside(), undefined);
+      assert.equal(small.get('User', 'user-7')?.name, 'user-7');
+      const log = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+      assert.ok(log < ROOM_BYTES / 4, `${log} bytes of the log`);
+      small.apply(incremental(siteAt(4), object('user-7', { body: { is: 'another' } })));
+      assert.deepEqual(small.get('User', 'user-7')?.body, { is: 'another' });
+      small.close();
+    });
+
     describe('when the file of a large feed cannot take its place', () => {
       const fails = (t: TestContext, meddle = () => {}) => {
         const many = Array.from({ length: 1_500 }, (_, at) => object(`user-${at}`));
