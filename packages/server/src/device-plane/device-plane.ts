@@ -17,7 +17,7 @@ import {
 } from '@thinman/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { HttpApp } from '../http/codec.ts';
-import { type Outcome, refusingTrouble } from '../http/outcome.ts';
+import { type Outcome, refused, refusingTrouble } from '../http/outcome.ts';
 import { devicePeer, isExpiredOfSite } from '../http/peer.ts';
 import { sendProblemDocument } from '../http/problems.ts';
 import { requireProtocol } from '../http/protocol-check.ts';
@@ -48,6 +48,8 @@ import { createTurnstile } from './turnstile.ts';
 import { createVouch } from './vouch.ts';
 
 const NOT_MODIFIED = 304;
+/** A line that one device has filled is over in a few turns; it asks without waiting for answers. */
+const LINE_RETRY_AFTER_MS = 1_000;
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const UNIX_MS = /^\d{1,15}$/;
@@ -195,11 +197,16 @@ export function createDevicePlane(deps: DeviceDeps, randomUuid: () => string): D
     );
   }
 
-  /** What takes signatures. Before anything else is done for it, it waits for its turn: nothing then rests on what has changed meanwhile. */
+  /** What takes signatures. Who is nobody here is refused at once, and keeps no device waiting. */
   async function dearRoutes(app: HttpApp): Promise<void> {
     const turnstile = createTurnstile();
-    app.addHook('onRequest', (_request, _reply, go) => turnstile.pass(go));
     app.addHook('onRequest', requireProtocol);
+    app.addHook('onRequest', gate.onRequest);
+    app.addHook('onRequest', (request, reply, go) => {
+      if (turnstile.pass(gate.deviceOf(request).uid, go)) return;
+      answer(reply, refused('overloaded', { retryAfterMs: LINE_RETRY_AFTER_MS }));
+    });
+    // Once more: nothing rests on what was so before the wait.
     app.addHook('onRequest', gate.onRequest);
 
     app.post('/v1/login', { schema: { body: LoginRequest } }, async (request, reply) => {

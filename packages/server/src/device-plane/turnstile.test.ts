@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createTurnstile } from './turnstile.ts';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { createTurnstile, WAITING_OF_ONE } from './turnstile.ts';
 
 /** Turns of an event loop that are taken by hand. */
 function loop() {
@@ -21,7 +23,7 @@ function three() {
   const turnstile = createTurnstile(3, nextTurn);
   const passed: number[] = [];
   const come = (from: number, to: number) => {
-    for (let one = from; one <= to; one++) turnstile.pass(() => passed.push(one));
+    for (let one = from; one <= to; one++) turnstile.pass('somebody', () => passed.push(one));
   };
   return { come, passed, turn, isQuiet };
 }
@@ -66,9 +68,9 @@ test('who asks for more when its turn has come is counted in that turn', () => {
   const { nextTurn, turn } = loop();
   const turnstile = createTurnstile(2, nextTurn);
   const passed: string[] = [];
-  const again = (name: string) => turnstile.pass(() => passed.push(name));
+  const again = (name: string) => turnstile.pass('somebody', () => passed.push(name));
   for (const name of ['a', 'b', 'c', 'd']) {
-    turnstile.pass(() => {
+    turnstile.pass('somebody', () => {
       passed.push(name);
       again(`${name}, again`);
     });
@@ -76,4 +78,43 @@ test('who asks for more when its turn has come is counted in that turn', () => {
   assert.deepEqual(passed, ['a', 'a, again']);
   turn();
   assert.deepEqual(passed, ['a', 'a, again', 'b', 'c']);
+});
+
+test('so many of one wait and no more, and others after them', () => {
+  const { nextTurn, turn, isQuiet } = loop();
+  const turnstile = createTurnstile(2, nextTurn);
+  const passed: string[] = [];
+  const come = (whose: string) => turnstile.pass(whose, () => passed.push(whose));
+  const taken = Array.from({ length: WAITING_OF_ONE + 5 }, () => come('a'));
+  assert.equal(taken.filter(is => is).length, 2 + WAITING_OF_ONE);
+  assert.equal(taken.at(-1), false);
+  assert.equal(come('b'), true);
+  turn();
+  // Two of its places are free again.
+  assert.deepEqual([come('a'), come('a'), come('a')], [true, true, false]);
+  while (!isQuiet()) turn();
+  assert.equal(passed.length, 2 + WAITING_OF_ONE + 1 + 2);
+  assert.equal(passed.at(-3), 'b');
+});
+
+test('keeps nothing of who has passed, while others wait without an end', async () => {
+  const { nextTurn, turn } = loop();
+  const turnstile = createTurnstile(2, nextTurn);
+  setFlagsFromString('--expose-gc');
+  const collect: () => void = runInNewContext('gc');
+  const passed: WeakRef<object>[] = [];
+  const come = () => {
+    const request = {};
+    turnstile.pass('somebody', () => void passed.push(new WeakRef(request)));
+  };
+  for (let one = 0; one < 6; one++) come();
+  for (let turns = 0; turns < 50; turns++) {
+    turn();
+    for (let one = 0; one < 2; one++) come();
+  }
+  // What was made in this turn is held by WeakRef until it ends.
+  await new Promise(resolve => setImmediate(resolve));
+  collect();
+  assert.equal(passed.length, 102);
+  assert.equal(passed.filter(request => request.deref() !== undefined).length, 0);
 });

@@ -5,9 +5,18 @@
  */
 export const DEAR_A_TURN = 8;
 
+/**
+ * Of one device: as many as it may have connections (`connection-limits.ts`), each of which asks one thing at a time. Who asks without waiting
+ * for answers would else fill the line, and memory: before there is an answer nothing slows down the reading of what was sent.
+ */
+export const WAITING_OF_ONE = 32;
+
 export type Turnstile = {
-  /** Called when its turn has come, in the order of the calls: at once, where few are there. */
-  pass(go: () => void): void;
+  /**
+   * Called when its turn has come, in the order of the calls: at once, where few are there. false: it never is, for too many
+   * of this one wait already.
+   */
+  pass(whose: string, go: () => void): boolean;
 };
 
 /** `nextTurn`: after what has come in meanwhile was looked at. */
@@ -15,9 +24,9 @@ export function createTurnstile(
   perTurn = DEAR_A_TURN,
   nextTurn: (action: () => void) => void = setImmediate,
 ): Turnstile {
-  /** Those from `next` on wait. */
-  let waiting: (() => void)[] = [];
-  let next = 0;
+  /** Nothing of who has passed: in a storm somebody waits all the time. */
+  const waiting: { readonly whose: string; readonly go: () => void }[] = [];
+  const waitingOf = new Map<string, number>();
   let passed = 0;
 
   function pass(go: () => void): void {
@@ -27,20 +36,25 @@ export function createTurnstile(
 
   function turn(): void {
     passed = 0;
-    const end = Math.min(next + perTurn, waiting.length);
-    const some = waiting.slice(next, end);
-    next = end;
-    if (next === waiting.length) {
-      waiting = [];
-      next = 0;
+    for (const { whose, go } of waiting.splice(0, perTurn)) {
+      const others = (waitingOf.get(whose) ?? 0) - 1;
+      if (others > 0) waitingOf.set(whose, others);
+      else waitingOf.delete(whose);
+      pass(go);
     }
-    for (const go of some) pass(go);
   }
 
   return {
-    pass(go) {
-      if (waiting.length === 0 && passed < perTurn) pass(go);
-      else waiting.push(go);
+    pass(whose, go) {
+      if (waiting.length === 0 && passed < perTurn) {
+        pass(go);
+        return true;
+      }
+      const others = waitingOf.get(whose) ?? 0;
+      if (others >= WAITING_OF_ONE) return false;
+      waitingOf.set(whose, others + 1);
+      waiting.push({ whose, go });
+      return true;
     },
   };
 }

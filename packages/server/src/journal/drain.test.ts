@@ -269,6 +269,23 @@ describe('drain', () => {
   });
 
   describe('stopping', () => {
+    it('begins no batch when it is stopped while others have their turn', async () => {
+      journal.append(...events(5));
+      const turns: (() => void)[] = [];
+      const drain = start({ batchEvents: () => 3, nextTurn: () => new Promise(resolve => void turns.push(resolve)) });
+      await clock.advance(0);
+      let ended = false;
+      const stopped = drain.stop().then(() => {
+        ended = true;
+      });
+      drain.wake();
+      await clock.advance(0);
+      assert.equal(ended, false);
+      turns[0]?.();
+      await stopped;
+      assert.deepEqual(sizes(), [3]);
+    });
+
     it('ends the batch under way, and begins no other', async () => {
       const under = Promise.withResolvers<Delivery>();
       answer = () => under.promise;

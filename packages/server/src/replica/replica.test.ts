@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import {
+import fs, {
   closeSync,
   copyFileSync,
   existsSync,
@@ -14,9 +14,10 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, it } from 'node:test';
+import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
 import Database from 'better-sqlite3';
 import { mountSmallDisk, NO_DISK } from '../../../../test/support/disk.ts';
 import { manualClock } from '../../../../test/support/manual-clock.ts';
@@ -157,6 +158,77 @@ describe('replica', () => {
       assert.equal(replica.setAside(), undefined);
       assert.deepEqual(names(), ['alice']);
       assert.deepEqual(indexes(), ours);
+    });
+
+    it('keeps the indexes of the release before where the disk has no room for others, and takes none of that room', t => {
+      using disk = mountSmallDisk(dir, 'disk');
+      if (disk === undefined) return t.skip(NO_DISK);
+      const file = join(disk.folder, 'replica.db');
+      const openSmall = () => openReplica(file, { clock: manualClock(), siteId: SITE_ID });
+      const first = openSmall();
+      first.apply(full(siteAt(3), ...Array.from({ length: 10_000 }, (_, at) => object(`user-${at}`))));
+      first.close();
+      const edit = new Database(file);
+      const named = "SELECT name FROM sqlite_schema WHERE type = 'index'";
+      for (const name of edit.prepare<[], string>(named).pluck().all()) edit.exec(`DROP INDEX ${name}`);
+      edit.exec('CREATE UNIQUE INDEX objects_by_name ON objects (kind, name)');
+      edit.close();
+      const ROOM_BYTES = 512 * 1024;
+      disk.fill(ROOM_BYTES);
+      const small = openSmall();
+      assert.equal(small.setAside(), undefined);
+      assert.equal(small.get('User', 'user-7')?.name, 'user-7');
+      const log = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+      assert.ok(log < ROOM_BYTES / 4, `${log} bytes of the log`);
+      small.apply(incremental(siteAt(4), object('user-7', { body: { is: 'another' } })));
+      assert.deepEqual(small.get('User', 'user-7')?.body, { is: 'another' });
+      small.close();
+    });
+
+    describe('when the file of a large feed cannot take its place', () => {
+      const fails = (t: TestContext, meddle = () => {}) => {
+        const many = Array.from({ length: 1_500 }, (_, at) => object(`user-${at}`));
+        const rename = t.mock.method(fs, 'renameSync', () => {
+          meddle();
+          throw Object.assign(new Error('EPERM'), { code: 'EPERM' });
+        });
+        syncBuiltinESMExports();
+        try {
+          assert.throws(() => replica.apply(full(siteAt(3), ...many)), { code: 'EPERM' });
+        } finally {
+          rename.mock.restore();
+          syncBuiltinESMExports();
+        }
+        assert.equal(replica.position(), undefined);
+      };
+      const takesFew = () => {
+        // Few enough to be put into the file that is open.
+        replica.apply(full(siteAt(4), object('alice')));
+        assert.deepEqual(names(), ['alice']);
+        replica.close();
+        replica = open();
+        assert.equal(replica.setAside(), undefined);
+        assert.deepEqual(names(), ['alice']);
+      };
+
+      it('is empty as before, and takes the next one', t => {
+        fails(t);
+        assert.equal(replica.get('User', 'user-7'), undefined);
+        takesFew();
+      });
+
+      it('takes the next one as well where none can be opened at once', t => {
+        fails(t, () => mkdirSync(path, { recursive: true }));
+        takesFew();
+      });
+    });
+
+    it('has one row of a name after a full feed as well: what lives and what is deleted are not both there', () => {
+      replica.apply(full(siteAt(1), object('alice')));
+      assert.throws(() => replica.apply(full(siteAt(2), object('bob'), object('bob', { deleted: true }))));
+      assert.throws(() => replica.apply(full(siteAt(2), object('bob'), object('bob'))));
+      assert.deepEqual(names(), ['alice']);
+      assert.equal(replica.position()?.commitId, 'commit-1');
     });
 
     it('is on disk when apply returns, with its position', () => {

@@ -104,10 +104,19 @@ export function openReplica(path: string, options: ReplicaOptions): OpenReplica 
   function fillAnew(feed: Feed): AppliedChange | undefined {
     const { change, digest } = makeWhole(feed);
     const { setAside } = store;
+    // Until another one is open: if none can be, the next full feed begins anew.
+    damaged = true;
     store.handle.close();
-    removeDatabase(path);
-    renameSync(draft, path);
-    store = { ...openStore(path, { clock, siteId, known: digest }), setAside };
+    let known: Digest | undefined;
+    try {
+      removeDatabase(path);
+      renameSync(draft, path);
+      known = digest;
+    } finally {
+      // Where that failed, an empty one again: a closed one would take nothing any more.
+      store = { ...openStore(path, { clock, siteId, known }), setAside };
+      damaged = false;
+    }
     return change;
   }
 

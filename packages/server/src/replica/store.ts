@@ -117,6 +117,10 @@ function prepareWrites(handle: Database.Database, clock: StoreOptions['clock'], 
        AND (kind <> 'Device' OR coalesce(json_extract(system, '$.certificateExpiresAt'), 0) <= ?)`,
   );
   const forget = handle.prepare('DELETE FROM objects WHERE rowid = ?');
+  const twin = handle.prepare(
+    `SELECT 1 FROM objects gone WHERE deleted = 1 AND EXISTS
+       (SELECT 1 FROM objects live WHERE live.kind = gone.kind AND live.name = gone.name AND live.deleted = 0) LIMIT 1`,
+  );
   /** Of the objects, as they are committed. */
   let digest = start;
   let forgotten: number | undefined;
@@ -133,6 +137,8 @@ function prepareWrites(handle: Database.Database, clock: StoreOptions['clock'], 
     }
     filler.end();
     makeIndexes(handle);
+    // Of either alone its index says so.
+    if (twin.get() !== undefined) throw new Error('a feed has a name twice, alive and deleted');
   }
 
   function put(row: ObjectRow, next: Digest): void {

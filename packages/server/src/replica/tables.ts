@@ -81,5 +81,15 @@ export function addIndexes(handle: Database.Database): void {
     })();
   } catch (error) {
     if (troubleOf(error) === undefined) throw error;
+    giveBackLog(handle);
+  }
+}
+
+/** What did not fit has left a log of all the room that there was: others need that. */
+function giveBackLog(handle: Database.Database): void {
+  try {
+    handle.pragma('wal_checkpoint(TRUNCATE)');
+  } catch (error) {
+    if (troubleOf(error) === undefined) throw error;
   }
 }
