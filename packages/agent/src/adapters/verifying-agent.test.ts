@@ -51,11 +51,8 @@ async function make(options: { readonly idleMs?: number; readonly hint?: number;
     { most: 2, idleMs: options.idleMs ?? LONG_MS },
   );
   open.push({ lab, agent });
-  const ask = async () => {
-    const outcome = await exchange(agent, url, {
-      ...{ method: 'GET', path: '/' },
-      signal: AbortSignal.timeout(PATIENCE_MS),
-    });
+  const ask = async (signal = AbortSignal.timeout(PATIENCE_MS)) => {
+    const outcome = await exchange(agent, url, { method: 'GET', path: '/', signal });
     return outcome.kind === 'failed' ? outcome.reason : outcome.status;
   };
   return { lab, agent, sockets, ask };
@@ -80,10 +77,23 @@ test('an idle connection is ended before the server does, which says how long it
 
 test('at most so many idle connections are kept', async () => {
   const { ask, sockets } = await make();
-  assert.deepEqual(await Promise.all(Array.from({ length: 5 }, ask)), Array(5).fill(200));
+  assert.deepEqual(await Promise.all(Array.from({ length: 5 }, () => ask())), Array(5).fill(200));
   await waitFor('the others to end', () => sockets.filter(({ destroyed }) => !destroyed).length === 2 || undefined);
   await Promise.all([ask(), ask()]);
   assert.equal(sockets.length, 5);
+});
+
+test('a connection over which nothing was asked, as whoever wanted it gave up meanwhile, is not kept', async () => {
+  const { ask, sockets } = await make();
+  const giveUp = new AbortController();
+  const asked = ask(giveUp.signal);
+  await nextTurn();
+  giveUp.abort();
+  assert.equal(await asked, 'aborted');
+  await waitFor('the connection to be made', () => sockets.length === 1 || undefined);
+  await ended(sockets[0]);
+  assert.equal(await ask(), 200);
+  assert.equal(sockets.length, 2);
 });
 
 test('once retired, what is idle ends at once, and what is under way with its answer', async () => {

@@ -51,6 +51,15 @@ export class VerifyingAgent extends Agent {
     this.#connecting.add(giveUp);
   }
 
+  /**
+   * Of a connection over which nothing was asked, as whoever wanted it gave up meanwhile, the server says nothing of how long it keeps it: it
+   * would be cut in the moment in which the next login is sent over it.
+   */
+  override keepSocketAlive(socket: Duplex): boolean {
+    // Node's types have it return nothing; it does.
+    return (socket as TLSSocket).bytesWritten > 0 && (super.keepSocketAlive(socket) as unknown as boolean);
+  }
+
   /** Connections that are being made are not waited for any more. */
   giveUp(): void {
     for (const giveUp of [...this.#connecting]) giveUp();

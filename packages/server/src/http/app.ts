@@ -2,7 +2,7 @@ import { createServer as createHttpServer, type Server } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { SecureVersion, TlsOptions } from 'node:tls';
-import { MAX_BODY_BYTES, PROBLEM_CONTENT_TYPE, problem } from '@thinman/protocol';
+import { MAX_BODY_BYTES, PROBLEM_CONTENT_TYPE, type Problem, problem } from '@thinman/protocol';
 import fastify, { type FastifyReply, type FastifyServerFactoryHandler } from 'fastify';
 import type { Logger } from 'pino';
 import { type HttpApp, useCodec } from './codec.ts';
@@ -135,7 +135,7 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
     socket.destroy();
     return;
   }
-  const document = problem(error.code === 'HPE_HEADER_OVERFLOW' ? 'too_large' : 'bad_request');
+  const document = problemOfClient(error.code);
   const body = JSON.stringify(document);
   const head = [
     `HTTP/1.1 ${document.status} Refused`,
@@ -144,4 +144,11 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
     'connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}
+
+function problemOfClient(code: string | undefined): Problem {
+  // Of a connection that was silent as well: who asks in that very moment takes this for the answer, and has not asked badly.
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
+    return problem('overloaded', { detail: 'The request did not come in time.' });
+  return problem(code === 'HPE_HEADER_OVERFLOW' ? 'too_large' : 'bad_request');
 }
