@@ -24,7 +24,7 @@ export function createAdministrator(
     const name = `group-${++made}`;
     const startMs = Date.now();
     const { code, stdout } = await apply(primary, `{ kind: DeviceGroup, name: ${name}, body: {} }`);
-    const generation = code === 0 ? Number(/^generation \d+\.(\d+)/m.exec(stdout)?.[1]) : undefined;
+    const generation = code === 0 ? committedIn(stdout) : undefined;
     if (code === 0) history.groups.add(name);
     history.writes.push({ what: `apply ${name}`, generation, startMs, endMs: Date.now() });
   }
@@ -46,8 +46,8 @@ export function createAdministrator(
     states.set(name, state);
     const said = `user ${name}: ${state.disabled ? 'disabled' : 'enabled'}, ${state.password}`;
     while (!signal.aborted) {
-      const { code } = await apply(primary, userYaml({ name, password: state.password }, state.disabled));
-      const generation = code === 0 ? await generationOf(name) : undefined;
+      const { code, stdout } = await apply(primary, userYaml({ name, password: state.password }, state.disabled));
+      const generation = code === 0 ? await generationOf(name, committedIn(stdout)) : undefined;
       if (generation !== undefined) {
         const write = { what: said, generation, startMs, endMs: Date.now() };
         history.writes.push(write);
@@ -59,7 +59,10 @@ export function createAdministrator(
     history.writes.push({ what: said, generation: undefined, startMs, endMs: Date.now() });
   }
 
-  async function generationOf(name: string): Promise<number | undefined> {
+  /** undefined: it is not known now, as of a Primary whose disk takes nothing: it has committed what its replica lacks. */
+  async function generationOf(name: string, committed: number): Promise<number | undefined> {
+    const { generation = -1 } = (await primary.status().catch(() => undefined)) ?? {};
+    if (generation < committed) return undefined;
     const { code, stdout } = await primary.thinman(['get', 'User', name, '-o', 'json']);
     if (code !== 0) return undefined;
     return (JSON.parse(stdout) as { generation: number }[])[0]?.generation;
@@ -85,3 +88,6 @@ export function createAdministrator(
     },
   };
 }
+
+/** What `apply` says of the site. */
+const committedIn = (stdout: string) => Number(/^generation \d+\.(\d+)/m.exec(stdout)?.[1]);
