@@ -26,6 +26,8 @@ export type NemesisOptions = {
   readonly redundancy?: 'half' | 'full';
   /** Light devices beside the three real ones (`test/fleet`). Default: DEFAULT_CROWD. */
   readonly devices?: number | undefined;
+  /** Disks of servers fill up as well, where this may mount some. Default: yes. */
+  readonly fullDisks?: boolean;
   /** With the product's own waits, in place of short ones. */
   readonly fullLength?: boolean;
   readonly say?: (line: string) => void;
@@ -80,7 +82,7 @@ export async function runNemesis(options: NemesisOptions): Promise<Seen> {
 /** The servers' folders are on disks of their own, where this may mount some. */
 function groundsFor(options: NemesisOptions): (folder: string) => Promise<Surroundings & Grounds> {
   const surround = databasesFor(options);
-  return canMountDisk() ? folder => withDisks(folder, surround) : surround;
+  return options.fullDisks !== false && canMountDisk() ? folder => withDisks(folder, surround) : surround;
 }
 
 function databasesFor({
