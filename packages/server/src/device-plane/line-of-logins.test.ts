@@ -7,7 +7,8 @@ import { createDeviceSite, type DeviceSite, PASSWORD, type TestDevice } from '..
 import { DEAR_A_TURN, WAITING_OF_ONE } from './turnstile.ts';
 
 async function connected(site: DeviceSite, device?: TestDevice): Promise<TLSSocket> {
-  const socket = connect({ port: site.primary.port, host: '127.0.0.1', rejectUnauthorized: false, ...device?.tls });
+  const { port } = site.primary;
+  const socket = connect({ port, host: '127.0.0.1', ca: site.ca.certificatePem, ...device?.tls });
   await once(socket, 'secureConnect');
   return socket;
 }

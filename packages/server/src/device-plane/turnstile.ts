@@ -1,3 +1,5 @@
+import { DEFAULT_CONNECTION_LIMITS } from '../http/connection-limits.ts';
+
 /**
  * Of what is dear (a signature to verify, one to make, some reads) so many in one turn of the event loop: some 4 ms. With all that were
  * read from the sockets at once in one turn, sixty people who log in together kept everybody else waiting for 40 ms and more: whoever
@@ -6,10 +8,10 @@
 export const DEAR_A_TURN = 8;
 
 /**
- * Of one device: as many as it may have connections (`connection-limits.ts`), each of which asks one thing at a time. Who asks without waiting
+ * Of one device: as many as it may have connections, each of which asks one thing at a time. Who asks without waiting
  * for answers would else fill the line, and memory: before there is an answer nothing slows down the reading of what was sent.
  */
-export const WAITING_OF_ONE = 32;
+export const WAITING_OF_ONE = DEFAULT_CONNECTION_LIMITS.perKey;
 
 export type Turnstile = {
   /**
